@@ -1,0 +1,1 @@
+const char *words(void) { return "the tag is a promise"; }

@@ -1,0 +1,5 @@
+"""``python -m muslbackend``: the command line."""
+
+from muslbackend.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,1 @@
+"""Measured facts about musl as tables, and the script that extends them."""

@@ -1,0 +1,47 @@
+"""What stops us, as exceptions: each carries a message, a remedy and an exit code.
+
+What is wrong with the user's *binaries* is not an exception but a
+:class:`muslbackend.policy.Finding`; findings are collected and shown together.
+
+::
+
+    MuslBackendError            1
+      SettingsError             2   a setting, an option or the way they go together
+      ToolError                 3   a tool (patchelf, zig, ...) is missing, too old, or failed
+      MalformedError            1   a file is not what its name says
+      policy.PolicyError        1   the findings forbid what was asked for
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class MuslBackendError(Exception):
+    """Something the user can mend: ``message`` says what, ``hint`` how."""
+
+    exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  hint  {self.hint}" if self.hint else self.message
+
+
+class SettingsError(MuslBackendError):
+    """A setting has a wrong name or value, or two settings contradict each other."""
+
+    exit_code = 2
+
+
+class ToolError(MuslBackendError):
+    """An external tool is missing, too old, or failed; the message quotes its own words."""
+
+    exit_code = 3
+
+
+class MalformedError(MuslBackendError):
+    """A file is damaged or is not of the kind its name promises."""

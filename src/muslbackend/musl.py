@@ -1,0 +1,192 @@
+"""What musl provides, release by release, and how its loader finds libraries.
+
+The facts are measured, not guessed: ``data/symbols-ARCH.tsv`` lists every dynamic symbol of
+every release's ``libc.so``, read from builds of the git tags and from distribution packages;
+each table's header says from what. ``data/extend.py`` adds a new release.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+#: A needed name that starts with one of these is musl itself and no file is opened
+#: (ldso/dynlink.c ``load_library``; musl commit 51e2d831). The dot belongs to the prefix:
+#: ``libm.so.6`` is musl, ``libm-abc123.so.6`` is a file.
+RESERVED_PREFIXES: Final = (
+    "libc.",
+    "libdl.",
+    "libm.",
+    "libpthread.",
+    "librt.",
+    "libutil.",
+    "libxnet.",
+)
+
+#: Where the loader looks last, unless ``/etc/ld-musl-ARCH.path`` says otherwise
+#: (ldso/dynlink.c ``load_library``).
+DEFAULT_SEARCH_PATH: Final = ("/lib", "/usr/local/lib", "/usr/lib")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class MuslVersion:
+    """A musl release, ordered by age."""
+
+    major: int
+    minor: int
+    patch: int
+
+    def __str__(self) -> str:
+        return f"{self.major}.{self.minor}.{self.patch}"
+
+    @classmethod
+    def parse(cls, text: str) -> MuslVersion:
+        """Return the release that ``text`` names; ``1.2`` means ``1.2.0``.
+
+        Raises ``ValueError`` for anything but two or three decimal numbers joined by dots.
+        """
+        match = re.fullmatch(r"(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?", text)
+        if match is None:
+            msg = f"{text!r} is not a musl release such as 1.2.0"
+            raise ValueError(msg)
+        return cls(int(match[1]), int(match[2]), int(match[3] or 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Architecture:
+    """A machine that musl runs on, under the name that wheels use for it."""
+
+    name: str
+    """The last part of a platform tag: ``x86_64``, ``i686``, ``armv7l`` ..."""
+    machine: int
+    """``e_machine`` of its ELF files (System V gABI)."""
+    bits: int
+    byteorder: str
+    multiarch: str
+    """The last part of CPython's SOABI on musl; differs from the wheel's name on 32-bit."""
+    symbols: str
+    """Name of the symbol table: ``data/symbols-NAME.tsv``."""
+    loader: str
+    """ARCH in ``ld-musl-ARCH.so.1`` (musl's ``configure``)."""
+
+
+ARCHITECTURES: Final[Mapping[str, Architecture]] = {
+    arch.name: arch
+    for arch in (
+        Architecture("x86_64", 62, 64, "little", "x86_64-linux-musl", "x86_64", "x86_64"),
+        Architecture("aarch64", 183, 64, "little", "aarch64-linux-musl", "aarch64", "aarch64"),
+        Architecture("i686", 3, 32, "little", "i386-linux-musl", "i386", "i386"),
+        Architecture("armv7l", 40, 32, "little", "arm-linux-musleabihf", "arm", "armhf"),
+        Architecture("armv6l", 40, 32, "little", "arm-linux-musleabihf", "arm", "armhf"),
+        Architecture(
+            "ppc64le", 21, 64, "little", "powerpc64le-linux-musl", "ppc64le", "powerpc64le"
+        ),
+        Architecture("s390x", 22, 64, "big", "s390x-linux-musl", "s390x", "s390x"),
+        Architecture("riscv64", 243, 64, "little", "riscv64-linux-musl", "riscv64", "riscv64"),
+        Architecture(
+            "loongarch64", 258, 64, "little", "loongarch64-linux-musl", "loongarch64", "loongarch64"
+        ),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A musl release and the oldest Alpine that ships it, or something newer."""
+
+    version: MuslVersion
+    date: str
+    commit: str
+    alpine: str | None
+    """``None`` where no Alpine release had this musl or a newer one when it was looked up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Releases in a row; ``last`` is ``None`` while the newest known release is among them."""
+
+    first: MuslVersion
+    last: MuslVersion | None
+
+
+def is_reserved(needed: str) -> bool:
+    """Say whether the loader takes a needed name for musl itself, without opening a file."""
+    return needed.startswith(RESERVED_PREFIXES)
+
+
+def is_musl(needed: str, arch: Architecture) -> bool:
+    """Say whether a needed name is satisfied by the running musl on ``arch``."""
+    return is_reserved(needed) or needed == f"ld-musl-{arch.loader}.so.1"
+
+
+@cache
+def releases() -> tuple[Release, ...]:
+    """Return every known musl release, oldest first."""
+    return tuple(
+        Release(MuslVersion.parse(version), date, commit, alpine or None)
+        for version, date, commit, alpine in _rows("releases.tsv")
+    )
+
+
+def alpine_with(version: MuslVersion) -> str | None:
+    """Return the oldest Alpine release whose musl is ``version`` or newer, if there is one."""
+    return next((r.alpine for r in releases() if r.version >= version and r.alpine), None)
+
+
+def spans(symbol: str, arch: Architecture) -> tuple[Span, ...]:
+    """Return the releases that resolve a relocation against ``symbol``, oldest first.
+
+    From 1.2.4 on that includes the LFS64 names, which the loader maps to the plain ones although
+    libc no longer exports them (musl commit 246f1c81).
+    """
+    return _spans(_table(arch.symbols).get(symbol, "")) + _spans(_lfs64().get(symbol, ""))
+
+
+def since(symbol: str, arch: Architecture) -> MuslVersion | None:
+    """Return the release from which on every known musl resolves ``symbol``.
+
+    ``None`` when the newest known musl does not: the symbol never existed, or is gone.
+    """
+    start: MuslVersion | None = None
+    for span in reversed(spans(symbol, arch)):
+        if span.last is not None and (start is None or _successor(span.last) != start):
+            break
+        start = span.first
+    return start
+
+
+def _successor(version: MuslVersion) -> MuslVersion | None:
+    known = [r.version for r in releases()]
+    return next((v for v in known if v > version), None)
+
+
+@cache
+def _table(name: str) -> Mapping[str, str]:
+    return {row[0]: row[1] for row in _rows(f"symbols-{name}.tsv")}
+
+
+@cache
+def _lfs64() -> Mapping[str, str]:
+    return {row[0]: row[1] for row in _rows("lfs64.tsv")}
+
+
+def _spans(text: str) -> tuple[Span, ...]:
+    """Read ``1.1.0..1.2.3,1.2.6..``: spans joined by commas, an open end for "still there"."""
+    found = []
+    for part in filter(None, text.split(",")):
+        first, _, last = part.partition("..")
+        end = MuslVersion.parse(last) if last else None
+        found.append(Span(MuslVersion.parse(first), end))
+    return tuple(found)
+
+
+def _rows(name: str) -> Iterator[list[str]]:
+    from importlib import resources  # not on the way of a hook that needs no table
+
+    text = resources.files("muslbackend.data").joinpath(name).read_text(encoding="utf-8")
+    return (line.split("\t") for line in text.splitlines() if line and not line.startswith("#"))

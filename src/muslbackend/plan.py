@@ -1,0 +1,176 @@
+"""What to copy and what to rewrite, as data: the plan that ``patch`` carries out."""
+
+from __future__ import annotations
+
+import hashlib
+import posixpath
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from muslbackend.graph import Graph, Via, inside, is_rootless, origin_entries, site_path
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from muslbackend.elf import ElfInfo
+    from muslbackend.graph import Edge
+
+
+@dataclass(frozen=True, slots=True)
+class Graft:
+    """A library to copy into the wheel."""
+
+    source: str
+    """Absolute path on the machine that builds."""
+    dest: str
+    """Path in the wheel."""
+    sha256: str
+    """Of the source, in hexadecimal."""
+    needed_by: tuple[str, ...] = ()
+    """Sorted; final paths in the wheel."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """Everything that changes in one file; ``None`` and empty mean: stays as it is."""
+
+    path: str
+    """Final path in the wheel."""
+    soname: str | None = None
+    needed: tuple[tuple[str, str], ...] = ()
+    """(old name, new name), sorted."""
+    dropped: tuple[str, ...] = ()
+    """Needed names to take out, sorted."""
+    rpath: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """At most one edit for each file; sorted by final path."""
+
+    grafts: tuple[Graft, ...] = ()
+    edits: tuple[Edit, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing is to be done: the files can go into the wheel as they are."""
+        return not self.grafts and not self.edits
+
+
+def make_plan(graph: Graph, libs_dir: str, digests: Mapping[str, str]) -> Plan:
+    """Return what makes every needed name of the wheel findable by musl's loader.
+
+    ``libs_dir`` is the folder in the wheel for bundled libraries; ``digests`` has the SHA-256 of
+    each library outside that the graph uses. The plan of a finished wheel is empty.
+    """
+    edges: dict[str, list[Edge]] = {}
+    for edge in graph.edges:
+        edges.setdefault(edge.needer, []).append(edge)
+    names = _Names(graph, edges, libs_dir, digests).all()
+    edits = []
+    for path in sorted((*graph.wheel, *names)):
+        edit = _edit(path, graph.elf[path], edges.get(path, []), names)
+        if edit != Edit(names.get(path, path)):
+            edits.append(edit)
+    needers = {
+        source: tuple(
+            sorted(names.get(e.needer, e.needer) for e in graph.edges if e.provider == source)
+        )
+        for source in names
+    }
+    grafts = [Graft(s, names[s], digests[s], needers[s]) for s in names]
+    return Plan(
+        tuple(sorted(grafts, key=lambda g: g.dest)), tuple(sorted(edits, key=lambda e: e.path))
+    )
+
+
+class _Names:
+    """Final names of bundled libraries: unique, because musl knows loaded libraries by name.
+
+    The hash covers a library's bytes and the final names of what it needs, so that two wheels
+    share a name only when they share the library and everything below it.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        edges: Mapping[str, list[Edge]],
+        libs_dir: str,
+        digests: Mapping[str, str],
+    ) -> None:
+        self.outside = graph.outside()
+        self.edges = edges
+        self.libs_dir = libs_dir
+        self.digests = digests
+        self.names: dict[str, str] = {}
+        self.wanted: dict[str, str] = {}
+        for edge in graph.edges:
+            if edge.provider is not None:
+                base = posixpath.basename(edge.name)
+                self.wanted[edge.provider] = min(base, self.wanted.get(edge.provider, base))
+
+    def all(self) -> dict[str, str]:
+        # By name, not by path: the folder a library was found in must not show in its name.
+        for source in sorted(self.outside, key=lambda s: (self.wanted[s], self.digests[s])):
+            self._name(source, frozenset())
+        return {source: self.names[source] for source in self.outside}
+
+    def _name(self, source: str, above: frozenset[str]) -> str:
+        if source in self.names:
+            return self.names[source]
+        digest = hashlib.sha256(self.digests[source].encode())
+        below = above | {source}
+        for edge in self.edges.get(source, []):
+            if edge.via is not Via.OUTSIDE or edge.provider is None:
+                continue
+            # Libraries that need each other cannot know each other's name: bytes must do.
+            part = (
+                self.digests[edge.provider]
+                if edge.provider in below
+                else self._name(edge.provider, below)
+            )
+            digest.update(f"\0{edge.name}\0{part}".encode())
+        stem, dot, ending = self.wanted[source].partition(".so")
+        name = f"{stem}-{digest.hexdigest()[:8]}{dot}{ending}"
+        self.names[source] = posixpath.join(self.libs_dir, name)
+        return self.names[source]
+
+
+def _edit(path: str, elf: ElfInfo, edges: list[Edge], names: Mapping[str, str]) -> Edit:
+    final = names.get(path, path)
+    needed, folders = [], []
+    for edge in edges:
+        if edge.via not in (Via.WHEEL, Via.OUTSIDE) or edge.provider is None:
+            continue
+        provider = names.get(edge.provider, edge.provider)
+        base = posixpath.basename(provider)
+        if base != edge.name:
+            needed.append((edge.name, base))
+        folders.append(posixpath.dirname(site_path(provider)))
+    rpath = _rpath(path, final, elf, folders)
+    return Edit(
+        final,
+        soname=posixpath.basename(final) if path in names else None,
+        needed=tuple(sorted(needed)),
+        dropped=tuple(sorted(e.name for e in edges if e.via is Via.PYTHON)),
+        rpath=None if rpath == elf.rpath else rpath,
+    )
+
+
+def _rpath(path: str, final: str, elf: ElfInfo, folders: list[str]) -> tuple[str, ...]:
+    """Return the entries that stay, then those that lead to ``folders``.
+
+    No entry may leave the wheel: a build folder in an rpath is a leak, and a hole.
+    """
+    if is_rootless(path):
+        kept = tuple(e for e in elf.rpath if not e.startswith("/"))
+        return kept
+    kept = tuple(e for e, _ in origin_entries(elf, path)) if final == path else ()
+    known = {inside(entry, final) for entry in kept}
+    origin = posixpath.dirname(site_path(final))
+    added = []
+    for folder in sorted(set(folders), key=lambda f: f or "."):
+        if posixpath.normpath(folder or ".") not in known:
+            relative = posixpath.relpath(folder or ".", origin or ".")
+            added.append("$ORIGIN" if relative == "." else f"$ORIGIN/{relative}")
+    return (*kept, *added)

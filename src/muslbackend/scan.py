@@ -1,0 +1,107 @@
+"""What lies on disk and in wheels, read once and kept: implements :class:`graph.Files`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from muslbackend.elf import MAGIC, ElfInfo, read_elf
+from muslbackend.errors import MalformedError
+from muslbackend.musl import DEFAULT_SEARCH_PATH
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from muslbackend.musl import Architecture
+    from muslbackend.wheel import Member
+
+
+class Scan:
+    """The ELF files of a wheel, and any file outside that the resolver asks for."""
+
+    def __init__(self, elf: Mapping[str, ElfInfo | str]) -> None:
+        self._wheel = elf
+        self._outside: dict[str, ElfInfo | str | None] = {}
+
+    @classmethod
+    def of_members(cls, members: Iterable[Member]) -> Scan:
+        """Read the ELF files among the members of a wheel that is being made."""
+        return cls({m.path: _read(data) for m in members if (data := _elf_bytes(m.content))})
+
+    @classmethod
+    def of_bytes(cls, elf: Mapping[str, bytes]) -> Scan:
+        """Read the ELF files of a finished wheel."""
+        return cls({path: _read(data) for path, data in elf.items()})
+
+    def wheel_paths(self) -> tuple[str, ...]:
+        """Return the path of every ELF file in the wheel, sorted."""
+        return tuple(sorted(self._wheel))
+
+    def look(self, path: str) -> ElfInfo | str | None:
+        """Return what is at ``path``: an ELF file, else why it cannot be loaded, else ``None``."""
+        if path in self._wheel:
+            return self._wheel[path]
+        if path not in self._outside:
+            self._outside[path] = _read_outside(Path(path))
+        return self._outside[path]
+
+    def real(self, path: str) -> str:
+        """Return the path of the file itself, symlinks followed."""
+        return os.path.realpath(path)
+
+
+def digest(path: str) -> str:
+    """Return the SHA-256 of a file on disk, in hexadecimal."""
+    with Path(path).open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def library_folders(root: Path) -> tuple[str, ...]:
+    """Return the folders below ``root`` that hold shared libraries, sorted."""
+    found = {str(p.parent) for p in root.rglob("*.so*") if p.is_file()}
+    return tuple(sorted(found))
+
+
+def system_folders(program: Path, arch: Architecture) -> tuple[str, ...]:
+    """Return the folders where the loader of a musl program looks last, in order.
+
+    The loader reads ``etc/ld-musl-ARCH.path`` beside its own folder, colons or newlines between
+    the entries; without it the default path holds (ldso/dynlink.c ``load_library``).
+    """
+    elf = _read_outside(program)
+    if not isinstance(elf, ElfInfo) or elf.interpreter is None:
+        return DEFAULT_SEARCH_PATH
+    path_file = Path(elf.interpreter).parents[1] / "etc" / f"ld-musl-{arch.loader}.path"
+    try:
+        text = path_file.read_text(encoding="utf-8", errors="surrogateescape")
+    except OSError:
+        return DEFAULT_SEARCH_PATH
+    return tuple(entry for entry in text.replace("\n", ":").split(":") if entry)
+
+
+def _elf_bytes(content: Path | bytes) -> bytes:
+    """Return the bytes of an ELF file, and nothing of any other file."""
+    if isinstance(content, bytes):
+        return content if content.startswith(MAGIC) else b""
+    with content.open("rb") as stream:
+        head = stream.read(len(MAGIC))
+        return head + stream.read() if head == MAGIC else b""
+
+
+def _read(data: bytes) -> ElfInfo | str:
+    try:
+        return read_elf(data)
+    except MalformedError as error:
+        return error.message
+
+
+def _read_outside(path: Path) -> ElfInfo | str | None:
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return None
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+    return _read(data) if data.startswith(MAGIC) else "is not an ELF file"

@@ -1,0 +1,145 @@
+"""``[tool.muslbackend]``, ``-C musl.KEY=VALUE`` and ``MUSLBACKEND_KEY`` → :class:`Settings`.
+
+The environment wins over ``-C``, ``-C`` over pyproject.toml, as in scikit-build-core. What is
+not ours (every other ``-C`` key) is handed on to scikit-build-core untouched.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from muslbackend.errors import SettingsError
+from muslbackend.musl import MuslVersion
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+PREFIX: Final = "musl."
+ENV_PREFIX: Final = "MUSLBACKEND_"
+
+#: The oldest musl promised when nothing else is asked for: what ``musllinux_1_2`` says.
+DEFAULT_FLOOR: Final = MuslVersion(1, 2, 0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the user decided; every field has the default of a project that says nothing."""
+
+    target: str = "auto"
+    """``auto``, ``host``, an architecture, or a full platform tag; see :mod:`target`."""
+    floor: MuslVersion | None = None
+    """The oldest musl promised; ``None``: the ``X.Y.0`` of a full tag in ``target``, else
+    :data:`DEFAULT_FLOOR`."""
+    strict: bool = False
+    exclude: tuple[str, ...] = ()
+    """Globs of library names that are left to the system."""
+    library_dirs: tuple[str, ...] = ()
+    """More folders to take private libraries from, as the user wrote them, in order."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    name: str
+    read: Callable[[str, object], object]
+    env_separator: str = ";"
+
+    @property
+    def field(self) -> str:
+        return self.name.replace("-", "_")
+
+    @property
+    def env(self) -> str:
+        return ENV_PREFIX + self.field.upper()
+
+
+def parse_settings(
+    table: Mapping[str, object],
+    config: Mapping[str, object],
+    environ: Mapping[str, str],
+) -> Settings:
+    """Return the settings of ``[tool.muslbackend]``, our ``-C`` keys and the environment.
+
+    ``config`` holds every ``-C`` key; those that do not begin with ``musl.`` are passed over.
+    Raises :class:`SettingsError` for a name that is not a setting, and for a value of the wrong
+    kind; the message names the place the value came from.
+    """
+    own = {k.removeprefix(PREFIX): v for k, v in config.items() if k.startswith(PREFIX)}
+    env = {k: v for k, v in environ.items() if k.startswith(ENV_PREFIX)}
+    by_name = {key.name: key for key in _KEYS}
+    _refuse_unknown(table, by_name, "tool.muslbackend.")
+    _refuse_unknown(own, by_name, PREFIX)
+    _refuse_unknown(env, {key.env for key in _KEYS}, "")
+    values: dict[str, object] = {}
+    for key in _KEYS:
+        if key.env in env:
+            text = env[key.env]
+            separated = key.read is _strings and key.env_separator in text
+            value: object = text.split(key.env_separator) if separated else text
+            values[key.field] = key.read(key.env, value)
+        elif key.name in own:
+            values[key.field] = key.read(PREFIX + key.name, own[key.name])
+        elif key.name in table:
+            values[key.field] = key.read("tool.muslbackend." + key.name, table[key.name])
+    return Settings(**values)  # type: ignore[arg-type] - each _Key.read returns its field's type
+
+
+def foreign_config(config: Mapping[str, object]) -> dict[str, object]:
+    """Return the ``-C`` keys that are scikit-build-core's."""
+    return {k: v for k, v in config.items() if not k.startswith(PREFIX)}
+
+
+def _refuse_unknown(given: Mapping[str, object], known: set[str] | Mapping[str, object], prefix: str) -> None:
+    for name in sorted(given):
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            names = ", ".join(prefix + k for k in sorted(known))
+            raise SettingsError(
+                f"{prefix}{name} is not a setting of muslbackend",
+                hint=f"did you mean {prefix}{near[0]}?" if near else f"there are {names}",
+            )
+
+
+def _string(place: str, value: object) -> str:
+    if isinstance(value, str) and value:
+        return value
+    raise _wrong(place, value, "a name such as x86_64")
+
+
+def _boolean(place: str, value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    known = {"true": True, "on": True, "yes": True, "1": True}
+    known |= {"false": False, "off": False, "no": False, "0": False}
+    if isinstance(value, str) and value.lower() in known:
+        return known[value.lower()]
+    raise _wrong(place, value, "true or false")
+
+
+def _version(place: str, value: object) -> MuslVersion:
+    try:
+        return MuslVersion.parse(value if isinstance(value, str) else "")
+    except ValueError:
+        raise _wrong(place, value, "a musl release such as 1.2.0") from None
+
+
+def _strings(place: str, value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = value.split(";")
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return tuple(item for item in value if item)
+    raise _wrong(place, value, "a list of strings")
+
+
+def _wrong(place: str, value: object, wanted: str) -> SettingsError:
+    return SettingsError(f"{place} = {value!r} is not {wanted}", hint=f"give {wanted}")
+
+
+_KEYS: Final = (
+    _Key("target", _string),
+    _Key("floor", _version),
+    _Key("strict", _boolean),
+    _Key("exclude", _strings),
+    _Key("library-dirs", _strings, env_separator=":"),
+)

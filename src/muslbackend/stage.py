@@ -1,0 +1,165 @@
+"""Runs scikit-build-core and hands over what it would have put into the wheel.
+
+The only module that knows scikit-build-core. While its ``build_wheel`` runs, its wheel writer is
+replaced by one that notes down the list of files and calls us back before anything is zipped;
+the build folder is still there at that moment. Where that seam is not found (a release we do not
+know), the public hook is called instead and its wheel is read back.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+import tempfile
+import zipfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from packaging.tags import Tag, parse_tag
+
+from muslbackend.wheel import Member, WheelName
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+
+@dataclass(frozen=True, slots=True)
+class Staged:
+    """A wheel that is ready but not written."""
+
+    name: WheelName
+    members: tuple[Member, ...]
+    """In the order of the archive, without RECORD."""
+    build_dir: Path | None
+    """CMake's build folder, while it exists; libraries that were not installed lie there."""
+    backend: str
+    """``scikit-build-core X.Y.Z``"""
+
+    @property
+    def dist_info(self) -> str:
+        """The path of the metadata folder, with a slash at its end."""
+        return f"{self.name.distribution}.dist-info/"
+
+
+def hook(name: str) -> Callable[..., Any] | None:
+    """Return scikit-build-core's own hook, ``None`` if it offers none of that name here."""
+    backend = import_module("scikit_build_core.build")
+    return getattr(backend, name) if name in backend.__all__ else None
+
+
+def hook_names() -> frozenset[str]:
+    """Return the names of the hooks that scikit-build-core offers for this project."""
+    return frozenset(import_module("scikit_build_core.build").__all__)
+
+
+def build(config: Mapping[str, object], finish: Callable[[Staged], WheelName]) -> str:
+    """Build the project in the current folder; return the name of the wheel ``finish`` wrote.
+
+    ``config`` is scikit-build-core's share of the ``-C`` keys. Its own errors (``SystemExit``
+    among them) pass through; nothing is written to any output folder here.
+    """
+    base = _writer_class()
+    with tempfile.TemporaryDirectory(prefix="muslbackend-") as folder:
+        if base is not None:
+            with _seam(base, finish):
+                return str(_build_wheel()(folder, dict(config), None))
+        print(
+            f"muslbackend: {_version()} shows no list of files that we know; its wheel is read back",
+            file=sys.stderr,
+        )
+        name = _build_wheel()(folder, dict(config), None)
+        return str(finish(_read_back(Path(folder) / name, Path(folder) / "files")))
+
+
+def _build_wheel() -> Callable[..., Any]:
+    found: Callable[..., Any] = import_module("scikit_build_core.build").build_wheel
+    return found
+
+
+def _version() -> str:
+    return f"scikit-build-core {import_module('scikit_build_core').__version__}"
+
+
+def _writer_class() -> type[Any] | None:
+    """Return scikit-build-core's wheel writer if it has the shape the seam was made for."""
+    module = import_module("scikit_build_core.build.wheel")
+    base = getattr(module, "WheelWriter", None)
+    methods = ("__enter__", "__exit__", "build", "write", "writestr")
+    if not inspect.isclass(base) or not all(callable(getattr(base, m, None)) for m in methods):
+        return None
+    known = "wheel_dirs" in inspect.signature(base.build).parameters
+    return base if known and hasattr(base, "dist_info") else None
+
+
+@contextmanager
+def _seam(base: type[Any], finish: Callable[[Staged], WheelName]) -> Iterator[None]:
+    """Put our writer in place of scikit-build-core's, and note CMake's build folder."""
+    wheel_module = import_module("scikit_build_core.build.wheel")
+    builder = import_module("scikit_build_core.builder.builder").Builder
+    build_dirs: list[Path] = []
+    install = builder.install
+
+    def noting_install(self: Any, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - theirs
+        build_dirs.append(Path(self.config.build_dir))
+        return install(self, *args, **kwargs)
+
+    wheel_module.WheelWriter = _plan_writer(base, finish, build_dirs)  # type: ignore[attr-defined]
+    builder.install = noting_install
+    try:
+        yield
+    finally:
+        wheel_module.WheelWriter = base  # type: ignore[attr-defined]
+        builder.install = install
+
+
+def _plan_writer(
+    base: type[Any], finish: Callable[[Staged], WheelName], build_dirs: list[Path]
+) -> type[Any]:
+    """Return a wheel writer that writes nothing and calls ``finish`` with what it was given."""
+
+    class PlanWriter(base):  # type: ignore[misc]
+        """Notes members down in the order in which they are written."""
+
+        def __enter__(self) -> PlanWriter:
+            self.noted: list[Member] = []
+            return self
+
+        def write(self, filename: str, arcname: str | None = None) -> None:
+            source = Path(filename).resolve()
+            executable = bool(source.stat().st_mode & 0o111)
+            path = (arcname or filename).replace("\\", "/")
+            self.noted.append(Member(path, source, executable))
+
+        def writestr(self, zinfo_or_arcname: str | zipfile.ZipInfo, data: bytes) -> None:
+            path = getattr(zinfo_or_arcname, "filename", zinfo_or_arcname)
+            self.noted.append(Member(str(path).replace("\\", "/"), data))
+
+        def __exit__(self, *exc: object) -> None:
+            if exc and exc[0] is not None:
+                return
+            distribution = self.dist_info.removesuffix(".dist-info")
+            name = WheelName(distribution, self.wheel_metadata.build_tag, frozenset(self.tags))
+            build_dir = next((d for d in reversed(build_dirs) if d.is_dir()), None)
+            final = finish(Staged(name, tuple(self.noted), build_dir, _version()))
+            # What scikit-build-core reports and returns is the name it would have given.
+            self.tags = final.tags
+
+    return PlanWriter
+
+
+def _read_back(path: Path, folder: Path) -> Staged:
+    """Return the contents of a wheel that scikit-build-core wrote, unpacked into ``folder``."""
+    members = []
+    with zipfile.ZipFile(path) as archive:
+        for info in archive.infolist():
+            if not info.filename.endswith(".dist-info/RECORD"):
+                executable = bool(info.external_attr >> 16 & 0o111)
+                content = Path(archive.extract(info, folder))
+                members.append(Member(info.filename, content, executable))
+    parts = path.name.removesuffix(".whl").split("-")
+    tags: frozenset[Tag] = parse_tag("-".join(parts[-3:]))
+    build = parts[2] if len(parts) == 6 else ""  # NAME-VERSION-BUILD-PYTHON-ABI-PLATFORM
+    return Staged(WheelName("-".join(parts[:2]), build, tags), tuple(members), None, _version())

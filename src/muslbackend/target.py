@@ -1,0 +1,139 @@
+"""For whom we build: architecture, the oldest musl promised, and how strict the promise is.
+
+Platform tags are read and printed here (PEP 656, PEP 425).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NoReturn
+
+from muslbackend.errors import SettingsError
+from muslbackend.musl import ARCHITECTURES, Architecture, MuslVersion
+from muslbackend.settings import DEFAULT_FLOOR
+
+if TYPE_CHECKING:
+    from muslbackend.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformTag:
+    """A platform tag for Linux, taken apart."""
+
+    kind: str
+    """``linux``, ``musllinux`` or ``manylinux``."""
+    arch: str
+    version: tuple[int, int] | None = None
+    """X and Y of ``musllinux_X_Y`` or ``manylinux_X_Y``."""
+
+    def __str__(self) -> str:
+        version = "" if self.version is None else f"_{self.version[0]}_{self.version[1]}"
+        return f"{self.kind}{version}_{self.arch}"
+
+    @classmethod
+    def parse(cls, text: str) -> PlatformTag | None:
+        """Return the parts of a Linux platform tag, ``None`` for any other platform."""
+        match = re.fullmatch(r"(musllinux|manylinux)_(\d+)_(\d+)_(\w+)", text)
+        if match is not None:
+            return cls(match[1], match[4], (int(match[2]), int(match[3])))
+        match = re.fullmatch(r"(linux|manylinux1|manylinux2010|manylinux2014)_(\w+)", text)
+        if match is not None:
+            return cls(match[1].rstrip("0123456789"), match[2])
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What the entry point read from the interpreter that runs us."""
+
+    system: str
+    """``sys.platform``."""
+    ext_suffix: str
+    """``EXT_SUFFIX`` of sysconfig, such as ``.cpython-311-x86_64-linux-gnu.so``."""
+
+    @property
+    def musl_arch(self) -> Architecture | None:
+        """The architecture if this interpreter was built for musl, else ``None``.
+
+        CPython 3.11 and newer say so in their suffix, and look for nothing else (bpo-43112).
+        """
+        if self.system != "linux":
+            return None
+        soabi = self.ext_suffix.removesuffix(".so")
+        return next((a for a in ARCHITECTURES.values() if soabi.endswith("-" + a.multiarch)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the wheel is for, and what we promise of it."""
+
+    arch: Architecture
+    floor: MuslVersion | None
+    """The oldest musl on which every file must load; ``None``: nothing is promised."""
+    native: bool
+    """Built by and for the interpreter that runs us, with the machine's own libraries."""
+    strict: bool
+    """A promise that cannot be kept is an error, not a plain ``linux`` tag."""
+
+    @property
+    def tag(self) -> PlatformTag:
+        """The platform tag that the promise earns."""
+        if self.floor is None:
+            return self.plain_tag
+        return PlatformTag("musllinux", self.arch.name, (self.floor.major, self.floor.minor))
+
+    @property
+    def plain_tag(self) -> PlatformTag:
+        """The tag that promises nothing: for a local install, refused by PyPI."""
+        return PlatformTag("linux", self.arch.name)
+
+    def ext_suffix(self, soabi: str) -> str:
+        """Return the suffix of extension modules for this target; ``soabi`` is ``cpython-311``."""
+        return f".{soabi}-{self.arch.multiarch}.so"
+
+
+def decide(settings: Settings, facts: Facts) -> Target | None:
+    """Return what to build for, or ``None`` when nothing musl is asked for.
+
+    ``None`` means: the result is scikit-build-core's own. Raises :class:`SettingsError` when the
+    settings contradict each other or name an architecture that musl does not have.
+    """
+    here = facts.musl_arch
+    if settings.target in ("auto", "host"):
+        if here is None:
+            return None
+        return Target(here, settings.floor or DEFAULT_FLOOR, native=True, strict=settings.strict)
+    arch, floor = _named_target(settings)
+    # The same architecture on a musl interpreter is an ordinary native build.
+    native = here == arch
+    return Target(arch, floor, native=native, strict=settings.strict or not native)
+
+
+def _named_target(settings: Settings) -> tuple[Architecture, MuslVersion]:
+    """Return the architecture and the floor that ``target`` names, one way or the other."""
+    name = settings.target
+    if name in ARCHITECTURES:
+        return ARCHITECTURES[name], settings.floor or DEFAULT_FLOOR
+    tag = PlatformTag.parse(name)
+    if tag is None or tag.kind != "musllinux" or tag.version is None:
+        _refuse(name)
+    if tag.arch not in ARCHITECTURES:
+        _refuse(name)
+    floor = settings.floor or MuslVersion(*tag.version, 0)
+    if (floor.major, floor.minor) != tag.version:
+        raise SettingsError(
+            f"target = {name} promises musl {tag.version[0]}.{tag.version[1]}, floor = {floor} another",
+            hint="drop one of the two",
+        )
+    return ARCHITECTURES[tag.arch], floor
+
+
+def _refuse(name: str) -> NoReturn:
+    near = difflib.get_close_matches(name, ["auto", "host", *ARCHITECTURES], n=1)
+    raise SettingsError(
+        f"target = {name!r} is nothing that can be built for",
+        hint=(f"did you mean {near[0]}? " if near else "")
+        + f"there are auto, host, {', '.join(ARCHITECTURES)}, and tags such as musllinux_1_2_x86_64",
+    )
