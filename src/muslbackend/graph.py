@@ -19,15 +19,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from muslbackend.elf import ElfInfo
 from muslbackend.musl import is_musl
+from muslbackend.rpath import is_rootless, origin_entries, site_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from muslbackend.musl import Architecture
 
-#: Scripts are installed beside the interpreter, at no fixed distance from site-packages.
-_ROOTLESS = re.compile(r"[^/]+\.data/(?!platlib/|purelib/)")
-_INSTALLED_AT_ROOT = re.compile(r"[^/]+\.data/(?:platlib|purelib)/")
 _LIBPYTHON = re.compile(r"libpython\d[\w.]*\.so")
 
 
@@ -92,7 +90,9 @@ class Graph:
 
     def outside(self) -> tuple[str, ...]:
         """Return the libraries that are not in the wheel, sorted."""
-        return tuple(sorted({e.provider for e in self.edges if e.via is Via.OUTSIDE and e.provider}))
+        return tuple(
+            sorted({e.provider for e in self.edges if e.via is Via.OUTSIDE and e.provider})
+        )
 
     def is_open(self, root: str) -> bool:
         """Say whether something loaded with ``root`` is unknown, so its symbols are too."""
@@ -120,43 +120,6 @@ def resolve(files: Files, arch: Architecture, supply: Supply) -> Graph:
     ``supply``. The result does not depend on the order in which ``files`` lists its paths.
     """
     return _Resolver(files, arch, supply).graph()
-
-
-def site_path(path: str) -> str:
-    """Return where a wheel's file is installed, from the root of site-packages."""
-    return _INSTALLED_AT_ROOT.sub("", path, count=1)
-
-
-def is_rootless(path: str) -> bool:
-    """Say whether a wheel's file is installed somewhere else than in site-packages."""
-    return _ROOTLESS.match(path) is not None
-
-
-def origin_entries(elf: ElfInfo, path: str) -> Iterator[tuple[str, str]]:
-    """Yield (entry, folder in site-packages) for the rpath entries that stay inside the wheel.
-
-    Nothing for a file with any ``$`` token but ``$ORIGIN``: musl drops its whole rpath.
-    """
-    if is_rootless(path) or _is_void(elf.rpath):
-        return
-    for entry in elf.rpath:
-        folder = inside(entry, path)
-        if folder is not None:
-            yield entry, folder
-
-
-def inside(entry: str, path: str) -> str | None:
-    """Return the folder of site-packages that an rpath entry of ``path`` names, if it does."""
-    match = re.match(r"\$(?:ORIGIN|\{ORIGIN\})(?=/|$)", entry)
-    if match is None:
-        return None
-    origin = posixpath.dirname(site_path(path))
-    folder = posixpath.normpath(posixpath.join(origin or ".", entry[match.end() :].lstrip("/")))
-    return None if folder.startswith("..") else folder
-
-
-def _is_void(rpath: tuple[str, ...]) -> bool:
-    return any("$" in re.sub(r"\$(ORIGIN|\{ORIGIN\})", "", entry) for entry in rpath)
 
 
 @dataclass(slots=True)
@@ -262,9 +225,7 @@ class _Resolver:
                     return found
         return None
 
-    def _from_supply(
-        self, needer: str, name: str, session: _Session, searched: list[str]
-    ) -> Edge:
+    def _from_supply(self, needer: str, name: str, session: _Session, searched: list[str]) -> Edge:
         base = posixpath.basename(name)
         for path in self.named.get(base, ()):
             if not is_rootless(path):
@@ -276,11 +237,12 @@ class _Resolver:
             found = self.files.look(path)
             if found is None:
                 continue
-            if (reason := self._unfit(found)) is not None:
+            reason = self._unfit(found)
+            if isinstance(found, str) or reason:
                 rejected.append(f"{path} {reason}")
                 continue
             real = self.files.real(path)
-            self.elf.setdefault(real, found)  # type: ignore[arg-type] - _unfit: it is an ElfInfo
+            self.elf.setdefault(real, found)
             return Edge(needer, name, Via.OUTSIDE, real)
         unique = tuple(dict.fromkeys(searched))
         return Edge(needer, name, Via.MISSING, None, unique, tuple(rejected))
@@ -292,7 +254,9 @@ class _Resolver:
         for owner in _chain(needer, session):
             for entry in self.elf[owner].rpath:
                 if owner.startswith("/") and entry.startswith("$ORIGIN"):
-                    yield posixpath.normpath(posixpath.dirname(owner) + entry.removeprefix("$ORIGIN"))
+                    yield posixpath.normpath(
+                        posixpath.dirname(owner) + entry.removeprefix("$ORIGIN")
+                    )
                 elif entry.startswith("/") and self.supply.follow_rpath:
                     yield posixpath.normpath(entry)
             if owner.startswith("/"):

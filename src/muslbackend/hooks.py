@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Config = Mapping[str, Any] | None
 
-__all__ = [  # noqa: PLE0604 - names, filtered by what this project may be asked for
+__all__ = [
     name
     for name in (
         "build_editable",
@@ -61,7 +61,9 @@ def get_requires_for_build_wheel(config_settings: Config = None) -> list[str]:
     """Return what is needed besides ``build-system.requires``; ours only for musl (PEP 517)."""
     with _boundary():
         _, target, _ = _read(config_settings)
-        requires = list(_theirs("get_requires_for_build_wheel", foreign_config(config_settings or {})))
+        requires = list(
+            _theirs("get_requires_for_build_wheel", foreign_config(config_settings or {}))
+        )
         return requires if target is None else [*requires, *_tools(target)]
 
 

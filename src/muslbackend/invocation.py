@@ -54,7 +54,7 @@ def plan_invocation(
     file = shlex.quote(f"-DCMAKE_TOOLCHAIN_FILE={toolchain.cmake_file}")
     environment = {**toolchain.environment, "CMAKE_ARGS": f"{file} {args}".strip()}
     config, changes = _own_build_dir(target, config, table, environ)
-    return Invocation(config, environment | changes)
+    return Invocation(config, {**environment, **changes})
 
 
 def _refuse_second_toolchain(

@@ -18,11 +18,12 @@ from packaging.tags import Tag
 
 from muslbackend import __version__, patch, stage
 from muslbackend.errors import MalformedError, MuslBackendError
+from muslbackend.findings import Finding, Severity
 from muslbackend.graph import Supply, resolve
 from muslbackend.invocation import plan_invocation
 from muslbackend.musl import ARCHITECTURES, MuslVersion
 from muslbackend.plan import Plan, make_plan
-from muslbackend.policy import Finding, PolicyError, Severity, Verdict, judge
+from muslbackend.policy import PolicyError, Verdict, judge
 from muslbackend.report import Checked, Outcome
 from muslbackend.scan import Scan, digest, library_folders, system_folders
 from muslbackend.settings import DEFAULT_FLOOR
@@ -99,9 +100,7 @@ def _finish(staged: Staged, job: Job) -> tuple[Outcome, WheelName]:
     return Outcome(str(name), verdict, plan, promised=True), name
 
 
-def _prove(
-    members: Sequence[Member], target: Target, supply: Supply, before: Verdict
-) -> Verdict:
+def _prove(members: Sequence[Member], target: Target, supply: Supply, before: Verdict) -> Verdict:
     """Read, resolve, judge and plan the patched files again: by the wheel alone all must hold.
 
     Raises ``RuntimeError`` when it does not: that is a bug of ours, not of the project.

@@ -7,7 +7,8 @@ import posixpath
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from muslbackend.graph import Graph, Via, inside, is_rootless, origin_entries, site_path
+from muslbackend.graph import Graph, Via
+from muslbackend.rpath import inside, is_rootless, origin_entries, site_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -163,8 +164,7 @@ def _rpath(path: str, final: str, elf: ElfInfo, folders: list[str]) -> tuple[str
     No entry may leave the wheel: a build folder in an rpath is a leak, and a hole.
     """
     if is_rootless(path):
-        kept = tuple(e for e in elf.rpath if not e.startswith("/"))
-        return kept
+        return tuple(e for e in elf.rpath if not e.startswith("/"))
     kept = tuple(e for e, _ in origin_entries(elf, path)) if final == path else ()
     known = {inside(entry, final) for entry in kept}
     origin = posixpath.dirname(site_path(final))

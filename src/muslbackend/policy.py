@@ -1,67 +1,22 @@
-"""Will every file load, from which musl on, and why: a table of rules over the graph.
-
-Each rule is one function ``(Graph, Target) → findings`` with one stable code. :func:`judge` runs
-them all and never stops at the first finding.
-"""
+"""Will every file load, and from which musl on: all rules over one graph."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
-from enum import Enum
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING
 
 from muslbackend import musl
 from muslbackend.errors import MuslBackendError
-from muslbackend.graph import Via, is_rootless
+from muslbackend.findings import Severity
+from muslbackend.needs import needs
+from muslbackend.rules import ABOUT_THE_FLOOR, RULES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
+    from muslbackend.findings import Finding
     from muslbackend.graph import Graph
     from muslbackend.musl import MuslVersion
+    from muslbackend.needs import Reason
     from muslbackend.target import Target
-
-#: The loader reads packed relative relocations from this release on; older ones leave them
-#: undone without a word and crash (musl commit d32dadd6).
-RELR_SINCE: Final = musl.MuslVersion(1, 2, 4)
-
-_PYTHON_SYMBOL: Final = re.compile(r"_?Py[A-Z_]")
-_EXT_SUFFIX: Final = re.compile(r"\.cpython-3(\d+)\w*-([\w-]+)\.so$")
-
-
-class Severity(Enum):
-    """How much a finding weighs."""
-
-    ERROR = "error"
-    """The file will not load, or not where the tag says."""
-    WARNING = "warning"
-    """It will load only where something holds that musl does not promise."""
-    NOTE = "note"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that is wrong, or worth knowing, with one file."""
-
-    code: str
-    severity: Severity
-    subject: str
-    """The file: a path in the wheel, or an absolute one for a library that would be bundled."""
-    message: str
-    hint: str = ""
-    symbol: str = ""
-    details: tuple[str, ...] = ()
-    """Further lines, such as where a library was searched."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reason:
-    """Why a file needs a certain musl: a symbol, or a feature of the loader."""
-
-    file: str
-    what: str
-    since: MuslVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,14 +44,11 @@ class PolicyError(MuslBackendError):
         self.verdict = verdict
 
 
-Rule: TypeAlias = "Callable[[Graph, Target], Iterator[Finding]]"
-
-
 def judge(graph: Graph, target: Target) -> Verdict:
     """Return every finding of every rule, and the musl floor of the whole."""
     findings = {finding for rule in RULES for finding in rule(graph, target)}
-    fatal = any(f.severity is Severity.ERROR and f.code not in _ABOUT_THE_FLOOR for f in findings)
-    reasons = needs(graph, target)
+    fatal = any(f.severity is Severity.ERROR and f.code not in ABOUT_THE_FLOOR for f in findings)
+    reasons = needs(graph, target.arch)
     oldest = musl.releases()[0].version
     floor = max((r.since for r in reasons), default=oldest)
     because = tuple(r for r in reasons if r.since == floor > oldest)
@@ -105,213 +57,3 @@ def judge(graph: Graph, target: Target) -> Verdict:
         findings, key=lambda f: (severities.index(f.severity), f.subject, f.code, f.symbol)
     )
     return Verdict(None if fatal else floor, because, tuple(order))
-
-
-def needs(graph: Graph, target: Target) -> tuple[Reason, ...]:
-    """Return what each file needs of musl, sorted by file and name.
-
-    Symbols that the wheel's own closure or the interpreter defines do not count; musl itself is
-    searched first, but where it lacks the name the closure serves.
-    """
-    found = {
-        Reason(path, symbol, since)
-        for path, symbol in _asked_of_musl(graph)
-        if (since := musl.since(symbol, target.arch)) is not None
-    }
-    found |= {Reason(path, "DT_RELR", RELR_SINCE) for path, elf in graph.elf.items() if elf.relr}
-    return tuple(sorted(found, key=lambda r: (r.file, r.what)))
-
-
-def _asked_of_musl(graph: Graph) -> set[tuple[str, str]]:
-    """Return (file, symbol) for every symbol that only musl is left to define."""
-    asked = set()
-    for loaded in graph.loads.values():
-        defined = frozenset().union(*(graph.elf[path].exports for path in loaded))
-        for path in loaded:
-            asked |= {
-                (path, symbol)
-                for symbol in graph.elf[path].imports - defined
-                if not _PYTHON_SYMBOL.match(symbol)
-            }
-    return asked
-
-
-def malformed(graph: Graph, _: Target) -> Iterator[Finding]:
-    """A damaged ELF file loads nowhere."""
-    for path, reason in graph.broken.items():
-        yield Finding("MB108", Severity.ERROR, path, reason, hint="build it again")
-
-
-def missing_libraries(graph: Graph, _: Target) -> Iterator[Finding]:
-    """A library the loader cannot find makes the import fail on every machine."""
-    for edge in graph.edges:
-        if edge.via is not Via.MISSING:
-            continue
-        details = [f"searched  {', '.join(edge.searched)}"] if edge.searched else []
-        details += [f"not usable  {text}" for text in edge.rejected]
-        yield Finding(
-            "MB101",
-            Severity.ERROR,
-            edge.needer,
-            f"needs {edge.name}, which is neither in the wheel nor where libraries are taken from",
-            hint="name its folder in tool.muslbackend.library-dirs, link it statically, "
-            "or leave it to the system with tool.muslbackend.exclude",
-            symbol=edge.name,
-            details=tuple(details),
-        )
-
-
-def left_to_the_system(graph: Graph, _: Target) -> Iterator[Finding]:
-    """What is excluded must be on the user's machine; nothing here can check that."""
-    for edge in graph.edges:
-        if edge.via is Via.EXCLUDED:
-            yield Finding(
-                "MB109",
-                Severity.WARNING,
-                edge.needer,
-                f"needs {edge.name}, which is left to the system; the wheel works only "
-                "where that is installed",
-                symbol=edge.name,
-            )
-
-
-def undefined_symbols(graph: Graph, target: Target) -> Iterator[Finding]:
-    """CPython loads with RTLD_NOW: one undefined symbol and the import fails."""
-    for path, symbol in sorted(_asked_of_musl(graph)):
-        if musl.since(symbol, target.arch) is not None or _may_come_from_outside(graph, path):
-            continue
-        spans = musl.spans(symbol, target.arch)
-        if spans:
-            last = spans[-1].last
-            message = f"needs {symbol}, which musl has only up to {last}"
-        else:
-            message = f"needs {symbol}, which no musl has and no library of the wheel defines"
-        yield Finding(
-            "MB102",
-            Severity.ERROR,
-            path,
-            message,
-            hint="build it against musl, and link the library that defines it",
-            symbol=symbol,
-        )
-
-
-def _may_come_from_outside(graph: Graph, path: str) -> bool:
-    return any(path in loaded and graph.is_open(root) for root, loaded in graph.loads.items())
-
-
-def newer_than_floor(graph: Graph, target: Target) -> Iterator[Finding]:
-    """The tag promises the floor; a symbol of a later musl breaks that promise."""
-    if target.floor is None:
-        return
-    for reason in needs(graph, target):
-        if reason.what != "DT_RELR" and reason.since > target.floor:
-            yield Finding(
-                "MB103",
-                Severity.ERROR,
-                reason.file,
-                f"needs {reason.what}, which musl has from {reason.since} on; "
-                f"promised is {target.floor}",
-                hint=f"avoid {reason.what}, or promise less with floor = {reason.since}"
-                + _alpine(reason.since),
-                symbol=reason.what,
-            )
-
-
-def packed_relocations(graph: Graph, target: Target) -> Iterator[Finding]:
-    """Loaders before 1.2.4 skip DT_RELR without a word; the file then crashes."""
-    if target.floor is None or target.floor >= RELR_SINCE:
-        return
-    for path, elf in graph.elf.items():
-        if elf.relr:
-            yield Finding(
-                "MB104",
-                Severity.ERROR,
-                path,
-                f"has packed relative relocations (DT_RELR), which musl reads from {RELR_SINCE} "
-                f"on; promised is {target.floor}",
-                hint="link it with -Wl,-z,nopack-relative-relocs, or promise less with "
-                f"floor = {RELR_SINCE}{_alpine(RELR_SINCE)}",
-                symbol="DT_RELR",
-            )
-
-
-def _alpine(version: MuslVersion) -> str:
-    alpine = musl.alpine_with(version)
-    return f" (Alpine {alpine} and later)" if alpine else ""
-
-
-def foreign_libc(graph: Graph, _: Target) -> Iterator[Finding]:
-    """Code linked against glibc has glibc's structures and symbols inside."""
-    for path, elf in graph.elf.items():
-        if elf.libc == "glibc":
-            versions = sorted(v for lib, v in elf.version_needs if v.startswith("GLIBC_"))
-            what = f"wants {versions[-1]}" if versions else "wants glibc's loader"
-            yield Finding(
-                "MB105",
-                Severity.ERROR,
-                path,
-                f"was linked against glibc ({what})",
-                hint="build it with a compiler for musl: -C musl.target=ARCH does so with zig",
-            )
-
-
-def foreign_architecture(graph: Graph, target: Target) -> Iterator[Finding]:
-    """A file for another machine cannot be mapped, or crashes when it is."""
-    for path, elf in graph.elf.items():
-        if not elf.fits(target.arch):
-            yield Finding(
-                "MB106",
-                Severity.ERROR,
-                path,
-                f"is for {elf.arch or 'an unknown machine'}, the wheel for {target.arch.name}",
-                hint="remove the build folder if it is left from another target, and build again",
-            )
-
-
-def wrong_suffix(graph: Graph, target: Target) -> Iterator[Finding]:
-    """CPython 3.11 and later on musl look for ``-linux-musl`` only (bpo-43112)."""
-    for path in graph.wheel:
-        match = _EXT_SUFFIX.search(path)
-        if match is None or int(match[1]) < 11 or match[2] == target.arch.multiarch:
-            continue
-        if any(name.startswith("PyInit_") for name in graph.elf[path].exports):
-            yield Finding(
-                "MB107",
-                Severity.ERROR,
-                path,
-                f"is named for {match[2]}; a CPython for musl imports only "
-                f"{target.arch.multiarch}, .abi3.so and .so",
-                hint="take the suffix from Python_SOABI or SKBUILD_SOABI in CMakeLists.txt",
-            )
-
-
-def scripts_without_libraries(graph: Graph, _: Target) -> Iterator[Finding]:
-    """A script is installed at no fixed distance from the bundled libraries."""
-    for edge in graph.edges:
-        if is_rootless(edge.needer) and edge.via in (Via.WHEEL, Via.OUTSIDE):
-            yield Finding(
-                "MB110",
-                Severity.ERROR,
-                edge.needer,
-                f"needs {edge.name}, which cannot be found from the folder of scripts",
-                hint="link it statically, or install the program inside the package",
-                symbol=edge.name,
-            )
-
-
-RULES: Final[tuple[Rule, ...]] = (
-    missing_libraries,
-    undefined_symbols,
-    newer_than_floor,
-    packed_relocations,
-    foreign_libc,
-    foreign_architecture,
-    wrong_suffix,
-    malformed,
-    left_to_the_system,
-    scripts_without_libraries,
-)
-
-#: Findings that say "not on this musl", not "on none".
-_ABOUT_THE_FLOOR: Final = frozenset({"MB103", "MB104"})

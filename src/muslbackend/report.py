@@ -12,9 +12,11 @@ from muslbackend.graph import Via
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from muslbackend.findings import Finding
     from muslbackend.graph import Graph
+    from muslbackend.needs import Reason
     from muslbackend.plan import Plan
-    from muslbackend.policy import Finding, Reason, Verdict
+    from muslbackend.policy import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +112,17 @@ def check_text(checked: Checked) -> str:
 
 
 def _judgement(checked: Checked) -> str:
-    if checked.graph is None or not checked.graph.elf and not checked.graph.broken:
-        return "ok, no native code"
+    if checked.graph is None and checked.ok:
+        return "ok, no native code for musl in it"
     if checked.libc == "glibc" and checked.ok:
         return "not for musl: its files were linked against glibc"
     if not checked.ok:
         what = " and ".join(checked.claimed)
         floor = checked.verdict.floor
-        return f"{what} is not true: loads on {_reach(checked.verdict)}" if floor else (
-            f"{what} is not true: does not load on any musl by itself"
+        return (
+            f"{what} is not true: loads on {_reach(checked.verdict)}"
+            if floor
+            else (f"{what} is not true: does not load on any musl by itself")
         )
     return f"ok, loads on {_reach(checked.verdict)}"
 

@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from muslbackend.elf import MAGIC, ElfInfo, read_elf
+from muslbackend.elf import MAGIC, ElfInfo
+from muslbackend.elfreader import read_elf
 from muslbackend.errors import MalformedError
 from muslbackend.musl import DEFAULT_SEARCH_PATH
 

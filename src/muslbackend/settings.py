@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from muslbackend.errors import SettingsError
 from muslbackend.musl import MuslVersion
@@ -71,7 +71,7 @@ def parse_settings(
     _refuse_unknown(table, by_name, "tool.muslbackend.")
     _refuse_unknown(own, by_name, PREFIX)
     _refuse_unknown(env, {key.env for key in _KEYS}, "")
-    values: dict[str, object] = {}
+    values: dict[str, Any] = {}
     for key in _KEYS:
         if key.env in env:
             text = env[key.env]
@@ -82,7 +82,7 @@ def parse_settings(
             values[key.field] = key.read(PREFIX + key.name, own[key.name])
         elif key.name in table:
             values[key.field] = key.read("tool.muslbackend." + key.name, table[key.name])
-    return Settings(**values)  # type: ignore[arg-type] - each _Key.read returns its field's type
+    return Settings(**values)
 
 
 def foreign_config(config: Mapping[str, object]) -> dict[str, object]:
@@ -90,7 +90,9 @@ def foreign_config(config: Mapping[str, object]) -> dict[str, object]:
     return {k: v for k, v in config.items() if not k.startswith(PREFIX)}
 
 
-def _refuse_unknown(given: Mapping[str, object], known: set[str] | Mapping[str, object], prefix: str) -> None:
+def _refuse_unknown(
+    given: Mapping[str, object], known: set[str] | Mapping[str, object], prefix: str
+) -> None:
     for name in sorted(given):
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)

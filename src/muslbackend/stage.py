@@ -23,7 +23,7 @@ from packaging.tags import Tag, parse_tag
 from muslbackend.wheel import Member, WheelName
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,8 @@ def build(config: Mapping[str, object], finish: Callable[[Staged], WheelName]) -
             with _seam(base, finish):
                 return str(_build_wheel()(folder, dict(config), None))
         print(
-            f"muslbackend: {_version()} shows no list of files that we know; its wheel is read back",
+            f"muslbackend: {_version()} shows no list of files that we know; "
+            "its wheel is read back",
             file=sys.stderr,
         )
         name = _build_wheel()(folder, dict(config), None)
@@ -88,9 +89,9 @@ def _writer_class() -> type[Any] | None:
     module = import_module("scikit_build_core.build.wheel")
     base = getattr(module, "WheelWriter", None)
     methods = ("__enter__", "__exit__", "build", "write", "writestr")
-    if not inspect.isclass(base) or not all(callable(getattr(base, m, None)) for m in methods):
+    if not all(callable(getattr(base, m, None)) for m in methods):
         return None
-    known = "wheel_dirs" in inspect.signature(base.build).parameters
+    known = "wheel_dirs" in inspect.signature(base.build).parameters  # type: ignore[union-attr]
     return base if known and hasattr(base, "dist_info") else None
 
 
@@ -122,6 +123,8 @@ def _plan_writer(
 
     class PlanWriter(base):  # type: ignore[misc]
         """Notes members down in the order in which they are written."""
+
+        tags: Collection[Tag]
 
         def __enter__(self) -> PlanWriter:
             self.noted: list[Member] = []

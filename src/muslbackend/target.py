@@ -124,7 +124,7 @@ def _named_target(settings: Settings) -> tuple[Architecture, MuslVersion]:
     floor = settings.floor or MuslVersion(*tag.version, 0)
     if (floor.major, floor.minor) != tag.version:
         raise SettingsError(
-            f"target = {name} promises musl {tag.version[0]}.{tag.version[1]}, floor = {floor} another",
+            f"target = {name} promises another musl than floor = {floor}",
             hint="drop one of the two",
         )
     return ARCHITECTURES[tag.arch], floor
@@ -135,5 +135,6 @@ def _refuse(name: str) -> NoReturn:
     raise SettingsError(
         f"target = {name!r} is nothing that can be built for",
         hint=(f"did you mean {near[0]}? " if near else "")
-        + f"there are auto, host, {', '.join(ARCHITECTURES)}, and tags such as musllinux_1_2_x86_64",
+        + f"there are auto, host, {', '.join(ARCHITECTURES)}, "
+        "and tags such as musllinux_1_2_x86_64",
     )

@@ -71,7 +71,7 @@ def read_host_python() -> HostPython:
             hint=f"install them: apt install python{version}-dev, dnf install python3-devel, ...",
         )
     # As sysconfig does it: there is no public name for the module of build-time variables.
-    name = f"_sysconfigdata_{sys.abiflags}_{sys.platform}_{sys.implementation._multiarch}"  # type: ignore[attr-defined]
+    name = f"_sysconfigdata_{sys.abiflags}_{sys.platform}_{sys.implementation._multiarch}"
     try:
         variables = dict(import_module(name).build_time_vars)
     except ImportError:

@@ -199,8 +199,9 @@ foreach(_language C CXX)
   set(CMAKE_${{_language}}_COMPILER_AR "{root}/bin/ar" CACHE FILEPATH "")
   set(CMAKE_${{_language}}_COMPILER_RANLIB "{root}/bin/ranlib" CACHE FILEPATH "")
   # No folder of this machine may show in the product (__FILE__, debug information).
-  set(CMAKE_${{_language}}_FLAGS_INIT
-    "\\"-ffile-prefix-map=${{CMAKE_SOURCE_DIR}}=.\\" \\"-ffile-prefix-map=${{CMAKE_BINARY_DIR}}=build\\"")
+  set(CMAKE_${{_language}}_FLAGS_INIT "\\"-ffile-prefix-map=${{CMAKE_SOURCE_DIR}}=.\\"")
+  string(APPEND CMAKE_${{_language}}_FLAGS_INIT
+    " \\"-ffile-prefix-map=${{CMAKE_BINARY_DIR}}=build\\"")
 endforeach()
 
 # One optimisation level for checks and product: zig builds its runtime for each.

@@ -16,10 +16,8 @@ import stat
 import time
 import zipfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from packaging.tags import Tag
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from muslbackend.elf import MAGIC
@@ -27,6 +25,9 @@ from muslbackend.errors import MalformedError, MuslBackendError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from packaging.tags import Tag
 
 #: Zip cannot say anything earlier, nor later (APPNOTE.TXT 4.4.6).
 _FIRST_TIME: Final = 315532800  # 1980-01-01
@@ -95,7 +96,9 @@ def read_wheel(path: Path) -> Wheel:
             return Wheel(path, tags, tuple(archive.namelist()), elf)
     except InvalidWheelFilename as error:
         msg = f"{path}: {error}"
-        raise MalformedError(msg, hint="a wheel is called NAME-VERSION-PYTHON-ABI-PLATFORM.whl") from error
+        raise MalformedError(
+            msg, hint="a wheel is called NAME-VERSION-PYTHON-ABI-PLATFORM.whl"
+        ) from error
     except FileNotFoundError:
         msg = f"{path}: there is no such file"
         raise MalformedError(msg, hint="give the path of a wheel") from None
@@ -132,7 +135,9 @@ def write_wheel(folder: Path, name: WheelName, members: Sequence[Member]) -> Pat
         partial.replace(final)
     except OSError as error:
         msg = f"{folder}: the wheel cannot be written: {error.strerror or error}"
-        raise MuslBackendError(msg, hint="free some space, or name another output folder") from error
+        raise MuslBackendError(
+            msg, hint="free some space, or name another output folder"
+        ) from error
     finally:
         partial.unlink(missing_ok=True)
     return final
@@ -166,7 +171,9 @@ def _record(rows: Iterable[tuple[str, str, str]]) -> bytes:
     return text.getvalue().encode("utf-8")
 
 
-def _zip_info(path: str, date: tuple[int, int, int, int, int, int], *, executable: bool) -> zipfile.ZipInfo:
+def _zip_info(
+    path: str, date: tuple[int, int, int, int, int, int], *, executable: bool
+) -> zipfile.ZipInfo:
     info = zipfile.ZipInfo(path, date)
     info.compress_type = zipfile.ZIP_DEFLATED
     info.create_system = 3  # Unix: else the mode below is not looked at

@@ -1,0 +1,31 @@
+"""What is wrong, or worth knowing, with a file: the values that rules make and reports show."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Severity(Enum):
+    """How much a finding weighs."""
+
+    ERROR = "error"
+    """The file will not load, or not where the tag says."""
+    WARNING = "warning"
+    """It will load only where something holds that musl does not promise."""
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong, or worth knowing, with one file."""
+
+    code: str
+    severity: Severity
+    subject: str
+    """The file: a path in the wheel, or an absolute one for a library that would be bundled."""
+    message: str
+    hint: str = ""
+    symbol: str = ""
+    details: tuple[str, ...] = ()
+    """Further lines, such as where a library was searched."""

