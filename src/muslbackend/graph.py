@@ -58,6 +58,24 @@ class Via(Enum):
     MISSING = "missing"
 
 
+class Unfit(Enum):
+    """Why a file of the right name will not do."""
+
+    GLIBC = "was linked against glibc"
+    ARCH = "is for another machine"
+    BROKEN = "cannot be loaded"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A file that has the needed name and will not do."""
+
+    path: str
+    why: Unfit
+    detail: str
+    """The reason in words, to follow the path."""
+
+
 @dataclass(frozen=True, slots=True)
 class Edge:
     """One needed name of one file."""
@@ -68,8 +86,8 @@ class Edge:
     provider: str | None = None
     searched: tuple[str, ...] = ()
     """Where it was looked for, in order; filled in for what is missing."""
-    rejected: tuple[str, ...] = ()
-    """Files of that name which will not do, each with the reason."""
+    rejected: tuple[Rejected, ...] = ()
+    """Files of that name outside the wheel which will not do, in the order of the search."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,20 +248,20 @@ class _Resolver:
         for path in self.named.get(base, ()):
             if not is_rootless(path):
                 return Edge(needer, name, Via.WHEEL, path)
-        rejected: list[str] = []
+        rejected: list[Rejected] = []
         for folder in dict.fromkeys(self._folders(needer, name, session)):
             searched.append(folder)
             path = posixpath.join(folder, base)
             found = self.files.look(path)
             if found is None:
                 continue
-            reason = self._unfit(found)
-            if isinstance(found, str) or reason:
-                rejected.append(f"{path} {reason}")
-                continue
-            real = self.files.real(path)
-            self.elf.setdefault(real, found)
-            return Edge(needer, name, Via.OUTSIDE, real)
+            unfit = self._unfit(path, found)
+            if unfit is not None:
+                rejected.append(unfit)
+            elif isinstance(found, ElfInfo):
+                real = self.files.real(path)
+                self.elf.setdefault(real, found)
+                return Edge(needer, name, Via.OUTSIDE, real)
         unique = tuple(dict.fromkeys(searched))
         return Edge(needer, name, Via.MISSING, None, unique, tuple(rejected))
 
@@ -263,13 +281,13 @@ class _Resolver:
                 yield posixpath.dirname(owner)
         yield from self.supply.directories
 
-    def _unfit(self, found: ElfInfo | str) -> str | None:
+    def _unfit(self, path: str, found: ElfInfo | str) -> Rejected | None:
         if isinstance(found, str):
-            return found
+            return Rejected(path, Unfit.BROKEN, found)
         if not found.fits(self.arch):
-            return f"is for {found.arch or 'another machine'}"
+            return Rejected(path, Unfit.ARCH, f"is for {found.arch or 'an unknown machine'}")
         if found.libc == "glibc":
-            return "is for glibc"
+            return Rejected(path, Unfit.GLIBC, Unfit.GLIBC.value)
         return None
 
 

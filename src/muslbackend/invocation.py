@@ -18,10 +18,9 @@ if TYPE_CHECKING:
     from muslbackend.target import Target
     from muslbackend.toolchain import Toolchain
 
-#: USE_LINK_PATH keeps the folder a private library was linked from: without it CMake's install
-#: step forgets where the library is. USE_ORIGIN keeps the build folder, which is another one
-#: each time, out of the files and so out of their build-id.
-_RPATH_DEFINES: Final = ("CMAKE_INSTALL_RPATH_USE_LINK_PATH", "CMAKE_BUILD_RPATH_USE_ORIGIN")
+#: Keeps the build folder, which is another one each time, out of the rpath that files are
+#: linked with, and so out of their build-id.
+_RELATIVE_RPATH: Final = "CMAKE_BUILD_RPATH_USE_ORIGIN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ def plan_invocation(
     args = environ.get("CMAKE_ARGS", "")
     if toolchain is None:
         said = f"{args} {table!r} {config!r} {environ.get('SKBUILD_CMAKE_ARGS', '')}"
-        new = [f"-D{name}=ON" for name in _RPATH_DEFINES if name not in said]
+        new = [] if _RELATIVE_RPATH in said else [f"-D{_RELATIVE_RPATH}=ON"]
         return Invocation(config, {"CMAKE_ARGS": " ".join([*new, args]).strip()})
     _refuse_second_toolchain(target, config, table, environ)
     file = shlex.quote(f"-DCMAKE_TOOLCHAIN_FILE={toolchain.cmake_file}")
@@ -81,6 +80,21 @@ def _refuse_second_toolchain(
             )
 
 
+def build_dir_setting(
+    config: Mapping[str, object], table: Mapping[str, Any], environ: Mapping[str, str]
+) -> tuple[str, str] | None:
+    """Return (where it is set, value) of scikit-build-core's ``build-dir``, if it is set.
+
+    Overrides are not looked at: they depend on facts that only scikit-build-core gathers.
+    """
+    if environ.get("SKBUILD_BUILD_DIR"):
+        return "SKBUILD_BUILD_DIR", environ["SKBUILD_BUILD_DIR"]
+    for key in ("build-dir", "skbuild.build-dir"):
+        if config.get(key):
+            return key, str(config[key])
+    return ("build-dir", str(table["build-dir"])) if table.get("build-dir") else None
+
+
 def _own_build_dir(
     target: Target,
     config: Mapping[str, object],
@@ -92,12 +106,11 @@ def _own_build_dir(
     CMake ignores a toolchain file in a folder that was configured without it, without a word:
     a native build's cache would make the cross build native.
     """
-    suffix = f"-musl-{target.arch.name}"
-    if environ.get("SKBUILD_BUILD_DIR"):
-        return config, {"SKBUILD_BUILD_DIR": environ["SKBUILD_BUILD_DIR"] + suffix}
-    for key in ("build-dir", "skbuild.build-dir"):
-        if config.get(key):
-            return {**config, key: f"{config[key]}{suffix}"}, {}
-    if table.get("build-dir"):
-        return {**config, "build-dir": f"{table['build-dir']}{suffix}"}, {}
-    return config, {}
+    setting = build_dir_setting(config, table, environ)
+    if setting is None:
+        return config, {}
+    place, value = setting
+    own = f"{value}-musl-{target.arch.name}"
+    if place == "SKBUILD_BUILD_DIR":
+        return config, {place: own}
+    return {**config, place: own}, {}

@@ -20,12 +20,12 @@ from muslbackend import __version__, patch, stage
 from muslbackend.errors import MalformedError, MuslBackendError
 from muslbackend.findings import Finding, Severity
 from muslbackend.graph import Supply, resolve
-from muslbackend.invocation import plan_invocation
+from muslbackend.invocation import build_dir_setting, plan_invocation
 from muslbackend.musl import ARCHITECTURES, MuslVersion
 from muslbackend.plan import Plan, make_plan
 from muslbackend.policy import PolicyError, Verdict, judge
 from muslbackend.report import Checked, Outcome
-from muslbackend.scan import Scan, digest, library_folders, system_folders
+from muslbackend.scan import Scan, build_folders, digest, system_folders
 from muslbackend.settings import DEFAULT_FLOOR
 from muslbackend.target import PlatformTag, Target
 from muslbackend.toolchain import cross_toolchain
@@ -72,7 +72,8 @@ def build_wheel(job: Job) -> Outcome:
         return name
 
     with _environment(call.environment):
-        stage.build(call.config, finish)
+        unset = build_dir_setting(call.config, job.table, os.environ) is None
+        stage.build(call.config, finish, keeps_no_build_dir=unset)
     return outcomes[-1]
 
 
@@ -132,7 +133,7 @@ def _supply(staged: Staged, job: Job) -> Supply:
     """Return where libraries may come from: the user's folders, the build, a musl system."""
     folders = [str((job.project / d).resolve()) for d in job.settings.library_dirs]
     if staged.build_dir is not None:
-        folders += library_folders(staged.build_dir.resolve())
+        folders += build_folders(staged.build_dir.resolve())
     if job.target.native:
         folders += system_folders(Path(sys.executable), job.target.arch)
     return Supply(tuple(folders), follow_rpath=True, exclude=job.settings.exclude)

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from muslbackend import musl
 from muslbackend.findings import Finding, Severity
-from muslbackend.graph import Via
+from muslbackend.graph import Unfit, Via
 from muslbackend.needs import RELR_SINCE, asked_of_musl, needs
 from muslbackend.rpath import is_rootless
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from muslbackend.graph import Graph
+    from muslbackend.graph import Edge, Graph
     from muslbackend.musl import MuslVersion
     from muslbackend.target import Target
 
@@ -32,23 +32,53 @@ def malformed(graph: Graph, _: Target) -> Iterator[Finding]:
         yield Finding("MB108", Severity.ERROR, path, reason, hint="build it again")
 
 
-def missing_libraries(graph: Graph, _: Target) -> Iterator[Finding]:
+def missing_libraries(graph: Graph, target: Target) -> Iterator[Finding]:
     """A library the loader cannot find makes the import fail on every machine."""
     for edge in graph.edges:
-        if edge.via is not Via.MISSING:
-            continue
-        details = [f"searched  {', '.join(edge.searched)}"] if edge.searched else []
-        details += [f"not usable  {text}" for text in edge.rejected]
-        yield Finding(
-            "MB101",
-            Severity.ERROR,
-            edge.needer,
-            f"needs {edge.name}, which is neither in the wheel nor where libraries are taken from",
-            hint="have it bundled: name its folder in tool.muslbackend.library-dirs; or link it "
-            "statically, or leave it to the system with tool.muslbackend.exclude",
-            symbol=edge.name,
-            details=tuple(details),
+        if edge.via is Via.MISSING:
+            code, message, hint = _why_missing(edge, target)
+            details = [f"searched  {', '.join(edge.searched)}"] if edge.searched else []
+            details += [f"not usable  {r.path} {r.detail}" for r in edge.rejected]
+            yield Finding(
+                code,
+                Severity.ERROR,
+                edge.needer,
+                message,
+                hint,
+                symbol=edge.name,
+                details=tuple(details),
+            )
+
+
+def _why_missing(edge: Edge, target: Target) -> tuple[str, str, str]:
+    """Return (code, message, hint): nothing of that name, or nothing usable, was found."""
+    reasons = {rejected.why for rejected in edge.rejected}
+    if Unfit.GLIBC in reasons:
+        return (
+            "MB105",
+            f"needs {edge.name}, and the one that was found was linked against glibc",
+            (
+                f"build {edge.name} against musl, for instance in the same CMake project, and name "
+                "its folder in tool.muslbackend.library-dirs"
+            ),
         )
+    if Unfit.ARCH in reasons:
+        return (
+            "MB106",
+            f"needs {edge.name}, and the one that was found is not for {target.arch.name}",
+            (
+                f"name the folder of a {edge.name} for {target.arch.name} in "
+                "tool.muslbackend.library-dirs"
+            ),
+        )
+    return (
+        "MB101",
+        f"needs {edge.name}, which is neither in the wheel nor where libraries are taken from",
+        (
+            "have it bundled: name its folder in tool.muslbackend.library-dirs; or link it "
+            "statically, or leave it to the system with tool.muslbackend.exclude"
+        ),
+    )
 
 
 def left_to_the_system(graph: Graph, _: Target) -> Iterator[Finding]:

@@ -59,10 +59,24 @@ def digest(path: str) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def library_folders(root: Path) -> tuple[str, ...]:
-    """Return the folders below ``root`` that hold shared libraries, sorted."""
-    found = {str(p.parent) for p in root.rglob("*.so*") if p.is_file()}
-    return tuple(sorted(found))
+def build_folders(root: Path) -> tuple[str, ...]:
+    """Return the folders that the programs and libraries in a build folder are linked from.
+
+    Those that hold shared libraries, and those that the linker left in the rpath of what it
+    made there (CMake's install step takes them out again). Sorted, the build's own first.
+    """
+    own, linked = set(), set()
+    for path in root.rglob("*"):
+        if "CMakeFiles" in path.parts or not (".so" in path.name or os.access(path, os.X_OK)):
+            continue
+        elf = _read_outside(path)
+        if not isinstance(elf, ElfInfo) or not elf.dynamic:
+            continue
+        own.add(str(path.parent))
+        linked |= {
+            os.path.normpath(entry.replace("$ORIGIN", str(path.parent))) for entry in elf.rpath
+        }
+    return (*sorted(own), *sorted(e for e in linked - own if e.startswith("/")))
 
 
 def system_folders(program: Path, arch: Architecture) -> tuple[str, ...]:

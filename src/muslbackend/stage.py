@@ -13,7 +13,7 @@ import sys
 import tempfile
 import zipfile
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,11 +55,17 @@ def hook_names() -> frozenset[str]:
     return frozenset(import_module("scikit_build_core.build").__all__)
 
 
-def build(config: Mapping[str, object], finish: Callable[[Staged], WheelName]) -> str:
+def build(
+    config: Mapping[str, object],
+    finish: Callable[[Staged], WheelName],
+    *,
+    keeps_no_build_dir: bool,
+) -> str:
     """Build the project in the current folder; return the name of the wheel ``finish`` wrote.
 
-    ``config`` is scikit-build-core's share of the ``-C`` keys. Its own errors (``SystemExit``
-    among them) pass through; nothing is written to any output folder here.
+    ``config`` is scikit-build-core's share of the ``-C`` keys; ``keeps_no_build_dir`` says that
+    nothing sets its ``build-dir``. Its own errors (``SystemExit`` among them) pass through;
+    nothing is written to any output folder here.
     """
     base = _writer_class()
     with tempfile.TemporaryDirectory(prefix="muslbackend-") as folder:
@@ -71,8 +77,12 @@ def build(config: Mapping[str, object], finish: Callable[[Staged], WheelName]) -
             "its wheel is read back",
             file=sys.stderr,
         )
-        name = _build_wheel()(folder, dict(config), None)
-        return str(finish(_read_back(Path(folder) / name, Path(folder) / "files")))
+        # Its build folder must outlive the call: libraries to bundle may lie there.
+        build_dir = Path(folder) / "build"
+        kept = {"build-dir": str(build_dir)} if keeps_no_build_dir else {}
+        name = _build_wheel()(folder, {**config, **kept}, None)
+        staged = _read_back(Path(folder) / name, Path(folder) / "files")
+        return str(finish(replace(staged, build_dir=build_dir if kept else None)))
 
 
 def _build_wheel() -> Callable[..., Any]:

@@ -212,7 +212,6 @@ foreach(_kind MODULE SHARED EXE)
 endforeach()
 # Compilers of musl distributions make position independent code unasked; zig does not.
 set(CMAKE_POSITION_INDEPENDENT_CODE ON CACHE BOOL "")
-set(CMAKE_INSTALL_RPATH_USE_LINK_PATH ON CACHE BOOL "")
 set(CMAKE_BUILD_RPATH_USE_ORIGIN ON CACHE BOOL "")
 
 # An empty root: without one, ONLY is without effect and the host's /usr/include gets in.

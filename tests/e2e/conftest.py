@@ -1,0 +1,56 @@
+"""A musl CPython to install into, with the package and a compiler at hand."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from building import PROJECT, run
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+@pytest.fixture(scope="session")
+def own_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of muslbackend itself: what ``build-system.requires`` asks an index for."""
+    folder = tmp_path_factory.mktemp("own")
+    build = [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(PROJECT)]
+    return run(build, folder).wheel
+
+
+@pytest.fixture(scope="session")
+def new_musl_venv(
+    musl_python: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], Path]:
+    """Make a fresh virtual environment of the musl CPython; returns its python."""
+
+    def new() -> Path:
+        folder = tmp_path_factory.mktemp("venv")
+        subprocess.run([musl_python, "-m", "venv", folder], check=True)
+        return folder / "bin" / "python"
+
+    return new
+
+
+@pytest.fixture
+def musl_venv(new_musl_venv: Callable[[], Path]) -> Path:
+    """The python of a fresh virtual environment of the musl CPython."""
+    return new_musl_venv()
+
+
+@pytest.fixture(scope="session")
+def zig_compiler(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """CC and CXX for building natively on a musl Python where no compiler is installed."""
+    zig = Path(__import__("ziglang").__file__).parent / "zig"
+    folder = tmp_path_factory.mktemp("zig")
+    for name in ("cc", "c++"):
+        flags = "-target x86_64-linux-musl -fno-sanitize=undefined -dynamic"
+        wrapper = folder / name
+        wrapper.write_text(f'#!/bin/sh\nexec "{zig}" {name} {flags} "$@"\n')
+        wrapper.chmod(0o755)
+    return {"CC": str(folder / "cc"), "CXX": str(folder / "c++")}

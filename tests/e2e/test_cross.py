@@ -1,0 +1,108 @@
+"""From this glibc machine: ``-C musl.target=ARCH`` makes wheels that a musl CPython uses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from building import PY, assert_record_is_true, build, members, pip_install, python
+from muslbackend.elfreader import read_elf
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.parametrize("example", ["plain"], indirect=True)
+def test_the_plain_example_is_crossed_installed_and_used(example: Path, musl_venv: Path) -> None:
+    result = build(example, "musl.target=x86_64")
+    soabi = f"cpython-{PY[2:]}-x86_64-linux-musl"
+
+    assert result.wheel.name == f"plain-1.0-{PY}-{PY}-musllinux_1_2_x86_64.whl"
+    assert list(members(result.wheel)) == [
+        "plain/__init__.py",
+        f"plain/_plain.{soabi}.so",
+        "plain-1.0.dist-info/METADATA",
+        "plain-1.0.dist-info/WHEEL",
+        "plain-1.0.dist-info/RECORD",
+    ]
+    assert_record_is_true(result.wheel)
+    wheel_file = members(result.wheel)["plain-1.0.dist-info/WHEEL"].decode()
+    assert f"Tag: {PY}-{PY}-musllinux_1_2_x86_64\n" in wheel_file
+    assert "Root-Is-Purelib: false\n" in wheel_file
+    assert "loads on  musl 1.1.0 and later" in result.output
+
+    said = pip_install(musl_venv, result.wheel)
+    assert "Successfully installed plain-1.0" in said
+    assert "not a supported wheel" not in said
+    used = python(musl_venv, "import plain; print(plain.hypotenuse(3, 4))")
+    assert used == "5.0\n"
+
+
+@pytest.mark.parametrize("example", ["private-library"], indirect=True)
+def test_private_libraries_are_bundled_all_the_way_down(example: Path, musl_venv: Path) -> None:
+    result = build(example, "musl.target=x86_64")
+    contents = members(result.wheel)
+    libraries = sorted(name for name in contents if name.startswith("motto.libs/"))
+    (extension,) = (name for name in contents if name.startswith("motto/_motto."))
+
+    assert [name.partition("-")[0] for name in libraries] == [
+        "motto.libs/libmotto",
+        "motto.libs/libwords",
+    ]
+    motto, words = (read_elf(contents[name]) for name in libraries)
+    assert read_elf(contents[extension]).needed[0] == libraries[0].removeprefix("motto.libs/")
+    assert read_elf(contents[extension]).rpath == ("$ORIGIN/../motto.libs",)
+    assert motto.soname == libraries[0].removeprefix("motto.libs/")
+    assert libraries[1].removeprefix("motto.libs/") in motto.needed
+    assert motto.rpath == ("$ORIGIN",)
+    assert words.rpath == ()
+    assert_record_is_true(result.wheel)
+
+    # The build folder is gone, and the libraries were never anywhere else.
+    pip_install(musl_venv, result.wheel)
+    loaded = "[l.split()[-1] for l in open('/proc/self/maps') if 'motto.libs' in l]"
+    used = python(musl_venv, f"import motto; print(motto.motto(), len(set({loaded})))")
+    assert used == "The tag is a promise 2\n"
+
+
+@pytest.mark.parametrize("example", ["plain"], indirect=True)
+def test_another_architecture_is_one_word_away(example: Path) -> None:
+    result = build(example, "musl.target=aarch64")
+    assert result.wheel.name == f"plain-1.0-{PY}-{PY}-musllinux_1_2_aarch64.whl"
+    extension = f"plain/_plain.cpython-{PY[2:]}-aarch64-linux-musl.so"
+    assert read_elf(members(result.wheel)[extension]).arch == "aarch64"
+
+
+@pytest.mark.parametrize("example", ["plain"], indirect=True)
+def test_the_tag_of_the_target_is_one_the_musl_python_accepts(
+    example: Path, musl_python: Path
+) -> None:
+    wheel = build(example, "musl.target=musllinux_1_2_x86_64").wheel
+    tag = "-".join(wheel.name.removesuffix(".whl").split("-")[2:])
+    script = f"from pip._vendor.packaging import tags; print('{tag}' in map(str, tags.sys_tags()))"
+    assert python(musl_python, script) == "True\n"
+
+
+@pytest.mark.parametrize("example", ["private-library"], indirect=True)
+def test_the_same_tree_gives_the_same_bytes(example: Path, tmp_path: Path) -> None:
+    first = build(example, "musl.target=x86_64").wheel.read_bytes()
+    elsewhere = tmp_path / "a folder of another name"
+    example.rename(elsewhere)
+    for file in (elsewhere / "dist").iterdir():
+        file.unlink()
+    assert build(elsewhere, "musl.target=x86_64").wheel.read_bytes() == first
+
+
+@pytest.mark.parametrize("example", ["plain"], indirect=True)
+def test_a_build_folder_of_a_native_build_does_not_spoil_the_cross_build(example: Path) -> None:
+    pyproject = example / "pyproject.toml"
+    pyproject.write_text(pyproject.read_text() + 'build-dir = "build/{wheel_tag}"\n')
+    native = build(example)
+    assert "linux_x86_64" in native.wheel.name, native.output
+    native.wheel.unlink()
+    crossed = build(example, "musl.target=x86_64")
+    assert crossed.wheel.name.endswith("-musllinux_1_2_x86_64.whl")
+    # And a second time, into the folder that the first one left.
+    crossed.wheel.unlink()
+    assert build(example, "musl.target=x86_64").wheel.name == crossed.wheel.name

@@ -1,0 +1,64 @@
+"""Where nothing musl is asked for, the result is scikit-build-core's own."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from building import Build, build, run, write_project
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+EPOCH = {"SOURCE_DATE_EPOCH": "1700000000"}
+
+
+def call(backend: str, hook: str, project: Path, *args: str) -> Build:
+    """Call one hook as a frontend does: in a process of its own, in the project's folder."""
+    folder = project.parent / backend
+    folder.mkdir(exist_ok=True)
+    script = (
+        f"import os, {backend} as backend; os.chdir({str(project)!r}); "
+        f"print(backend.{hook}({str(folder)!r}, *{args!r}))"
+    )
+    return run([sys.executable, "-c", script], folder, EPOCH)
+
+
+@pytest.mark.skipif(
+    "musl" in os.environ.get("HOSTTYPE", ""), reason="on musl the wheel is ours, by design"
+)
+@pytest.mark.parametrize("hook", ["build_wheel", "build_sdist", "build_editable"])
+def test_on_glibc_every_byte_is_scikit_build_core_s(hook: str, tmp_path: Path) -> None:
+    project = write_project(tmp_path / "project", {"data/x.txt": "x"})
+    ours = call("muslbackend", hook, project)
+    theirs = call("scikit_build_core.build", hook, project)
+    assert ours.wheel.name == theirs.wheel.name
+    assert "linux_x86_64" in ours.wheel.name or hook == "build_sdist"
+    assert ours.wheel.read_bytes() == theirs.wheel.read_bytes()
+    assert _without_folders(ours.output) == _without_folders(theirs.output)
+
+
+def test_scikit_build_core_s_own_settings_keep_working(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "project", {})
+    result = build(project, "cmake.define.WANTED=1", "wheel.build-tag=7", "musl.target=x86_64")
+    assert result.wheel.name.split("-")[2] == "7"
+
+
+def test_errors_of_scikit_build_core_stay_its_own(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "project", {})
+    result = build(project, "cmake.no-such-key=1")
+    assert result.status != 0
+    assert "Unrecognized options in config-settings" in result.output
+
+
+def _without_folders(output: str) -> list[str]:
+    """Leave out what differs between any two builds: temporary folders, and times."""
+    return [
+        line
+        for line in output.splitlines()
+        if tempfile.gettempdir() not in line and " in " not in line
+    ]

@@ -1,0 +1,170 @@
+"""The tag is a promise: what breaks it is found, named, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING
+
+import pytest
+
+from building import EXTENSION, PY, Build, build, members, write_project
+from loaders import dlopen, loader
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PREADV2 = EXTENSION.format(declare="", call="preadv2(0, NULL, 0, 0, 0)")
+WITH_LIBRARY = EXTENSION.format(declare="int answer(void);", call="answer()")
+
+
+def assert_refused(result: Build, *words: str) -> None:
+    """No wheel, the reasons in the output, and the output folder as it was."""
+    assert result.status != 0
+    for word in words:
+        assert word in result.output
+    assert "nothing was written" in result.output
+    assert "Traceback" not in result.output.partition("muslbackend: error")[2].partition("\n")[0]
+    assert sorted(p.name for p in result.folder.iterdir()) == ["kept"]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A project whose output folder already holds something."""
+    folder = write_project(tmp_path / "project", {})
+    (folder / "dist").mkdir()
+    (folder / "dist" / "kept").write_text("as it was")
+    return folder
+
+
+def test_a_symbol_of_a_later_musl_is_refused_at_the_default_floor(project: Path) -> None:
+    (project / "demo.c").write_text(PREADV2)
+    assert_refused(
+        build(project, "musl.target=x86_64"),
+        f"error[MB103] demo/_demo.cpython-{PY[2:]}-x86_64-linux-musl.so: needs preadv2, "
+        "which musl has from 1.2.5 on; promised is 1.2.0",
+        "floor = 1.2.5 (Alpine 3.20 and later)",
+        "the wheel cannot be tagged musllinux_1_2_x86_64",
+    )
+
+
+def test_the_same_symbol_is_accepted_when_the_floor_has_it(tmp_path: Path, cache: Path) -> None:
+    project = write_project(tmp_path / "project", {"demo.c": PREADV2})
+    result = build(project, "musl.target=x86_64", "musl.floor=1.2.5")
+    assert result.wheel.name == f"demo-1.0-{PY}-{PY}-musllinux_1_2_x86_64.whl"
+    assert "loads on  musl 1.2.5 and later (Alpine 3.20 and later), because of preadv2" in (
+        result.output
+    )
+    # The judge of the judge: real loaders of the release before and of that release.
+    extension = tmp_path / "_demo.so"
+    extension.write_bytes(next(d for n, d in members(result.wheel).items() if n.endswith(".so")))
+    before = dlopen(loader("1.2.3", cache), extension, stub_python=True, cache=cache)
+    after = dlopen(loader("1.2.5", cache), extension, stub_python=True, cache=cache)
+    assert (before.state, after.state) == ("refuses", "loads")
+    assert "preadv2: symbol not found" in before.words
+
+
+def test_a_library_of_the_host_is_refused_as_glibc(project: Path) -> None:
+    _host_library(project, "-D_GNU_SOURCE")
+    _link_host_library(project)
+    assert_refused(
+        build(project, "musl.target=x86_64"),
+        "error[MB105] demo/_demo.cpython",
+        "needs libanswer.so.1, and the one that was found was linked against glibc",
+        f"not usable  {project / 'prebuilt' / 'libanswer.so.1'}",
+    )
+
+
+def test_packed_relocations_in_a_private_library_are_refused(project: Path, cache: Path) -> None:
+    library = _host_library(project, "-nostdlib", "-Wl,-z,pack-relative-relocs")
+    _link_host_library(project)
+    assert_refused(
+        build(project, "musl.target=x86_64"),
+        f"error[MB104] {library}: has packed relative relocations (DT_RELR), which musl reads "
+        "from 1.2.4 on; promised is 1.2.0",
+        "hint  link it with -Wl,-z,nopack-relative-relocs",
+    )
+    (project / "dist" / "kept").unlink()
+    accepted = build(project, "musl.target=x86_64", "musl.floor=1.2.4")
+    assert [n.partition("-")[0] for n in members(accepted.wheel) if ".libs/" in n] == [
+        "demo.libs/libanswer"
+    ]
+
+
+def test_a_library_that_is_nowhere_is_named_with_where_it_was_searched(project: Path) -> None:
+    library = _host_library(project, "-nostdlib")
+    _link_host_library(project, after="file(REMOVE ${CMAKE_SOURCE_DIR}/prebuilt/libanswer.so.1)")
+    assert_refused(
+        build(project, "musl.target=x86_64", "musl.library-dirs=elsewhere"),
+        "error[MB101] demo/_demo.cpython",
+        "needs libanswer.so.1, which is neither in the wheel nor where libraries are taken from",
+        f"searched  {project / 'elsewhere'}, ",
+        f", {library.parent}\n",
+        "tool.muslbackend.library-dirs",
+    )
+
+
+def test_library_dirs_and_exclude_decide_what_is_bundled(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "project", {})
+    library = _host_library(project, "-nostdlib")
+    _link_host_library(
+        project,
+        after="file(RENAME ${CMAKE_SOURCE_DIR}/prebuilt/libanswer.so.1"
+        " ${CMAKE_SOURCE_DIR}/moved/libanswer.so.1)",
+    )
+    (project / "moved").mkdir()
+    found = build(project, "musl.target=x86_64", environ={"MUSLBACKEND_LIBRARY_DIRS": "no:moved"})
+    assert "demo.libs/libanswer-" in "".join(members(found.wheel))
+    found.wheel.unlink()
+    (project / "moved" / "libanswer.so.1").rename(library)
+    left = build(project, "musl.target=x86_64", "musl.exclude=libansw*")
+    assert "demo.libs" not in "".join(members(left.wheel))
+    assert "warning[MB109]" in left.output
+    assert "needs libanswer.so.1, which is left to the system" in left.output
+
+
+def test_a_suffix_for_glibc_is_refused(project: Path) -> None:
+    name = f"_demo.cpython-{PY[2:]}-x86_64-linux-gnu"
+    (project / "extra.cmake").write_text(
+        f'set_target_properties(_demo PROPERTIES OUTPUT_NAME "{name}" SUFFIX .so)\n'
+    )
+    assert_refused(
+        build(project, "musl.target=x86_64"),
+        f"error[MB107] demo/{name}.so: is named for x86_64-linux-gnu; a CPython for musl imports "
+        "only x86_64-linux-musl, .abi3.so and .so",
+    )
+
+
+def test_a_file_of_another_architecture_is_refused(project: Path) -> None:
+    crossed = build(project, "musl.target=aarch64")
+    assert crossed.status == 0, crossed.output
+    wheel = next(p for p in crossed.folder.iterdir() if p.suffix == ".whl")
+    stray = next(d for n, d in members(wheel).items() if n.endswith(".so"))
+    wheel.unlink()
+    (project / "demo" / "stray.so").write_bytes(stray)
+    assert_refused(
+        build(project, "musl.target=x86_64"),
+        "error[MB106] demo/stray.so: is for aarch64, the wheel for x86_64",
+    )
+
+
+def _host_library(project: Path, *options: str) -> Path:
+    """Make prebuilt/libanswer.so.1 with the machine's own compiler."""
+    folder = project / "prebuilt"
+    folder.mkdir()
+    source = folder / "answer.c"
+    source.write_text(
+        "static int forty = 40;\nstatic int *volatile where = &forty;\nint answer(void) { return *where + 2; }\n"
+        '#ifdef _GNU_SOURCE\n#include <stdio.h>\nvoid speak(void) { puts("42"); }\n#endif\n'
+    )
+    library = folder / "libanswer.so.1"
+    command = ["gcc", "-shared", "-fPIC", "-Wl,-soname,libanswer.so.1", *options]
+    subprocess.run([*command, "-o", library, source], check=True)
+    return library
+
+
+def _link_host_library(project: Path, after: str = "") -> None:
+    (project / "demo.c").write_text(WITH_LIBRARY)
+    (project / "extra.cmake").write_text(
+        "target_link_libraries(_demo PRIVATE ${CMAKE_SOURCE_DIR}/prebuilt/libanswer.so.1)\n"
+        + (f"install(CODE [[set(CMAKE_SOURCE_DIR {project})\n{after}]])\n" if after else "")
+    )

@@ -1,0 +1,192 @@
+"""Small libraries that each show one rule of musl's loader, made for the test and kept.
+
+A `Library` says what a file is made of and how it is linked; `build` makes it once and keeps it,
+`lay_out` puts files where an unpacked wheel has them. What a library needs is given by name: it is
+linked against empty libraries of those names, so that DT_NEEDED is what a linker writes.
+"""
+
+import hashlib
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Final
+
+from debian import cached, compile_c, run
+from muslbackend.graph import Graph, Supply, Via, resolve
+from muslbackend.musl import ARCHITECTURES, MuslVersion
+from muslbackend.policy import Verdict, judge
+from muslbackend.scan import Scan
+from muslbackend.target import Target
+from muslbackend.wheel import Member
+
+
+class Maker(Enum):
+    """Who compiles and links."""
+
+    ZIG = "zig"
+    """clang and lld for musl: what most of our users' files come from. Writes DT_RUNPATH."""
+    GNU = "gcc"
+    """The machine's gcc and GNU ld without its libc, for what only GNU ld does. Writes DT_RPATH."""
+    GLIBC = "gcc with glibc"
+    """The same with its libc: what a build that was not told of musl makes."""
+    ARM = "zig for aarch64"
+
+
+#: As an extension module without Python's symbols: what opens the rest of a sample.
+EXTENSION: Final = "void *PyInit_demo(void) { return 0; }\n"
+#: As a library that others need; `{}` is the name of its one function.
+FUNCTION: Final = "int {}(void) {{ return 7; }}\n"
+
+_GCC: Final = ("gcc", "-shared", "-fPIC", "-O2", "-s", "-w")
+_NEW_RPATH: Final = "-Wl,--enable-new-dtags"
+_OLD_RPATH: Final = "-Wl,--disable-new-dtags"
+
+
+@dataclass(frozen=True)
+class Library:
+    """One shared library."""
+
+    source: str = EXTENSION
+    """In C."""
+    needs: tuple[str, ...] = ()
+    """DT_NEEDED besides what the compiler adds, in order."""
+    rpath: str = ""
+    options: tuple[str, ...] = ()
+    maker: Maker = Maker.ZIG
+    soname: str = ""
+    script: str = ""
+    """Of symbol versions, for the linker."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Files of an unpacked wheel that show one rule."""
+
+    rule: str
+    since: str | None
+    """The musl release from which on the extension loads, by the rule; `None`: on none."""
+    files: Mapping[str, Library | bytes]
+    opens: str = "demo/_core.so"
+    """What is opened first, as `import` does."""
+
+    def __str__(self) -> str:
+        return self.rule
+
+
+def extension(
+    missing: str = "", *, weak: bool = False, needs: Sequence[str] = (), rpath: str = ""
+) -> Library:
+    """Return an extension module that calls the function `missing`, by default none."""
+    source = EXTENSION
+    if missing:
+        attribute = "__attribute__((weak)) " if weak else ""
+        call = f"&{missing} ? {missing}() : 0" if weak else f"{missing}()"
+        source = f"{attribute}long {missing}();\nlong PyInit_demo(void) {{ return {call}; }}\n"
+    return Library(source, tuple(needs), rpath, options=("-fno-builtin",))
+
+
+def function(
+    name: str, *, needs: Sequence[str] = (), calls: str = "", rpath: str = "", soname: str = ""
+) -> Library:
+    """Return a library that defines the function `name`, which calls `calls`."""
+    body = f"int {calls}(void);\nint {name}(void) {{ return 1 + {calls}(); }}\n"
+    source = body if calls else FUNCTION.format(name)
+    return Library(source, tuple(needs), rpath, soname=soname)
+
+
+def build(library: Library, cache: Path) -> Path:
+    """Return the path of the library, made now or in an earlier run."""
+
+    def fill(folder: Path) -> None:
+        work = folder.with_name("work")
+        work.mkdir()
+        (work / "library.c").write_text(library.source)
+        (work / "library.map").write_text(library.script)
+        _link(work / "library.so", _arguments(library, work), library.maker, cache)
+        (work / "library.so").rename(folder / "library.so")
+
+    digest = hashlib.sha256(repr(library).encode()).hexdigest()
+    return cached(cache.absolute() / "samples" / digest[:20], fill) / "library.so"
+
+
+def lay_out(files: Mapping[str, Library | bytes], folder: Path, cache: Path) -> Path:
+    """Write the files to below `folder` under the paths of a wheel; return the folder."""
+    for path, content in files.items():
+        target = folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, bytes):
+            target.write_bytes(content)
+        else:
+            shutil.copyfile(build(content, cache), target)
+    return folder
+
+
+def members(folder: Path) -> list[Member]:
+    """Return the files below `folder` as the members of a wheel."""
+    files: Iterable[Path] = sorted(path for path in folder.rglob("*") if path.is_file())
+    return [Member(path.relative_to(folder).as_posix(), path) for path in files]
+
+
+def write(files: Iterable[Member], folder: Path) -> Path:
+    """Unpack members of a wheel to below `folder`; return the folder."""
+    for member in files:
+        target = folder / member.path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(member.read())
+    return folder
+
+
+def graph_of(folder: Path) -> Graph:
+    """Return who loads whom among the files below `folder`, with nothing from anywhere else."""
+    return resolve(Scan.of_members(members(folder)), ARCHITECTURES["x86_64"], Supply())
+
+
+def verdict_on(folder: Path, floor: str | None = None) -> Verdict:
+    """Return what our rules say of the files below `folder`, which promise musl `floor`."""
+    oldest = MuslVersion.parse(floor) if floor else None
+    target = Target(ARCHITECTURES["x86_64"], oldest, native=False, strict=True)
+    return judge(graph_of(folder), target)
+
+
+def promised(folder: Path, floor: str) -> bool:
+    """Say whether we claim that the files below `folder` load on musl `floor` as they are."""
+    found = all(edge.via is Via.LOADER for edge in graph_of(folder).edges)
+    return found and verdict_on(folder, floor).ok
+
+
+def _arguments(library: Library, work: Path) -> list[str]:
+    arguments = ["library.c", *library.options]
+    if library.needs:
+        arguments += ["-Wl,--no-as-needed", *_empty_libraries(library.needs, work)]
+    if library.rpath:
+        arguments.append(f"-Wl,-rpath,{library.rpath}")
+        if library.maker is not Maker.ZIG and _NEW_RPATH not in library.options:
+            arguments.append(_OLD_RPATH)
+    if library.soname:
+        arguments.append(f"-Wl,-soname,{library.soname}")
+    if library.script:
+        arguments.append("-Wl,--version-script=library.map")
+    return arguments
+
+
+def _empty_libraries(names: Iterable[str], work: Path) -> list[str]:
+    """Make a library that is called as each of `names`; return where they are."""
+    (work / "empty.c").write_text("")
+    made = []
+    for number, name in enumerate(names):
+        made.append(f"empty{number}.so")
+        options = ["-nostdlib", f"-Wl,-soname,{name}", "-o", made[-1], "empty.c"]
+        run([*_GCC, *options], "it takes gcc", folder=work)
+    return made
+
+
+def _link(output: Path, arguments: Sequence[str], maker: Maker, cache: Path) -> None:
+    if maker in (Maker.ZIG, Maker.ARM):
+        target = ["-target", "aarch64-linux-musl"] if maker is Maker.ARM else []
+        compile_c(output, [*target, "-shared", "-fPIC", *arguments], cache)
+        return
+    libc = [] if maker is Maker.GLIBC else ["-nostdlib"]
+    command = [*_GCC, *libc, "-o", output.name, *arguments]
+    run(command, "it takes gcc and GNU ld 2.38 or newer", folder=output.parent)
