@@ -65,8 +65,8 @@ def elf_info(**changes: Unpack[Changes]) -> ElfInfo:
 
 def extension(**changes: Unpack[Changes]) -> ElfInfo:
     """Return an extension module: a library that Python opens by name."""
-    names = changes.get("exports", frozenset()) | {"PyInit__core"}
-    return replace(LIBRARY, **{**changes, "exports": names})
+    changes["exports"] = changes.get("exports", frozenset()) | {"PyInit__core"}
+    return replace(LIBRARY, **changes)
 
 
 class FakeFiles:
@@ -161,14 +161,18 @@ def zig_library(arch: str, *flags: str, source: str = SOURCE) -> bytes:
 
 
 @cache
-def gcc_library(source: str, *flags: str, script: str = "") -> bytes:
+def gcc_library(
+    source: str, *flags: str, libraries: tuple[str, ...] = (), script: str = ""
+) -> bytes:
     """Return a real file for this machine, linked with GNU ld; ``script`` names versions."""
     compiler = shutil.which("gcc")
     assert compiler, "these tests need gcc"
-    return _linked([compiler, "-nostdlib", "-fPIC", "-O1", *flags], source, script)
+    return _linked([compiler, "-nostdlib", "-fPIC", "-O1", *flags], source, libraries, script)
 
 
-def _linked(command: list[str], source: str, script: str = "") -> bytes:
+def _linked(
+    command: list[str], source: str, libraries: tuple[str, ...] = (), script: str = ""
+) -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         code, output = Path(folder) / "code.c", Path(folder) / "code.so"
         code.write_text(source, encoding="utf-8")
@@ -176,8 +180,7 @@ def _linked(command: list[str], source: str, script: str = "") -> bytes:
             versions = Path(folder) / "versions"
             versions.write_text(script, encoding="utf-8")
             command = [*command, f"-Wl,--version-script={versions}"]
-        answer = subprocess.run(
-            [*command, "-o", str(output), str(code)], capture_output=True, text=True, check=False
-        )
+        command = [*command, "-o", str(output), str(code), *libraries]
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
         assert answer.returncode == 0, answer.stderr
         return output.read_bytes()

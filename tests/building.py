@@ -66,6 +66,23 @@ def run(command: list[str], folder: Path, environ: Mapping[str, str] | None = No
     return Build(done.returncode, done.stdout, folder)
 
 
+@dataclass(frozen=True)
+class PipWheel:
+    """``pip wheel`` in a virtual environment, build isolation included."""
+
+    interpreter: Path
+    environ: Mapping[str, str]
+
+    def __call__(self, project: Path, *config: str) -> Build:
+        """Build a project with settings such as ``musl.strict=true``."""
+        folder = project.parent / "out"
+        folder.mkdir(exist_ok=True)
+        pip = [str(self.interpreter), "-m", "pip", "wheel", "-v", "--no-deps", "-w", str(folder)]
+        # The pips of older musl Pythons do not know the short form, -C.
+        settings = [f"--config-settings={setting}" for setting in config]
+        return run([*pip, *settings, str(project)], folder, self.environ)
+
+
 def members(wheel: Path) -> dict[str, bytes]:
     """Return the contents of a wheel, in the order of the archive."""
     with zipfile.ZipFile(wheel) as archive:
@@ -87,7 +104,8 @@ def assert_record_is_true(wheel: Path) -> None:
 
 def pip_install(python: Path, *wheels: Path | str, index: bool = False) -> str:
     """Install with that Python's pip and return all that it said."""
-    command = [python, "-m", "pip", "install", *([] if index else ["--no-index"]), *wheels]
+    options = [] if index else ["--no-index"]
+    command = [str(p) for p in (python, "-m", "pip", "install", *options, *wheels)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout + done.stderr
@@ -95,9 +113,12 @@ def pip_install(python: Path, *wheels: Path | str, index: bool = False) -> str:
 
 def python(interpreter: Path, script: str) -> str:
     """Run a script in a folder where nothing but installed packages can be imported."""
-    command = [interpreter, "-c", script]
     done = subprocess.run(
-        command, capture_output=True, text=True, check=False, cwd=interpreter.parent
+        [str(interpreter), "-c", script],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=interpreter.parent,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

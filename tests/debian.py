@@ -36,9 +36,9 @@ Dir::Etc::sourcelist "{state}/suite.sources";
 Dir::Etc::sourceparts "/dev/null";
 """
 
-#: pip asks setuptools for an sdist's metadata before it hands the sdist over. This module answers
-#: instead, with what the sdist has of it: no setup.py is run and no setuptools fetched.
-SETUPTOOLS: Final = """\
+#: pip asks the backend for an sdist's metadata before it hands the sdist over. This module answers
+#: instead, with what the sdist has of it: no code of the project is run and no backend fetched.
+BACKEND: Final = """\
 import email, pathlib, shutil, sys
 def prepare_metadata_for_build_wheel(folder, config_settings=None):
     known = email.message_from_string(pathlib.Path("PKG-INFO").read_text("utf-8"))
@@ -183,10 +183,11 @@ def wheel(pin: Pin, platform_tag: str, version: str, cache: Path) -> Path:
 def sdist(pin: Pin, cache: Path) -> Path:
     """Return the path of the pinned sdist, none of whose code is run."""
     with tempfile.TemporaryDirectory() as scratch:
-        package = Path(scratch) / "setuptools"
-        package.mkdir()
-        (package / "__init__.py").touch()
-        (package / "build_meta.py").write_text(SETUPTOOLS)
+        for name in ("setuptools/build_meta.py", "scikit_build_core/build.py"):
+            backend = Path(scratch) / name
+            backend.parent.mkdir()
+            (backend.parent / "__init__.py").touch()
+            backend.write_text(BACKEND)
         options = ["--no-binary=:all:", "--no-build-isolation", "--use-pep517"]
         path = f"{scratch}{os.pathsep}{os.environ.get('PYTHONPATH', '')}".rstrip(os.pathsep)
         return _pip_download(pin, options, {**os.environ, "PYTHONPATH": path}, cache)

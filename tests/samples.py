@@ -7,13 +7,14 @@ linked against empty libraries of those names, so that DT_NEEDED is what a linke
 
 import hashlib
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from debian import cached, compile_c, run
+from loaders import Outcome
 from muslbackend.graph import Graph, Supply, Via, resolve
 from muslbackend.musl import ARCHITECTURES, MuslVersion
 from muslbackend.policy import Verdict, judge
@@ -58,6 +59,8 @@ class Library:
     soname: str = ""
     script: str = ""
     """Of symbol versions, for the linker."""
+    against: tuple["Library", ...] = ()
+    """Linked against, by SONAME needed; at run time another file may be there instead."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,16 @@ class Sample:
 
     def __str__(self) -> str:
         return self.rule
+
+    def loads_on(self, release: str) -> bool:
+        """Say whether the extension loads on musl `release`, by the rule."""
+        if self.since is None:
+            return False
+        return MuslVersion.parse(self.since) <= MuslVersion.parse(release)
+
+
+#: Judges a sample and has a loader open it: what we promise, and what the loader did.
+Compare: TypeAlias = Callable[[Sample], tuple[bool, Outcome]]
 
 
 def extension(
@@ -104,7 +117,9 @@ def build(library: Library, cache: Path) -> Path:
         work.mkdir()
         (work / "library.c").write_text(library.source)
         (work / "library.map").write_text(library.script)
-        _link(work / "library.so", _arguments(library, work), library.maker, cache)
+        against = [str(build(other, cache)) for other in library.against]
+        arguments = _arguments(library, [*against, *_empty_libraries(library.needs, work)])
+        _link(work / "library.so", arguments, library.maker, cache)
         (work / "library.so").rename(folder / "library.so")
 
     digest = hashlib.sha256(repr(library).encode()).hexdigest()
@@ -156,10 +171,10 @@ def promised(folder: Path, floor: str) -> bool:
     return found and verdict_on(folder, floor).ok
 
 
-def _arguments(library: Library, work: Path) -> list[str]:
+def _arguments(library: Library, needed: Sequence[str]) -> list[str]:
     arguments = ["library.c", *library.options]
-    if library.needs:
-        arguments += ["-Wl,--no-as-needed", *_empty_libraries(library.needs, work)]
+    if needed:
+        arguments += ["-Wl,--no-as-needed", *needed]
     if library.rpath:
         arguments.append(f"-Wl,-rpath,{library.rpath}")
         if library.maker is not Maker.ZIG and _NEW_RPATH not in library.options:

@@ -216,15 +216,15 @@ class _Resolver:
             self.edges[edge.needer, edge.name] = edge
 
     def _find(self, needer: str, name: str, session: _Session) -> Edge:
-        if any(fnmatchcase(name, pattern) for pattern in self.supply.exclude):
-            return Edge(needer, name, Via.EXCLUDED)
-        if _LIBPYTHON.match(name) and not self.elf[needer].executable:
-            return Edge(needer, name, Via.PYTHON)
         searched: list[str] = []
         if "/" not in name:
             found = self._by_loader(needer, name, session, searched)
             if found is not None:
                 return Edge(needer, name, Via.LOADER, found)
+        if any(fnmatchcase(name, pattern) for pattern in self.supply.exclude):
+            return Edge(needer, name, Via.EXCLUDED)
+        if _LIBPYTHON.match(name) and not self.elf[needer].executable:
+            return Edge(needer, name, Via.PYTHON)
         return self._from_supply(needer, name, session, searched)
 
     def _by_loader(

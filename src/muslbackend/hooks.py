@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
 import sysconfig
 from contextlib import contextmanager
@@ -147,13 +148,11 @@ def _read(config_settings: Config) -> tuple[Settings, Target | None, Mapping[str
             pyproject = tomllib.load(stream)
     except FileNotFoundError:
         pyproject = {}
-    except tomllib.TOMLDecodeError as error:
-        msg = f"pyproject.toml: {error}"
-        raise SettingsError(msg, hint="mend the file") from None
     table = pyproject.get("tool", {}).get("muslbackend", {})
     settings = parse_settings(table, config_settings or {}, os.environ)
     suffix = str(sysconfig.get_config_var("EXT_SUFFIX") or "")
-    return settings, decide(settings, Facts(sys.platform, suffix)), pyproject
+    facts = Facts(sys.platform, suffix, platform.machine())
+    return settings, decide(settings, facts), pyproject
 
 
 @contextmanager

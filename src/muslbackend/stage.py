@@ -154,7 +154,12 @@ def _plan_writer(
             if exc and exc[0] is not None:
                 return
             distribution = self.dist_info.removesuffix(".dist-info")
-            name = WheelName(distribution, self.wheel_metadata.build_tag, frozenset(self.tags))
+            name = WheelName(
+                distribution,
+                self.wheel_metadata.build_tag,
+                frozenset(self.tags),
+                getattr(self, "variant_label", ""),
+            )
             build_dir = next((d for d in reversed(build_dirs) if d.is_dir()), None)
             final = finish(Staged(name, tuple(self.noted), build_dir, _version()))
             # What scikit-build-core reports and returns is the name it would have given.

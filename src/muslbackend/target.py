@@ -52,6 +52,8 @@ class Facts:
     """``sys.platform``."""
     ext_suffix: str
     """``EXT_SUFFIX`` of sysconfig, such as ``.cpython-311-x86_64-linux-gnu.so``."""
+    machine: str = ""
+    """``platform.machine()``: tells armv6l from armv7l, whose suffix is the same."""
 
     @property
     def musl_arch(self) -> Architecture | None:
@@ -62,7 +64,8 @@ class Facts:
         if self.system != "linux":
             return None
         soabi = self.ext_suffix.removesuffix(".so")
-        return next((a for a in ARCHITECTURES.values() if soabi.endswith("-" + a.multiarch)), None)
+        fitting = [a for a in ARCHITECTURES.values() if soabi.endswith("-" + a.multiarch)]
+        return next((a for a in fitting if a.name == self.machine), next(iter(fitting), None))
 
 
 @dataclass(frozen=True, slots=True)

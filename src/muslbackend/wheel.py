@@ -70,12 +70,14 @@ class WheelName:
     """``NAME-VERSION``, escaped as the specification says."""
     build: str
     tags: frozenset[Tag]
+    variant: str = ""
+    """Label of a wheel variant, an experiment of scikit-build-core; empty for most."""
 
     def __str__(self) -> str:
         parts = [self.distribution, *filter(None, [self.build])]
         for attribute in ("interpreter", "abi", "platform"):
             parts.append(".".join(sorted({getattr(tag, attribute) for tag in self.tags})))
-        return "-".join(parts) + ".whl"
+        return "-".join([*parts, *filter(None, [self.variant])]) + ".whl"
 
 
 def read_wheel(path: Path) -> Wheel:

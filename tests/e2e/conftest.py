@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from building import PROJECT, run
+from building import PROJECT, PipWheel, run
+from muslbackend.toolchain import find_zig
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 @pytest.fixture(scope="session")
@@ -46,11 +47,18 @@ def musl_venv(new_musl_venv: Callable[[], Path]) -> Path:
 @pytest.fixture(scope="session")
 def zig_compiler(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """CC and CXX for building natively on a musl Python where no compiler is installed."""
-    zig = Path(__import__("ziglang").__file__).parent / "zig"
+    zig = find_zig()
+    assert zig is not None
     folder = tmp_path_factory.mktemp("zig")
     for name in ("cc", "c++"):
         flags = "-target x86_64-linux-musl -fno-sanitize=undefined -dynamic"
         wrapper = folder / name
-        wrapper.write_text(f'#!/bin/sh\nexec "{zig}" {name} {flags} "$@"\n')
+        wrapper.write_text(f'#!/bin/sh\nexec "{zig.program}" {name} {flags} "$@"\n')
         wrapper.chmod(0o755)
     return {"CC": str(folder / "cc"), "CXX": str(folder / "c++")}
+
+
+@pytest.fixture
+def pip_wheel(musl_venv: Path, own_wheel: Path, zig_compiler: dict[str, str]) -> PipWheel:
+    """``pip wheel`` inside the musl CPython, which finds our wheel as if it were on PyPI."""
+    return PipWheel(musl_venv, {**zig_compiler, "PIP_FIND_LINKS": str(own_wheel.parent)})

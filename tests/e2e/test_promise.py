@@ -153,7 +153,8 @@ def _host_library(project: Path, *options: str) -> Path:
     folder.mkdir()
     source = folder / "answer.c"
     source.write_text(
-        "static int forty = 40;\nstatic int *volatile where = &forty;\nint answer(void) { return *where + 2; }\n"
+        "static int forty = 40;\nstatic int *volatile where = &forty;\n"
+        "int answer(void) { return *where + 2; }\n"
         '#ifdef _GNU_SOURCE\n#include <stdio.h>\nvoid speak(void) { puts("42"); }\n#endif\n'
     )
     library = folder / "libanswer.so.1"

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from loaders import Outcome, dlopen
@@ -12,24 +11,9 @@ from samples import lay_out, promised
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from samples import Sample
+    from samples import Compare, Sample
 
 TALLY: Final = pytest.StashKey[dict[str, int]]()
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One sample under one loader."""
-
-    release: str
-    promised: bool
-    """What we say: it loads on this release."""
-    outcome: Outcome
-    """What the loader did."""
-
-
-class Compare(Protocol):
-    def __call__(self, sample: Sample) -> Comparison: ...
 
 
 @pytest.fixture
@@ -39,13 +23,13 @@ def compare(
     """Judge a sample and have the loader open it; agreements are counted."""
     release, loader = musl_loader
 
-    def both(sample: Sample) -> Comparison:
+    def both(sample: Sample) -> tuple[bool, Outcome]:
         folder = lay_out(sample.files, tmp_path / "site-packages", cache)
         outcome = dlopen(loader, folder / sample.opens, cache=cache)
         ours = promised(folder, release)
         tally = pytestconfig.stash.setdefault(TALLY, {"agreements": 0, "disagreements": 0})
         tally["agreements" if ours == (outcome.state == "loads") else "disagreements"] += 1
-        return Comparison(release, ours, outcome)
+        return ours, outcome
 
     return both
 

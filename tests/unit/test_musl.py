@@ -105,7 +105,7 @@ def test_a_symbol_that_went_and_came_back_is_there_since_it_came_back() -> None:
         ("/lib/libc.so", False),
     ],
 )
-def test_reserved_names_are_musl_itself(needed: str, reserved: bool) -> None:  # noqa: FBT001
+def test_reserved_names_are_musl_itself(needed: str, reserved: bool) -> None:
     assert is_reserved(needed) is reserved
     assert is_musl(needed, ARCHITECTURES["x86_64"]) is reserved
 

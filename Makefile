@@ -1,0 +1,27 @@
+# make demo   build the examples for musl here, install them into a real musl CPython, run them
+# make test   the whole test suite
+# make lint   style and types
+# make clean  remove what these made
+
+VENV := .venv
+
+demo: $(VENV)/.demo
+	$(VENV)/bin/python examples/demo.py
+
+test: $(VENV)/.test
+	$(VENV)/bin/python -m pytest
+
+lint: $(VENV)/.lint
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+
+clean:
+	rm -rf $(VENV) .cache dist
+
+$(VENV)/.%: pyproject.toml tests/setup.sh
+	tests/setup.sh $(VENV) $*
+	touch $@
+
+.PRECIOUS: $(VENV)/.%
+.PHONY: demo test lint clean

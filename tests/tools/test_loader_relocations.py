@@ -1,0 +1,118 @@
+"""Relocations and segments that some loader does not know: we promise what musl's loaders do."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from samples import EXTENSION, Library, Maker, Sample, build
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from samples import Compare
+
+CORE: Final = "demo/_core.so"
+BESIDE: Final = "demo/libx.so"
+ANY: Final = "1.1.0"
+PACKED: Final = "-Wl,-z,pack-relative-relocs"
+
+#: A pointer in data that the loader has to relocate, and a constructor that follows it.
+POINTER: Final = """\
+static int value;
+static int *volatile pointer = &value;
+__attribute__((constructor)) static void look(void) { *pointer = 1; }
+"""
+IN_CODE: Final = 'asm(".text\\n.balign 8\\n.quad PyInit_demo");\n'
+RESOLVER: Final = "static int one(void) { return 1; }\nstatic void *pick(void) { return one; }\n"
+IFUNC: Final = RESOLVER + 'int fast(void) __attribute__((ifunc("pick")));\n'
+OWN_IFUNC: Final = RESOLVER + 'static int fast(void) __attribute__((ifunc("pick")));\n'
+CALLS_FAST: Final = "int fast(void);\nint PyInit_demo(void) { return fast(); }\n"
+CALLS_OWN: Final = "int PyInit_demo(void) { return fast(); }\n"
+COUNTER: Final = "{}__thread int counter;\n"
+COUNTS: Final = "int PyInit_demo(void) { return counter++; }\n"
+#: The linker makes a place relative to the thread pointer of it: only what is there when the
+#: program starts has one.
+EARLY: Final = '__attribute__((tls_model("initial-exec"))) '
+
+
+def one(source: str, *options: str, maker: Maker = Maker.GNU) -> dict[str, Library | bytes]:
+    return {CORE: Library(source, options=options, maker=maker)}
+
+
+def two(source: str, provider: Library) -> dict[str, Library | bytes]:
+    """Return an extension of that source, and the library beside it that it needs."""
+    return {CORE: Library(source, ("libx.so",), "$ORIGIN", maker=Maker.GNU), BESIDE: provider}
+
+
+def gnu(source: str, *options: str) -> Library:
+    return Library(source, options=options, maker=Maker.GNU)
+
+
+SAMPLES: Final = (
+    Sample("relocations are packed", "1.2.4", one(POINTER + EXTENSION, PACKED)),
+    Sample("those of a library are packed", "1.2.4", two(EXTENSION, gnu(POINTER, PACKED))),
+    Sample("relocations are not packed", ANY, one(POINTER + EXTENSION)),
+    Sample("relocations are in the code", ANY, one(EXTENSION + IN_CODE, "-Wl,-z,notext")),
+    Sample("a function has a resolver and nobody calls it", ANY, one(EXTENSION + IFUNC)),
+    Sample("a function has a resolver", None, one(IFUNC + CALLS_FAST)),
+    Sample("a function of a library has a resolver", None, two(CALLS_FAST, gnu(IFUNC))),
+    Sample("a function of the file alone has a resolver", None, one(OWN_IFUNC + CALLS_OWN)),
+    Sample("a variable is thread-local", ANY, one(COUNTER.format("") + COUNTS, maker=Maker.ZIG)),
+    Sample(
+        "a variable is thread-local by descriptor",
+        ANY,
+        one(COUNTER.format("") + COUNTS, "-mtls-dialect=gnu2"),
+    ),
+    Sample("a thread-local variable must be there early", None, one(COUNTER.format(EARLY) + COUNTS)),
+    Sample(
+        "one that nobody else sees must be there early",
+        None,
+        one(COUNTER.format("static " + EARLY) + COUNTS, maker=Maker.ZIG),
+    ),
+    Sample(
+        "one of a library must be there early",
+        None,
+        two(COUNTER.format("extern " + EARLY) + COUNTS, gnu(COUNTER.format(""))),
+    ),
+)
+
+
+@pytest.mark.parametrize("sample", SAMPLES, ids=str)
+def test_we_promise_what_the_loader_does(
+    sample: Sample, compare: Compare, musl_loader: tuple[str, Path]
+) -> None:
+    ours, loader = compare(sample)
+    by_rule = sample.loads_on(musl_loader[0])
+    assert (loader.state == "loads") == by_rule, loader.words
+    assert ours == by_rule
+
+
+def test_packed_relocations_left_undone_end_the_process(
+    compare: Compare, musl_loader: tuple[str, Path]
+) -> None:
+    _, loader = compare(SAMPLES[0])
+    assert loader.state == ("crashes" if musl_loader[0] < "1.2.4" else "loads")
+
+
+def test_a_segment_of_no_size_is_mapped_from_1_2_3_on(
+    compare: Compare, musl_loader: tuple[str, Path], cache: Path
+) -> None:
+    data = bytearray(build(gnu(EXTENSION, "-Wl,-z,noexecstack"), cache).read_bytes())
+    _empty_a_segment(data)
+    sample = Sample("a segment has no size", "1.2.3", {CORE: bytes(data)})
+    ours, loader = compare(sample)
+    by_rule = sample.loads_on(musl_loader[0])
+    assert (loader.state == "loads") == by_rule, loader.words
+    assert ours == by_rule
+
+
+def _empty_a_segment(data: bytearray) -> None:
+    """Turn PT_GNU_STACK into what ld makes of an empty section at the start of a page."""
+    start, size, count = struct.unpack_from("<Q14xHH", data, 32)
+    for at in range(start, start + size * count, size):
+        if struct.unpack_from("<I", data, at) == (0x6474E551,):
+            struct.pack_into("<IIQQQQQQ", data, at, 1, 4, 0x1000, 0x1000, 0x1000, 0, 0, 0x1000)
+            return
+    raise AssertionError("there is no PT_GNU_STACK")

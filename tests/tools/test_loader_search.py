@@ -1,0 +1,200 @@
+"""How needed libraries are found: we promise what musl's loaders do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from loaders import LOADER_NAME, dlopen
+from muslbackend.graph import Via
+from samples import EXTENSION, Library, Maker, Sample, extension, function, graph_of, lay_out
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from samples import Compare
+
+CORE: Final = "demo/_core.so"
+BESIDE: Final = "demo/libx.so.1"
+APART: Final = "demo.libs/libx.so.1"
+ANY: Final = "1.1.0"
+NEW_TAG: Final = "-Wl,--enable-new-dtags"
+
+F: Final = function("f")
+G: Final = function("g")
+
+
+def core(
+    *needs: str, rpath: str = "", options: tuple[str, ...] = (), maker: Maker = Maker.GNU
+) -> dict[str, Library | bytes]:
+    return {CORE: Library(EXTENSION, needs or ("libx.so.1",), rpath, options, maker)}
+
+
+def by_rpath(rpath: str, since: str | None = ANY, at: str = BESIDE) -> Sample:
+    """Return an extension with this rpath that needs the library at `at`."""
+    return Sample(f"the rpath {rpath} leads to {at}", since, {**core(rpath=rpath), at: F})
+
+
+def reserved(name: str) -> Sample:
+    return Sample(f"{name} is needed, which musl takes for itself", ANY, core(name))
+
+
+def absent(name: str) -> Sample:
+    return Sample(f"{name} is needed and nowhere", None, core(name, rpath="$ORIGIN"))
+
+
+RPATHS: Final = (
+    by_rpath("$ORIGIN"),
+    by_rpath("${ORIGIN}"),
+    by_rpath("$ORIGIN/."),
+    by_rpath("$ORIGIN/../demo.libs", at=APART),
+    by_rpath("$ORIGIN/../demo.libs/", at=APART),
+    by_rpath("$ORIGIN/../demo/../demo.libs", at=APART),
+    by_rpath("/nowhere:$ORIGIN/../demo.libs", at=APART),
+    by_rpath("$ORIGIN:$ORIGIN/../demo.libs", at=APART),
+    by_rpath("::$ORIGIN"),
+    by_rpath("$ORIGIN/../demo.libs", since=None),
+    by_rpath("$ORIGIN/$LIB:$ORIGIN", since=None),
+    by_rpath("$ORIGIN:$PLATFORM", since=None),
+    by_rpath("/nowhere", since=None),
+    Sample("no rpath leads to the library beside", None, {**core(), BESIDE: F}),
+    Sample(
+        "the rpath is of the new kind",
+        ANY,
+        {**core(rpath="$ORIGIN", options=(NEW_TAG,)), BESIDE: F},
+    ),
+    Sample("the rpath is written by lld", ANY, {**core(rpath="$ORIGIN", maker=Maker.ZIG), BESIDE: F}),
+)
+
+CHAINS: Final = (
+    Sample(
+        "the rpath holds for what the library needs",
+        ANY,
+        {**core(rpath="$ORIGIN"), BESIDE: function("f", needs=["liby.so"]), "demo/liby.so": G},
+    ),
+    Sample(
+        "a new kind of rpath holds for it too",
+        ANY,
+        {
+            **core(rpath="$ORIGIN/../demo.libs", options=(NEW_TAG,)),
+            APART: function("f", needs=["liby.so"]),
+            "demo.libs/liby.so": G,
+        },
+    ),
+    Sample(
+        "the rpath of a library does not hold for what needs it",
+        None,
+        {
+            **core("libx.so.1", "liby.so", rpath="$ORIGIN"),
+            BESIDE: function("f", rpath="$ORIGIN/../demo.libs"),
+            "demo.libs/liby.so": G,
+        },
+    ),
+    Sample(
+        "a library was found before by its name",
+        ANY,
+        {
+            **core("liby.so", "libz.so", rpath="$ORIGIN/../demo.libs"),
+            "demo.libs/liby.so": G,
+            "demo.libs/libz.so": function("z", needs=["liby.so"], rpath="$ORIGIN/../demo"),
+        },
+    ),
+    Sample(
+        "a library will be found later by its name",
+        ANY,
+        {
+            **core("liby.so", "libz.so", rpath="$ORIGIN"),
+            "demo/liby.so": function("y", needs=["libz.so"]),
+            "demo/libz.so": function("z"),
+        },
+    ),
+    Sample(
+        "the nearest of two files of one name is wrong",
+        None,
+        {
+            **core(rpath="$ORIGIN:$ORIGIN/../demo.libs"),
+            CORE: Library("int f();\nint PyInit_demo(void) { return f(); }\n", ("libx.so.1",),
+                          "$ORIGIN:$ORIGIN/../demo.libs"),
+            BESIDE: G,
+            APART: F,
+        },
+    ),
+    Sample(
+        "libraries need each other",
+        ANY,
+        {
+            **core(rpath="$ORIGIN"),
+            BESIDE: function("f", calls="g", needs=["liby.so"]),
+            "demo/liby.so": function("g", calls="f", needs=["libx.so.1"]),
+        },
+    ),
+    Sample(
+        "a library needs the extension",
+        ANY,
+        {**core(rpath="$ORIGIN"), BESIDE: function("f", needs=["_core.so"])},
+    ),
+)  # fmt: skip
+
+NAMES: Final = (
+    Sample("a needed library is nowhere", None, core("libx.so.1", rpath="$ORIGIN")),
+    Sample(
+        "only the SONAME is the needed name",
+        None,
+        {**core(rpath="$ORIGIN"), "demo/libx.so.1.2.3": function("f", soname="libx.so.1")},
+    ),
+    Sample(
+        "only the file has the needed name",
+        ANY,
+        {**core(rpath="$ORIGIN"), BESIDE: function("f", soname="liby.so.9")},
+    ),
+    *map(reserved, ("libc.so", "libc.so.6", "libm.so.6", "libpthread.so.0", "librt.so.1")),
+    *map(reserved, ("libdl.so.2", "libutil.so.9", "libxnet.so", "libc.musl-x86_64.so.1")),
+    *map(absent, ("libcrypt.so.1", "libm-abc123.so.6", "libresolv.so.2", "libp.so.1")),
+    *map(absent, ("libgcc_s.so.1", "ld-linux-x86-64.so.2", "libcx.so", "libC.so.6")),
+    Sample(
+        "a name is there that is nearly musl's",
+        ANY,
+        {**core("libm-abc123.so.6", rpath="$ORIGIN"), "demo/libm-abc123.so.6": F},
+    ),
+    Sample(
+        "a library has a name that musl takes for itself",
+        None,
+        {
+            CORE: Library("int f();\nint PyInit_demo(void) { return f(); }\n", ("libutil.so.3",),
+                          "$ORIGIN"),
+            "demo/libutil.so.3": F,
+        },
+    ),
+    Sample(
+        "the name is a path from where nobody stands",
+        None,
+        {**core("demo/libx.so.1", rpath="$ORIGIN/.."), BESIDE: F},
+    ),
+    Sample(
+        "the name is a path from the file",
+        None,
+        {**core("$ORIGIN/libx.so.1", rpath="$ORIGIN"), BESIDE: F},
+    ),
+    Sample(
+        "a text file is found first",
+        None,
+        {**core(rpath="$ORIGIN:$ORIGIN/../demo.libs"), BESIDE: b"INPUT(-lx)\n", APART: F},
+    ),
+    Sample(
+        "a damaged file is found first",
+        None,
+        {**core(rpath="$ORIGIN:$ORIGIN/../demo.libs"), BESIDE: b"\x7fELF", APART: F},
+    ),
+    Sample("only a text file is found", None, {**core(rpath="$ORIGIN"), BESIDE: b"INPUT(-lx)\n"}),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("sample", [*RPATHS, *CHAINS, *NAMES], ids=str)
+def test_we_promise_what_the_loader_does(
+    sample: Sample, compare: Compare, musl_loader: tuple[str, Path]
+) -> None:
+    ours, loader = compare(sample)
+    by_rule = sample.loads_on(musl_loader[0])
+    assert (loader.state == "loads") == by_rule, loader.words
+    assert ours == by_rule

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import pytest
+
+from builders import elf_info
+from muslbackend.musl import ARCHITECTURES
+
+
+@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if name != "armv6l"])
+def test_a_file_for_an_architecture_says_so(name: str) -> None:
+    arch = ARCHITECTURES[name]
+    elf = elf_info(machine=arch.machine, bits=arch.bits, byteorder=arch.byteorder)
+    assert elf.arch == name
+    assert elf.fits(arch)
+    assert [other for other in ARCHITECTURES if elf.fits(ARCHITECTURES[other])] == (
+        ["armv7l", "armv6l"] if name == "armv7l" else [name]
+    )
+
+
+@pytest.mark.parametrize(
+    ("machine", "bits", "byteorder"),
+    [
+        (62, 32, "little"),  # x32
+        (21, 64, "big"),  # the old ppc64
+        (183, 64, "big"),
+        (243, 32, "little"),
+        (8, 32, "big"),  # MIPS
+    ],
+)
+def test_other_machines_have_no_name(machine: int, bits: int, byteorder: str) -> None:
+    assert elf_info(machine=machine, bits=bits, byteorder=byteorder).arch is None
+
+
+@pytest.mark.parametrize(
+    "needed", ["ld-linux-x86-64.so.2", "ld-linux.so.2", "ld-linux-armhf.so.3", "ld64.so.2"]
+)
+def test_a_file_that_needs_glibcs_loader_is_for_glibc(needed: str) -> None:
+    assert elf_info(needed=("libm.so.6", needed)).libc == "glibc"
+
+
+def test_a_program_with_glibcs_interpreter_is_for_glibc() -> None:
+    assert elf_info(interpreter="/lib64/ld-linux-x86-64.so.2").libc == "glibc"
+
+
+def test_a_version_wanted_of_glibc_tells_glibc() -> None:
+    wants = frozenset({("libc.so.6", "GLIBC_2.34")})
+    assert elf_info(needed=("libc.so.6",), version_needs=wants).libc == "glibc"
+
+
+@pytest.mark.parametrize(
+    "wants",
+    [
+        ("libstdc++.so.6", "GLIBCXX_3.4.29"),
+        ("libgcc_s.so.1", "GCC_3.0"),
+        ("libfoo.so.1", "GLIBC_2.34"),
+        ("libc.so.6", "GLIBCXX_1"),
+    ],
+)
+def test_other_versions_tell_nothing(wants: tuple[str, str]) -> None:
+    assert elf_info(needed=("libc.so.6",), version_needs=frozenset({wants})).libc is None
+
+
+@pytest.mark.parametrize("needed", ["libc.so", "libc.musl-x86_64.so.1", "ld-musl-aarch64.so.1"])
+def test_a_file_that_needs_musl_by_its_name_is_for_musl(needed: str) -> None:
+    assert elf_info(needed=(needed,)).libc == "musl"
+
+
+def test_a_program_with_musls_interpreter_is_for_musl() -> None:
+    assert elf_info(interpreter="/lib/ld-musl-x86_64.so.1").libc == "musl"
+
+
+def test_glibc_shows_through_where_both_are_named() -> None:
+    assert elf_info(needed=("libc.so", "ld-linux-x86-64.so.2")).libc == "glibc"
+
+
+@pytest.mark.parametrize("needed", [(), ("libc.so.6",), ("libfoo.so",), ("libc.so.61",)])
+def test_a_name_that_both_take_for_themselves_proves_nothing(needed: tuple[str, ...]) -> None:
+    assert elf_info(needed=needed).libc is None

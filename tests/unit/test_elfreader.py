@@ -1,0 +1,269 @@
+"""The reader against pyelftools, which reads the same things by another way: section headers."""
+
+from __future__ import annotations
+
+import io
+import struct
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from elftools.elf.dynamic import DynamicSection
+from elftools.elf.elffile import ELFFile
+from elftools.elf.enums import ENUM_E_MACHINE
+from elftools.elf.gnuversions import GNUVerNeedSection
+from elftools.elf.relocation import RelocationSection
+
+from builders import SOURCE, ZIG_TARGETS, gcc_library, zig_library
+from muslbackend.elf import ElfInfo
+from muslbackend.elfreader import read_elf
+from muslbackend.errors import MalformedError
+
+FLAGS = ("-Wl,-soname,libdemo.so.1", "-Wl,-rpath,$ORIGIN/../demo.libs:/opt/lib")
+FINDABLE_TYPES = {"STT_NOTYPE", "STT_OBJECT", "STT_FUNC", "STT_COMMON", "STT_TLS"}
+FINDABLE_BINDS = {"STB_GLOBAL", "STB_WEAK", "STB_LOOS"}  # LOOS is GNU_UNIQUE
+HIDDEN = 0x8000
+
+
+def oracle(data: bytes) -> ElfInfo:
+    """Return what pyelftools says of an ELF file with section headers."""
+    elf = ELFFile(io.BytesIO(data))
+    tags = [
+        tag for s in elf.iter_sections() if isinstance(s, DynamicSection) for tag in s.iter_tags()
+    ]
+    needed = tuple(t.needed for t in tags if t.entry.d_tag == "DT_NEEDED")
+    sonames = [t.soname for t in tags if t.entry.d_tag == "DT_SONAME"]
+    runpath = [t.runpath for t in tags if t.entry.d_tag == "DT_RUNPATH"]
+    rpath = [t.rpath for t in tags if t.entry.d_tag == "DT_RPATH"]
+    interpreters = [s.get_interp_name() for s in elf.iter_segments() if s["p_type"] == "PT_INTERP"]
+    imports, exports = _names(elf)
+    return ElfInfo(
+        machine=ENUM_E_MACHINE[elf["e_machine"]],
+        bits=elf.elfclass,
+        byteorder="little" if elf.little_endian else "big",
+        executable=bool(interpreters) or elf["e_type"] == "ET_EXEC",
+        interpreter=interpreters[0] if interpreters else None,
+        dynamic=bool(tags),
+        soname=sonames[0] if sonames else None,
+        needed=needed,
+        rpath=tuple(filter(None, ":".join(runpath or rpath).split(":"))),
+        imports=imports,
+        exports=exports,
+        version_needs=frozenset(
+            (need.name, version.name)
+            for s in elf.iter_sections()
+            if isinstance(s, GNUVerNeedSection)
+            for need, versions in s.iter_versions()
+            for version in versions
+        ),
+        relr=any(t.entry.d_tag == "DT_RELR" for t in tags),
+    )
+
+
+def _names(elf: Any) -> tuple[frozenset[str], frozenset[str]]:  # noqa: ANN401 - pyelftools has no types
+    dynsym = elf.get_section_by_name(".dynsym")
+    if dynsym is None:
+        return frozenset(), frozenset()
+    relocated = {
+        entry["r_info_sym"]
+        for section in elf.iter_sections()
+        if isinstance(section, RelocationSection)
+        for entry in section.iter_relocations()
+    }
+    versions = elf.get_section_by_name(".gnu.version")
+    imports, exports = set(), set()
+    for index, symbol in enumerate(dynsym.iter_symbols()):
+        bind, kind = symbol["st_info"]["bind"], symbol["st_info"]["type"]
+        if symbol["st_shndx"] == "SHN_UNDEF":
+            if bind == "STB_GLOBAL" and index in relocated:
+                imports.add(symbol.name)
+            continue
+        version = versions.get_symbol(index)["ndx"] if versions else 0
+        hidden = isinstance(version, int) and version & HIDDEN
+        placed = symbol["st_value"] or kind == "STT_TLS"
+        if kind in FINDABLE_TYPES and bind in FINDABLE_BINDS and placed and not hidden:
+            exports.add(symbol.name)
+    return frozenset(imports), frozenset(exports)
+
+
+@pytest.mark.parametrize(
+    ("arch", "style"),
+    [
+        (arch, style)
+        for arch in ZIG_TARGETS
+        for style in ("gnu", "sysv", "both")
+        # lld's own table has words of the wrong size there, which no loader could read.
+        if (arch, style) != ("s390x", "sysv")
+    ],
+)
+def test_every_architecture_reads_as_pyelftools_reads_it(arch: str, style: str) -> None:
+    data = zig_library(arch, *FLAGS, f"-Wl,--hash-style={style}")
+    assert read_elf(data) == oracle(data)
+
+
+@pytest.mark.parametrize("arch", ZIG_TARGETS)
+def test_every_architecture_reads_as_its_source_says(arch: str) -> None:
+    info = read_elf(zig_library(arch, *FLAGS))
+    assert info.arch == arch
+    assert info.soname == "libdemo.so.1"
+    assert info.rpath == ("$ORIGIN/../demo.libs", "/opt/lib")
+    assert {"strong", "plt_only", "outside_data"} <= info.imports
+    assert not info.imports & {"weak", "never_used", "public", "hidden"}
+    assert {"public", "thread", "per_thread", "weakly_defined"} <= info.exports
+    assert not info.exports & {"hidden", "local", "strong", "weak"}
+    assert (info.needed, info.interpreter, info.executable) == ((), None, False)
+
+
+GLIBC_SOURCE = """\
+#include <stdio.h>
+static int a, b, c, d;
+int *pointers[] = {&a, &b, &c, &d};
+int shout(const char *s) { return puts(s); }
+"""
+
+
+def test_a_library_of_the_host_reads_as_pyelftools_reads_it() -> None:
+    data = gcc_library(GLIBC_SOURCE, "-shared", "-Wl,-z,pack-relative-relocs", libraries=("-lc",))
+    info = read_elf(data)
+    assert info == oracle(data)
+    assert info.relr
+    assert ("libc.so.6", "GLIBC_ABI_DT_RELR") in info.version_needs
+    assert info.libc == "glibc"
+
+
+def test_packed_relocations_are_seen_only_where_they_are() -> None:
+    data = gcc_library(GLIBC_SOURCE, "-shared", "-Wl,-z,nopack-relative-relocs", libraries=("-lc",))
+    assert not read_elf(data).relr
+
+
+PROGRAM = "extern int outside(void); void _start(void) { outside(); for (;;); }"
+LOADER = "-Wl,--dynamic-linker=/lib/ld-musl-x86_64.so.1"
+
+
+@pytest.mark.parametrize("flags", [("-pie",), ("-no-pie", "-fno-pic")])
+@pytest.mark.parametrize("style", ["gnu", "sysv", "both"])
+def test_a_program_names_its_interpreter(flags: tuple[str, ...], style: str) -> None:
+    options = (f"-Wl,--hash-style={style}", "-Wl,--unresolved-symbols=ignore-all", LOADER)
+    libraries = ("-Wl,--no-as-needed", "-lc")
+    data = gcc_library(PROGRAM, *flags, *options, libraries=libraries)
+    info = read_elf(data)
+    assert info == oracle(data)
+    assert info.executable
+    assert info.interpreter == "/lib/ld-musl-x86_64.so.1"
+    assert info.libc == "musl"
+    assert info.dynamic
+
+
+def test_a_static_program_needs_nothing_and_has_no_dynamic_section() -> None:
+    data = gcc_library("void _start(void) { for (;;); }", "-static", "-no-pie", "-fno-pic")
+    info = read_elf(data)
+    assert (info.executable, info.dynamic, info.interpreter) == (True, False, None)
+    assert (info.needed, info.imports, info.exports) == ((), frozenset(), frozenset())
+
+
+@pytest.mark.parametrize("style", ["gnu", "sysv", "both"])
+def test_imports_are_seen_where_nothing_is_exported(style: str) -> None:
+    # GNU ld writes a GNU hash table that says nothing of the symbols then.
+    source = (
+        "extern int outside(int);"
+        "__attribute__((constructor)) static void start(void) { outside(1); }"
+    )
+    data = gcc_library(source, "-shared", f"-Wl,--hash-style={style}")
+    assert read_elf(data).imports == {"outside"}
+
+
+def test_the_wide_hash_table_of_s390x_is_read() -> None:
+    # GNU ld writes 64-bit words there, as musl's <link.h> for s390x reads them; lld does not.
+    data = bytearray(zig_library("s390x", "-Wl,--hash-style=sysv"))
+    elf = ELFFile(io.BytesIO(bytes(data)))
+    table = elf.get_section_by_name(".hash")
+    count = elf.get_section_by_name(".dynsym").num_symbols()
+    # One bucket, all symbols in its chain: room for that is in the old table.
+    words = struct.pack(">QQ", 0, count)
+    assert len(words) <= table["sh_size"]
+    data[table["sh_offset"] : table["sh_offset"] + len(words)] = words
+    expected = read_elf(zig_library("s390x", "-Wl,--hash-style=gnu"))
+    info = read_elf(bytes(data))
+    assert (info.imports, info.exports) == (expected.imports, expected.exports)
+
+
+VERSIONED = """\
+__asm__(".symver old_foo, foo@V1");
+__asm__(".symver new_foo, foo@@V2");
+__asm__(".symver gone_bar, bar@V1");
+int old_foo(void) { return 1; }
+int new_foo(void) { return 2; }
+int gone_bar(void) { return 3; }
+int plain(void) { return 4; }
+"""
+
+
+def test_hidden_versions_are_not_exported() -> None:
+    script = "V1 { global: foo; bar; local: *; }; V2 { global: foo; plain; } V1;"
+    data = gcc_library(VERSIONED, "-shared", script=script)
+    info = read_elf(data)
+    assert info == oracle(data)
+    assert "bar" not in info.exports  # bar@V1 only
+    assert {"foo", "plain"} <= info.exports  # foo@@V2 is there beside foo@V1
+
+
+def test_an_ifunc_is_not_exported() -> None:
+    source = """\
+static int one(void) { return 1; }
+static void *choose(void) { return one; }
+int chosen(void) __attribute__((ifunc("choose")));
+int plain(void) { return 2; }
+"""
+    data = gcc_library(source, "-shared")
+    assert read_elf(data) == oracle(data)
+    assert read_elf(data).exports == {"plain"}
+
+
+@pytest.mark.parametrize("tags", ["--enable-new-dtags", "--disable-new-dtags"])
+def test_rpath_and_runpath_read_alike(tags: str) -> None:
+    data = gcc_library("int x;", "-shared", f"-Wl,{tags}", "-Wl,-rpath,$ORIGIN::/a:")
+    assert read_elf(data).rpath == ("$ORIGIN", "/a")
+
+
+def test_needed_names_keep_the_order_of_the_file() -> None:
+    libraries = ("-Wl,--no-as-needed", "-lm", "-lc")
+    data = gcc_library("int x;", "-shared", libraries=libraries)
+    assert read_elf(data).needed == ("libm.so.6", "libc.so.6")
+    assert read_elf(data).needed == oracle(data).needed
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "i686", "s390x"])
+def test_a_file_without_section_headers_reads_the_same(arch: str) -> None:
+    data = zig_library(arch, *FLAGS)
+    bare = bytearray(data)
+    if arch == "i686":
+        struct.pack_into("<I", bare, 0x20, 0)  # e_shoff
+        bare[0x30:0x34] = bytes(4)  # e_shnum, e_shstrndx
+    else:
+        struct.pack_into("<Q", bare, 0x28, 0)
+        bare[0x3C:0x40] = bytes(4)
+    assert ELFFile(io.BytesIO(bytes(bare))).num_sections() == 0
+    assert read_elf(bytes(bare)) == read_elf(data)
+
+
+def test_an_object_file_is_nothing_that_a_loader_loads() -> None:
+    data = gcc_library(SOURCE, "-c")
+    info = read_elf(data)
+    assert info == replace(oracle(data), imports=frozenset(), exports=frozenset())
+    assert not info.dynamic
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "no ELF header"),
+        (b"\x7fELF", "no ELF header"),
+        (b"MZ" + bytes(100), "no ELF header"),
+        (b"\x7fELF\x03\x01" + bytes(100), "unknown class or byte order"),
+        (b"\x7fELF\x02\x00" + bytes(100), "unknown class or byte order"),
+    ],
+)
+def test_what_does_not_begin_like_elf_is_malformed(data: bytes, reason: str) -> None:
+    with pytest.raises(MalformedError) as caught:
+        read_elf(data)
+    assert caught.value.message == f"is not a sound ELF file: {reason}"

@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from muslbackend.errors import SettingsError
+from muslbackend.musl import MuslVersion
+from muslbackend.settings import Settings, foreign_config, parse_settings
+
+#: Each key: (in the table, with -C, in the environment) and the value that all three mean.
+SAME = [
+    (("aarch64", "aarch64", "aarch64"), Settings(target="aarch64"), "target"),
+    (("1.2.3", "1.2.3", "1.2.3"), Settings(floor=MuslVersion(1, 2, 3)), "floor"),
+    ((True, "true", "1"), Settings(strict=True), "strict"),
+    ((["libz*", "b"], "libz*;b", "libz*;b"), Settings(exclude=("libz*", "b")), "exclude"),
+    ((["/a", "b"], "/a;b", "/a:b"), Settings(library_dirs=("/a", "b")), "library-dirs"),
+]
+
+KEYS = ("exclude", "floor", "library-dirs", "strict", "target")
+
+
+def env_name(key: str) -> str:
+    return "MUSLBACKEND_" + key.replace("-", "_").upper()
+
+
+def test_a_project_that_says_nothing_has_the_defaults() -> None:
+    assert parse_settings({}, {}, {}) == Settings(
+        target="auto", floor=None, strict=False, exclude=(), library_dirs=()
+    )
+
+
+@pytest.mark.parametrize(("values", "expected", "key"), SAME)
+def test_each_key_can_be_set_in_each_place(
+    values: tuple[object, object, str], expected: Settings, key: str
+) -> None:
+    in_table, in_config, in_env = values
+    assert parse_settings({key: in_table}, {}, {}) == expected
+    assert parse_settings({}, {f"musl.{key}": in_config}, {}) == expected
+    assert parse_settings({}, {}, {env_name(key): in_env}) == expected
+
+
+def test_the_environment_wins_over_config_settings_and_they_over_the_table() -> None:
+    table = {"target": "from-table", "strict": True, "exclude": ["table"]}
+    config = {"musl.target": "from-config", "musl.exclude": "config"}
+    environ = {"MUSLBACKEND_TARGET": "from-env"}
+    assert parse_settings(table, config, environ) == Settings(
+        target="from-env", strict=True, exclude=("config",)
+    )
+    assert parse_settings(table, config, {}).target == "from-config"
+    assert parse_settings(table, {}, {}).target == "from-table"
+
+
+def test_a_list_replaces_the_list_of_a_weaker_place() -> None:
+    environ = {"MUSLBACKEND_EXCLUDE": "c"}
+    assert parse_settings({"exclude": ["a", "b"]}, {}, environ).exclude == ("c",)
+
+
+@pytest.mark.parametrize("text", ["true", "True", "ON", "yes", "1"])
+def test_words_for_true(text: str) -> None:
+    assert parse_settings({}, {"musl.strict": text}, {}).strict is True
+    assert parse_settings({"strict": False}, {}, {"MUSLBACKEND_STRICT": text}).strict is True
+
+
+@pytest.mark.parametrize("text", ["false", "False", "OFF", "no", "0"])
+def test_words_for_false(text: str) -> None:
+    assert parse_settings({"strict": True}, {"musl.strict": text}, {}).strict is False
+    assert parse_settings({"strict": True}, {}, {"MUSLBACKEND_STRICT": text}).strict is False
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        (({}, {"musl.exclude": ["a", "b;c"]}, {}), ("a", "b;c")),
+        (({}, {"musl.exclude": ";a;;b;"}, {}), ("a", "b")),
+        (({}, {"musl.exclude": ""}, {}), ()),
+        (({}, {}, {"MUSLBACKEND_EXCLUDE": "a:b"}), ("a:b",)),
+        (({"exclude": "a;b"}, {}, {}), ("a", "b")),
+        (({"exclude": []}, {}, {}), ()),
+    ],
+)
+def test_lists_are_separated_by_semicolons(
+    place: tuple[dict[str, object], dict[str, object], dict[str, str]], expected: tuple[str, ...]
+) -> None:
+    assert parse_settings(*place).exclude == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("/a:/b", ("/a", "/b")),
+        (":/a::", ("/a",)),
+        ("/a", ("/a",)),
+        ("/a;/b", ("/a", "/b")),
+        ("", ()),
+    ],
+)
+def test_library_dirs_in_the_environment_are_separated_as_in_path(
+    text: str, expected: tuple[str, ...]
+) -> None:
+    environ = {"MUSLBACKEND_LIBRARY_DIRS": text}
+    assert parse_settings({"library-dirs": ["/z"]}, {}, environ).library_dirs == expected
+
+
+def test_library_dirs_with_config_settings_are_separated_by_semicolons() -> None:
+    assert parse_settings({}, {"musl.library-dirs": "/a:/b;/c"}, {}).library_dirs == ("/a:/b", "/c")
+
+
+NAME = "a name such as x86_64"
+RELEASE = "a musl release such as 1.2.0"
+BOOLEAN = "true or false"
+STRINGS = "a list of strings"
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wanted"),
+    [
+        ("target", "", NAME),
+        ("target", 3, NAME),
+        ("target", ["x86_64"], NAME),
+        ("target", None, NAME),
+        ("floor", "1", RELEASE),
+        ("floor", "v1.2.0", RELEASE),
+        ("floor", 1.2, RELEASE),
+        ("floor", "", RELEASE),
+        ("strict", "maybe", BOOLEAN),
+        ("strict", "", BOOLEAN),
+        ("strict", 1, BOOLEAN),
+        ("strict", ["true", "false"], BOOLEAN),
+        ("exclude", 1, STRINGS),
+        ("exclude", ["a", 1], STRINGS),
+        ("exclude", {"a": "b"}, STRINGS),
+        ("library-dirs", True, STRINGS),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused_by_its_place(
+    key: str, value: object, wanted: str
+) -> None:
+    # The environment knows text only.
+    environs = {env_name(key): value} if isinstance(value, str) else {}
+    places: list[tuple[str, dict[str, object], dict[str, object], dict[str, str]]] = [
+        (f"tool.muslbackend.{key}", {key: value}, {}, {}),
+        (f"musl.{key}", {}, {f"musl.{key}": value}, {}),
+        *((name, {}, {}, {name: text}) for name, text in environs.items()),
+    ]
+    for place, table, config, environ in places:
+        with pytest.raises(SettingsError) as caught:
+            parse_settings(table, config, environ)
+        assert caught.value.message == f"{place} = {value!r} is not {wanted}"
+        assert caught.value.hint == f"give {wanted}"
+
+
+@pytest.mark.parametrize(
+    ("place", "message", "hint"),
+    [
+        (
+            ({"tarket": "x"}, {}, {}),
+            "tool.muslbackend.tarket is not a setting of muslbackend",
+            "did you mean tool.muslbackend.target?",
+        ),
+        (
+            ({"library_dirs": ["x"]}, {}, {}),
+            "tool.muslbackend.library_dirs is not a setting of muslbackend",
+            "did you mean tool.muslbackend.library-dirs?",
+        ),
+        (
+            ({}, {"musl.stric": "x"}, {}),
+            "musl.stric is not a setting of muslbackend",
+            "did you mean musl.strict?",
+        ),
+        (
+            ({}, {}, {"MUSLBACKEND_FLOR": "x"}),
+            "MUSLBACKEND_FLOR is not a setting of muslbackend",
+            "did you mean MUSLBACKEND_FLOOR?",
+        ),
+        (
+            ({"zzz": 1}, {}, {}),
+            "tool.muslbackend.zzz is not a setting of muslbackend",
+            f"there are {', '.join('tool.muslbackend.' + key for key in KEYS)}",
+        ),
+        (
+            ({}, {"musl.": "x"}, {}),
+            "musl. is not a setting of muslbackend",
+            f"there are {', '.join('musl.' + key for key in KEYS)}",
+        ),
+        (
+            # The prefix that all names have in common is no likeness.
+            ({}, {}, {"MUSLBACKEND_ZZZ": "x"}),
+            "MUSLBACKEND_ZZZ is not a setting of muslbackend",
+            f"there are {', '.join(env_name(key) for key in KEYS)}",
+        ),
+    ],
+)
+def test_an_unknown_name_is_refused(
+    place: tuple[dict[str, object], dict[str, object], dict[str, str]], message: str, hint: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse_settings(*place)
+    assert (caught.value.message, caught.value.hint) == (message, hint)
+
+
+def test_the_first_unknown_name_in_order_is_named() -> None:
+    with pytest.raises(SettingsError, match=re.escape("tool.muslbackend.aa is not")):
+        parse_settings({"bb": 1, "aa": 1}, {}, {})
+
+
+def test_what_is_not_ours_is_passed_over() -> None:
+    config = {"cmake.define.musl.x": "1", "build-dir": "b", "muslbackend": "x", "MUSL.target": "x"}
+    environ = {"MUSLBACKENDX": "1", "_MUSLBACKEND_ZIG": "zig", "muslbackend_target": "x"}
+    assert parse_settings({}, config, environ) == Settings()
+    assert foreign_config(config) == config
+
+
+def test_our_keys_are_not_handed_on() -> None:
+    config = {"musl.target": "x86_64", "build-dir": "b", "musl.strict": "1", "logging.level": ""}
+    assert foreign_config(config) == {"build-dir": "b", "logging.level": ""}
+    assert foreign_config({}) == {}
+
+
+def test_a_table_that_is_no_table_is_a_settings_error() -> None:
+    with pytest.raises(SettingsError):
+        parse_settings(["target"], {}, {})  # type: ignore[arg-type] # [[tool.muslbackend]]
