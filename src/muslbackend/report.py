@@ -112,8 +112,8 @@ def check_text(checked: Checked) -> str:
 
 
 def _judgement(checked: Checked) -> str:
-    if checked.graph is None and checked.ok:
-        return "ok, no native code for musl in it"
+    if checked.graph is None:
+        return "ok, no native code for musl in it" if checked.ok else "cannot be judged"
     if checked.libc == "glibc" and checked.ok:
         return "not for musl: its files were linked against glibc"
     if not checked.ok:

@@ -32,9 +32,10 @@ if TYPE_CHECKING:
     from muslbackend.musl import Architecture
     from muslbackend.targetpython import HostPython
 
-#: The releases whose command line and runtime the wrappers were made for and tested with.
-ZIG_REQUIREMENT: Final = "ziglang>=0.14.1,<0.18"
-_OLDEST_ZIG: Final = (0, 14, 1)
+#: The releases whose command line and runtime the wrappers were made for and tested with; older
+#: ones refuse -rpath-link, which CMake gives for every library that needs another one.
+ZIG_REQUIREMENT: Final = "ziglang>=0.16,<0.18"
+_OLDEST_ZIG: Final = (0, 16, 0)
 _FIRST_UNTRIED_ZIG: Final = (0, 18, 0)
 
 _ZIG_VARIABLE: Final = "_MUSLBACKEND_ZIG"

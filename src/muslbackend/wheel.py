@@ -97,15 +97,15 @@ def read_wheel(path: Path) -> Wheel:
                         elf[info.filename] = head + member.read()
             return Wheel(path, tags, tuple(archive.namelist()), elf)
     except InvalidWheelFilename as error:
-        msg = f"{path}: {error}"
+        msg = str(error)
         raise MalformedError(
             msg, hint="a wheel is called NAME-VERSION-PYTHON-ABI-PLATFORM.whl"
         ) from error
     except FileNotFoundError:
-        msg = f"{path}: there is no such file"
+        msg = "there is no such file"
         raise MalformedError(msg, hint="give the path of a wheel") from None
     except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError, OSError) as error:
-        msg = f"{path}: is not a readable zip archive: {error}"
+        msg = f"is not a readable zip archive: {error}"
         raise MalformedError(msg, hint="build or download it again") from error
 
 

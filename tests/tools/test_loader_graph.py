@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -54,13 +55,26 @@ FILE: Final = st.builds(File, needs=distinct(NAMES, 3), rpath=distinct(RPATHS, 3
 PLACES: Final = [f"{folder}/{name}" for folder in FOLDERS for name in NAMES]
 
 
+#: Both extensions and some libraries, some of them in several places.
+ANY_LAYOUT: Final = st.fixed_dictionaries(
+    dict.fromkeys(EXTENSIONS, FILE), optional=dict.fromkeys(PLACES, FILE)
+)
+
+
 @st.composite
-def layouts(draw: st.DrawFn, *, complete: bool) -> dict[str, File]:
-    """Both extensions and some libraries; with `complete`, every name somewhere."""
-    chosen = draw(st.lists(st.sampled_from(PLACES), max_size=6, unique=True))
-    missing = [n for n in NAMES if complete and not any(p.endswith(n) for p in chosen)]
-    chosen += [f"{draw(st.sampled_from(FOLDERS))}/{name}" for name in missing]
-    return {path: draw(FILE) for path in (*EXTENSIONS, *chosen)}
+def complete_layouts(draw: st.DrawFn) -> dict[str, File]:
+    """Return both extensions and every library, each in one place."""
+    libraries = [f"{draw(st.sampled_from(FOLDERS))}/{name}" for name in NAMES]
+    return {path: draw(FILE) for path in (*EXTENSIONS, *libraries)}
+
+
+@kept
+def opener(path: Path, cache: Path) -> bytes:
+    """Return a library that makes the loader open `path` as dlopen does.
+
+    Listed itself, a file would be the program, which musl does not know again as a library.
+    """
+    return patched(Library(""), ["--add-needed", str(path)], cache)
 
 
 @kept
@@ -68,18 +82,23 @@ def made(path: str, file: File, cache: Path) -> bytes:
     """Return the library of that place in the layout with the wanted names and rpath."""
     stem = Path(path).stem
     symbol = f"PyInit_{stem}" if path in EXTENSIONS else stem
+    options = [word for name in reversed(file.needs) for word in ("--add-needed", name)]
+    if file.rpath:
+        options += ["--force-rpath", "--set-rpath", ":".join(file.rpath)]
+    return patched(Library(SOURCE.format(symbol)), options, cache)
+
+
+def patched(library: Library, options: Sequence[str], cache: Path) -> bytes:
     with tempfile.NamedTemporaryFile() as copy:
-        copy.write(build(Library(SOURCE.format(symbol)), cache).read_bytes())
+        copy.write(build(library, cache).read_bytes())
         copy.flush()
-        options = [word for name in reversed(file.needs) for word in ("--add-needed", name)]
-        if file.rpath:
-            options += ["--force-rpath", "--set-rpath", ":".join(file.rpath)]
         if options:
             subprocess.run(["patchelf", *options, copy.name], check=True)
         return Path(copy.name).read_bytes()
 
 
 def unpacked(layout: Mapping[str, File], folder: Path, cache: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
     for path, file in layout.items():
         target = folder / path
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -92,15 +111,16 @@ class Listed:
     """What the loader says of one file."""
 
     loaded: tuple[str, ...]
-    """What it found before the first thing it did not find, in order, and the file itself."""
+    """The file itself and what it found, in order, up to the first thing it did not find."""
     missing: tuple[str, str] | None
     """(file, needed name) of the first thing it did not find."""
 
 
-def listed(loader: Path, folder: Path, root: str) -> Listed:
-    loaded = [root]
-    lines = list_libraries(loader, folder / root)[1].splitlines()
-    for line in lines:
+def listed(loader: Path, folder: Path, root: str, cache: Path) -> Listed:
+    loaded: list[str] = []
+    start = folder.with_name("opener.so")
+    start.write_bytes(opener(folder / root, cache))
+    for line in list_libraries(loader, start)[1].splitlines():
         if found := re.fullmatch(r"\t\S+ => (\S+) \(0x\w+\)", line):
             if found[1] != str(loader):
                 loaded.append(within(folder, found[1]))
@@ -115,20 +135,28 @@ def within(folder: Path, path: str) -> str:
     return str(Path(path).resolve().relative_to(folder.resolve()))
 
 
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One folder for all examples, so that what opens a file of it can be kept."""
+    return tmp_path_factory.mktemp("layouts")
+
+
 EXAMPLES: Final = settings(
-    max_examples=60, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=int(__import__("os").environ.get("EX","60")),
+    deadline=None,
+    database=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 
 
 @EXAMPLES
-@given(layout=layouts(complete=False))
+@given(layout=ANY_LAYOUT)
 def test_the_graph_is_what_the_loader_finds(
-    musl_loader: tuple[str, Path], cache: Path, layout: dict[str, File]
+    musl_loader: tuple[str, Path], cache: Path, scratch: Path, layout: dict[str, File]
 ) -> None:
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = unpacked(layout, Path(scratch), cache)
-        graph = graph_of(folder)
-        answers = {root: listed(musl_loader[1], folder, root) for root in graph.loads}
+    folder = unpacked(layout, scratch / "before", cache)
+    graph = graph_of(folder)
+    answers = {root: listed(musl_loader[1], folder, root, cache) for root in graph.loads}
     unfound = {(e.needer, e.name) for e in graph.edges if e.via is not Via.LOADER}
     assert bool(unfound) == any(answer.missing for answer in answers.values())
     for root, answer in answers.items():
@@ -140,17 +168,16 @@ def test_the_graph_is_what_the_loader_finds(
 
 
 @EXAMPLES
-@given(layout=layouts(complete=True))
+@given(layout=complete_layouts())
 def test_after_the_plan_the_loader_finds_everything(
-    musl_loader: tuple[str, Path], cache: Path, layout: dict[str, File]
+    musl_loader: tuple[str, Path], cache: Path, scratch: Path, layout: dict[str, File]
 ) -> None:
-    with tempfile.TemporaryDirectory() as scratch:
-        before, work, after = (Path(scratch, name) for name in ("before", "work", "after"))
-        work.mkdir()
-        unpacked(layout, before, cache)
-        plan = make_plan(graph_of(before), "demo.libs", {})
-        write(patch.apply(plan, members(before), work, "demo.dist-info/"), after)
-        graph = graph_of(after)
-        assert make_plan(graph, "demo.libs", {}).is_empty
-        for root, loaded in graph.loads.items():
-            assert listed(musl_loader[1], after, root) == Listed(loaded, None)
+    before = unpacked(layout, scratch / "before", cache)
+    plan = make_plan(graph_of(before), "demo.libs", {})
+    after = scratch / "after"
+    shutil.rmtree(after, ignore_errors=True)
+    write(patch.apply(plan, members(before), scratch, "demo.dist-info/"), after)
+    graph = graph_of(after)
+    assert make_plan(graph, "demo.libs", {}).is_empty
+    for root, loaded in graph.loads.items():
+        assert listed(musl_loader[1], after, root, cache) == Listed(loaded, None)

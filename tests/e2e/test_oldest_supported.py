@@ -1,4 +1,4 @@
-"""The two ways into scikit-build-core, and the releases of it that are supported."""
+"""The two ways into scikit-build-core, and the oldest releases that are supported."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from building import PROJECT, build, members, run
+from muslbackend.toolchain import ZIG_REQUIREMENT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 OLDEST = "0.10.7"
+OLDEST_ZIG = "0.16.0"
 
 #: A scikit-build-core whose wheel writer has been renamed: the seam is gone, the hooks are not.
 WITHOUT_SEAM = """
@@ -45,9 +47,7 @@ def test_the_oldest_supported_scikit_build_core_gives_the_same_files(
 ) -> None:
     """It is installed in front of the newest, which the tests run with otherwise."""
     assert f'"scikit-build-core>={OLDEST}"' in (PROJECT / "pyproject.toml").read_text()
-    target = tmp_path / "oldest"
-    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(target)]
-    subprocess.run([*pip, f"scikit-build-core=={OLDEST}"], check=True)
+    target = _install(f"scikit-build-core=={OLDEST}", tmp_path)
     newest = build(example, "musl.target=x86_64")
     contents = members(newest.wheel)
     newest.wheel.unlink()
@@ -55,6 +55,24 @@ def test_the_oldest_supported_scikit_build_core_gives_the_same_files(
     assert f"(scikit-build-core {OLDEST})" in _wheel_file(members(oldest.wheel))
     assert "its wheel is read back" not in oldest.output
     assert _code(members(oldest.wheel)) == _code(contents)
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("example", ["private-library"], indirect=True)
+def test_the_oldest_supported_zig_compiles_the_examples(example: Path, tmp_path: Path) -> None:
+    assert f"ziglang>={OLDEST_ZIG.removesuffix('.0')}," in ZIG_REQUIREMENT
+    target = _install(f"ziglang=={OLDEST_ZIG}", tmp_path)
+    built = build(example, "musl.target=x86_64", environ={"PYTHONPATH": str(target)})
+    assert "loads on  musl 1.1.0 and later" in built.output
+    assert sum(name.startswith("motto.libs/") for name in members(built.wheel)) == 2
+
+
+def _install(requirement: str, folder: Path) -> Path:
+    """Install one package into a folder that can be put in front of all others."""
+    target = folder / "oldest"
+    pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(target)]
+    subprocess.run([*pip, requirement], check=True)
+    return target
 
 
 def _wheel_file(contents: dict[str, bytes]) -> str:
