@@ -8,22 +8,22 @@ know), the public hook is called instead and its wheel is read back.
 
 from __future__ import annotations
 
-import inspect
 import sys
-import tempfile
-import zipfile
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from packaging.tags import Tag, parse_tag
-
-from muslbackend.wheel import Member, WheelName
-
 if TYPE_CHECKING:
+    import zipfile
     from collections.abc import Callable, Collection, Iterator, Mapping
+
+    from packaging.tags import Tag
+
+    from muslbackend.wheel import Member, WheelName
+
+# Most hooks only ask for scikit-build-core's: what building takes is imported when it comes to it.
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +67,8 @@ def build(
     nothing sets its ``build-dir``. Its own errors (``SystemExit`` among them) pass through;
     nothing is written to any output folder here.
     """
+    import tempfile
+
     base = _writer_class()
     with tempfile.TemporaryDirectory(prefix="muslbackend-") as folder:
         if base is not None:
@@ -96,6 +98,8 @@ def _version() -> str:
 
 def _writer_class() -> type[Any] | None:
     """Return scikit-build-core's wheel writer if it has the shape the seam was made for."""
+    import inspect
+
     module = import_module("scikit_build_core.build.wheel")
     base = getattr(module, "WheelWriter", None)
     methods = ("__enter__", "__exit__", "build", "write", "writestr")
@@ -130,6 +134,7 @@ def _plan_writer(
     base: type[Any], finish: Callable[[Staged], WheelName], build_dirs: list[Path]
 ) -> type[Any]:
     """Return a wheel writer that writes nothing and calls ``finish`` with what it was given."""
+    from muslbackend.wheel import Member, WheelName
 
     class PlanWriter(base):  # type: ignore[misc]
         """Notes members down in the order in which they are written."""
@@ -170,6 +175,12 @@ def _plan_writer(
 
 def _read_back(path: Path, folder: Path) -> Staged:
     """Return the contents of a wheel that scikit-build-core wrote, unpacked into ``folder``."""
+    import zipfile
+
+    from packaging.tags import parse_tag
+
+    from muslbackend.wheel import Member, WheelName
+
     members = []
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():

@@ -142,7 +142,7 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 EXAMPLES: Final = settings(
-    max_examples=int(__import__("os").environ.get("EX","60")),
+    max_examples=60,
     deadline=None,
     database=None,
     suppress_health_check=[HealthCheck.too_slow],
