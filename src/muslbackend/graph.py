@@ -217,8 +217,11 @@ class _Resolver:
 
     def _find(self, needer: str, name: str, session: _Session) -> Edge:
         searched: list[str] = []
+        known = session.by_name.get(name)
+        if known is not None:  # musl takes a loaded library by its name, wherever it came from
+            return Edge(needer, name, Via.LOADER if known in self.installed else Via.OUTSIDE, known)
         if "/" not in name:
-            found = self._by_loader(needer, name, session, searched)
+            found = self._in_wheel(needer, name, session, searched)
             if found is not None:
                 return Edge(needer, name, Via.LOADER, found)
         if any(fnmatchcase(name, pattern) for pattern in self.supply.exclude):
@@ -227,12 +230,9 @@ class _Resolver:
             return Edge(needer, name, Via.PYTHON)
         return self._from_supply(needer, name, session, searched)
 
-    def _by_loader(
+    def _in_wheel(
         self, needer: str, name: str, session: _Session, searched: list[str]
     ) -> str | None:
-        known = session.by_name.get(name)
-        if known in self.installed:
-            return known
         for owner in _chain(needer, session):
             if owner not in self.installed:
                 continue

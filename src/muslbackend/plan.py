@@ -68,21 +68,22 @@ def make_plan(graph: Graph, libs_dir: str, digests: Mapping[str, str]) -> Plan:
     for edge in graph.edges:
         edges.setdefault(edge.needer, []).append(edge)
     names = _Names(graph, edges, libs_dir, digests).all()
+    # One library found twice, in two folders, has one name: the first of the two is taken.
+    sources = {dest: source for source, dest in sorted(names.items(), reverse=True)}
     edits = []
-    for path in sorted((*graph.wheel, *names)):
+    for path in (*graph.wheel, *sources.values()):
         edit = _edit(path, graph.elf[path], edges.get(path, []), names)
         if edit != Edit(names.get(path, path)):
             edits.append(edit)
-    needers = {
-        source: tuple(
-            sorted(names.get(e.needer, e.needer) for e in graph.edges if e.provider == source)
-        )
-        for source in names
-    }
-    grafts = [Graft(s, names[s], digests[s], needers[s]) for s in names]
-    return Plan(
-        tuple(sorted(grafts, key=lambda g: g.dest)), tuple(sorted(edits, key=lambda e: e.path))
-    )
+    grafts = []
+    for dest, source in sorted(sources.items()):
+        needers = {
+            names.get(edge.needer, edge.needer)
+            for edge in graph.edges
+            if edge.provider is not None and names.get(edge.provider) == dest
+        }
+        grafts.append(Graft(source, dest, digests[source], tuple(sorted(needers))))
+    return Plan(tuple(grafts), tuple(sorted(edits, key=lambda e: e.path)))
 
 
 class _Names:

@@ -86,6 +86,8 @@ def read_wheel(path: Path) -> Wheel:
     Raises :class:`MalformedError` for a file name that is not a wheel's, for a damaged archive
     and for a missing file.
     """
+    if not path.is_file():
+        raise MalformedError("there is no such file", hint="give the path of a wheel")
     try:
         tags = parse_wheel_filename(path.name)[3]
         with zipfile.ZipFile(path) as archive:
@@ -101,9 +103,6 @@ def read_wheel(path: Path) -> Wheel:
         raise MalformedError(
             msg, hint="a wheel is called NAME-VERSION-PYTHON-ABI-PLATFORM.whl"
         ) from error
-    except FileNotFoundError:
-        msg = "there is no such file"
-        raise MalformedError(msg, hint="give the path of a wheel") from None
     except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError, OSError) as error:
         msg = f"is not a readable zip archive: {error}"
         raise MalformedError(msg, hint="build or download it again") from error

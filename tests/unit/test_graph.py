@@ -247,6 +247,18 @@ def test_every_file_is_loaded_with_something() -> None:
     }
 
 
+def test_a_library_that_another_one_loads_is_not_opened_by_itself() -> None:
+    # Both are opened by ctypes: libb.so by way of liba.so, whose rpath it inherits.
+    files = {
+        "demo/liba.so": elf_info(needed=("libb.so",), rpath=("$ORIGIN/b", "$ORIGIN/c")),
+        "demo/b/libb.so": elf_info(needed=("libc0.so",)),
+        "demo/c/libc0.so": elf_info(),
+    }
+    graph = graph_of(files)
+    assert graph.loads == {"demo/liba.so": ("demo/liba.so", "demo/b/libb.so", "demo/c/libc0.so")}
+    assert {e.via for e in graph.edges} == {Via.LOADER}
+
+
 def test_the_order_of_the_paths_does_not_matter() -> None:
     files: dict[str, ElfInfo | str] = {
         "demo/one.so": extension(needed=("liba.so", "libb.so"), rpath=("$ORIGIN/a", "$ORIGIN/b")),

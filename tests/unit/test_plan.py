@@ -227,6 +227,16 @@ def test_the_rpath_of_a_copied_library_is_made_anew() -> None:
     assert edits["demo.libs/libb"].rpath == ()
 
 
+def test_a_copied_library_is_led_to_what_it_found_by_an_inherited_rpath() -> None:
+    files = {
+        CORE: extension(needed=("liba.so.1",), rpath=("$ORIGIN/lib",)),
+        A: elf_info(needed=("libw.so",)),
+        "demo/lib/libw.so": elf_info(),
+    }
+    (copied,) = (e for e in planned(graph_of(files, "/usr/lib")).edits if e.soname)
+    assert copied.rpath == ("$ORIGIN/../demo/lib",)
+
+
 @pytest.mark.parametrize("rpath", [("/build",), ("rel",), ("$ORIGIN/../lib", "/build", "rel")])
 def test_a_script_keeps_only_what_starts_from_its_origin(rpath: tuple[str, ...]) -> None:
     tool = "demo-1.0.data/scripts/tool"

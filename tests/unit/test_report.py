@@ -1,0 +1,258 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from builders import elf_info, extension, graph_of
+from muslbackend.findings import Finding, Severity
+from muslbackend.musl import MuslVersion
+from muslbackend.needs import Reason
+from muslbackend.plan import Edit, Graft, Plan
+from muslbackend.policy import Verdict
+from muslbackend.report import Checked, Outcome, build_text, check_json, check_text, findings_lines
+
+if TYPE_CHECKING:
+    from muslbackend.graph import Graph
+
+V = MuslVersion.parse
+WHEEL = "demo-1.0-cp311-cp311-musllinux_1_2_x86_64.whl"
+CORE = "demo/_core.so"
+SOUND = Verdict(V("1.1.0"), (), ())
+GRAPH = graph_of(
+    {
+        CORE: extension(needed=("libc.so", "liba.so", "libz.so.1"), rpath=("$ORIGIN", "/opt")),
+        "demo/liba.so": elf_info(soname="liba.so.1"),
+    },
+    exclude=("libz.so.1",),
+)
+MISSING = Finding(
+    "MB101",
+    Severity.ERROR,
+    CORE,
+    "needs libx.so",
+    hint="have it bundled",
+    symbol="libx.so",
+    details=("searched  /lib", "not usable  /lib/libx.so is for aarch64"),
+)
+LEFT = Finding("MB109", Severity.WARNING, CORE, "needs libz.so.1")
+NEWER = Finding("MB103", Severity.ERROR, CORE, "needs statx", hint="avoid it", symbol="statx")
+STATX = Reason(CORE, "statx", V("1.2.5"))
+
+
+def checked(
+    verdict: Verdict,
+    *,
+    ok: bool = True,
+    libc: str | None = "musl",
+    claimed: tuple[str, ...] = ("musllinux_1_2_x86_64",),
+    graph: Graph | None = GRAPH,
+) -> Checked:
+    return Checked(WHEEL, ok, "x86_64", libc, claimed, "musllinux_1_2_x86_64", verdict, graph)
+
+
+def test_a_finding_is_shown_with_its_details_and_its_remedy() -> None:
+    note = Finding("MB100", Severity.NOTE, "x.whl", "is odd")
+    assert list(findings_lines([MISSING, LEFT, note])) == [
+        "error[MB101] demo/_core.so: needs libx.so",
+        "      searched  /lib",
+        "      not usable  /lib/libx.so is for aarch64",
+        "      hint  have it bundled",
+        "warning[MB109] demo/_core.so: needs libz.so.1",
+        "note[MB100] x.whl: is odd",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("result", "text"),
+    [
+        (
+            checked(SOUND),
+            f"{WHEEL}: ok, loads on musl 1.1.0 and later (Alpine 3.6 and later)",
+        ),
+        (
+            checked(Verdict(V("1.2.5"), (STATX,), ())),
+            (
+                f"{WHEEL}: ok, loads on musl 1.2.5 and later (Alpine 3.20 and later), "
+                f"because of statx in {CORE}"
+            ),
+        ),
+        (
+            checked(Verdict(V("1.2.6"), (Reason(CORE, "x", V("1.2.6")),), ())),
+            f"{WHEEL}: ok, loads on musl 1.2.6 and later, because of x in {CORE}",
+        ),
+        (
+            checked(Verdict(None, (), ()), libc=None, claimed=("any",), graph=None),
+            f"{WHEEL}: ok, no native code for musl in it",
+        ),
+        (
+            checked(Verdict(None, (), ()), libc="glibc", claimed=("manylinux_2_17_x86_64",)),
+            f"{WHEEL}: not for musl: its files were linked against glibc",
+        ),
+        (
+            checked(Verdict(V("1.2.5"), (STATX,), (NEWER, LEFT)), ok=False),
+            (
+                f"{WHEEL}: musllinux_1_2_x86_64 is not true: loads on musl 1.2.5 and later "
+                f"(Alpine 3.20 and later), because of statx in {CORE}\n"
+                f"error[MB103] {CORE}: needs statx\n"
+                "      hint  avoid it\n"
+                f"warning[MB109] {CORE}: needs libz.so.1"
+            ),
+        ),
+        (
+            checked(
+                Verdict(None, (), (NEWER,)),
+                ok=False,
+                claimed=("manylinux_2_17_x86_64", "musllinux_1_2_x86_64"),
+            ),
+            (
+                f"{WHEEL}: manylinux_2_17_x86_64 and musllinux_1_2_x86_64 is not true: "
+                "does not load on any musl by itself\n"
+                f"error[MB103] {CORE}: needs statx\n"
+                "      hint  avoid it"
+            ),
+        ),
+    ],
+)
+def test_check_says_of_a_wheel(result: Checked, text: str) -> None:
+    assert check_text(result) == text
+
+
+def test_a_wheel_that_cannot_be_read_claims_nothing() -> None:
+    finding = Finding("MB100", Severity.ERROR, WHEEL, "there is no such file")
+    result = checked(Verdict(None, (), (finding,)), ok=False, libc=None, claimed=(), graph=None)
+    first, *rest = check_text(result).splitlines()
+    assert rest == [f"error[MB100] {WHEEL}: there is no such file"]
+    assert first.startswith(f"{WHEEL}: ")
+    assert "is not true" not in first  # nothing was said that could be
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (1, "a0 in f"),
+        (3, "a0 in f, a1 in f, a2 in f"),
+        (4, "a0 in f, a1 in f, a2 in f and 1 more"),
+        (12, "a0 in f, a1 in f, a2 in f and 9 more"),
+    ],
+)
+def test_three_reasons_are_shown_and_the_others_counted(count: int, text: str) -> None:
+    reasons = tuple(Reason("f", f"a{number}", V("1.2.5")) for number in range(count))
+    shown = check_text(checked(Verdict(V("1.2.5"), reasons, ())))
+    assert shown.endswith(f", because of {text}")
+
+
+def test_a_build_that_keeps_its_promise_says_what_was_done() -> None:
+    plan = Plan(
+        (Graft("/usr/lib/libb.so.2", "demo.libs/libb-1.so.2", "ff", (CORE, "demo/x.so")),),
+        (
+            Edit("demo.libs/libb-1.so.2", soname="libb-1.so.2", rpath=()),
+            Edit(CORE, needed=(("libb.so.2", "libb-1.so.2"),), rpath=("$ORIGIN/../demo.libs", "b")),
+            Edit("demo/x.so", dropped=("libpython3.so",), rpath=()),
+            Edit("demo/y.so", dropped=("libpython3.so",)),
+        ),
+    )
+    assert build_text(Outcome(WHEEL, Verdict(V("1.1.0"), (), (LEFT,)), plan, promised=True)) == (
+        f"muslbackend: {WHEEL}\n"
+        "  loads on  musl 1.1.0 and later (Alpine 3.6 and later)\n"
+        f"  bundled   /usr/lib/libb.so.2 as demo.libs/libb-1.so.2, for {CORE}, demo/x.so\n"
+        f"  rewrote   {CORE}: libb.so.2 is now libb-1.so.2, rpath $ORIGIN/../demo.libs:b\n"
+        "  rewrote   demo/x.so: libpython3.so is no longer needed, no rpath\n"
+        "  rewrote   demo/y.so: libpython3.so is no longer needed\n"
+        f"warning[MB109] {CORE}: needs libz.so.1"
+    )
+
+
+def test_a_build_that_promises_nothing_says_why() -> None:
+    outcome = Outcome("demo.whl", Verdict(None, (), (MISSING,)), Plan(), promised=False)
+    assert build_text(outcome) == (
+        "muslbackend: demo.whl promises nothing: a musllinux tag would not be true\n"
+        "  contents  as scikit-build-core made them; a local install works as without us\n"
+        f"error[MB101] {CORE}: needs libx.so\n"
+        "      searched  /lib\n"
+        "      not usable  /lib/libx.so is for aarch64\n"
+        "      hint  have it bundled"
+    )
+
+
+def test_the_json_of_a_wheel_has_everything_in_it() -> None:
+    result = checked(Verdict(V("1.2.5"), (STATX,), (MISSING, LEFT)), ok=False)
+    (found,) = json.loads(check_json([result]))
+    # What a finding has besides is not of this test.
+    findings = [{key: f[key] for key in FINDING_KEYS} for f in found.pop("findings")]
+    assert found == {
+        "wheel": WHEEL,
+        "ok": False,
+        "arch": "x86_64",
+        "libc": "musl",
+        "claimed": ["musllinux_1_2_x86_64"],
+        "earned": "musllinux_1_2_x86_64",
+        "floor": "1.2.5",
+        "because": [{"file": CORE, "symbol": "statx", "since": "1.2.5"}],
+        "files": [
+            {
+                "path": CORE,
+                "soname": None,
+                "needed": [
+                    {"name": "liba.so", "provider": "demo/liba.so"},
+                    {"name": "libz.so.1", "provider": None},
+                ],
+                "rpath": ["$ORIGIN", "/opt"],
+            },
+            {"path": "demo/liba.so", "soname": "liba.so.1", "needed": [], "rpath": []},
+        ],
+    }
+    assert findings == [
+        {
+            "code": "MB101",
+            "severity": "error",
+            "file": CORE,
+            "symbol": "libx.so",
+            "message": "needs libx.so",
+            "hint": "have it bundled",
+        },
+        {
+            "code": "MB109",
+            "severity": "warning",
+            "file": CORE,
+            "symbol": None,
+            "message": "needs libz.so.1",
+            "hint": None,
+        },
+    ]
+
+
+FINDING_KEYS = ("code", "severity", "file", "symbol", "message", "hint")
+
+
+def test_the_json_of_a_finding_has_its_details() -> None:
+    (found,) = json.loads(check_json([checked(Verdict(None, (), (MISSING, LEFT)), ok=False)]))
+    assert [finding["details"] for finding in found["findings"]] == [list(MISSING.details), []]
+
+
+def test_the_json_of_a_wheel_without_native_code_is_empty_where_nothing_is_known() -> None:
+    result = Checked("a.whl", True, None, None, ("any",), None, Verdict(None, (), ()), None)
+    assert json.loads(check_json([result])) == [
+        {
+            "wheel": "a.whl",
+            "ok": True,
+            "arch": None,
+            "libc": None,
+            "claimed": ["any"],
+            "earned": None,
+            "floor": None,
+            "because": [],
+            "findings": [],
+            "files": [],
+        }
+    ]
+
+
+def test_the_json_keeps_the_order_of_the_wheels() -> None:
+    results = [
+        Checked(f"{name}.whl", True, None, None, (), None, Verdict(None, (), ()), None)
+        for name in "bca"
+    ]
+    assert [w["wheel"] for w in json.loads(check_json(results))] == ["b.whl", "c.whl", "a.whl"]
+    assert json.loads(check_json([])) == []

@@ -1,0 +1,112 @@
+"""Reading wheels."""
+
+from __future__ import annotations
+
+import random
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+from packaging.tags import Tag
+
+from muslbackend.errors import MalformedError
+from muslbackend.wheel import read_wheel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILE = "demo-1.0-cp311-cp311-musllinux_1_2_x86_64.whl"
+ELF = b"\x7fELF" + bytes(range(256)) * 20
+
+
+def archive(path: Path, compression: int = zipfile.ZIP_DEFLATED) -> Path:
+    with zipfile.ZipFile(path, "w", compression) as stream:
+        stream.writestr("demo/__init__.py", "x = 1\n")
+        stream.writestr("demo/_core.so", ELF)
+        stream.writestr("demo/empty/", "")
+        stream.writestr("demo/not_elf.so", "INPUT(libx.so)")
+        stream.writestr("demo/tool", ELF[:4])
+    return path
+
+
+@pytest.mark.parametrize(
+    "compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED, zipfile.ZIP_BZIP2]
+)
+def test_a_wheel_is_read_by_its_bytes(tmp_path: Path, compression: int) -> None:
+    wheel = read_wheel(archive(tmp_path / FILE, compression))
+    assert wheel.path == tmp_path / FILE
+    assert wheel.tags == frozenset({Tag("cp311", "cp311", "musllinux_1_2_x86_64")})
+    assert wheel.names == (
+        "demo/__init__.py",
+        "demo/_core.so",
+        "demo/empty/",
+        "demo/not_elf.so",
+        "demo/tool",
+    )
+    assert wheel.elf == {"demo/_core.so": ELF, "demo/tool": ELF[:4]}
+
+
+@pytest.mark.parametrize(
+    "name", ["demo.whl", "demo-1.0.whl", "demo-1.0-cp311-cp311-any.zip", "demo-x!-py3-none-any.whl"]
+)
+def test_a_name_that_is_no_wheels_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(MalformedError) as caught:
+        read_wheel(archive(tmp_path / name))
+    assert name.removesuffix(".whl") in caught.value.message
+    assert caught.value.hint == "a wheel is called NAME-VERSION-PYTHON-ABI-PLATFORM.whl"
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(MalformedError) as caught:
+        read_wheel(tmp_path / FILE)
+    assert caught.value.message.endswith("there is no such file")
+    assert caught.value.hint == "give the path of a wheel"
+
+
+def test_a_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / FILE).mkdir()
+    with pytest.raises(MalformedError):
+        read_wheel(tmp_path / FILE)
+
+
+@pytest.mark.parametrize("data", [b"", b"not a zip", b"PK\x03\x04" + bytes(100), ELF])
+def test_what_is_no_zip_is_refused(tmp_path: Path, data: bytes) -> None:
+    (tmp_path / FILE).write_bytes(data)
+    with pytest.raises(MalformedError) as caught:
+        read_wheel(tmp_path / FILE)
+    assert "is not a readable zip archive: " in caught.value.message
+    assert caught.value.hint == "build or download it again"
+
+
+def test_a_member_with_a_wrong_checksum_is_refused(tmp_path: Path) -> None:
+    data = archive(tmp_path / FILE, zipfile.ZIP_STORED).read_bytes()
+    at = data.index(ELF) + 1000
+    (tmp_path / FILE).write_bytes(data[:at] + b"\xff" + data[at + 1 :])
+    with pytest.raises(MalformedError, match="Bad CRC-32 for file 'demo/_core.so'"):
+        read_wheel(tmp_path / FILE)
+
+
+def test_a_truncated_wheel_is_refused(tmp_path: Path) -> None:
+    data = archive(tmp_path / FILE).read_bytes()
+    for length in range(0, len(data), 29):
+        (tmp_path / FILE).write_bytes(data[:length])
+        with pytest.raises(MalformedError):
+            read_wheel(tmp_path / FILE)
+
+
+def test_a_damaged_wheel_is_read_or_refused_and_nothing_else(tmp_path: Path) -> None:
+    data = archive(tmp_path / FILE).read_bytes()
+    chance = random.Random(20261121)  # noqa: S311 - to be the same in each run
+    outcomes = set()
+    for _ in range(1500):
+        copy = bytearray(data)
+        for _ in range(chance.choice((1, 1, 2, 8))):
+            copy[chance.randrange(len(copy))] = chance.randrange(256)
+        (tmp_path / FILE).write_bytes(bytes(copy))
+        try:
+            read_wheel(tmp_path / FILE)
+            outcomes.add(True)
+        except MalformedError as error:
+            assert error.hint
+            outcomes.add(False)
+    assert outcomes == {True, False}
