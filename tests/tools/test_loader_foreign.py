@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import pytest
+import loaders
 from loaders import dlopen
 from muslbackend.musl import MuslVersion
 from samples import (
@@ -116,7 +117,7 @@ def test_a_bundled_musl_is_not_the_musl_that_runs(
 ) -> None:
     release, loader = musl_loader
     core = extension("preadv2", needs=["libc-abc123.so"], rpath="$ORIGIN")
-    libc = (cache / "musl-1.2.5/lib/ld-musl-x86_64.so.1").read_bytes()
+    libc = loaders.loader("1.2.5", cache).read_bytes()
     folder = lay_out({CORE: core, "demo/libc-abc123.so": libc}, tmp_path, cache)
     state = dlopen(loader, folder / CORE, cache=cache).state
     assert state == ("loads" if release >= "1.2.5" else "refuses")

@@ -181,3 +181,22 @@ def test_after_the_plan_the_loader_finds_everything(
     assert make_plan(graph, "demo.libs", {}).is_empty
     for root, loaded in graph.loads.items():
         assert listed(musl_loader[1], after, root, cache) == Listed(loaded, None)
+
+
+def test_of_two_libraries_of_one_name_the_plan_leads_to_the_one_it_took(
+    musl_loader: tuple[str, Path], cache: Path, scratch: Path
+) -> None:
+    # The first needs nothing more; the second is loaded by nobody else and needs libz.so.
+    layout = {
+        "demo/one.so": File(("libx.so", "liby.so"), ()),
+        "demo/libx.so": File((), ()),
+        "demo/liby.so": File((), ()),
+        "demo.libs/libx.so": File(("liby.so",), ()),
+    }
+    before = unpacked(layout, scratch / "before", cache)
+    plan = make_plan(graph_of(before), "demo.libs", {})
+    after = write(patch.apply(plan, members(before), scratch, "demo.dist-info/"), scratch / "two")
+    graph = graph_of(after)
+    assert make_plan(graph, "demo.libs", {}).is_empty
+    for root, loaded in graph.loads.items():
+        assert listed(musl_loader[1], after, root, cache) == Listed(loaded, None)

@@ -65,7 +65,9 @@ SAMPLES: Final = (
         ANY,
         one(COUNTER.format("") + COUNTS, "-mtls-dialect=gnu2"),
     ),
-    Sample("a thread-local variable must be there early", None, one(COUNTER.format(EARLY) + COUNTS)),
+    Sample(
+        "a thread-local variable must be there early", None, one(COUNTER.format(EARLY) + COUNTS)
+    ),
     Sample(
         "one that nobody else sees must be there early",
         None,

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import pytest
-from loaders import LOADER_NAME, dlopen
-from muslbackend.graph import Via
-from samples import EXTENSION, Library, Maker, Sample, extension, function, graph_of, lay_out
+from loaders import dlopen
+from muslbackend.pipeline import check_wheel
+from muslbackend.wheel import Member, WheelName, write_wheel
+from packaging.tags import Tag
+from samples import EXTENSION, Library, Maker, Sample, function, lay_out, members
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -64,7 +66,9 @@ RPATHS: Final = (
         ANY,
         {**core(rpath="$ORIGIN", options=(NEW_TAG,)), BESIDE: F},
     ),
-    Sample("the rpath is written by lld", ANY, {**core(rpath="$ORIGIN", maker=Maker.ZIG), BESIDE: F}),
+    Sample(
+        "the rpath is written by lld", ANY, {**core(rpath="$ORIGIN", maker=Maker.ZIG), BESIDE: F}
+    ),
 )
 
 CHAINS: Final = (
@@ -128,6 +132,16 @@ CHAINS: Final = (
             BESIDE: function("f", calls="g", needs=["liby.so"]),
             "demo/liby.so": function("g", calls="f", needs=["libx.so.1"]),
         },
+    ),
+    Sample(
+        "what is opened is no extension and a library inherits its rpath",
+        ANY,
+        {
+            "demo/native.so": function("native", needs=["libx.so.1"], rpath="$ORIGIN"),
+            BESIDE: function("f", needs=["liby.so"]),
+            "demo/liby.so": G,
+        },
+        opens="demo/native.so",
     ),
     Sample(
         "a library needs the extension",
@@ -198,3 +212,16 @@ def test_we_promise_what_the_loader_does(
     by_rule = sample.loads_on(musl_loader[0])
     assert (loader.state == "loads") == by_rule, loader.words
     assert ours == by_rule
+
+
+@pytest.mark.parametrize("rpath", ["", "$ORIGIN"])
+def test_check_says_of_a_library_in_the_wheel_whether_it_is_found(
+    rpath: str, musl_loader: tuple[str, Path], cache: Path, tmp_path: Path
+) -> None:
+    folder = lay_out({**core(rpath=rpath), BESIDE: F}, tmp_path / "site-packages", cache)
+    name = WheelName("demo-1", "", frozenset({Tag("py3", "none", "musllinux_1_2_x86_64")}))
+    info = Member("demo-1.dist-info/WHEEL", b"Wheel-Version: 1.0\n")
+    checked = check_wheel(write_wheel(tmp_path, name, [*members(folder), info]))
+    state = dlopen(musl_loader[1], folder / CORE, cache=cache).state
+    assert state == ("loads" if rpath else "refuses")
+    assert checked.ok == (state == "loads")

@@ -187,6 +187,13 @@ def test_the_wide_hash_table_of_s390x_is_read() -> None:
     assert (info.imports, info.exports) == (expected.imports, expected.exports)
 
 
+def test_a_symbol_that_nothing_refers_to_is_no_import() -> None:
+    data = gcc_library("extern int used; int *p = &used;", "-shared", "-Wl,-u,idle")
+    symbols = ELFFile(io.BytesIO(data)).get_section_by_name(".dynsym").iter_symbols()
+    assert {"used", "idle"} <= {symbol.name for symbol in symbols}
+    assert read_elf(data).imports == {"used"}
+
+
 VERSIONED = """\
 __asm__(".symver old_foo, foo@V1");
 __asm__(".symver new_foo, foo@@V2");

@@ -181,8 +181,8 @@ def test_the_loader_of_another_architecture_is_a_library_like_any_other() -> Non
 
 @pytest.mark.parametrize("name", ["libpython3.so", "libpython3.11.so.1.0", "libpython3.13t.so.1.0"])
 def test_libpython_is_the_interpreter_for_a_library(name: str) -> None:
-    files = {CORE: extension(needed=(name,), rpath=("$ORIGIN",)), f"demo/{name}": elf_info()}
-    assert edge(graph_of(files), CORE, name) == Edge(CORE, name, Via.PYTHON)
+    files = {CORE: extension(needed=(name,)), f"/usr/lib/{name}": elf_info()}
+    assert edge(graph_of(files, "/usr/lib"), CORE, name) == Edge(CORE, name, Via.PYTHON)
 
 
 def test_libpython_is_a_library_for_a_program() -> None:
@@ -197,15 +197,20 @@ def test_a_name_like_libpythons_is_not_libpython() -> None:
     assert {e.via for e in graph.edges} == {Via.MISSING}
 
 
-def test_an_excluded_name_is_left_to_the_system_even_where_it_could_be_found() -> None:
+def test_an_excluded_name_is_left_to_the_system_even_where_it_could_be_bundled() -> None:
+    files = {CORE: extension(needed=("libz.so.1",)), "/usr/lib/libz.so.1": elf_info()}
+    graph = graph_of(files, "/usr/lib", exclude=("libz.*",))
+    assert edge(graph, CORE, "libz.so.1") == Edge(CORE, "libz.so.1", Via.EXCLUDED)
+    assert graph.is_open(CORE)
+    assert not graph_of(files, "/usr/lib", exclude=("LIBZ.*", "libz")).is_open(CORE)
+
+
+def test_an_excluded_name_that_the_loader_finds_in_the_wheel_is_not_left_to_the_system() -> None:
     files = {
         CORE: extension(needed=("libz.so.1",), rpath=("$ORIGIN",)),
         "demo/libz.so.1": elf_info(),
     }
-    graph = graph_of(files, exclude=("libz.*",))
-    assert edge(graph, CORE, "libz.so.1") == Edge(CORE, "libz.so.1", Via.EXCLUDED)
-    assert graph.is_open(CORE)
-    assert not graph_of(files, exclude=("LIBZ.*", "libz")).is_open(CORE)
+    assert edge(graph_of(files, exclude=("libz.*",)), CORE, "libz.so.1").via is Via.LOADER
 
 
 def test_a_script_finds_nothing_by_its_rpath() -> None:

@@ -122,6 +122,17 @@ def test_a_path_that_was_linked_by_finds_a_library_of_the_wheel_by_its_last_part
     assert graph.edges == (Edge(CORE, "/build/liba.so", Via.WHEEL, "demo/liba.so"),)
 
 
+def test_a_path_that_two_were_linked_by_is_no_name_that_musl_remembers() -> None:
+    files = {
+        CORE: extension(needed=("/build/liba.so", "libb.so"), rpath=("$ORIGIN",)),
+        "demo/liba.so": elf_info(),
+        "demo/libb.so": elf_info(needed=("/build/liba.so",)),
+    }
+    edges = {(e.needer, e.name): e.via for e in graph_of(files).edges}
+    assert edges[CORE, "/build/liba.so"] is Via.WHEEL
+    assert edges["demo/libb.so", "/build/liba.so"] is Via.WHEEL
+
+
 def test_a_missing_library_says_where_it_was_searched() -> None:
     core = extension(needed=("liba.so",), rpath=("$ORIGIN/../lib", "/opt"))
     graph = graph_of({CORE: core}, "/usr/lib", "/opt", follow_rpath=True)

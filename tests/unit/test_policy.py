@@ -89,6 +89,11 @@ def test_a_warning_is_no_error() -> None:
     assert judged.floor == V("1.1.0")
 
 
+def test_a_library_that_was_searched_nowhere_has_no_details() -> None:
+    (finding,) = verdict({CORE: extension(needed=("liba.so.1",))}).findings
+    assert (finding.code, finding.details) == ("MB101", ())
+
+
 def test_findings_are_sorted_errors_first_then_by_file_and_code() -> None:
     files: dict[str, ElfInfo | str] = {
         "demo/b.so": extension(
