@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypedDict, Unpack
 
 from muslbackend.elf import ElfInfo
-from muslbackend.graph import Graph, Supply, resolve
+from muslbackend.graph import Graph, Supply
 from muslbackend.musl import ARCHITECTURES, Architecture, MuslVersion
+from muslbackend.resolve import resolve
 from muslbackend.target import Target
 
 if TYPE_CHECKING:
@@ -56,6 +57,8 @@ class Changes(TypedDict, total=False):
     exports: frozenset[str]
     version_needs: frozenset[tuple[str, str]]
     relr: bool
+    relocations: frozenset[int]
+    empty_segment: bool
 
 
 def elf_info(**changes: Unpack[Changes]) -> ElfInfo:

@@ -8,8 +8,9 @@ import sys
 import sysconfig
 from pathlib import Path
 
-import muslpython
 import pytest
+
+import muslpython
 from building import PROJECT
 from loaders import loader
 

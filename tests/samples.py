@@ -15,9 +15,10 @@ from typing import Final, TypeAlias
 
 from debian import cached, compile_c, run
 from loaders import Outcome
-from muslbackend.graph import Graph, Supply, Via, resolve
+from muslbackend.graph import Graph, Supply, Via
 from muslbackend.musl import ARCHITECTURES, MuslVersion
 from muslbackend.policy import Verdict, judge
+from muslbackend.resolve import resolve
 from muslbackend.scan import Scan
 from muslbackend.target import Target
 from muslbackend.wheel import Member

@@ -52,6 +52,10 @@ class ElfInfo:
     """(library, version) pairs of DT_VERNEED. musl ignores them; they tell the linker's libc."""
     relr: bool
     """It has DT_RELR: relative relocations that older loaders leave undone."""
+    relocations: frozenset[int] = frozenset()
+    """Types of its relocations, without R_*_NONE."""
+    empty_segment: bool = False
+    """It has a segment to load of no size, at the start of a page."""
 
     @property
     def arch(self) -> str | None:
@@ -77,6 +81,14 @@ class ElfInfo:
         if any(n == "libc.so" or n.startswith(("libc.musl-", "ld-musl-")) for n in names):
             return "musl"
         return None
+
+    @property
+    def is_libc(self) -> bool:
+        """Whether the loader takes the file for a libc and uses the running musl in its place.
+
+        ``load_library`` in ldso/dynlink.c, musl commit c49d3c8a (1.1.17).
+        """
+        return {"__libc_start_main", "stdin"} <= self.exports
 
     def fits(self, arch: Architecture) -> bool:
         """Say whether the file is for ``arch``: machine, word size and byte order."""

@@ -6,6 +6,7 @@ written into the project.
 
 from __future__ import annotations
 
+import re
 import shlex
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -46,7 +47,7 @@ def plan_invocation(
     """
     args = environ.get("CMAKE_ARGS", "")
     if toolchain is None:
-        said = f"{args} {table!r} {config!r} {environ.get('SKBUILD_CMAKE_ARGS', '')}"
+        said = _said(config, table, environ)
         new = [] if _RELATIVE_RPATH in said else [f"-D{_RELATIVE_RPATH}=ON"]
         return Invocation(config, {"CMAKE_ARGS": " ".join([*new, args]).strip()})
     _refuse_second_toolchain(target, config, table, environ)
@@ -78,6 +79,20 @@ def _refuse_second_toolchain(
                 f"and {place} names another",
                 hint="drop one of the two",
             )
+    if re.search(r"CMAKE_TOOLCHAIN_FILE|toolchain-file|--toolchain", _said(config, table, environ)):
+        raise SettingsError(
+            f"target = {target.arch.name} brings a CMake toolchain of its own, "
+            "and the arguments or overrides for CMake name another",
+            hint="drop one of the two",
+        )
+
+
+def _said(
+    config: Mapping[str, object], table: Mapping[str, Any], environ: Mapping[str, str]
+) -> str:
+    """Return all that the user said to CMake, to look a name up in."""
+    names = ("CMAKE_ARGS", "SKBUILD_CMAKE_ARGS", "SKBUILD_CMAKE_DEFINE")
+    return f"{table!r} {config!r} {[environ.get(name) for name in names]}"
 
 
 def build_dir_setting(

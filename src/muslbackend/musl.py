@@ -160,6 +160,12 @@ def since(symbol: str, arch: Architecture) -> MuslVersion | None:
     return start
 
 
+@cache
+def oldest(arch: Architecture) -> MuslVersion:
+    """Return the first release that runs on ``arch``."""
+    return min(_spans(text)[0].first for text in _table(arch.symbols).values())
+
+
 def _successor(version: MuslVersion) -> MuslVersion | None:
     known = [r.version for r in releases()]
     return next((v for v in known if v > version), None)

@@ -19,12 +19,14 @@ from packaging.tags import Tag
 from muslbackend import __version__, patch, stage
 from muslbackend.errors import MalformedError, MuslBackendError
 from muslbackend.findings import Finding, Severity
-from muslbackend.graph import Supply, resolve
+from muslbackend.graph import Supply
 from muslbackend.invocation import build_dir_setting, plan_invocation
-from muslbackend.musl import ARCHITECTURES, MuslVersion
+from muslbackend.musl import ARCHITECTURES, MuslVersion, oldest
 from muslbackend.plan import Plan, make_plan
 from muslbackend.policy import PolicyError, Verdict, judge
 from muslbackend.report import Checked, Outcome
+from muslbackend.resolve import resolve
+from muslbackend.rules import FINISHED_RULES
 from muslbackend.scan import Scan, build_folders, digest, system_folders
 from muslbackend.settings import DEFAULT_FLOOR
 from muslbackend.target import PlatformTag, Target
@@ -107,7 +109,7 @@ def _prove(members: Sequence[Member], target: Target, supply: Supply, before: Ve
     Raises ``RuntimeError`` when it does not: that is a bug of ours, not of the project.
     """
     graph = resolve(Scan.of_members(members), target.arch, Supply(exclude=supply.exclude))
-    verdict = judge(graph, target)
+    verdict = judge(graph, target, FINISHED_RULES)
     rest = make_plan(graph, "", {})
     if not verdict.ok or not rest.is_empty or verdict.floor != before.floor:
         msg = f"muslbackend has a bug: after patching, {verdict.findings or rest}"
@@ -205,7 +207,7 @@ def check_wheel(path: Path, floor: MuslVersion | None = None) -> Checked:
         finding = Finding("MB100", Severity.ERROR, path.name, error.message, error.hint)
         verdict = Verdict(None, (), (finding,))
         return Checked(path.name, False, None, None, (), None, verdict, None)
-    scan = Scan.of_bytes(wheel.elf)
+    scan = Scan.of_bytes(wheel.elf, wheel.names)
     claimed = tuple(sorted({tag.platform for tag in wheel.tags}))
     target = _claimed_target(wheel, scan, floor)
     if target is None:
@@ -214,12 +216,14 @@ def check_wheel(path: Path, floor: MuslVersion | None = None) -> Checked:
     # auditwheel's policy leaves zlib to the system; where it is missing, a warning says so.
     graph = resolve(scan, target.arch, Supply(exclude=("libz.so.1",)))
     libc = _libc(graph)
-    verdict = judge(graph, target)
+    verdict = judge(graph, target, FINISHED_RULES)
     if libc == "glibc" and target.floor is None:
         verdict = Verdict(None, (), ())
-    earned = verdict.ok and verdict.floor is not None and verdict.floor <= DEFAULT_FLOOR
+    promised = max(DEFAULT_FLOOR, oldest(target.arch))
+    earned = verdict.ok and verdict.floor is not None and verdict.floor <= promised
     tag = str(replace(target, floor=DEFAULT_FLOOR).tag) if earned else None
-    return Checked(path.name, verdict.ok, target.arch.name, libc, claimed, tag, verdict, graph)
+    arch = target.arch.name
+    return Checked(path.name, verdict.ok, arch, libc, claimed, tag, verdict, graph, floor)
 
 
 def _claimed_target(wheel: Wheel, scan: Scan, floor: MuslVersion | None) -> Target | None:

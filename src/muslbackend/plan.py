@@ -141,8 +141,10 @@ class _Names:
 def _edit(path: str, elf: ElfInfo, edges: list[Edge], names: Mapping[str, str]) -> Edit:
     final = names.get(path, path)
     needed, folders = [], []
+    # A copied library is found a new place: what it inherited must be said anew.
+    led_to = (Via.WHEEL, Via.OUTSIDE, *([Via.LOADER] if path in names else []))
     for edge in edges:
-        if edge.via not in (Via.WHEEL, Via.OUTSIDE) or edge.provider is None:
+        if edge.via not in led_to or edge.provider is None:
             continue
         provider = names.get(edge.provider, edge.provider)
         base = posixpath.basename(provider)
@@ -165,7 +167,7 @@ def _rpath(path: str, final: str, elf: ElfInfo, folders: list[str]) -> tuple[str
     No entry may leave the wheel: a build folder in an rpath is a leak, and a hole.
     """
     if is_rootless(path):
-        return tuple(e for e in elf.rpath if not e.startswith("/"))
+        return tuple(e for e in elf.rpath if e.startswith(("$ORIGIN", "${ORIGIN}")))
     kept = tuple(e for e, _ in origin_entries(elf, path)) if final == path else ()
     known = {inside(entry, final) for entry in kept}
     origin = posixpath.dirname(site_path(final))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from muslbackend.graph import Graph
     from muslbackend.musl import MuslVersion
     from muslbackend.needs import Reason
+    from muslbackend.rules import Rule
     from muslbackend.target import Target
 
 
@@ -44,13 +45,13 @@ class PolicyError(MuslBackendError):
         self.verdict = verdict
 
 
-def judge(graph: Graph, target: Target) -> Verdict:
+def judge(graph: Graph, target: Target, rules: tuple[Rule, ...] = RULES) -> Verdict:
     """Return every finding of every rule, and the musl floor of the whole."""
-    findings = {finding for rule in RULES for finding in rule(graph, target)}
+    findings = {finding for rule in rules for finding in rule(graph, target)}
     fatal = any(f.severity is Severity.ERROR and f.code not in ABOUT_THE_FLOOR for f in findings)
     reasons = needs(graph, target.arch)
-    oldest = musl.releases()[0].version
-    floor = max((r.since for r in reasons), default=oldest)
+    oldest = musl.oldest(target.arch)
+    floor = max((oldest, *(r.since for r in reasons)))
     because = tuple(r for r in reasons if r.since == floor > oldest)
     severities = list(Severity)
     order = sorted(

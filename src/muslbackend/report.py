@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from muslbackend.findings import Finding
     from muslbackend.graph import Graph
+    from muslbackend.musl import MuslVersion
     from muslbackend.needs import Reason
     from muslbackend.plan import Plan
     from muslbackend.policy import Verdict
@@ -35,6 +36,8 @@ class Checked:
     """The tag we would write at the default floor."""
     verdict: Verdict
     graph: Graph | None
+    asked: MuslVersion | None = None
+    """The release that the user asked about, in the place of the claim."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,8 @@ def _judgement(checked: Checked) -> str:
         return "ok, no native code for musl in it" if checked.ok else "cannot be judged"
     if checked.libc == "glibc" and checked.ok:
         return "not for musl: its files were linked against glibc"
+    if not checked.ok and checked.asked is not None:
+        return f"does not load on musl {checked.asked}: loads on {_reach(checked.verdict)}"
     if not checked.ok:
         what = " and ".join(checked.claimed)
         floor = checked.verdict.floor
@@ -158,6 +163,7 @@ def _checked(checked: Checked) -> dict[str, Any]:
                 "symbol": f.symbol or None,
                 "message": f.message,
                 "hint": f.hint or None,
+                "details": list(f.details),
             }
             for f in checked.verdict.findings
         ],

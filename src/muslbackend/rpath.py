@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 #: Scripts are installed beside the interpreter, at no fixed distance from site-packages.
 _ROOTLESS = re.compile(r"[^/]+\.data/(?!platlib/|purelib/)")
-_INSTALLED_AT_ROOT = re.compile(r"[^/]+\.data/(?:platlib|purelib)/")
+_INSTALLED_AT_ROOT = re.compile(r"^[^/]+\.data/(?:platlib|purelib)/")
 
 
 def site_path(path: str) -> str:
@@ -49,7 +49,7 @@ def inside(entry: str, path: str) -> str | None:
         return None
     origin = posixpath.dirname(site_path(path))
     folder = posixpath.normpath(posixpath.join(origin or ".", entry[match.end() :].lstrip("/")))
-    return None if folder.startswith("..") else folder
+    return None if folder == ".." or folder.startswith("../") else folder
 
 
 def _is_void(rpath: tuple[str, ...]) -> bool:

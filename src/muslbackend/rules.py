@@ -8,10 +8,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from muslbackend import musl
+from muslbackend import musl, relocations
 from muslbackend.findings import Finding, Severity
 from muslbackend.graph import Unfit, Via
-from muslbackend.needs import RELR_SINCE, asked_of_musl, needs
+from muslbackend.needs import asked_of_musl, needs
 from muslbackend.rpath import is_rootless
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from muslbackend.graph import Edge, Graph
     from muslbackend.musl import MuslVersion
+    from muslbackend.needs import Reason
     from muslbackend.target import Target
 
 Rule: TypeAlias = "Callable[[Graph, Target], Iterator[Finding]]"
@@ -120,12 +121,10 @@ def _may_come_from_outside(graph: Graph, path: str) -> bool:
     return any(path in loaded and graph.is_open(root) for root, loaded in graph.loads.items())
 
 
-def newer_than_floor(graph: Graph, target: Target) -> Iterator[Finding]:
+def newer_symbols(graph: Graph, target: Target) -> Iterator[Finding]:
     """The tag promises the floor; a symbol of a later musl breaks that promise."""
-    if target.floor is None:
-        return
-    for reason in needs(graph, target.arch):
-        if reason.what != "DT_RELR" and reason.since > target.floor:
+    for reason in _beyond_the_floor(graph, target):
+        if not reason.feature:
             yield Finding(
                 "MB103",
                 Severity.ERROR,
@@ -138,22 +137,31 @@ def newer_than_floor(graph: Graph, target: Target) -> Iterator[Finding]:
             )
 
 
-def packed_relocations(graph: Graph, target: Target) -> Iterator[Finding]:
-    """Loaders before 1.2.4 skip DT_RELR without a word; the file then crashes."""
-    if target.floor is None or target.floor >= RELR_SINCE:
-        return
-    for path, elf in graph.elf.items():
-        if elf.relr:
+def newer_features(graph: Graph, target: Target) -> Iterator[Finding]:
+    """Loaders skip what they do not know, with a word or without; the file then fails."""
+    for reason in _beyond_the_floor(graph, target):
+        if reason.feature:
+            avoid = _AVOID.get(reason.what, "")
             yield Finding(
                 "MB104",
                 Severity.ERROR,
-                path,
-                f"has packed relative relocations (DT_RELR), which musl reads from {RELR_SINCE} "
-                f"on; promised is {target.floor}",
-                hint="link it with -Wl,-z,nopack-relative-relocs, or promise less with "
-                f"floor = {RELR_SINCE}{_alpine(RELR_SINCE)}",
-                symbol="DT_RELR",
+                reason.file,
+                f"has {reason.feature}, which musl reads from {reason.since} on; "
+                f"promised is {target.floor}",
+                hint=f"{avoid}promise less with floor = {reason.since}{_alpine(reason.since)}",
+                symbol=reason.what,
             )
+
+
+#: How to do without a feature of the loader.
+_AVOID: Final = {"DT_RELR": "link it with -Wl,-z,nopack-relative-relocs, or "}
+
+
+def _beyond_the_floor(graph: Graph, target: Target) -> Iterator[Reason]:
+    if target.floor is not None:
+        # No release before the first one for an architecture can be promised on it.
+        floor = max(target.floor, musl.oldest(target.arch))
+        yield from (r for r in needs(graph, target.arch) if r.since > floor)
 
 
 def _alpine(version: MuslVersion) -> str:
@@ -190,6 +198,38 @@ def foreign_architecture(graph: Graph, target: Target) -> Iterator[Finding]:
             )
 
 
+def unknown_relocations(graph: Graph, target: Target) -> Iterator[Finding]:
+    """The loader refuses relocations it does not know; IRELATIVE of a static IFUNC is one."""
+    for path, elf in graph.elf.items():
+        for kind in sorted(elf.relocations) if elf.fits(target.arch) else ():
+            if relocations.since(kind, target.arch) is None:
+                yield Finding(
+                    "MB111",
+                    Severity.ERROR,
+                    path,
+                    f"has relocations of type {kind}, which no musl knows",
+                    hint="build it with a compiler for musl, and without ifunc",
+                    symbol=f"type {kind}",
+                )
+
+
+def early_tls(graph: Graph, target: Target) -> Iterator[Finding]:
+    """What is opened after the program started cannot have initial-exec TLS."""
+    opened = (loaded for root, loaded in graph.loads.items() if not graph.elf[root].executable)
+    for path in sorted(set().union(*opened)):
+        elf = graph.elf[path]
+        if elf.fits(target.arch) and any(
+            relocations.is_early_tls(kind, target.arch) for kind in elf.relocations
+        ):
+            yield Finding(
+                "MB112",
+                Severity.ERROR,
+                path,
+                "has initial-exec TLS, which musl refuses in what is opened by import",
+                hint="build it without -ftls-model=initial-exec and tls_model attributes",
+            )
+
+
 def wrong_suffix(graph: Graph, target: Target) -> Iterator[Finding]:
     """CPython 3.11 and later on musl look for ``-linux-musl`` only (bpo-43112)."""
     for path in graph.wheel:
@@ -221,18 +261,38 @@ def scripts_without_libraries(graph: Graph, _: Target) -> Iterator[Finding]:
             )
 
 
+def out_of_reach(graph: Graph, _: Target) -> Iterator[Finding]:
+    """In a finished wheel nobody adds the rpath that leads to a library."""
+    for edge in graph.edges:
+        if edge.via is Via.WHEEL:
+            yield Finding(
+                "MB113",
+                Severity.ERROR,
+                edge.needer,
+                f"needs {edge.name}, which the wheel has as {edge.provider}, where musl's loader "
+                "does not look",
+                hint="link it with an rpath from $ORIGIN to that folder",
+                symbol=edge.name,
+            )
+
+
 RULES: Final[tuple[Rule, ...]] = (
     missing_libraries,
     undefined_symbols,
-    newer_than_floor,
-    packed_relocations,
+    newer_symbols,
+    newer_features,
     foreign_libc,
     foreign_architecture,
+    unknown_relocations,
+    early_tls,
     wrong_suffix,
     malformed,
     left_to_the_system,
     scripts_without_libraries,
 )
+
+#: For a wheel that nobody is going to patch any more.
+FINISHED_RULES: Final[tuple[Rule, ...]] = (*RULES, out_of_reach)
 
 #: Findings that say "not on this musl", not "on none".
 ABOUT_THE_FLOOR: Final = frozenset({"MB103", "MB104"})

@@ -22,19 +22,21 @@ if TYPE_CHECKING:
 class Scan:
     """The ELF files of a wheel, and any file outside that the resolver asks for."""
 
-    def __init__(self, elf: Mapping[str, ElfInfo | str]) -> None:
+    def __init__(self, elf: Mapping[str, ElfInfo | str], names: Iterable[str] = ()) -> None:
         self._wheel = elf
+        self._names = frozenset(names)
         self._outside: dict[str, ElfInfo | str | None] = {}
 
     @classmethod
     def of_members(cls, members: Iterable[Member]) -> Scan:
         """Read the ELF files among the members of a wheel that is being made."""
-        return cls({m.path: _read(data) for m in members if (data := _elf_bytes(m.content))})
+        files = {m.path: _elf_bytes(m.content) for m in members}
+        return cls({path: _read(data) for path, data in files.items() if data}, files)
 
     @classmethod
-    def of_bytes(cls, elf: Mapping[str, bytes]) -> Scan:
-        """Read the ELF files of a finished wheel."""
-        return cls({path: _read(data) for path, data in elf.items()})
+    def of_bytes(cls, elf: Mapping[str, bytes], names: Iterable[str] = ()) -> Scan:
+        """Read the ELF files of a finished wheel; ``names`` are those of all its members."""
+        return cls({path: _read(data) for path, data in elf.items()}, names)
 
     def wheel_paths(self) -> tuple[str, ...]:
         """Return the path of every ELF file in the wheel, sorted."""
@@ -44,6 +46,8 @@ class Scan:
         """Return what is at ``path``: an ELF file, else why it cannot be loaded, else ``None``."""
         if path in self._wheel:
             return self._wheel[path]
+        if not path.startswith("/"):
+            return "is not an ELF file" if path in self._names else None
         if path not in self._outside:
             self._outside[path] = _read_outside(Path(path))
         return self._outside[path]

@@ -67,10 +67,13 @@ def parse_settings(
     """
     own = {k.removeprefix(PREFIX): v for k, v in config.items() if k.startswith(PREFIX)}
     env = {k: v for k, v in environ.items() if k.startswith(ENV_PREFIX)}
+    if not isinstance(table, dict):
+        raise _wrong("tool.muslbackend", table, "a table")
     by_name = {key.name: key for key in _KEYS}
     _refuse_unknown(table, by_name, "tool.muslbackend.")
     _refuse_unknown(own, by_name, PREFIX)
-    _refuse_unknown(env, {key.env for key in _KEYS}, "")
+    fields = {key.env.removeprefix(ENV_PREFIX) for key in _KEYS}
+    _refuse_unknown({k.removeprefix(ENV_PREFIX): v for k, v in env.items()}, fields, ENV_PREFIX)
     values: dict[str, Any] = {}
     for key in _KEYS:
         if key.env in env:
@@ -120,6 +123,11 @@ def _boolean(place: str, value: object) -> bool:
 
 
 def _version(place: str, value: object) -> MuslVersion:
+    if isinstance(value, float):
+        raise SettingsError(
+            f"{place} = {value!r} is a number, not a musl release",
+            hint=f'put it in quotes: "{value}"',
+        )
     try:
         return MuslVersion.parse(value if isinstance(value, str) else "")
     except ValueError:

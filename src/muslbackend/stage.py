@@ -181,14 +181,16 @@ def _read_back(path: Path, folder: Path) -> Staged:
 
     from muslbackend.wheel import Member, WheelName
 
+    parts = path.name.removesuffix(".whl").split("-")
+    distribution = "-".join(parts[:2])
     members = []
     with zipfile.ZipFile(path) as archive:
         for info in archive.infolist():
-            if not info.filename.endswith(".dist-info/RECORD"):
+            # The wheel's own RECORD is made anew; that of a vendored package is a file like others.
+            if info.filename != f"{distribution}.dist-info/RECORD":
                 executable = bool(info.external_attr >> 16 & 0o111)
                 content = Path(archive.extract(info, folder))
                 members.append(Member(info.filename, content, executable))
-    parts = path.name.removesuffix(".whl").split("-")
     tags: frozenset[Tag] = parse_tag("-".join(parts[-3:]))
     build = parts[2] if len(parts) == 6 else ""  # NAME-VERSION-BUILD-PYTHON-ABI-PLATFORM
-    return Staged(WheelName("-".join(parts[:2]), build, tags), tuple(members), None, _version())
+    return Staged(WheelName(distribution, build, tags), tuple(members), None, _version())

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from muslbackend.errors import SettingsError
 from muslbackend.musl import ARCHITECTURES, Architecture, MuslVersion
@@ -23,7 +23,7 @@ class PlatformTag:
     """A platform tag for Linux, taken apart."""
 
     kind: str
-    """``linux``, ``musllinux`` or ``manylinux``."""
+    """``linux``, ``musllinux`` or ``manylinux``, or an old ``manylinux2014``."""
     arch: str
     version: tuple[int, int] | None = None
     """X and Y of ``musllinux_X_Y`` or ``manylinux_X_Y``."""
@@ -40,7 +40,7 @@ class PlatformTag:
             return cls(match[1], match[4], (int(match[2]), int(match[3])))
         match = re.fullmatch(r"(linux|manylinux1|manylinux2010|manylinux2014)_(\w+)", text)
         if match is not None:
-            return cls(match[1].rstrip("0123456789"), match[2])
+            return cls(match[1], match[2])
         return None
 
 
@@ -133,8 +133,22 @@ def _named_target(settings: Settings) -> tuple[Architecture, MuslVersion]:
     return ARCHITECTURES[tag.arch], floor
 
 
+#: What others call these architectures.
+_OTHER_NAMES: Final = {
+    "amd64": "x86_64",
+    "arm64": "aarch64",
+    "armhf": "armv7l",
+    "i386": "i686",
+    "powerpc64le": "ppc64le",
+    "ppc64el": "ppc64le",
+    "x64": "x86_64",
+    "x86": "i686",
+}
+
+
 def _refuse(name: str) -> NoReturn:
-    near = difflib.get_close_matches(name, ["auto", "host", *ARCHITECTURES], n=1)
+    near = [_OTHER_NAMES[name]] if name in _OTHER_NAMES else []
+    near += difflib.get_close_matches(name, ["auto", "host", *ARCHITECTURES], n=1)
     raise SettingsError(
         f"target = {name!r} is nothing that can be built for",
         hint=(f"did you mean {near[0]}? " if near else "")

@@ -8,26 +8,43 @@ from what was hashed on the way. The format is the binary distribution format sp
 from __future__ import annotations
 
 import base64
+import contextlib
 import csv
 import hashlib
 import io
+import lzma
 import os
+import re
 import stat
+import struct
 import time
 import zipfile
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from muslbackend.elf import MAGIC
-from muslbackend.errors import MalformedError, MuslBackendError
+from muslbackend.errors import MalformedError, MuslBackendError, SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from packaging.tags import Tag
+
+#: What zipfile raises for a damaged archive.
+_UNREADABLE: Final = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    OSError,
+    RuntimeError,  # NotImplementedError among them
+    ValueError,  # UnicodeDecodeError among them
+)
 
 #: Zip cannot say anything earlier, nor later (APPNOTE.TXT 4.4.6).
 _FIRST_TIME: Final = 315532800  # 1980-01-01
@@ -46,7 +63,13 @@ class Member:
 
     def read(self) -> bytes:
         """Return the bytes."""
-        return self.content if isinstance(self.content, bytes) else self.content.read_bytes()
+        if isinstance(self.content, bytes):
+            return self.content
+        try:
+            return self.content.read_bytes()
+        except OSError as error:
+            msg = f"{self.path}: {self.content} cannot be read: {error.strerror or error}"
+            raise MuslBackendError(msg, hint="build again") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +126,7 @@ def read_wheel(path: Path) -> Wheel:
         raise MalformedError(
             msg, hint="a wheel is called NAME-VERSION-PYTHON-ABI-PLATFORM.whl"
         ) from error
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError, OSError) as error:
+    except _UNREADABLE as error:
         msg = f"is not a readable zip archive: {error}"
         raise MalformedError(msg, hint="build or download it again") from error
 
@@ -140,7 +163,8 @@ def write_wheel(folder: Path, name: WheelName, members: Sequence[Member]) -> Pat
             msg, hint="free some space, or name another output folder"
         ) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
     return final
 
 
@@ -159,7 +183,7 @@ def _write_zip(stream: io.BufferedWriter, members: Sequence[Member]) -> None:
 
 
 def _record_path(members: Iterable[Member]) -> str:
-    wheel_files = [m.path for m in members if m.path.endswith(".dist-info/WHEEL")]
+    wheel_files = [m.path for m in members if re.fullmatch(r"[^/]+\.dist-info/WHEEL", m.path)]
     if len(wheel_files) != 1:
         msg = f"{len(wheel_files)} WHEEL files in one wheel"
         raise MalformedError(msg, hint="exactly one .dist-info folder belongs into a wheel")
@@ -185,13 +209,13 @@ def _zip_info(
 def _date_time() -> tuple[int, int, int, int, int, int]:
     """Return the time of every member: SOURCE_DATE_EPOCH if set, else the first of 1980.
 
-    Raises :class:`SettingsError`-like trouble as a :class:`MuslBackendError`.
+    Raises :class:`SettingsError` when it is no number.
     """
     text = os.environ.get("SOURCE_DATE_EPOCH", str(_FIRST_TIME))
     try:
         seconds = int(text)
     except ValueError:
         msg = f"SOURCE_DATE_EPOCH = {text!r} is not a number of seconds"
-        raise MuslBackendError(msg, hint="give a whole number, or unset it") from None
+        raise SettingsError(msg, hint="give a whole number, or unset it") from None
     moment = time.gmtime(min(max(seconds, _FIRST_TIME), _LAST_TIME))
     return (moment[0], moment[1], moment[2], moment[3], moment[4], moment[5])

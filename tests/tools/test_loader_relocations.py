@@ -6,6 +6,7 @@ import struct
 from typing import TYPE_CHECKING, Final
 
 import pytest
+
 from samples import EXTENSION, Library, Maker, Sample, build
 
 if TYPE_CHECKING:
@@ -83,29 +84,29 @@ SAMPLES: Final = (
 
 @pytest.mark.parametrize("sample", SAMPLES, ids=str)
 def test_we_promise_what_the_loader_does(
-    sample: Sample, compare: Compare, musl_loader: tuple[str, Path]
+    sample: Sample, compare: Compare, real_loader: tuple[str, Path]
 ) -> None:
     ours, loader = compare(sample)
-    by_rule = sample.loads_on(musl_loader[0])
+    by_rule = sample.loads_on(real_loader[0])
     assert (loader.state == "loads") == by_rule, loader.words
     assert ours == by_rule
 
 
 def test_packed_relocations_left_undone_end_the_process(
-    compare: Compare, musl_loader: tuple[str, Path]
+    compare: Compare, real_loader: tuple[str, Path]
 ) -> None:
     _, loader = compare(SAMPLES[0])
-    assert loader.state == ("crashes" if musl_loader[0] < "1.2.4" else "loads")
+    assert loader.state == ("crashes" if real_loader[0] < "1.2.4" else "loads")
 
 
 def test_a_segment_of_no_size_is_mapped_from_1_2_3_on(
-    compare: Compare, musl_loader: tuple[str, Path], cache: Path
+    compare: Compare, real_loader: tuple[str, Path], cache: Path
 ) -> None:
     data = bytearray(build(gnu(EXTENSION, "-Wl,-z,noexecstack"), cache).read_bytes())
     _empty_a_segment(data)
     sample = Sample("a segment has no size", "1.2.3", {CORE: bytes(data)})
     ours, loader = compare(sample)
-    by_rule = sample.loads_on(musl_loader[0])
+    by_rule = sample.loads_on(real_loader[0])
     assert (loader.state == "loads") == by_rule, loader.words
     assert ours == by_rule
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from packaging.tags import Tag
+
 from loaders import dlopen
 from muslbackend.pipeline import check_wheel
 from muslbackend.wheel import Member, WheelName, write_wheel
-from packaging.tags import Tag
 from samples import EXTENSION, Library, Maker, Sample, function, lay_out, members
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from samples import Compare
@@ -206,22 +206,22 @@ NAMES: Final = (
 
 @pytest.mark.parametrize("sample", [*RPATHS, *CHAINS, *NAMES], ids=str)
 def test_we_promise_what_the_loader_does(
-    sample: Sample, compare: Compare, musl_loader: tuple[str, Path]
+    sample: Sample, compare: Compare, real_loader: tuple[str, Path]
 ) -> None:
     ours, loader = compare(sample)
-    by_rule = sample.loads_on(musl_loader[0])
+    by_rule = sample.loads_on(real_loader[0])
     assert (loader.state == "loads") == by_rule, loader.words
     assert ours == by_rule
 
 
 @pytest.mark.parametrize("rpath", ["", "$ORIGIN"])
 def test_check_says_of_a_library_in_the_wheel_whether_it_is_found(
-    rpath: str, musl_loader: tuple[str, Path], cache: Path, tmp_path: Path
+    rpath: str, real_loader: tuple[str, Path], cache: Path, tmp_path: Path
 ) -> None:
     folder = lay_out({**core(rpath=rpath), BESIDE: F}, tmp_path / "site-packages", cache)
     name = WheelName("demo-1", "", frozenset({Tag("py3", "none", "musllinux_1_2_x86_64")}))
     info = Member("demo-1.dist-info/WHEEL", b"Wheel-Version: 1.0\n")
     checked = check_wheel(write_wheel(tmp_path, name, [*members(folder), info]))
-    state = dlopen(musl_loader[1], folder / CORE, cache=cache).state
+    state = dlopen(real_loader[1], folder / CORE, cache=cache).state
     assert state == ("loads" if rpath else "refuses")
     assert checked.ok == (state == "loads")

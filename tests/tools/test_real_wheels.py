@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import pytest
+
 from debian import Pin, wheel
 from loaders import dlopen, missing_python_symbols
 from muslbackend.cli import main
@@ -142,13 +143,13 @@ def stem(path: str) -> str:
 @every_wheel
 def test_the_loader_agrees(
     real: tuple[Real, Path],
-    musl_loader: tuple[str, Path],
+    real_loader: tuple[str, Path],
     musl_python: Path,
     cache: Path,
     tmp_path: Path,
 ) -> None:
     wanted, path = real
-    release, loader = musl_loader
+    release, loader = real_loader
     with zipfile.ZipFile(path) as archive:
         archive.extractall(tmp_path)
     graph = check_wheel(path).graph

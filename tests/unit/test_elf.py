@@ -6,15 +6,25 @@ from builders import elf_info
 from muslbackend.musl import ARCHITECTURES
 
 
-@pytest.mark.parametrize("name", [name for name in ARCHITECTURES if name != "armv6l"])
-def test_a_file_for_an_architecture_says_so(name: str) -> None:
-    arch = ARCHITECTURES[name]
-    elf = elf_info(machine=arch.machine, bits=arch.bits, byteorder=arch.byteorder)
-    assert elf.arch == name
-    assert elf.fits(arch)
-    assert [other for other in ARCHITECTURES if elf.fits(ARCHITECTURES[other])] == (
-        ["armv7l", "armv6l"] if name == "armv7l" else [name]
-    )
+@pytest.mark.parametrize(
+    ("machine", "bits", "byteorder", "names"),
+    [
+        (62, 64, "little", ["x86_64"]),
+        (183, 64, "little", ["aarch64"]),
+        (3, 32, "little", ["i686"]),
+        (40, 32, "little", ["armv7l", "armv6l"]),
+        (21, 64, "little", ["ppc64le"]),
+        (22, 64, "big", ["s390x"]),
+        (243, 64, "little", ["riscv64"]),
+        (258, 64, "little", ["loongarch64"]),
+    ],
+)
+def test_a_file_for_an_architecture_says_so(
+    machine: int, bits: int, byteorder: str, names: list[str]
+) -> None:
+    elf = elf_info(machine=machine, bits=bits, byteorder=byteorder)
+    assert elf.arch == names[0]
+    assert [name for name, arch in ARCHITECTURES.items() if elf.fits(arch)] == names
 
 
 @pytest.mark.parametrize(

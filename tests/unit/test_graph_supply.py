@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from builders import X86_64, FakeFiles, elf_info, extension, graph_of
-from muslbackend.graph import Edge, Rejected, Supply, Unfit, Via, resolve
+from muslbackend.graph import Edge, Rejected, Supply, Unfit, Via
+from muslbackend.resolve import resolve
 
 if TYPE_CHECKING:
     from muslbackend.elf import ElfInfo

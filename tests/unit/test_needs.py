@@ -32,7 +32,7 @@ def test_the_architecture_decides_which_release_it_is() -> None:
 def test_packed_relocations_need_a_release_too() -> None:
     graph = graph_of({CORE: extension(relr=True, imports=imports("statx"))})
     assert needs(graph, X86_64) == (
-        Reason(CORE, "DT_RELR", V("1.2.4")),
+        Reason(CORE, "DT_RELR", V("1.2.4"), "packed relative relocations (DT_RELR)"),
         Reason(CORE, "statx", V("1.2.5")),
     )
 

@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from builders import X86_64, FakeFiles, applied, elf_info, extension, graph_of
-from muslbackend.graph import Supply, resolve
+from muslbackend.graph import Supply
 from muslbackend.plan import Edit, Graft, Plan, make_plan
+from muslbackend.resolve import resolve
 
 if TYPE_CHECKING:
     from muslbackend.elf import ElfInfo

@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import X86_64, FakeFiles, applied, elf_info, extension
-from muslbackend.graph import Supply, Via, resolve
+from muslbackend.graph import Supply, Via
 from muslbackend.plan import make_plan
+from muslbackend.resolve import resolve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

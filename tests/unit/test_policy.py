@@ -53,7 +53,8 @@ def test_the_floor_is_the_newest_need_and_because_of_all_that_have_it() -> None:
 
 def test_packed_relocations_raise_the_floor() -> None:
     judged = verdict({CORE: extension(relr=True)}, floor=None)
-    assert (judged.floor, judged.because) == (V("1.2.4"), (Reason(CORE, "DT_RELR", V("1.2.4")),))
+    reason = Reason(CORE, "DT_RELR", V("1.2.4"), "packed relative relocations (DT_RELR)")
+    assert (judged.floor, judged.because) == (V("1.2.4"), (reason,))
 
 
 @pytest.mark.parametrize("core", [imports("statx"), extension(relr=True)])

@@ -58,8 +58,8 @@ def test_codes_are_written_in_rules_and_nowhere_else_but_for_a_wheel_that_cannot
 
 
 def test_every_rule_is_among_those_that_are_run() -> None:
-    run = {rule.__name__ for rule in rules.RULES}
-    assert len(run) == len(rules.RULES)
+    run = {rule.__name__ for rule in rules.FINISHED_RULES}
+    assert len(run) == len(rules.FINISHED_RULES)
     writing = {name for names in functions_by_code().values() for name in names}
     assert {name for name in writing if not name.startswith("_")} <= run
 

@@ -1,0 +1,140 @@
+"""One ELF file as the loader sees it: segments, the dynamic section, strings; by address.
+
+Only program headers and the dynamic section count: the loader never looks at section headers,
+and neither do we, so a stripped or a patched file reads the same here as there. Every read is
+checked against the end of the file before it is believed.
+
+Layout and constants: System V gABI, chapters 4 and 5.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import defaultdict
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from muslbackend.elf import MAGIC
+from muslbackend.errors import MalformedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+ET_EXEC, ET_DYN = 2, 3
+PT_LOAD, PT_DYNAMIC, PT_INTERP = 1, 2, 3
+_DT_STRTAB, _DT_STRSZ = 5, 10
+
+#: musl has no use for more; a count beyond this is damage, not a library.
+_MAX_ENTRIES: Final = 1 << 24
+
+
+class Segment(NamedTuple):
+    """A program header of a kind that the loader looks at."""
+
+    kind: int
+    offset: int
+    address: int
+    size: int
+    memory: int
+
+
+class ElfImage:
+    """A file whose headers, dynamic section and string table lie inside it.
+
+    Raises :class:`MalformedError` when they do not.
+    """
+
+    def __init__(self, data: bytes) -> None:
+        if len(data) < 20 or not data.startswith(MAGIC):
+            raise damaged("no ELF header")
+        if data[4] not in (1, 2) or data[5] not in (1, 2):
+            raise damaged("unknown class or byte order")
+        self.data = data
+        self.bits = 64 if data[4] == 2 else 32
+        self.order = "<" if data[5] == 1 else ">"
+        self.word = "Q" if self.bits == 64 else "I"
+        header = struct.unpack_from(f"{self.order}HHI3{self.word}I6H", data, 16)
+        self.kind, self.machine = header[0], header[1]
+        self.segments = list(self._segments(header[4], header[8], header[9]))
+        self.tags = self._dynamic()
+        self.strings = self._strings()
+
+    def _segments(self, offset: int, entry_size: int, count: int) -> Iterator[Segment]:
+        if self.kind not in (ET_EXEC, ET_DYN):
+            return  # relocatable objects and core files are nothing a loader loads
+        layout = "IIQQQQQQ" if self.bits == 64 else "IIIIIIII"
+        self.check(offset, count * entry_size)
+        for index in range(count):
+            fields = struct.unpack_from(self.order + layout, self.data, offset + index * entry_size)
+            if self.bits == 64:
+                kind, _, start, address, _, size, memory, *_ = fields
+            else:
+                kind, start, address, _, size, memory, *_ = fields
+            if kind in (PT_LOAD, PT_DYNAMIC, PT_INTERP):
+                self.check(start, size)
+                yield Segment(kind, start, address, size, memory)
+
+    def _dynamic(self) -> Mapping[int, list[int]]:
+        """Return every value of every dynamic tag, in file order, up to DT_NULL."""
+        tags: defaultdict[int, list[int]] = defaultdict(list)
+        segment = next((s for s in self.segments if s.kind == PT_DYNAMIC), None)
+        if segment is not None:
+            pair = struct.Struct(self.order + 2 * self.word)
+            usable = segment.size - segment.size % pair.size
+            table = memoryview(self.data)[segment.offset : segment.offset + usable]
+            for tag, value in pair.iter_unpack(table):
+                if tag == 0:
+                    break
+                tags[tag].append(value)
+        return tags
+
+    def tag(self, tag: int, default: int = 0) -> int:
+        """Return the value of a dynamic tag, of several the last, as musl takes it."""
+        return self.tags[tag][-1] if tag in self.tags else default
+
+    def offset(self, address: int) -> int:
+        """Return the place in the file that is mapped at ``address``."""
+        for segment in self.segments:
+            if segment.kind == PT_LOAD and 0 <= address - segment.address < segment.size:
+                return segment.offset + address - segment.address
+        raise damaged(f"address {address:#x} lies in no segment")
+
+    def check(self, offset: int, size: int) -> None:
+        """Raise :class:`MalformedError` if ``size`` bytes at ``offset`` are not in the file."""
+        if offset + size > len(self.data):
+            end = len(self.data)
+            raise damaged(f"{size} bytes at {offset:#x} lie beyond its end ({end} bytes)")
+
+    def _strings(self) -> bytes:
+        if _DT_STRTAB not in self.tags:
+            return b""
+        start, size = self.offset(self.tag(_DT_STRTAB)), self.tag(_DT_STRSZ)
+        self.check(start, size)
+        return self.data[start : start + size]
+
+    def string(self, offset: int) -> str:
+        """Return a string of the dynamic string table."""
+        return until_nul(self.strings, offset)
+
+    def tag_strings(self, tag: int) -> list[str]:
+        """Return the strings that a dynamic tag names, in file order."""
+        return [self.string(offset) for offset in self.tags.get(tag, ())]
+
+
+def until_nul(data: bytes, offset: int) -> str:
+    """Return the C string at ``offset``; bytes that are not UTF-8 become surrogates."""
+    end = data.find(b"\0", offset)
+    if end < 0:
+        raise damaged(f"the string at {offset:#x} has no end")
+    return data[offset:end].decode("utf-8", "surrogateescape")
+
+
+def bounded(count: int) -> int:
+    """Return ``count``, or raise :class:`MalformedError` if no library can have so many."""
+    if count > _MAX_ENTRIES:
+        raise damaged(f"a table claims {count} entries")
+    return count
+
+
+def damaged(what: str) -> MalformedError:
+    """Return the error to raise for a file that is not what its headers say."""
+    return MalformedError(f"is not a sound ELF file: {what}")

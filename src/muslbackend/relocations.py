@@ -1,0 +1,64 @@
+"""Which relocation types musl's loader knows, by architecture and release.
+
+From ``arch/*/reloc.h``; any other type is an error from 1.1.3 on (musl commit adf94c19) and was
+skipped in silence before. IRELATIVE, which a static IFUNC becomes, is in none of them.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from muslbackend.musl import MuslVersion, oldest
+
+if TYPE_CHECKING:
+    from muslbackend.musl import Architecture
+
+#: By the name of the symbol table, which is musl's own name for the architecture.
+_KNOWN: Final = {
+    "x86_64": {1, 2, 5, 6, 7, 8, 16, 17, 18, 36},
+    "i386": {1, 2, 5, 6, 7, 8, 14, 35, 36, 37, 41},
+    "aarch64": {257, *range(1024, 1032)},
+    "arm": {2, 13, *range(17, 24)},
+    "ppc64le": {19, 20, 21, 22, 38, 43, 68, 73, 78},
+    "s390x": {9, 10, 11, 12, 22, 54, 55, 56},
+    "riscv64": {2, 3, 4, 5, 7, 9, 11, 12},
+    "loongarch64": {2, 3, 4, 5, 7, 9, 11, 14},
+}
+
+#: Those it knows only from some release on: TLS descriptors (commits 39201d07, 0beb9dfb, 407aea62,
+#: 61399d4b), and R_PPC64_UADDR64 (08869deb).
+_LATER: Final = {
+    ("x86_64", 36): MuslVersion(1, 1, 3),
+    ("i386", 41): MuslVersion(1, 1, 3),
+    ("arm", 13): MuslVersion(1, 1, 21),
+    ("ppc64le", 43): MuslVersion(1, 1, 24),
+    ("riscv64", 12): MuslVersion(1, 2, 5),
+    ("loongarch64", 14): MuslVersion(1, 2, 6),
+}
+
+#: Those that ask for a place relative to the thread pointer, fixed before the program starts.
+_EARLY_TLS: Final = {
+    "x86_64": {18},
+    "i386": {14, 37},
+    "aarch64": {1030},
+    "arm": {19},
+    "ppc64le": {73},
+    "s390x": {56},
+    "riscv64": {11},
+    "loongarch64": {11},
+}
+
+
+def since(kind: int, arch: Architecture) -> MuslVersion | None:
+    """Return the release from which on the loader knows a type; ``None``: no release does."""
+    if kind not in _KNOWN[arch.symbols]:
+        return None
+    return _LATER.get((arch.symbols, kind), oldest(arch))
+
+
+def is_early_tls(kind: int, arch: Architecture) -> bool:
+    """Say whether a relocation type wants TLS that is there when the program starts.
+
+    In what is opened later the loader refuses it (musl commit 5c2f46a2, 1.1.20).
+    """
+    return kind in _EARLY_TLS[arch.symbols]
