@@ -112,6 +112,13 @@ BOOLEAN = "true or false"
 STRINGS = "a list of strings"
 
 
+def test_a_release_without_quotes_is_named_as_what_it_is() -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse_settings({"floor": 1.2}, {}, {})
+    assert caught.value.message == "tool.muslbackend.floor = 1.2 is a number, not a musl release"
+    assert caught.value.hint == 'put it in quotes: "1.2"'
+
+
 @pytest.mark.parametrize(
     ("key", "value", "wanted"),
     [
@@ -121,7 +128,7 @@ STRINGS = "a list of strings"
         ("target", None, NAME),
         ("floor", "1", RELEASE),
         ("floor", "v1.2.0", RELEASE),
-        ("floor", 1.2, RELEASE),
+        ("floor", 12, RELEASE),
         ("floor", "", RELEASE),
         ("strict", "maybe", BOOLEAN),
         ("strict", "", BOOLEAN),

@@ -155,7 +155,8 @@ def test_a_target_is_decided(settings: Settings, facts: Facts, target: Target) -
     ("name", "guess"),
     [
         ("x86-64", "did you mean x86_64? "),
-        ("amd64", ""),
+        ("amd64", "did you mean x86_64? "),
+        ("arm64", "did you mean aarch64? "),
         ("hots", "did you mean host? "),
         ("linux_x86_64", "did you mean x86_64? "),
         ("manylinux_2_28_x86_64", ""),
