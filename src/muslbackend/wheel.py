@@ -12,7 +12,6 @@ import contextlib
 import csv
 import hashlib
 import io
-import lzma
 import os
 import re
 import stat
@@ -34,11 +33,11 @@ if TYPE_CHECKING:
 
     from packaging.tags import Tag
 
-#: What zipfile raises for a damaged archive.
-_UNREADABLE: Final = (
+#: What zipfile raises for a damaged archive. Not every Python has lzma; zipfile does without.
+_UNREADABLE: Final[tuple[type[Exception], ...]] = (
     zipfile.BadZipFile,
     zlib.error,
-    lzma.LZMAError,
+    getattr(getattr(zipfile, "lzma", None), "LZMAError", zlib.error),
     struct.error,
     EOFError,
     OSError,
