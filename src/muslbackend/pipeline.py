@@ -83,6 +83,10 @@ def _finish(staged: Staged, job: Job) -> tuple[Outcome, WheelName]:
     """Turn what scikit-build-core staged into a wheel whose tag is true."""
     _agree(staged, job.metadata)
     target, claimed = _promise(staged.name.tags, job.target)
+    if not claimed and not any(t.platform.startswith("linux_") for t in staged.name.tags):
+        # For any platform, or for one that is none of ours: no tag of musl is at stake.
+        write_wheel(job.output, staged.name, _members(staged.members, staged, staged.name))
+        return Outcome(str(staged.name), Verdict(None, (), ()), Plan(), None), staged.name
     supply = _supply(staged, job)
     graph = resolve(Scan.of_members(staged.members), target.arch, supply)
     verdict = judge(graph, target)
@@ -118,10 +122,18 @@ def _prove(members: Sequence[Member], target: Target, supply: Supply, before: Ve
 
 
 def _promise(tags: Iterable[Tag], target: Target) -> tuple[Target, bool]:
-    """Return the target, with the floor that explicit tags claim, and whether they claim one."""
+    """Return the target, with the floor that explicit tags claim, and whether they claim one.
+
+    A floor of the settings within the claimed X.Y stands: the project has declared it.
+    """
     claims = [_floor(tag.platform) for tag in tags]
-    claimed = [floor for floor in claims if floor is not None]
-    return (replace(target, floor=min(claimed)), True) if claimed else (target, False)
+    claimed = min((floor for floor in claims if floor is not None), default=None)
+    if claimed is None:
+        return target, False
+    own = target.floor
+    if own is not None and (own.major, own.minor) == (claimed.major, claimed.minor):
+        claimed = max(own, claimed)
+    return replace(target, floor=claimed), True
 
 
 def _floor(platform: str) -> MuslVersion | None:

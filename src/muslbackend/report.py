@@ -47,8 +47,9 @@ class Outcome:
     wheel: str
     verdict: Verdict
     plan: Plan
-    promised: bool
-    """The tag is the promise; else it is the plain one and the findings say why."""
+    promised: bool | None
+    """The tag is the promise; or it is the plain one and the findings say why; ``None``: the
+    wheel is for any platform and there was nothing to promise."""
 
 
 def build_text(outcome: Outcome) -> str:
@@ -60,6 +61,8 @@ def _build_lines(outcome: Outcome) -> Iterator[str]:
     if outcome.promised:
         yield f"muslbackend: {outcome.wheel}"
         yield f"  loads on  {_reach(outcome.verdict)}"
+    elif outcome.promised is None:
+        yield f"muslbackend: {outcome.wheel} is for no machine in particular: nothing to judge"
     else:
         yield f"muslbackend: {outcome.wheel} promises nothing: a musllinux tag would not be true"
         yield "  contents  as scikit-build-core made them; a local install works as without us"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from building import PY, build, members, run, write_project
+from building import EXTENSION, PY, build, members, run, write_project
 from muslbackend.patch import REQUIREMENT
 from muslbackend.toolchain import ZIG_REQUIREMENT
 
@@ -141,12 +142,24 @@ def test_explicit_tags_are_judged_not_replaced(tmp_path: Path) -> None:
     claim = f"wheel.tags={PY}-{PY}-musllinux_1_1_x86_64"
     kept = build(project, "musl.target=x86_64", claim)
     assert kept.wheel.name == f"demo-1.0-{PY}-{PY}-musllinux_1_1_x86_64.whl"
+    kept.wheel.unlink()
+    source = EXTENSION.format(declare="", call="preadv2(0, NULL, 0, 0, 0)")
+    (project / "demo.c").write_text(source)
+    claim = f"wheel.tags={PY}-{PY}-musllinux_1_2_x86_64"
+    refused = build(project, "musl.target=x86_64", claim)
+    assert "the wheel cannot be tagged musllinux_1_2_x86_64; nothing was written" in refused.output
+    declared = build(project, "musl.target=x86_64", claim, "musl.floor=1.2.5")
+    assert declared.wheel.name == f"demo-1.0-{PY}-{PY}-musllinux_1_2_x86_64.whl"
 
 
 def test_a_project_without_native_code_stays_pure(tmp_path: Path) -> None:
     settings = "\n[tool.scikit-build]\nwheel.cmake = false\n"
     project = write_project(tmp_path / "project", {"demo/__init__.py": ""}, settings)
-    assert build(project, "musl.target=x86_64").wheel.name == "demo-1.0-py3-none-any.whl"
+    # Whatever it carries as data: a tag for any platform says nothing of musl.
+    shutil.copy(sys.executable, project / "demo" / "data.bin")
+    result = build(project, "musl.target=x86_64")
+    assert result.wheel.name == "demo-1.0-py3-none-any.whl"
+    assert "is for no machine in particular: nothing to judge" in result.output
 
 
 def _hide_ziglang(folder: Path) -> Path:
