@@ -14,12 +14,15 @@ from typing import TYPE_CHECKING, Final, TypedDict, Unpack
 from muslbackend.elf import ElfInfo
 from muslbackend.graph import Graph, Supply
 from muslbackend.musl import ARCHITECTURES, Architecture, MuslVersion
+from muslbackend.policy import judge
 from muslbackend.resolve import resolve
+from muslbackend.rules import FINISHED_RULES, RULES
 from muslbackend.target import Target
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from muslbackend.findings import Finding
     from muslbackend.plan import Edit, Plan
 
 X86_64: Final = ARCHITECTURES["x86_64"]
@@ -59,6 +62,10 @@ class Changes(TypedDict, total=False):
     relr: bool
     relocations: frozenset[int]
     empty_segment: bool
+    textrel: bool
+    code_relocated: bool
+    executable_stack: bool
+    alignment: int
 
 
 def elf_info(**changes: Unpack[Changes]) -> ElfInfo:
@@ -108,6 +115,24 @@ def target_for(arch: str = "x86_64", floor: str | None = "1.2.0") -> Target:
     """Return a native target that promises ``floor``."""
     promise = MuslVersion.parse(floor) if floor else None
     return Target(ARCHITECTURES[arch], promise, native=True, strict=False)
+
+
+def findings_of(
+    files: dict[str, ElfInfo] | ElfInfo,
+    *folders: str,
+    arch: str = "x86_64",
+    exclude: tuple[str, ...] = (),
+    finished: bool = False,
+) -> tuple[Finding, ...]:
+    """Return what the rules say of a wheel, or of a lone extension, made for ``arch``."""
+    target = target_for(arch)
+    machine = target.arch
+    world = {
+        path: replace(elf, machine=machine.machine, bits=machine.bits, byteorder=machine.byteorder)
+        for path, elf in (files if isinstance(files, dict) else {"demo/_core.so": files}).items()
+    }
+    graph = graph_of(world, *folders, arch=machine, exclude=exclude)
+    return judge(graph, target, FINISHED_RULES if finished else RULES).findings
 
 
 def applied(graph: Graph, plan: Plan) -> FakeFiles:

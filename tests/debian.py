@@ -25,8 +25,8 @@ APT: Final = Path("/etc/apt")
 APT_SETTINGS: Final = """\
 #clear APT::Update;
 #clear APT::Architectures;
-APT::Architecture "amd64";
-APT::Architectures "amd64";
+APT::Architecture "{architecture}";
+APT::Architectures "{architecture}";
 APT::Sandbox::User "";
 Acquire::Languages "none";
 Dir::State "{state}/state";
@@ -48,6 +48,8 @@ def prepare_metadata_for_build_wheel(folder, config_settings=None):
     return info.name
 __legacy__ = sys.modules[__name__]
 """
+
+ZIG: Final = (sys.executable, "-m", "ziglang")
 
 #: How many characters of a failed command's output an error message quotes.
 OUTPUT_TAIL: Final = 3000
@@ -90,8 +92,10 @@ def require(version: str, known: Collection[str], what: str) -> None:
         raise FixtureError(f"{machine}: no {what} is had for it; use Linux on x86_64")
 
 
-def unpack(package: str, suites: Mapping[str, str], folder: Path) -> None:
-    """Unpack an amd64 package, out of the suite for this distribution, into an empty folder."""
+def unpack(
+    package: str, suites: Mapping[str, str], folder: Path, architecture: str = "amd64"
+) -> None:
+    """Unpack a package, out of the suite for this distribution, into an empty folder."""
     distribution, codename = _release()
     suite = suites.get(distribution)
     if suite is None:
@@ -101,9 +105,9 @@ def unpack(package: str, suites: Mapping[str, str], folder: Path) -> None:
     with tempfile.TemporaryDirectory(prefix="apt-", dir=folder.parent) as scratch:
         state = Path(scratch)
         (state / "suite.sources").write_text("\n".join(s.stanza(suite) for s in sources))
-        say(f"apt-get: {package} of {distribution} {suite}")
+        say(f"apt-get: {package} of {distribution} {suite}, {architecture}")
         run(
-            ["dpkg-deb", "--extract", _download(package, state), folder],
+            ["dpkg-deb", "--extract", _download(package, architecture, state), folder],
             "it needs the programs of Debian's package dpkg",
         )
 
@@ -154,10 +158,10 @@ def _one_line_sources(text: str, codename: str) -> Iterator[Source]:
             yield Source(uri, components.strip(), f" {key[1]}" if key else "")
 
 
-def _download(package: str, state: Path) -> Path:
+def _download(package: str, architecture: str, state: Path) -> Path:
     """Return the path of the .deb, below `state`, which holds `suite.sources`."""
     settings = state / "apt.conf"
-    settings.write_text(APT_SETTINGS.format(state=state))
+    settings.write_text(APT_SETTINGS.format(state=state, architecture=architecture))
     target = state / "package"
     for made in (state / "state/lists/partial", state / "cache/archives/partial", target):
         made.mkdir(parents=True)
@@ -283,11 +287,12 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def compile_c(output: Path, arguments: Sequence[str | Path], cache: Path) -> None:
-    """Make `output` of C for x86_64 musl with zig, run in its folder with `arguments`."""
-    zig: list[str | Path] = [sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-linux-musl"]
+def compile_c(
+    output: Path, arguments: Sequence[str | Path], cache: Path, triple: str = "x86_64-linux-musl"
+) -> None:
+    """Make `output` of C for that target with zig, run in its folder with `arguments`."""
     run(
-        [*zig, "-O2", "-s", "-w", "-o", output.name, *arguments],
+        [*ZIG, "cc", "-target", triple, "-O2", "-s", "-w", "-o", output.name, *arguments],
         "it takes `pip install ziglang`, and sources that this zig compiles",
         folder=output.parent,
         environment={"ZIG_GLOBAL_CACHE_DIR": str(cache.absolute() / "zig"), **os.environ},

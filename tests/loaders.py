@@ -9,12 +9,13 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
 from debian import FixtureError, cached, compile_c, require, unpack
+from machines import MACHINES, Machine, emulator, of_loader
 
 #: The suites whose package `musl` is of that release; one that has moved on is found out.
 LOADERS: Final = {
@@ -23,20 +24,23 @@ LOADERS: Final = {
     "1.2.5": {"debian": "trixie", "ubuntu": "resolute"},
     "1.2.6": {"debian": "sid"},
 }
-LOADER_NAME: Final = "ld-musl-x86_64.so.1"
-#: A loader at PREFIX/lib/LOADER_NAME has its default library folders from PREFIX/LOADER_PATHS.
-LOADER_PATHS: Final = "etc/ld-musl-x86_64.path"
+LOADER_NAME: Final = MACHINES["x86_64"].loader
+#: In the folder that has a loader in its `lib`: what runs it, if this machine does not.
+EMULATOR: Final = "emulator"
 #: No library is found in it; with no folder at all the loader would not say "No such file".
 NOWHERE: Final = "/var/empty\n"
 
 #: Arguments: the library, and optionally one to load before it whose symbols it may use. Ends
-#: without destructors, so that the exit status tells of the loading alone.
+#: without destructors, so that the exit status tells of the loading alone. A crash leaves no core
+#: file; QEMU would write one of its own.
 PROGRAM: Final = """\
 #include <dlfcn.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <unistd.h>
 int main(int argc, char **argv)
 {
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     if (argc > 2 && !dlopen(argv[2], RTLD_NOW | RTLD_GLOBAL)) return puts(dlerror()), 2;
     if (!dlopen(argv[1], RTLD_NOW | RTLD_LOCAL)) return puts(dlerror()), 1;
     puts("loaded");
@@ -63,28 +67,35 @@ class Outcome:
     words: str
 
 
-def loader(version: str, cache: Path) -> Path:
-    """Return the path of musl's dynamic loader of release `version`, "1.2.5" say.
+def loader(version: str, cache: Path, arch: str = "x86_64") -> Path:
+    """Return the path of musl's dynamic loader of release `version`, "1.2.5" say, for `arch`.
 
     By default it finds no library, whatever the machine has in /lib and /etc. FixtureError where
     that release cannot be had here.
     """
     require(version, LOADERS, "musl")
+    require(arch, MACHINES, "musl for")
+    machine, suites = MACHINES[arch], LOADERS[version]
+    if arch != "x86_64":  # the mirror of Ubuntu's own packages has little else
+        suites = {name: suite for name, suite in suites.items() if name == "debian"}
 
     def fill(folder: Path) -> None:
         package = folder.with_name("package")
         package.mkdir()
-        unpack("musl", LOADERS[version], package)
+        unpack("musl", suites, package, machine.debian)
         # In /lib or /usr/lib, depending on the suite; the loader's own name is a link to it there.
-        install_loader(next(package.rglob("libc.so")), folder, NOWHERE)
-        _check_version(folder / "lib" / LOADER_NAME, version)
+        install_loader(next(package.rglob("libc.so")), folder, NOWHERE, machine.loader)
+        if machine.qemu:
+            (folder / EMULATOR).hardlink_to(emulator(machine, cache))
+        _check_version(folder / "lib" / machine.loader, version)
 
-    return cached(cache.absolute() / f"musl-{version}", fill) / "lib" / LOADER_NAME
+    name = f"musl-{version}" if arch == "x86_64" else f"musl-{version}-{arch}"
+    return cached(cache.absolute() / name, fill) / "lib" / machine.loader
 
 
-def install_loader(libc: Path, prefix: Path, folders: str) -> None:
+def install_loader(libc: Path, prefix: Path, folders: str, name: str = LOADER_NAME) -> None:
     """Copy a loader to below `prefix`, where it will search `folders`, one a line."""
-    target, paths = prefix / "lib" / LOADER_NAME, prefix / LOADER_PATHS
+    target, paths = prefix / "lib" / name, prefix / "etc" / name.replace(".so.1", ".path")
     for file in (target, paths):
         file.parent.mkdir(exist_ok=True)
     shutil.copyfile(libc, target)
@@ -93,7 +104,7 @@ def install_loader(libc: Path, prefix: Path, folders: str) -> None:
 
 
 def _check_version(path: Path, version: str) -> None:
-    told = _ran([path]).stdout
+    told = _ran(path, []).stdout
     if f"Version {version}\n" not in told:
         fact = f"the loader in the package says {told.strip()!r}"
         raise FixtureError(f"musl {version}: {fact}; another suite may have it, see LOADERS")
@@ -116,10 +127,11 @@ def dlopen(  # noqa: PLR0913 - the names say at the call what each one is
     """
     if stub_python and not python_symbols:
         python_symbols = missing_python_symbols(loader, library, library_path)
-    arguments = [library.absolute()]
+    machine, cache = of_loader(loader), cache.absolute()
+    arguments = [_program(machine, cache), library.absolute()]
     if python_symbols or stub_python:
-        arguments.append(_stub(frozenset(python_symbols), cache.absolute()))
-    done = _ran([loader, _program(cache.absolute()), *arguments], library_path)
+        arguments.append(_stub(frozenset(python_symbols), machine, cache))
+    done = _ran(loader, arguments, library_path)
     said = done.stdout.strip()
     if done.returncode in UNUSABLE:
         raise FixtureError(f"{loader}: cannot run the test, {said}; remove {cache} and try again")
@@ -143,26 +155,32 @@ def list_libraries(
     loader: Path, library: Path, library_path: tuple[Path, ...] = ()
 ) -> tuple[int, str]:
     """Return the exit status and the combined output of `loader --list library`."""
-    done = _ran([loader, "--list", library.absolute()], library_path)
+    done = _ran(loader, ["--list", library.absolute()], library_path)
     return done.returncode, done.stdout
 
 
 def _ran(
-    command: list[str | Path], library_path: tuple[Path, ...] = ()
+    loader: Path, arguments: Sequence[str | Path], library_path: tuple[Path, ...] = ()
 ) -> subprocess.CompletedProcess[str]:
     """Run with no more environment than `library_path`: an LD_PRELOAD, say, would be obeyed."""
+    emulated = loader.parent.parent / EMULATOR
+    command = [emulated, loader] if emulated.is_file() else [loader]
     folders = ":".join(str(folder.absolute()) for folder in library_path)
-    return subprocess.run(
-        command,
-        env={"LD_LIBRARY_PATH": folders} if folders else {},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        timeout=PATIENCE,
-        check=False,
-    )
+    try:
+        return subprocess.run(
+            [*command, *arguments],
+            env={"LD_LIBRARY_PATH": folders} if folders else {},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=PATIENCE,
+            check=False,
+        )
+    except OSError as error:
+        remedy = "a loader for i686 takes a kernel that runs 32-bit programs"
+        raise FixtureError(f"{loader}: cannot be started, {error.strerror}; {remedy}") from error
 
 
 def _end(status: int) -> str:
@@ -172,11 +190,11 @@ def _end(status: int) -> str:
         return f"exit status {status}"
 
 
-def _program(cache: Path) -> Path:
-    return _compiled(PROGRAM, "dlopen", ["-dynamic"], cache)
+def _program(machine: Machine, cache: Path) -> Path:
+    return _compiled(PROGRAM, "dlopen", ["-dynamic"], machine, cache)
 
 
-def _stub(names: frozenset[str], cache: Path) -> Path:
+def _stub(names: frozenset[str], machine: Machine, cache: Path) -> Path:
     """Return a library that defines `names`; ValueError for one that is not of Python's C API."""
     lines = []
     for name in sorted(names):
@@ -184,13 +202,15 @@ def _stub(names: frozenset[str], cache: Path) -> Path:
             raise ValueError(f"{name!r}: is no symbol of Python's C API; pass Py* and _Py* only")
         data = PYTHON_DATA.fullmatch(name)
         lines.append(f"void *{name}[64];" if data else f"void *{name}(void) {{ return 0; }}")
-    return _compiled("\n".join([*lines, ""]), "libpython-stub.so", ["-shared", "-fPIC"], cache)
+    source, options = "\n".join([*lines, ""]), ["-shared", "-fPIC"]
+    return _compiled(source, "libpython-stub.so", options, machine, cache)
 
 
-def _compiled(source: str, name: str, options: list[str], cache: Path) -> Path:
+def _compiled(source: str, name: str, options: list[str], machine: Machine, cache: Path) -> Path:
     def fill(folder: Path) -> None:
         (folder / f"{name}.c").write_text(source)
-        compile_c(folder / name, [*options, f"{name}.c"], cache)
+        compile_c(folder / name, [*options, f"{name}.c"], cache, machine.triple)
 
-    digest = hashlib.sha256(" ".join([source, *options]).encode()).hexdigest()
+    made_of = " ".join([source, *options, machine.triple])
+    digest = hashlib.sha256(made_of.encode()).hexdigest()
     return cached(cache / f"{name}-{digest[:16]}", fill) / name

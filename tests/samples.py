@@ -13,10 +13,11 @@ from enum import Enum
 from pathlib import Path
 from typing import Final, TypeAlias
 
-from debian import cached, compile_c, run
+from debian import ZIG, cached, compile_c, run
 from loaders import Outcome
+from machines import MACHINES
 from muslbackend.graph import Graph, Supply, Via
-from muslbackend.musl import ARCHITECTURES, MuslVersion
+from muslbackend.musl import ARCHITECTURES, Architecture, MuslVersion
 from muslbackend.policy import Verdict, judge
 from muslbackend.resolve import resolve
 from muslbackend.scan import Scan
@@ -34,7 +35,11 @@ class Maker(Enum):
     GLIBC = "gcc with glibc"
     """The same with its libc: what a build that was not told of musl makes."""
     ARM = "zig for aarch64"
+    LLD = "zig cc and ld.lld"
+    """lld without the compiler between it and its options, some of which zig refuses."""
 
+
+X86_64: Final = ARCHITECTURES["x86_64"]
 
 #: As an extension module without Python's symbols: what opens the rest of a sample.
 EXTENSION: Final = "void *PyInit_demo(void) { return 0; }\n"
@@ -85,6 +90,15 @@ class Sample:
         return MuslVersion.parse(self.since) <= MuslVersion.parse(release)
 
 
+@dataclass(frozen=True)
+class Place:
+    """A musl release on some machine."""
+
+    release: str
+    loader: Path
+    arch: Architecture = X86_64
+
+
 #: Judges a sample and has a loader open it: what we promise, and what the loader did.
 Compare: TypeAlias = Callable[[Sample], tuple[bool, Outcome]]
 
@@ -110,24 +124,32 @@ def function(
     return Library(source, tuple(needs), rpath, soname=soname)
 
 
-def build(library: Library, cache: Path) -> Path:
-    """Return the path of the library, made now or in an earlier run."""
+def build(library: Library, cache: Path, arch: Architecture = X86_64) -> Path:
+    """Return the path of the library for `arch`, made now or in an earlier run.
+
+    For another architecture than this machine's only zig's makers serve.
+    """
+    triple = MACHINES[arch.name].triple
 
     def fill(folder: Path) -> None:
         work = folder.with_name("work")
         work.mkdir()
         (work / "library.c").write_text(library.source)
         (work / "library.map").write_text(library.script)
-        against = [str(build(other, cache)) for other in library.against]
-        arguments = _arguments(library, [*against, *_empty_libraries(library.needs, work)])
-        _link(work / "library.so", arguments, library.maker, cache)
+        against = [str(build(other, cache, arch)) for other in library.against]
+        needed = _empty_libraries(library.needs, work, triple, cache)
+        arguments = _arguments(library, [*against, *needed])
+        _link(work / "library.so", arguments, library.maker, triple, cache)
         (work / "library.so").rename(folder / "library.so")
 
-    digest = hashlib.sha256(repr(library).encode()).hexdigest()
+    made_of = repr(library) if arch == X86_64 else f"{library!r} {triple}"
+    digest = hashlib.sha256(made_of.encode()).hexdigest()
     return cached(cache.absolute() / "samples" / digest[:20], fill) / "library.so"
 
 
-def lay_out(files: Mapping[str, Library | bytes], folder: Path, cache: Path) -> Path:
+def lay_out(
+    files: Mapping[str, Library | bytes], folder: Path, cache: Path, arch: Architecture = X86_64
+) -> Path:
     """Write the files to below `folder` under the paths of a wheel; return the folder."""
     for path, content in files.items():
         target = folder / path
@@ -135,7 +157,7 @@ def lay_out(files: Mapping[str, Library | bytes], folder: Path, cache: Path) -> 
         if isinstance(content, bytes):
             target.write_bytes(content)
         else:
-            shutil.copyfile(build(content, cache), target)
+            shutil.copyfile(build(content, cache, arch), target)
     return folder
 
 
@@ -154,22 +176,22 @@ def write(files: Iterable[Member], folder: Path) -> Path:
     return folder
 
 
-def graph_of(folder: Path) -> Graph:
+def graph_of(folder: Path, arch: Architecture = X86_64) -> Graph:
     """Return who loads whom among the files below `folder`, with nothing from anywhere else."""
-    return resolve(Scan.of_members(members(folder)), ARCHITECTURES["x86_64"], Supply())
+    return resolve(Scan.of_members(members(folder)), arch, Supply())
 
 
-def verdict_on(folder: Path, floor: str | None = None) -> Verdict:
+def verdict_on(folder: Path, floor: str | None = None, arch: Architecture = X86_64) -> Verdict:
     """Return what our rules say of the files below `folder`, which promise musl `floor`."""
     oldest = MuslVersion.parse(floor) if floor else None
-    target = Target(ARCHITECTURES["x86_64"], oldest, native=False, strict=True)
-    return judge(graph_of(folder), target)
+    target = Target(arch, oldest, native=False, strict=True)
+    return judge(graph_of(folder, arch), target)
 
 
-def promised(folder: Path, floor: str) -> bool:
+def promised(folder: Path, floor: str, arch: Architecture = X86_64) -> bool:
     """Say whether we claim that the files below `folder` load on musl `floor` as they are."""
-    found = all(edge.via is Via.LOADER for edge in graph_of(folder).edges)
-    return found and verdict_on(folder, floor).ok
+    found = all(edge.via is Via.LOADER for edge in graph_of(folder, arch).edges)
+    return found and verdict_on(folder, floor, arch).ok
 
 
 def _arguments(library: Library, needed: Sequence[str]) -> list[str]:
@@ -187,22 +209,34 @@ def _arguments(library: Library, needed: Sequence[str]) -> list[str]:
     return arguments
 
 
-def _empty_libraries(names: Iterable[str], work: Path) -> list[str]:
+def _empty_libraries(names: Iterable[str], work: Path, triple: str, cache: Path) -> list[str]:
     """Make a library that is called as each of `names`; return where they are."""
     (work / "empty.c").write_text("")
     made = []
     for number, name in enumerate(names):
         made.append(f"empty{number}.so")
-        options = ["-nostdlib", f"-Wl,-soname,{name}", "-o", made[-1], "empty.c"]
-        run([*_GCC, *options], "it takes gcc", folder=work)
+        options = ["-nostdlib", f"-Wl,-soname,{name}"]
+        if triple == MACHINES["x86_64"].triple:
+            run([*_GCC, *options, "-o", made[-1], "empty.c"], "it takes gcc", folder=work)
+        else:
+            compile_c(work / made[-1], ["-shared", *options, "empty.c"], cache, triple)
     return made
 
 
-def _link(output: Path, arguments: Sequence[str], maker: Maker, cache: Path) -> None:
+def _link(output: Path, arguments: Sequence[str], maker: Maker, triple: str, cache: Path) -> None:
+    if maker is Maker.ARM:
+        triple = MACHINES["aarch64"].triple
     if maker in (Maker.ZIG, Maker.ARM):
-        target = ["-target", "aarch64-linux-musl"] if maker is Maker.ARM else []
-        compile_c(output, [*target, "-shared", "-fPIC", *arguments], cache)
-        return
-    libc = [] if maker is Maker.GLIBC else ["-nostdlib"]
-    command = [*_GCC, *libc, "-o", output.name, *arguments]
-    run(command, "it takes gcc and GNU ld 2.38 or newer", folder=output.parent)
+        compile_c(output, ["-shared", "-fPIC", *arguments], cache, triple)
+    elif maker is Maker.LLD:
+        linked = [word for word in arguments if word.startswith("-Wl,") or word.endswith(".so")]
+        made = output.with_suffix(".o")
+        compiled = [word for word in arguments if word not in linked]
+        compile_c(made, ["-c", "-fPIC", *compiled], cache, triple)
+        words = [part for word in linked for part in word.removeprefix("-Wl,").split(",")]
+        command = [*ZIG, "ld.lld", "-shared", "-s", "-o", output.name, made.name, *words]
+        run(command, "it takes a zig with lld in it", folder=output.parent)
+    else:
+        libc = [] if maker is Maker.GLIBC else ["-nostdlib"]
+        command = [*_GCC, *libc, "-o", output.name, *arguments]
+        run(command, "it takes gcc and GNU ld 2.38 or newer", folder=output.parent)

@@ -1,18 +1,22 @@
-"""The command line: ``muslbackend check``."""
+"""The command line: ``muslbackend check`` and ``muslbackend explain``."""
 
 from __future__ import annotations
 
 import argparse
+import difflib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from muslbackend import __version__
 from muslbackend.errors import MuslBackendError
-from muslbackend.musl import MuslVersion
+from muslbackend.musl import ARCHITECTURES, MuslVersion, releases
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import TypeAlias
+
+    _Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
 
 _EXIT_CODES = """\
 exit codes: 0 every wheel is ok, 1 findings or a malformed wheel, 2 usage or settings,
@@ -38,6 +42,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"muslbackend {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_check(commands)
+    _add_explain(commands)
+    return parser
+
+
+def _add_check(commands: _Commands) -> None:
     check = commands.add_parser(
         "check",
         help="say of finished wheels on which musl they load",
@@ -46,14 +56,53 @@ def _parser() -> argparse.ArgumentParser:
     )
     check.add_argument("wheels", nargs="+", type=Path, metavar="WHEEL")
     check.add_argument("--json", action="store_true", help="print one JSON array")
-    check.add_argument(
+    release = check.add_mutually_exclusive_group()
+    release.add_argument(
         "--floor",
         type=_musl_version,
         metavar="X.Y.Z",
-        help="the musl on which they must load (default: what the tag claims)",
+        help="the musl on which they must load, and on all later ones (default: what the tag "
+        "claims)",
+    )
+    release.add_argument(
+        "--against",
+        type=_known_release,
+        metavar="X.Y.Z",
+        help="the one musl on which they must load, whatever later ones have or lack",
+    )
+    check.add_argument(
+        "--arch",
+        choices=ARCHITECTURES,
+        metavar="ARCH",
+        help="judge for this architecture (default: what the tag says, else the files)",
+    )
+    check.add_argument(
+        "--library-dir",
+        action="append",
+        default=[],
+        type=_folder,
+        metavar="DIR",
+        help="libraries in this folder will be on the machine; they are judged too (repeatable)",
+    )
+    check.add_argument(
+        "--exclude",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="take needed libraries of such a name for given (repeatable)",
     )
     check.set_defaults(run=_check)
-    return parser
+
+
+def _add_explain(commands: _Commands) -> None:
+    explain = commands.add_parser(
+        "explain",
+        help="say what a code means and how to mend it",
+        description="Say of codes of findings what the rule is, what musl prints and how to mend "
+        "it; without a code list all.",
+    )
+    explain.add_argument("codes", nargs="*", metavar="CODE")
+    explain.set_defaults(run=_explain)
 
 
 def _musl_version(text: str) -> MuslVersion:
@@ -63,12 +112,47 @@ def _musl_version(text: str) -> MuslVersion:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def _known_release(text: str) -> MuslVersion:
+    version = _musl_version(text)
+    known = [release.version for release in releases()]
+    if version not in known:
+        near = difflib.get_close_matches(str(version), map(str, known), n=1)
+        msg = f"no musl {version} is known, from {known[0]} to {known[-1]}" + (
+            f"; did you mean {near[0]}?" if near else ""
+        )
+        raise argparse.ArgumentTypeError(msg)
+    return version
+
+
+def _folder(text: str) -> str:
+    path = Path(text)
+    if not path.is_dir():
+        msg = f"there is no folder {text}"
+        raise argparse.ArgumentTypeError(msg)
+    return str(path.resolve())
+
+
 def _check(options: argparse.Namespace) -> int:
     from muslbackend import pipeline, report
+    from muslbackend.reach import Question
 
-    results = [pipeline.check_wheel(path, options.floor) for path in options.wheels]
+    question = Question(
+        options.floor,
+        options.against,
+        ARCHITECTURES.get(options.arch),
+        tuple(options.library_dir),
+        tuple(options.exclude),
+    )
+    results = [pipeline.check_wheel(path, question) for path in options.wheels]
     if options.json:
         print(report.check_json(results))
     else:
         print("\n".join(report.check_text(result) for result in results))
     return 0 if all(result.ok for result in results) else 1
+
+
+def _explain(options: argparse.Namespace) -> int:
+    from muslbackend.explain import explain
+
+    print(explain(options.codes))
+    return 0

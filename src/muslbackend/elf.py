@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from muslbackend.musl import Architecture
 
 MAGIC: Final = b"\x7fELF"
+#: Of the machines that have a choice (arm64, POWER, LoongArch).
+LARGEST_PAGE: Final = 1 << 16
 
 _GLIBC_LIBRARIES: Final = (
     "ld-linux",
@@ -56,6 +58,14 @@ class ElfInfo:
     """Types of its relocations, without R_*_NONE."""
     empty_segment: bool = False
     """It has a segment to load of no size, at the start of a page."""
+    textrel: bool = False
+    """It has DT_TEXTREL: the loader makes all of it writable before it relocates."""
+    code_relocated: bool = False
+    """It does relocate what is not writable, as DT_TEXTREL or DT_FLAGS says."""
+    executable_stack: bool = False
+    """Its PT_GNU_STACK asks for a stack that code can run from."""
+    alignment: int = LARGEST_PAGE
+    """The least alignment of its segments: the largest page that it was laid out for."""
 
     @property
     def arch(self) -> str | None:

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 ET_EXEC, ET_DYN = 2, 3
-PT_LOAD, PT_DYNAMIC, PT_INTERP = 1, 2, 3
+PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_GNU_STACK = 1, 2, 3, 0x6474E551
+PF_X, PF_W = 1, 2
 _DT_STRTAB, _DT_STRSZ = 5, 10
 
 #: musl has no use for more; a count beyond this is damage, not a library.
@@ -35,6 +36,8 @@ class Segment(NamedTuple):
     address: int
     size: int
     memory: int
+    flags: int
+    alignment: int
 
 
 class ElfImage:
@@ -66,12 +69,14 @@ class ElfImage:
         for index in range(count):
             fields = struct.unpack_from(self.order + layout, self.data, offset + index * entry_size)
             if self.bits == 64:
-                kind, _, start, address, _, size, memory, *_ = fields
+                kind, flags, start, address, _, size, memory, alignment = fields
             else:
-                kind, start, address, _, size, memory, *_ = fields
+                kind, start, address, _, size, memory, flags, alignment = fields
             if kind in (PT_LOAD, PT_DYNAMIC, PT_INTERP):
                 self.check(start, size)
-                yield Segment(kind, start, address, size, memory)
+            elif kind != PT_GNU_STACK:
+                continue
+            yield Segment(kind, start, address, size, memory, flags, alignment)
 
     def _dynamic(self) -> Mapping[int, list[int]]:
         """Return every value of every dynamic tag, in file order, up to DT_NULL."""

@@ -11,10 +11,13 @@ import struct
 from itertools import repeat
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from muslbackend.elf import ElfInfo
+from muslbackend.elf import LARGEST_PAGE, ElfInfo
 from muslbackend.elfimage import (
     ET_EXEC,
+    PF_W,
+    PF_X,
     PT_DYNAMIC,
+    PT_GNU_STACK,
     PT_INTERP,
     PT_LOAD,
     ElfImage,
@@ -27,9 +30,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _EM_S390 = 22
+#: DT_ANDROID_REL, _RELSZ, _RELA, _RELASZ and _RELR: relocations that only Android's loader does.
+_ANDROID_TAGS: Final = frozenset({*range(0x6000000F, 0x60000013), 0x6FFFE000})
 _DT_NEEDED, _DT_PLTRELSZ, _DT_HASH, _DT_SYMTAB = 1, 2, 4, 6
 _DT_RELA, _DT_RELASZ, _DT_SONAME, _DT_RPATH = 7, 8, 14, 15
 _DT_REL, _DT_RELSZ, _DT_PLTREL, _DT_JMPREL, _DT_RUNPATH, _DT_RELR = 17, 18, 20, 23, 29, 36
+_DT_TEXTREL, _DT_FLAGS, _DF_TEXTREL = 22, 30, 4
 _DT_GNU_HASH, _DT_VERSYM, _DT_VERNEED, _DT_VERNEEDNUM = (
     0x6FFFFEF5,
     0x6FFFFFF0,
@@ -74,6 +80,9 @@ class _Reader(ElfImage):
 
     def __init__(self, data: bytes) -> None:
         super().__init__(data)
+        if _ANDROID_TAGS & set(self.tags):
+            msg = "is not a sound ELF file: relocations packed for Android, musl does none"
+            raise MalformedError(msg)
         self.relocated = self._relocated()
 
     def info(self) -> ElfInfo:
@@ -103,6 +112,13 @@ class _Reader(ElfImage):
             empty_segment=any(
                 s.kind == PT_LOAD and not s.memory and s.address % _PAGE == 0 for s in self.segments
             ),
+            textrel=_DT_TEXTREL in self.tags,
+            code_relocated=self._relocates_code(),
+            executable_stack=any(s.kind == PT_GNU_STACK and s.flags & PF_X for s in self.segments),
+            alignment=min(
+                (s.alignment for s in self.segments if s.kind == PT_LOAD and s.memory),
+                default=LARGEST_PAGE,
+            ),
         )
 
     def _relocated(self) -> set[tuple[int, int]]:
@@ -110,27 +126,49 @@ class _Reader(ElfImage):
 
         A symbol without one is never looked up (``do_relocs`` in ldso/dynlink.c).
         """
+        # r_offset is not looked at, nor is the addend: skip them while unpacking.
+        width = self.bits // 8
+        infos: set[int] = set()
+        for table, rela in self._relocation_tables():
+            entry = struct.Struct(f"{self.order}{width}x{self.word}{width if rela else 0}x")
+            infos.update(info for (info,) in entry.iter_unpack(table))
+        shift = 32 if self.bits == 64 else 8
+        return {(info & ((1 << shift) - 1), info >> shift) for info in infos}
+
+    def _relocation_tables(self) -> Iterator[tuple[memoryview, bool]]:
+        """Yield each table of whole entries, and whether these have an addend."""
         plt_is_rela = self.tag(_DT_PLTREL) == _DT_RELA
-        found: set[tuple[int, int]] = set()
         for start, size, rela in (
             (_DT_REL, self.tag(_DT_RELSZ), False),
             (_DT_RELA, self.tag(_DT_RELASZ), True),
             (_DT_JMPREL, self.tag(_DT_PLTRELSZ), plt_is_rela),
         ):
             if start in self.tags and size:
-                found.update(self._relocations(self.tag(start), size, rela=rela))
-        return found
+                offset = self.offset(self.tag(start))
+                self.check(offset, size)
+                whole = size - size % (self.bits // 8 * (3 if rela else 2))
+                yield memoryview(self.data)[offset : offset + whole], rela
 
-    def _relocations(self, address: int, size: int, *, rela: bool) -> set[tuple[int, int]]:
-        offset = self.offset(address)
-        self.check(offset, size)
-        # r_offset is not looked at, nor is the addend: skip them while unpacking.
+    def _relocates_code(self) -> bool:
+        """Say whether what is not writable is relocated, in a file that says it may be.
+
+        Linkers say so for the asking (``-z notext``): only the places of relocations tell.
+        """
+        if not (_DT_TEXTREL in self.tags or self.tag(_DT_FLAGS) & _DF_TEXTREL):
+            return False
+        fixed = [
+            range(s.address, s.address + s.memory)
+            for s in self.segments
+            if s.kind == PT_LOAD and not s.flags & PF_W
+        ]
         width = self.bits // 8
-        entry = struct.Struct(f"{self.order}{width}x{self.word}{width if rela else 0}x")
-        table = memoryview(self.data)[offset : offset + size - size % entry.size]
-        infos = {info for (info,) in entry.iter_unpack(table)}
-        shift = 32 if self.bits == 64 else 8
-        return {(info & ((1 << shift) - 1), info >> shift) for info in infos}
+        kind = 0xFFFFFFFF if self.bits == 64 else 0xFF
+        for table, rela in self._relocation_tables():
+            entry = struct.Struct(f"{self.order}{2 * self.word}{width if rela else 0}x")
+            for place, info in entry.iter_unpack(table):
+                if info & kind and any(place in segment for segment in fixed):
+                    return True
+        return False
 
     def _symbol_sets(self) -> tuple[frozenset[str], frozenset[str]]:
         """Return (imports, exports) as :class:`ElfInfo` describes them."""
@@ -175,8 +213,12 @@ class _Reader(ElfImage):
             at = self.offset(self.tag(_DT_HASH))
             # GNU ld writes 64-bit words on s390x, lld does not: their high halves are zero.
             first, second = struct.unpack_from(f"{self.order}II", self.data, at)
-            if self.machine == _EM_S390 and self.bits == 64 and first == 0:
-                second = struct.unpack_from(f"{self.order}8xQ", self.data, at)[0]
+            if self.machine == _EM_S390 and self.bits == 64:
+                if first == 0:
+                    second = struct.unpack_from(f"{self.order}8xQ", self.data, at)[0]
+                elif _DT_GNU_HASH not in self.tags:  # musl's arch/s390x/bits/link.h
+                    msg = "is not a sound ELF file: musl reads 64-bit words in its hash table"
+                    raise MalformedError(msg)
             return bounded(int(second))
         if _DT_GNU_HASH in self.tags:
             return self._gnu_hash_count(self.offset(self.tag(_DT_GNU_HASH)))

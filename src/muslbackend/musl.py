@@ -160,6 +160,14 @@ def since(symbol: str, arch: Architecture) -> MuslVersion | None:
     return start
 
 
+def provides(symbol: str, arch: Architecture, version: MuslVersion) -> bool:
+    """Say whether a known release resolves a relocation against ``symbol``."""
+    return any(
+        span.first <= version and (span.last is None or version <= span.last)
+        for span in spans(symbol, arch)
+    )
+
+
 @cache
 def oldest(arch: Architecture) -> MuslVersion:
     """Return the first release that runs on ``arch``."""
@@ -181,6 +189,7 @@ def _lfs64() -> Mapping[str, str]:
     return {row[0]: row[1] for row in _rows("lfs64.tsv")}
 
 
+@cache
 def _spans(text: str) -> tuple[Span, ...]:
     """Read ``1.1.0..1.2.3,1.2.6..``: spans joined by commas, an open end for "still there"."""
     found = []

@@ -12,7 +12,7 @@ from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from packaging.tags import Tag
 
@@ -21,10 +21,11 @@ from muslbackend.errors import MalformedError, MuslBackendError
 from muslbackend.findings import Finding, Severity
 from muslbackend.graph import Supply
 from muslbackend.invocation import build_dir_setting, plan_invocation
-from muslbackend.musl import ARCHITECTURES, MuslVersion, oldest
+from muslbackend.musl import ARCHITECTURES, MuslVersion
 from muslbackend.plan import Plan, make_plan
 from muslbackend.policy import PolicyError, Verdict, judge
-from muslbackend.report import Checked, Outcome
+from muslbackend.reach import Question, answer, floors, with_system
+from muslbackend.report import Checked, File, Outcome
 from muslbackend.resolve import resolve
 from muslbackend.rules import FINISHED_RULES
 from muslbackend.scan import Scan, build_folders, digest, system_folders
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
     from muslbackend.settings import Settings
     from muslbackend.stage import Staged
     from muslbackend.wheel import Wheel, WheelName
+
+_ZLIB: Final = "libz.so.1"
+_ITS_TAGS: Final = Question()
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,10 +211,10 @@ def _environment(changes: Mapping[str, str]) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def check_wheel(path: Path, floor: MuslVersion | None = None) -> Checked:
+def check_wheel(path: Path, question: Question = _ITS_TAGS) -> Checked:
     """Judge a finished wheel by its bytes alone.
 
-    ``floor`` is the musl on which it must load; by default the X.Y.0 that its tag claims. A
+    By default the question is whether it loads on the X.Y.0 that its tag claims and later. A
     damaged wheel is a finding too.
     """
     try:
@@ -221,34 +225,49 @@ def check_wheel(path: Path, floor: MuslVersion | None = None) -> Checked:
         return Checked(path.name, False, None, None, (), None, verdict, None)
     scan = Scan.of_bytes(wheel.elf, wheel.names)
     claimed = tuple(sorted({tag.platform for tag in wheel.tags}))
-    target = _claimed_target(wheel, scan, floor)
+    target = _claimed_target(wheel, scan, question)
     if target is None:
         nothing = Verdict(None, (), ())
         return Checked(path.name, True, None, None, claimed, None, nothing, None)
-    # auditwheel's policy leaves zlib to the system; where it is missing, a warning says so.
-    graph = resolve(scan, target.arch, Supply(exclude=("libz.so.1",)))
+    graph = with_system(resolve(scan, target.arch, _system(question)))
     libc = _libc(graph)
-    verdict = judge(graph, target, FINISHED_RULES)
+    verdict = answer(graph, target, question.against)
     if libc == "glibc" and target.floor is None:
         verdict = Verdict(None, (), ())
-    promised = max(DEFAULT_FLOOR, oldest(target.arch))
-    earned = verdict.ok and verdict.floor is not None and verdict.floor <= promised
-    tag = str(replace(target, floor=DEFAULT_FLOOR).tag) if earned else None
+    default = replace(target, floor=DEFAULT_FLOOR)
+    whole = judge(graph, default, FINISHED_RULES)
+    tag = str(default.tag) if whole.ok else None
+    files = {
+        name: File(len(wheel.elf[name]), floor)
+        for name, floor in floors(graph, target.arch, whole.findings).items()
+    }
     arch = target.arch.name
-    return Checked(path.name, verdict.ok, arch, libc, claimed, tag, verdict, graph, floor)
+    return Checked(path.name, verdict.ok, arch, libc, claimed, tag, verdict, graph, question, files)
 
 
-def _claimed_target(wheel: Wheel, scan: Scan, floor: MuslVersion | None) -> Target | None:
-    """Return what a wheel says it is for; ``None`` if that is nothing with musl to it."""
+def _system(question: Question) -> Supply:
+    """Return what a machine is taken to have besides musl.
+
+    auditwheel's policy leaves zlib to the system; where nothing says that it is there, a warning
+    tells.
+    """
+    known = any((Path(folder) / _ZLIB).is_file() for folder in question.library_dirs)
+    return Supply(question.library_dirs, exclude=(*question.exclude, *(() if known else (_ZLIB,))))
+
+
+def _claimed_target(wheel: Wheel, scan: Scan, question: Question) -> Target | None:
+    """Return what a wheel is to be judged for; ``None`` if that is nothing with musl to it."""
     tags = [t for t in (PlatformTag.parse(tag.platform) for tag in wheel.tags) if t is not None]
     archs = Counter(t.arch for t in tags if t.arch in ARCHITECTURES)
     if not archs:
         found = (scan.look(path) for path in scan.wheel_paths())
         archs = Counter(e.arch for e in found if not isinstance(e, str | None) and e.arch)
+    if question.arch is not None:
+        archs = Counter([question.arch.name])
     if not archs or not scan.wheel_paths():
         return None
     claims = [claim for tag in wheel.tags if (claim := _floor(tag.platform)) is not None]
-    promised = floor or min(claims, default=None)
+    promised = question.floor or question.against or min(claims, default=None)
     arch = ARCHITECTURES[min(archs, key=lambda a: (-archs[a], a))]
     return Target(arch, promised, native=False, strict=True)
 

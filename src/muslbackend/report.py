@@ -3,21 +3,32 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from muslbackend import musl
 from muslbackend.graph import Via
+from muslbackend.reach import Question
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from muslbackend.findings import Finding
-    from muslbackend.graph import Graph
+    from muslbackend.graph import Edge, Graph
     from muslbackend.musl import MuslVersion
     from muslbackend.needs import Reason
     from muslbackend.plan import Plan
     from muslbackend.policy import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """What ``check`` found out about one ELF file of a wheel."""
+
+    size: int
+    """In bytes."""
+    floor: MuslVersion | None
+    """The release from which on it loads, whatever it needs besides; ``None``: on none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +47,10 @@ class Checked:
     """The tag we would write at the default floor."""
     verdict: Verdict
     graph: Graph | None
-    asked: MuslVersion | None = None
-    """The release that the user asked about, in the place of the claim."""
+    question: Question = field(default_factory=Question)
+    """What the user asked."""
+    files: Mapping[str, File] = field(default_factory=dict)
+    """By path, for each ELF file of the wheel that could be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,21 +131,21 @@ def check_text(checked: Checked) -> str:
 
 
 def _judgement(checked: Checked) -> str:
+    asked, reach = checked.question, _reach(checked.verdict)
     if checked.graph is None:
         return "ok, no native code for musl in it" if checked.ok else "cannot be judged"
     if checked.libc == "glibc" and checked.ok:
         return "not for musl: its files were linked against glibc"
-    if not checked.ok and checked.asked is not None:
-        return f"does not load on musl {checked.asked}: loads on {_reach(checked.verdict)}"
-    if not checked.ok:
-        what = " and ".join(checked.claimed)
-        floor = checked.verdict.floor
-        return (
-            f"{what} is not true: loads on {_reach(checked.verdict)}"
-            if floor
-            else (f"{what} is not true: does not load on any musl by itself")
-        )
-    return f"ok, loads on {_reach(checked.verdict)}"
+    if checked.ok:
+        return f"ok, loads on {reach if asked.against is None else f'musl {asked.against}'}"
+    machine = f" for {asked.arch.name}" if asked.arch else ""
+    release = asked.against or asked.floor
+    if release is not None:
+        wrong, on_none = f"does not load on musl {release}{machine}", ""
+    else:
+        wrong = f"{' and '.join(checked.claimed)} is not true{machine}"
+        on_none = ": does not load on any musl by itself"
+    return wrong + (f": loads on {reach}" if checked.verdict.floor else on_none)
 
 
 def check_json(results: Iterable[Checked]) -> str:
@@ -170,21 +183,33 @@ def _checked(checked: Checked) -> dict[str, Any]:
             }
             for f in checked.verdict.findings
         ],
-        "files": _files(checked.graph) if checked.graph else [],
+        "files": _files(checked, checked.graph) if checked.graph else [],
     }
 
 
-def _files(graph: Graph) -> list[dict[str, Any]]:
+def _files(checked: Checked, graph: Graph) -> list[dict[str, Any]]:
     return [
         {
             "path": path,
             "soname": graph.elf[path].soname,
             "needed": [
-                {"name": edge.name, "provider": edge.provider if edge.via is Via.LOADER else None}
+                {"name": edge.name, "provider": _provider(edge, graph)}
                 for edge in graph.edges
                 if edge.needer == path
             ],
             "rpath": list(graph.elf[path].rpath),
+            **_facts(checked.files.get(path)),
         }
         for path in graph.wheel
     ]
+
+
+def _provider(edge: Edge, graph: Graph) -> str | None:
+    """Return the file of the wheel that the loader takes."""
+    return edge.provider if edge.via is Via.LOADER and edge.provider in graph.wheel else None
+
+
+def _facts(file: File | None) -> dict[str, Any]:
+    if file is None:
+        return {"size": None, "floor": None}
+    return {"size": file.size, "floor": str(file.floor) if file.floor else None}

@@ -8,9 +8,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from muslbackend import musl, relocations
+from muslbackend import foreign, musl, relocations
 from muslbackend.findings import Finding, Severity
 from muslbackend.graph import Unfit, Via
+from muslbackend.hazards import FINISHED_HAZARDS, HAZARDS
 from muslbackend.needs import asked_of_musl, needs
 from muslbackend.rpath import is_rootless
 
@@ -101,20 +102,8 @@ def undefined_symbols(graph: Graph, target: Target) -> Iterator[Finding]:
     for path, symbol in sorted(asked_of_musl(graph)):
         if musl.since(symbol, target.arch) is not None or _may_come_from_outside(graph, path):
             continue
-        spans = musl.spans(symbol, target.arch)
-        if spans:
-            last = spans[-1].last
-            message = f"needs {symbol}, which musl has only up to {last}"
-        else:
-            message = f"needs {symbol}, which no musl has and no library of the wheel defines"
-        yield Finding(
-            "MB102",
-            Severity.ERROR,
-            path,
-            message,
-            hint="build it against musl, and link the library that defines it",
-            symbol=symbol,
-        )
+        message, hint = foreign.lacking(symbol, target.arch)
+        yield Finding("MB102", Severity.ERROR, path, message, hint, symbol=symbol)
 
 
 def _may_come_from_outside(graph: Graph, path: str) -> bool:
@@ -289,10 +278,11 @@ RULES: Final[tuple[Rule, ...]] = (
     malformed,
     left_to_the_system,
     scripts_without_libraries,
+    *HAZARDS,
 )
 
 #: For a wheel that nobody is going to patch any more.
-FINISHED_RULES: Final[tuple[Rule, ...]] = (*RULES, out_of_reach)
+FINISHED_RULES: Final[tuple[Rule, ...]] = (*RULES, out_of_reach, *FINISHED_HAZARDS)
 
 #: Findings that say "not on this musl", not "on none".
 ABOUT_THE_FLOOR: Final = frozenset({"MB103", "MB104"})

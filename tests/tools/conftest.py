@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from loaders import Outcome, dlopen, loader
-from samples import lay_out, promised
+from muslbackend.musl import ARCHITECTURES
+from samples import Place, lay_out, promised
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,17 +29,34 @@ def real_loader(request: pytest.FixtureRequest, cache: Path) -> tuple[str, Path]
     return request.param, loader(request.param, cache)
 
 
+@pytest.fixture(scope="session")
+def place(request: pytest.FixtureRequest, cache: Path) -> Place:
+    """The loader of the (architecture, release) that the test names as the fixture's parameter."""
+    arch, release = request.param
+    return Place(release, loader(release, cache, arch), ARCHITECTURES[arch])
+
+
 @pytest.fixture
 def compare(
     real_loader: tuple[str, Path], cache: Path, tmp_path: Path, pytestconfig: pytest.Config
 ) -> Compare:
     """Judge a sample and have the loader open it; agreements are counted."""
-    release, program = real_loader
+    return _comparison(Place(*real_loader), cache, tmp_path, pytestconfig)
 
+
+@pytest.fixture
+def compare_there(
+    place: Place, cache: Path, tmp_path: Path, pytestconfig: pytest.Config
+) -> Compare:
+    """Do as `compare` does, for any architecture."""
+    return _comparison(place, cache, tmp_path, pytestconfig)
+
+
+def _comparison(place: Place, cache: Path, tmp_path: Path, pytestconfig: pytest.Config) -> Compare:
     def both(sample: Sample) -> tuple[bool, Outcome]:
-        folder = lay_out(sample.files, tmp_path / "site-packages", cache)
-        outcome = dlopen(program, folder / sample.opens, cache=cache)
-        ours = promised(folder, release)
+        folder = lay_out(sample.files, tmp_path / "site-packages", cache, place.arch)
+        outcome = dlopen(place.loader, folder / sample.opens, cache=cache)
+        ours = promised(folder, place.release, place.arch)
         tally = pytestconfig.stash.setdefault(TALLY, {"agreements": 0, "disagreements": 0})
         tally["agreements" if ours == (outcome.state == "loads") else "disagreements"] += 1
         return ours, outcome

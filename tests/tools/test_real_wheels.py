@@ -12,6 +12,7 @@ from debian import Pin, wheel
 from loaders import dlopen, missing_python_symbols
 from muslbackend.cli import main
 from muslbackend.pipeline import check_wheel
+from muslbackend.reach import Question
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,6 +39,9 @@ class Real:
 
 
 LXML: Final = "lxml==6.1.3", "c55e71a9b1db1f107efb60da49c093689b74c5c31a708e5379e2fd9439d4fbb5"
+H5PY: Final = Pin(
+    "h5py==3.16.0", "2b2c02b0a160faed5fb33f1ba8a264a37ee240b22e049ecc827345d0d9043074"
+)
 WHEELS: Final = (
     Real(Pin(*LXML), "1.1.0"),
     Real(
@@ -59,7 +63,7 @@ WHEELS: Final = (
         errors=(("MB103", "pthread_getname_np"),),
     ),
     Real(
-        Pin("h5py==3.16.0", "2b2c02b0a160faed5fb33f1ba8a264a37ee240b22e049ecc827345d0d9043074"),
+        H5PY,
         "1.2.3",
         because=("qsort_r in libhdf5",),
         errors=(("MB103", "qsort_r"),),
@@ -130,6 +134,27 @@ def test_with_its_true_floor_it_passes(real: tuple[Real, Path]) -> None:
     wanted, path = real
     if wanted.floor is not None:
         assert main(["check", "--floor", wanted.floor, str(path)]) == 0
+
+
+@every_wheel
+@pytest.mark.parametrize("release", ["1.1.0", "1.2.2", "1.2.3", "1.2.4", "1.2.6"])
+def test_against_one_release_the_exit_code_says_whether_it_loads_there(
+    real: tuple[Real, Path], release: str
+) -> None:
+    wanted, path = real
+    loads = wanted.floor is not None and wanted.floor <= release
+    assert main(["check", "--against", release, str(path)]) == (0 if loads else 1)
+
+
+def test_with_the_libraries_of_the_system_named_only_what_is_wrong_is_left(
+    cache: Path, musl_python: Path
+) -> None:
+    # libstdc++ and libgcc_s of that Python's system are not there; zlib is.
+    path = wheel(H5PY, "musllinux_1_2_x86_64", "3.12", cache)
+    folder = str(musl_python.parents[1] / "lib")
+    checked = check_wheel(path, Question(library_dirs=(folder,)))
+    assert {f.code for f in checked.verdict.findings} == {"MB103"}
+    assert str(checked.verdict.floor) == "1.2.3"
 
 
 WARNINGS: Final = frozenset({"MB109"})

@@ -16,12 +16,18 @@ if TYPE_CHECKING:
 SOURCE = "extern int {symbol}(void); int PyInit__core(void) {{ return {symbol}(); }}"
 
 
-def wheel(folder: Path, symbol: str, tag: str = "musllinux_1_2_x86_64") -> str:
-    """Write a wheel whose extension needs one symbol; return its path."""
+def wheel(
+    folder: Path,
+    symbol: str,
+    tag: str = "musllinux_1_2_x86_64",
+    more: dict[str, str] | None = None,
+) -> str:
+    """Write a wheel whose extension needs one symbol, and more such files; return its path."""
     path = folder / f"{symbol.strip('_')}-1.0-cp311-cp311-{tag}.whl"
-    library = zig_library("x86_64", source=SOURCE.format(symbol=symbol))
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("demo/_core.so", library)
+        for name, needed in {"demo/_core.so": symbol, **(more or {})}.items():
+            source = SOURCE.format(symbol=needed)
+            archive.writestr(name, zig_library("x86_64", source=source))
     return str(path)
 
 
@@ -53,6 +59,134 @@ def test_the_floor_that_is_asked_for_counts(
     assert main(["check", "--floor", "1.2", path]) == 1
     assert main(["check", "--floor", "1.2.2", path]) == 1
     assert "promised is 1.2.2" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("symbol", "release", "code"),
+    [
+        ("posix_fallocate64", "1.2.0", 0),
+        ("posix_fallocate64", "1.2.3", 0),
+        ("posix_fallocate64", "1.2.4", 1),
+        ("posix_fallocate64", "1.2.5", 1),
+        ("posix_fallocate64", "1.2.6", 0),
+        ("__strdup", "1.1.20", 0),
+        ("__strdup", "1.1.21", 1),
+        ("qsort_r", "1.2.2", 1),
+        ("qsort_r", "1.2.3", 0),
+        ("no_such", "1.2.6", 1),
+    ],
+)
+def test_a_wheel_loads_against_one_release_whatever_later_ones_lack(
+    symbol: str, release: str, code: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", "--against", release, wheel(tmp_path, symbol)]) == code
+    words = f"ok, loads on musl {release}\n" if code == 0 else f"does not load on musl {release}"
+    assert f".whl: {words}" in capsys.readouterr().out
+
+
+def test_a_floor_is_for_all_later_releases_too(tmp_path: Path) -> None:
+    path = wheel(tmp_path, "posix_fallocate64")
+    assert main(["check", "--floor", "1.2.0", path]) == 1
+    assert main(["check", "--floor", "1.2.6", path]) == 0
+
+
+def test_against_a_release_the_floor_is_still_the_one_of_the_wheel(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [wheel(tmp_path, symbol) for symbol in ("__strdup", "statx")]
+    assert main(["check", "--json", "--against", "1.1.20", *paths]) == 1
+    gone, newer = json.loads(capsys.readouterr().out)
+    assert (gone["ok"], gone["floor"], gone["earned"]) == (True, None, None)
+    assert (newer["ok"], newer["floor"], newer["earned"]) == (False, "1.2.5", None)
+    assert [f["floor"] for f in gone["files"] + newer["files"]] == [None, "1.2.5"]
+
+
+def test_every_file_has_its_size_and_its_own_floor(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = wheel(tmp_path, "statx", more={"demo/_plain.so": "getpid"})
+    assert main(["check", "--json", path]) == 1
+    (found,) = json.loads(capsys.readouterr().out)
+    assert [(f["path"], f["floor"]) for f in found["files"]] == [
+        ("demo/_core.so", "1.2.5"),
+        ("demo/_plain.so", "1.1.0"),
+    ]
+    with zipfile.ZipFile(path) as archive:
+        sizes = [info.file_size for info in archive.infolist()]
+    assert [f["size"] for f in found["files"]] == sizes
+
+
+def test_another_architecture_is_judged_when_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = wheel(tmp_path, "getpid")
+    assert main(["check", "--arch", "x86_64", path]) == 0
+    assert main(["check", "--arch", "aarch64", path]) == 1
+    out = capsys.readouterr().out
+    assert ".whl: musllinux_1_2_x86_64 is not true for aarch64: " in out
+    assert "error[MB106] demo/_core.so: is for x86_64, the wheel for aarch64" in out
+
+
+def test_a_release_that_an_architecture_never_had_is_an_error_of_usage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = wheel(tmp_path, "getpid")
+    assert main(["check", "--arch", "aarch64", "--against", "1.1.0", path]) == 2
+    assert capsys.readouterr().err == (
+        "muslbackend: error: there was no musl 1.1.0 for aarch64\n"
+        "  hint  its first release is 1.1.7\n"
+    )
+
+
+def with_library(folder: Path, name: str, symbol: str = "getpid") -> tuple[str, Path]:
+    """Write a wheel that needs a library, and the library in a folder; return both paths."""
+    system = folder / "system"
+    system.mkdir()
+    source = f"extern int {symbol}(void); int of_library(void) {{ return {symbol}(); }}"
+    (system / name).write_bytes(zig_library("x86_64", f"-Wl,-soname,{name}", source=source))
+    path = folder / "needy-1.0-cp311-cp311-musllinux_1_2_x86_64.whl"
+    core = zig_library("x86_64", str(system / name), source=SOURCE.format(symbol="of_library"))
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("demo/_core.so", core)
+        archive.writestr("needy-1.0.data/scripts/tool", core)
+    return str(path), system
+
+
+def test_a_library_that_will_be_there_is_searched_and_judged(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, system = with_library(tmp_path, "libneeded.so.1", "statx")
+    assert main(["check", path]) == 1
+    assert "needs libneeded.so.1, which is neither in the wheel" in capsys.readouterr().out
+    assert main(["check", "--library-dir", str(system), path]) == 1
+    out = capsys.readouterr().out
+    assert "MB101" not in out
+    assert "MB110" not in out  # the system's loader finds it for a script as well
+    assert f"error[MB103] {system}/libneeded.so.1: needs statx, " in out
+    assert main(["check", "--library-dir", str(system), "--against", "1.2.5", path]) == 0
+
+
+def test_zlib_is_taken_for_given_unless_it_is_said_where_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, system = with_library(tmp_path, "libz.so.1")
+    assert main(["check", path]) == 0
+    assert "warning[MB109]" in capsys.readouterr().out
+    assert main(["check", "--library-dir", str(tmp_path), path]) == 0
+    assert "warning[MB109]" in capsys.readouterr().out
+    assert main(["check", "--library-dir", str(tmp_path), "--library-dir", str(system), path]) == 0
+    assert "MB109" not in capsys.readouterr().out
+
+
+def test_what_is_excluded_is_taken_for_given(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path, _ = with_library(tmp_path, "libneeded.so.1")
+    assert main(["check", "--exclude", "libGL*", path]) == 1
+    capsys.readouterr()
+    assert main(["check", "--exclude", "libGL*", "--exclude", "libneed*", path]) == 0
+    out = capsys.readouterr().out
+    assert "warning[MB109] demo/_core.so: needs libneeded.so.1, which is left to the system" in out
 
 
 def test_a_tag_that_promises_no_musl_is_true_on_any(tmp_path: Path) -> None:
@@ -124,6 +258,21 @@ def test_a_wheel_without_native_code_is_ok(
         (["chekc", "x.whl"], "invalid choice: 'chekc'"),
         (["check", "--floor", "new", "x.whl"], "'new' is not a musl release such as 1.2.0"),
         (["check", "--florr", "1.2", "x.whl"], "unrecognized arguments: --florr"),
+        (["check", "--against", "old", "x.whl"], "'old' is not a musl release such as 1.2.0"),
+        (
+            ["check", "--against", "1.2.16", "x.whl"],
+            "no musl 1.2.16 is known, from 1.1.0 to 1.2.6; did you mean 1.2.6?",
+        ),
+        (
+            ["check", "--against", "9999.0", "x.whl"],
+            "no musl 9999.0.0 is known, from 1.1.0 to 1.2.6\n",
+        ),
+        (
+            ["check", "--against", "1.2.3", "--floor", "1.2.3", "x.whl"],
+            "argument --floor: not allowed with argument --against",
+        ),
+        (["check", "--arch", "amd64", "x.whl"], "argument --arch: invalid choice: 'amd64'"),
+        (["check", "--library-dir", "/no/such", "x.whl"], "there is no folder /no/such"),
     ],
 )
 def test_a_wrong_command_line_exits_with_2(

@@ -64,6 +64,14 @@ def oracle(data: bytes) -> ElfInfo:
             for entry in section.iter_relocations()
             if entry["r_info_type"]
         ),
+        textrel=any(t.entry.d_tag == "DT_TEXTREL" for t in tags),
+        executable_stack=any(
+            s["p_flags"] & 1 for s in elf.iter_segments() if s["p_type"] == "PT_GNU_STACK"
+        ),
+        alignment=min(
+            (s["p_align"] for s in elf.iter_segments() if s["p_type"] == "PT_LOAD"),
+            default=1 << 16,
+        ),
     )
 
 

@@ -1,17 +1,27 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
 
 from builders import elf_info, extension, graph_of
 from muslbackend.findings import Finding, Severity
-from muslbackend.musl import MuslVersion
+from muslbackend.musl import ARCHITECTURES, MuslVersion
 from muslbackend.needs import Reason
 from muslbackend.plan import Edit, Graft, Plan
 from muslbackend.policy import Verdict
-from muslbackend.report import Checked, Outcome, build_text, check_json, check_text, findings_lines
+from muslbackend.reach import Question, with_system
+from muslbackend.report import (
+    Checked,
+    File,
+    Outcome,
+    build_text,
+    check_json,
+    check_text,
+    findings_lines,
+)
 
 if TYPE_CHECKING:
     from muslbackend.graph import Graph
@@ -38,6 +48,7 @@ MISSING = Finding(
 )
 LEFT = Finding("MB109", Severity.WARNING, CORE, "needs libz.so.1")
 NEWER = Finding("MB103", Severity.ERROR, CORE, "needs statx", hint="avoid it", symbol="statx")
+FILES = {CORE: File(70000, V("1.2.5")), "demo/liba.so": File(512, None)}
 STATX = Reason(CORE, "statx", V("1.2.5"))
 
 
@@ -49,7 +60,8 @@ def checked(
     claimed: tuple[str, ...] = ("musllinux_1_2_x86_64",),
     graph: Graph | None = GRAPH,
 ) -> Checked:
-    return Checked(WHEEL, ok, "x86_64", libc, claimed, "musllinux_1_2_x86_64", verdict, graph)
+    earned = "musllinux_1_2_x86_64"
+    return Checked(WHEEL, ok, "x86_64", libc, claimed, earned, verdict, graph, files=FILES)
 
 
 def test_a_finding_is_shown_with_its_details_and_its_remedy() -> None:
@@ -117,6 +129,46 @@ def test_a_finding_is_shown_with_its_details_and_its_remedy() -> None:
 )
 def test_check_says_of_a_wheel(result: Checked, text: str) -> None:
     assert check_text(result) == text
+
+
+@pytest.mark.parametrize(
+    ("question", "verdict", "text"),
+    [
+        (Question(against=V("1.2.3")), SOUND, "ok, loads on musl 1.2.3"),
+        # It was there once and is gone: no release from which on it loads.
+        (Question(against=V("1.1.9")), Verdict(None, (), ()), "ok, loads on musl 1.1.9"),
+        (
+            Question(against=V("1.2.3")),
+            Verdict(V("1.2.5"), (), (NEWER,)),
+            "does not load on musl 1.2.3: loads on musl 1.2.5 and later (Alpine 3.20 and later)",
+        ),
+        (
+            Question(floor=V("1.2.3")),
+            Verdict(None, (), (NEWER,)),
+            "does not load on musl 1.2.3",
+        ),
+        (
+            Question(floor=V("1.2.3"), arch=ARCHITECTURES["armv7l"]),
+            Verdict(None, (), (NEWER,)),
+            "does not load on musl 1.2.3 for armv7l",
+        ),
+        (
+            Question(arch=ARCHITECTURES["armv7l"]),
+            Verdict(None, (), (NEWER,)),
+            "musllinux_1_2_x86_64 is not true for armv7l: does not load on any musl by itself",
+        ),
+    ],
+)
+def test_check_answers_what_was_asked(question: Question, verdict: Verdict, text: str) -> None:
+    shown = check_text(replace(checked(verdict, ok=verdict.ok), question=question))
+    assert shown.splitlines()[0] == f"{WHEEL}: {text}"
+
+
+def test_a_library_of_the_system_is_no_provider_in_the_wheel() -> None:
+    files = {CORE: extension(needed=("libz.so.1",)), "/lib/libz.so.1": elf_info()}
+    graph = with_system(graph_of(files, "/lib"))
+    (found,) = json.loads(check_json([checked(SOUND, graph=graph)]))
+    assert found["files"][0]["needed"] == [{"name": "libz.so.1", "provider": None}]
 
 
 def test_a_wheel_that_cannot_be_read_claims_nothing() -> None:
@@ -199,8 +251,17 @@ def test_the_json_of_a_wheel_has_everything_in_it() -> None:
                     {"name": "libz.so.1", "provider": None},
                 ],
                 "rpath": ["$ORIGIN", "/opt"],
+                "size": 70000,
+                "floor": "1.2.5",
             },
-            {"path": "demo/liba.so", "soname": "liba.so.1", "needed": [], "rpath": []},
+            {
+                "path": "demo/liba.so",
+                "soname": "liba.so.1",
+                "needed": [],
+                "rpath": [],
+                "size": 512,
+                "floor": None,
+            },
         ],
     }
     assert findings == [

@@ -1,0 +1,105 @@
+"""How far a finished wheel reaches: on one musl release exactly, and file by file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+from muslbackend import musl
+from muslbackend.errors import SettingsError
+from muslbackend.findings import Severity
+from muslbackend.graph import Via
+from muslbackend.needs import needs
+from muslbackend.policy import Verdict, judge
+from muslbackend.rules import ABOUT_THE_FLOOR, FINISHED_RULES, newer_symbols, undefined_symbols
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from muslbackend.findings import Finding
+    from muslbackend.graph import Graph
+    from muslbackend.musl import Architecture, MuslVersion
+    from muslbackend.rules import Rule
+    from muslbackend.target import Target
+
+#: The rules that a release answers for itself, whatever came later.
+_ABOUT_SYMBOLS: Final = (undefined_symbols, newer_symbols)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked of finished wheels; by default, whether they are what their tags say."""
+
+    floor: MuslVersion | None = None
+    """The musl on which they must load, and on all later ones."""
+    against: MuslVersion | None = None
+    """The one release on which they must load."""
+    arch: Architecture | None = None
+    """The machine to judge for; by default what the tags say, else the files."""
+    library_dirs: tuple[str, ...] = ()
+    """Absolute folders of libraries that will be where the system's loader looks."""
+    exclude: tuple[str, ...] = ()
+    """Globs of libraries that are taken for given."""
+
+
+def answer(graph: Graph, target: Target, release: MuslVersion | None) -> Verdict:
+    """Return the verdict on a finished wheel.
+
+    With ``release`` the findings are those of that one release: what a later musl lost does no
+    harm there. The floor is still the release from which on all load. Raises
+    :class:`SettingsError` for a release that did not run on the machine.
+    """
+    verdict = judge(graph, target, FINISHED_RULES)
+    if release is None:
+        return verdict
+    oldest = musl.oldest(target.arch)
+    if release < oldest:
+        msg = f"there was no musl {release} for {target.arch.name}"
+        raise SettingsError(msg, hint=f"its first release is {oldest}")
+    there = judge(graph, replace(target, floor=release), _rules_at(release))
+    return replace(verdict, findings=there.findings)
+
+
+def _rules_at(release: MuslVersion) -> tuple[Rule, ...]:
+    return tuple(
+        _passing_over_what_it_has(rule, release) if rule in _ABOUT_SYMBOLS else rule
+        for rule in FINISHED_RULES
+    )
+
+
+def _passing_over_what_it_has(rule: Rule, release: MuslVersion) -> Rule:
+    def exact(graph: Graph, target: Target) -> Iterator[Finding]:
+        return (
+            finding
+            for finding in rule(graph, target)
+            if not musl.provides(finding.symbol, target.arch, release)
+        )
+
+    return exact
+
+
+def with_system(graph: Graph) -> Graph:
+    """Return the graph of a machine that has the libraries outside where its loader looks."""
+    edges = tuple(
+        replace(edge, via=Via.LOADER) if edge.via is Via.OUTSIDE else edge for edge in graph.edges
+    )
+    return replace(graph, edges=edges)
+
+
+def floors(
+    graph: Graph, arch: Architecture, findings: Iterable[Finding]
+) -> Mapping[str, MuslVersion | None]:
+    """Return for each file of the wheel the release from which on it loads; ``None``: on none.
+
+    Only what the file itself asks for counts: a library that it needs has a floor of its own.
+    """
+    fatal = {
+        finding.subject
+        for finding in findings
+        if finding.severity is Severity.ERROR and finding.code not in ABOUT_THE_FLOOR
+    }
+    floor = dict.fromkeys(graph.wheel, musl.oldest(arch))
+    for reason in needs(graph, arch):
+        if reason.file in floor:
+            floor[reason.file] = max(floor[reason.file], reason.since)
+    return {path: None if path in fatal else since for path, since in floor.items()}
