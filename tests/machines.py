@@ -15,6 +15,14 @@ from debian import cached, unpack
 #: Its programs are linked statically: those of one suite run on every release of the host.
 QEMU_SUITES: Final = {"debian": "bookworm"}
 
+#: What Debian's packages have more and less than the upstream release of the same number.
+_FTS: Final = {"fts_children", "fts_close", "fts_open", "fts_read", "fts_set"}
+DEBIAN_EXPORTS: Final[dict[str, tuple[set[str], set[str]]]] = {
+    "1.2.2": (set(), set()),
+    "1.2.3": (_FTS, {"crypt", "crypt_r", "encrypt", "setkey"}),
+    "1.2.5": (_FTS | {"renameat2"}, set()),
+}
+
 
 @dataclass(frozen=True)
 class Machine:

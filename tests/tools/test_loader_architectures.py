@@ -9,7 +9,7 @@ import pytest
 
 from debian import FixtureError
 from loaders import dlopen
-from machines import MACHINES
+from machines import DEBIAN_EXPORTS, MACHINES
 from muslbackend import musl
 from muslbackend.elfreader import read_elf
 from muslbackend.musl import ARCHITECTURES, MuslVersion
@@ -220,16 +220,7 @@ def test_we_promise_what_the_loader_does(
     assert ours == by_rule
 
 
-#: What Debian's packages have more and less than the upstream release of the same number.
-FTS: Final = {"fts_children", "fts_close", "fts_open", "fts_read", "fts_set"}
-DEBIAN: Final[dict[str, tuple[set[str], set[str]]]] = {
-    "1.2.2": (set(), set()),
-    "1.2.3": (FTS, {"crypt", "crypt_r", "encrypt", "setkey"}),
-    "1.2.5": (FTS | {"renameat2"}, set()),
-}
-
-
-KNOWN: Final = [place for place in PLACES if place[1] in DEBIAN]
+KNOWN: Final = [place for place in PLACES if place[1] in DEBIAN_EXPORTS]
 
 
 @pytest.mark.parametrize("place", KNOWN, indirect=True, ids="-".join)
@@ -242,7 +233,7 @@ def test_the_table_is_what_the_real_loader_exports(place: Place) -> None:
         for span in musl._spans(spans)
         if span.first <= version and (span.last is None or version <= span.last)
     }
-    more, less = DEBIAN[place.release]
+    more, less = DEBIAN_EXPORTS[place.release]
     assert exported - table == more
     assert table - exported == less
 

@@ -9,20 +9,13 @@ import pytest
 
 import muslbackend.data
 from loaders import loader
+from machines import DEBIAN_EXPORTS
 from muslbackend import musl
 from muslbackend.data import extend
 from muslbackend.elfreader import read_elf
 from muslbackend.musl import ARCHITECTURES, MuslVersion
 
 X86_64 = ARCHITECTURES["x86_64"]
-
-#: What Debian's packages have more and less than the upstream release of the same number.
-FTS = {"fts_children", "fts_close", "fts_open", "fts_read", "fts_set"}
-DEBIAN: dict[str, tuple[set[str], set[str]]] = {
-    "1.2.2": (set(), set()),
-    "1.2.3": (FTS, {"crypt", "crypt_r", "encrypt", "setkey"}),
-    "1.2.5": (FTS | {"renameat2"}, set()),
-}
 
 
 def table_at(release: str) -> set[str]:
@@ -39,7 +32,7 @@ def table_at(release: str) -> set[str]:
 def test_the_table_is_what_the_real_loader_exports(musl_loader: tuple[str, Path]) -> None:
     release, path = musl_loader
     exported = read_elf(path.read_bytes()).exports
-    more, less = DEBIAN[release]
+    more, less = DEBIAN_EXPORTS[release]
     assert exported - table_at(release) == more
     assert table_at(release) - exported == less
 
