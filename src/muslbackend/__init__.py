@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_HOOKS: Final = frozenset(
+HOOKS: Final = frozenset(
     {
         "build_editable",
         "build_sdist",
@@ -34,7 +34,7 @@ def __getattr__(name: str) -> Callable[..., object]:
     Frontends probe optional hooks with ``getattr``: one that scikit-build-core does not offer
     for a project is missing here too.
     """
-    if name in _HOOKS:
+    if name in HOOKS:
         hooks = import_module("muslbackend.hooks")
         if name in hooks.__all__:
             hook: Callable[..., object] = getattr(hooks, name)

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from muslbackend import stage
+from muslbackend import HOOKS, stage
 from muslbackend.errors import MuslBackendError, SettingsError
 from muslbackend.settings import Settings, foreign_config, parse_settings
 from muslbackend.target import Facts, Target, decide
@@ -20,20 +20,7 @@ if TYPE_CHECKING:
 
     Config = Mapping[str, Any] | None
 
-__all__ = [
-    name
-    for name in (
-        "build_editable",
-        "build_sdist",
-        "build_wheel",
-        "get_requires_for_build_editable",
-        "get_requires_for_build_sdist",
-        "get_requires_for_build_wheel",
-        "prepare_metadata_for_build_editable",
-        "prepare_metadata_for_build_wheel",
-    )
-    if name in stage.hook_names()
-]
+__all__ = sorted(HOOKS & stage.hook_names())
 
 
 def build_wheel(
