@@ -13,7 +13,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 #: A needed name that starts with one of these is musl itself and no file is opened
 #: (ldso/dynlink.c ``load_library``; musl commit 51e2d831). The dot belongs to the prefix:
@@ -136,6 +136,20 @@ def releases() -> tuple[Release, ...]:
 def alpine_with(version: MuslVersion) -> str | None:
     """Return the oldest Alpine release whose musl is ``version`` or newer, if there is one."""
     return next((r.alpine for r in releases() if r.version >= version and r.alpine), None)
+
+
+def alpine_backport(needed: Iterable[tuple[str, MuslVersion]]) -> str | None:
+    """Return the oldest Alpine whose older musl has all that is needed, by patches of its own.
+
+    ``needed`` are names of symbols and loader features, each with its upstream release. ``None``
+    where no such Alpine is known, or none of what is needed is a backport.
+    """
+    wanted = list(needed)
+    for alpine, version, names in _rows("backports.tsv"):
+        late = {name for name, since in wanted if since > MuslVersion.parse(version)}
+        if late and late <= set(names.split(",")):
+            return alpine
+    return None
 
 
 def spans(symbol: str, arch: Architecture) -> tuple[Span, ...]:

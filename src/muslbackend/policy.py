@@ -30,6 +30,8 @@ class Verdict:
     """What needs the floor; empty when the oldest musl we know would do."""
     findings: tuple[Finding, ...]
     """Errors first, then by file and code."""
+    backport: str | None = None
+    """The oldest Alpine with an older musl on which patches of its own make up for the floor."""
 
     @property
     def ok(self) -> bool:
@@ -57,4 +59,5 @@ def judge(graph: Graph, target: Target, rules: tuple[Rule, ...] = RULES) -> Verd
     order = sorted(
         findings, key=lambda f: (severities.index(f.severity), f.subject, f.code, f.symbol)
     )
-    return Verdict(None if fatal else floor, because, tuple(order))
+    backport = musl.alpine_backport((r.what, r.since) for r in reasons)
+    return Verdict(None if fatal else floor, because, tuple(order), None if fatal else backport)

@@ -102,7 +102,10 @@ def _reach(verdict: Verdict) -> str:
     if verdict.floor is None:
         return "no musl"
     alpine = musl.alpine_with(verdict.floor)
-    text = f"musl {verdict.floor} and later" + (f" (Alpine {alpine} and later)" if alpine else "")
+    text = f"musl {verdict.floor} and later"
+    if alpine:
+        patched = f", and {verdict.backport} by a patch of its own" if verdict.backport else ""
+        text += f" (Alpine {alpine} and later{patched})"
     if verdict.because:
         text += ", because of " + _because(verdict.because)
     return text
@@ -167,6 +170,8 @@ def _checked(checked: Checked) -> dict[str, Any]:
         "claimed": list(checked.claimed),
         "earned": checked.earned,
         "floor": str(floor) if floor else None,
+        "alpine": musl.alpine_with(floor) if floor else None,
+        "backport": checked.verdict.backport,
         "because": [
             {"file": r.file, "symbol": r.what, "since": str(r.since)}
             for r in checked.verdict.because

@@ -9,6 +9,7 @@ from muslbackend.musl import (
     ARCHITECTURES,
     MuslVersion,
     Span,
+    alpine_backport,
     alpine_with,
     is_musl,
     is_reserved,
@@ -238,3 +239,14 @@ def test_a_release_exports_as_many_symbols_as_its_libc_was_seen_to(
         ends = [part.split("..") for part in text.split(",")]
         exported += any(V(first) <= at <= V(last or NEWEST) for first, last in ends)
     assert exported == count
+
+
+def test_alpine_carries_some_features_back() -> None:
+    relr, qsort_r = ("DT_RELR", V("1.2.4")), ("qsort_r", V("1.2.3"))
+    assert alpine_backport([relr]) == "3.15.11"
+    assert alpine_backport([relr, qsort_r, ("malloc", V("1.1.0"))]) == "3.15.11"
+    # 1.2.3 has this one by itself, so the packages of that number will do.
+    assert alpine_backport([relr, ("pthread_getname_np", V("1.2.3"))]) == "3.16.9"
+    assert alpine_backport([relr, ("statx", V("1.2.5"))]) is None
+    assert alpine_backport([("malloc", V("1.1.0"))]) is None
+    assert alpine_backport([]) is None

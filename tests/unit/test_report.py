@@ -241,6 +241,8 @@ def test_the_json_of_a_wheel_has_everything_in_it() -> None:
         "claimed": ["musllinux_1_2_x86_64"],
         "earned": "musllinux_1_2_x86_64",
         "floor": "1.2.5",
+        "alpine": "3.20",
+        "backport": None,
         "because": [{"file": CORE, "symbol": "statx", "since": "1.2.5"}],
         "files": [
             {
@@ -303,6 +305,8 @@ def test_the_json_of_a_wheel_without_native_code_is_empty_where_nothing_is_known
             "claimed": ["any"],
             "earned": None,
             "floor": None,
+            "alpine": None,
+            "backport": None,
             "because": [],
             "findings": [],
             "files": [],
