@@ -1,5 +1,6 @@
 # make demo   build the examples for musl here, install them into a real musl CPython, run them
 # make test   the whole test suite
+# make truth  real wheels from PyPI judged, half a gigabyte of them
 # make lint   style and types
 # make clean  remove what these made
 
@@ -10,6 +11,9 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.test
 	$(VENV)/bin/python -m pytest
+
+truth: $(VENV)/.test
+	$(VENV)/bin/python -m pytest -m corpus
 
 lint: $(VENV)/.lint
 	$(VENV)/bin/ruff check
@@ -24,4 +28,4 @@ $(VENV)/.%: pyproject.toml tests/setup.sh
 	touch $@
 
 .PRECIOUS: $(VENV)/.%
-.PHONY: demo test lint clean
+.PHONY: demo test truth lint clean
