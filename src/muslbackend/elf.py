@@ -93,6 +93,11 @@ class ElfInfo:
         return None
 
     @property
+    def modules(self) -> tuple[str, ...]:
+        """Names of the functions by which ``import`` starts it, sorted; none: no extension."""
+        return tuple(sorted(name for name in self.exports if name.startswith("PyInit_")))
+
+    @property
     def is_libc(self) -> bool:
         """Whether the loader takes the file for a libc and uses the running musl in its place.
 

@@ -105,6 +105,10 @@ class Graph:
         unknown = (Via.EXCLUDED, Via.MISSING)
         return any(e.needer in loaded and e.via in unknown for e in self.edges)
 
+    def loads_unknown(self, path: str) -> bool:
+        """Say whether a file is loaded with something unknown, which may define what it lacks."""
+        return any(path in loaded and self.is_open(root) for root, loaded in self.loads.items())
+
 
 @dataclass(frozen=True, slots=True)
 class Supply:

@@ -94,7 +94,9 @@ def never_opened(graph: Graph, target: Target) -> Iterator[Finding]:
                 continue
             provided = graph.elf[reserved[name]].exports
             lost = {s for path, s in asked if path == needer and s in provided}
-            missed = [] if _is_open(graph, needer) else sorted(lost - _of_musl(lost, target.arch))
+            missed = (
+                [] if graph.loads_unknown(needer) else sorted(lost - _of_musl(lost, target.arch))
+            )
             yield Finding(
                 "MB117",
                 Severity.ERROR if missed else Severity.WARNING,
@@ -104,10 +106,6 @@ def never_opened(graph: Graph, target: Target) -> Iterator[Finding]:
                 hint=f"give {name} another name when it is linked, or link it statically",
                 symbol=name,
             )
-
-
-def _is_open(graph: Graph, path: str) -> bool:
-    return any(path in loaded and graph.is_open(root) for root, loaded in graph.loads.items())
 
 
 def shadowed_by_musl(graph: Graph, target: Target) -> Iterator[Finding]:
@@ -138,11 +136,7 @@ def shadowed_by_musl(graph: Graph, target: Target) -> Iterator[Finding]:
 
 
 def _is_plain_library(elf: ElfInfo) -> bool:
-    return not (elf.executable or elf.is_libc or _modules(elf))
-
-
-def _modules(elf: ElfInfo) -> list[str]:
-    return sorted(name for name in elf.exports if name.startswith("PyInit_"))
+    return not (elf.executable or elf.is_libc or elf.modules)
 
 
 def second_libc(graph: Graph, target: Target) -> Iterator[Finding]:
@@ -151,7 +145,7 @@ def second_libc(graph: Graph, target: Target) -> Iterator[Finding]:
     From musl 1.1.17 on (commit c49d3c8a); another libc inside a file has a heap of its own.
     """
     for path, elf in graph.elf.items():
-        modules = _modules(elf)
+        modules = elf.modules
         if elf.executable:
             continue
         if elf.is_libc and modules:

@@ -103,7 +103,7 @@ class _Resolver:
 
     @staticmethod
     def _is_opened(elf: ElfInfo) -> bool:
-        return elf.executable or any(name.startswith("PyInit_") for name in elf.exports)
+        return elf.executable or bool(elf.modules)
 
     def _load(self, root: str) -> tuple[tuple[str, ...], list[Edge]]:
         """Load ``root`` and, breadth first as musl does, all that it needs."""

@@ -100,14 +100,10 @@ def left_to_the_system(graph: Graph, _: Target) -> Iterator[Finding]:
 def undefined_symbols(graph: Graph, target: Target) -> Iterator[Finding]:
     """CPython loads with RTLD_NOW: one undefined symbol and the import fails."""
     for path, symbol in sorted(asked_of_musl(graph)):
-        if musl.since(symbol, target.arch) is not None or _may_come_from_outside(graph, path):
+        if musl.since(symbol, target.arch) is not None or graph.loads_unknown(path):
             continue
         message, hint = foreign.lacking(symbol, target.arch)
         yield Finding("MB102", Severity.ERROR, path, message, hint, symbol=symbol)
-
-
-def _may_come_from_outside(graph: Graph, path: str) -> bool:
-    return any(path in loaded and graph.is_open(root) for root, loaded in graph.loads.items())
 
 
 def newer_symbols(graph: Graph, target: Target) -> Iterator[Finding]:
@@ -225,7 +221,7 @@ def wrong_suffix(graph: Graph, target: Target) -> Iterator[Finding]:
         match = _EXT_SUFFIX.search(path)
         if match is None or int(match[1]) < 11 or match[2] == target.arch.multiarch:
             continue
-        if any(name.startswith("PyInit_") for name in graph.elf[path].exports):
+        if graph.elf[path].modules:
             yield Finding(
                 "MB107",
                 Severity.ERROR,
