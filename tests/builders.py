@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, TypedDict, Unpack
 from muslbackend.elf import ElfInfo
 from muslbackend.graph import Graph, Supply
 from muslbackend.musl import ARCHITECTURES, Architecture, MuslVersion
+from muslbackend.package import Package
 from muslbackend.policy import judge
 from muslbackend.resolve import resolve
 from muslbackend.rules import FINISHED_RULES, RULES
@@ -83,8 +84,12 @@ class FakeFiles:
     """A :class:`muslbackend.graph.Files` without a disk: absolute paths are outside the wheel."""
 
     def __init__(
-        self, files: Mapping[str, ElfInfo | str], links: Mapping[str, str] | None = None
+        self,
+        files: Mapping[str, ElfInfo | str],
+        links: Mapping[str, str] | None = None,
+        package: Package | None = None,
     ) -> None:
+        self.package = package or Package()
         self.files = dict(files)
         self.links = dict(links or {})
 
@@ -105,10 +110,11 @@ def graph_of(
     arch: Architecture = X86_64,
     exclude: tuple[str, ...] = (),
     follow_rpath: bool = False,
+    package: Package | None = None,
 ) -> Graph:
     """Resolve a wheel and a machine that consist of ``files``."""
     supply = Supply(directories, follow_rpath=follow_rpath, exclude=exclude)
-    return resolve(FakeFiles(files), arch, supply)
+    return resolve(FakeFiles(files, package=package), arch, supply)
 
 
 def target_for(arch: str = "x86_64", floor: str | None = "1.2.0") -> Target:
@@ -123,6 +129,7 @@ def findings_of(
     arch: str = "x86_64",
     exclude: tuple[str, ...] = (),
     finished: bool = False,
+    package: Package | None = None,
 ) -> tuple[Finding, ...]:
     """Return what the rules say of a wheel, or of a lone extension, made for ``arch``."""
     target = target_for(arch)
@@ -131,7 +138,7 @@ def findings_of(
         path: replace(elf, machine=machine.machine, bits=machine.bits, byteorder=machine.byteorder)
         for path, elf in (files if isinstance(files, dict) else {"demo/_core.so": files}).items()
     }
-    graph = graph_of(world, *folders, arch=machine, exclude=exclude)
+    graph = graph_of(world, *folders, arch=machine, exclude=exclude, package=package)
     return judge(graph, target, FINISHED_RULES if finished else RULES).findings
 
 

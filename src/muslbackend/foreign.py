@@ -183,6 +183,11 @@ def lacking(symbol: str, arch: Architecture) -> tuple[str, str]:
     return f"{plain}; {library.origin} has it", hint
 
 
+def is_of_a_libc(symbol: str, arch: Architecture) -> bool:
+    """Say whether musl once had the symbol or glibc has it: no other library will define it."""
+    return bool(musl.spans(symbol, arch)) or _glibc(symbol, arch) is not None
+
+
 def _glibc(symbol: str, arch: Architecture) -> _Family | None:
     """Return the family of a name that is glibc's alone."""
     family = _first((_LFS64, *_GLIBC), symbol)

@@ -6,9 +6,11 @@ root of the archive) and an absolute path on the machine that builds (``/usr/lib
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Protocol
+
+from muslbackend.package import Package
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +20,10 @@ if TYPE_CHECKING:
 
 class Files(Protocol):
     """What the resolver may ask of the outside world."""
+
+    @property
+    def package(self) -> Package:
+        """What the wheel says beside its ELF files."""
 
     def wheel_paths(self) -> tuple[str, ...]:
         """Return the path of every ELF file in the wheel, sorted."""
@@ -92,6 +98,7 @@ class Graph:
     is loaded with it, in musl's order."""
     edges: tuple[Edge, ...]
     """Sorted by needer, then in file order; musl itself is not listed."""
+    package: Package = field(default_factory=Package)
 
     def outside(self) -> tuple[str, ...]:
         """Return the libraries that are not in the wheel, sorted."""
@@ -120,3 +127,5 @@ class Supply:
     """Also the absolute rpath entries that the linker left in the files."""
     exclude: tuple[str, ...] = ()
     """Globs of names that are left to the system."""
+    installed: bool = False
+    """They are where the loader of the user's machine looks last: nothing is bundled."""

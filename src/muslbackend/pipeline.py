@@ -22,6 +22,7 @@ from muslbackend.findings import Finding, Severity
 from muslbackend.graph import Supply
 from muslbackend.invocation import build_dir_setting, plan_invocation
 from muslbackend.musl import ARCHITECTURES, MuslVersion
+from muslbackend.packaged import ABOUT_THE_PACKAGE
 from muslbackend.plan import Plan, make_plan
 from muslbackend.policy import PolicyError, Verdict, judge
 from muslbackend.reach import Question, answer, floors, with_system
@@ -87,12 +88,17 @@ def _finish(staged: Staged, job: Job) -> tuple[Outcome, WheelName]:
     """Turn what scikit-build-core staged into a wheel whose tag is true."""
     _agree(staged, job.metadata)
     target, claimed = _promise(staged.name.tags, job.target)
+    supply = _supply(staged, job)
+    scan = Scan.of_members(staged.members, (tag.platform for tag in staged.name.tags))
+    graph = resolve(scan, target.arch, supply)
     if not claimed and not any(t.platform.startswith("linux_") for t in staged.name.tags):
         # For any platform, or for one that is none of ours: no tag of musl is at stake.
+        verdict = judge(graph, target, ABOUT_THE_PACKAGE)
+        if not verdict.ok and target.strict:
+            msg = "the wheel cannot be tagged for any machine; nothing was written"
+            raise PolicyError(verdict, msg, hint="see the findings above")
         write_wheel(job.output, staged.name, _members(staged.members, staged, staged.name))
-        return Outcome(str(staged.name), Verdict(None, (), ()), Plan(), None), staged.name
-    supply = _supply(staged, job)
-    graph = resolve(Scan.of_members(staged.members), target.arch, supply)
+        return Outcome(str(staged.name), verdict, Plan(), None), staged.name
     verdict = judge(graph, target)
     if not verdict.ok and (target.strict or claimed):
         msg = f"the wheel cannot be tagged {target.tag}; nothing was written"
@@ -223,7 +229,7 @@ def check_wheel(path: Path, question: Question = _ITS_TAGS) -> Checked:
         finding = Finding("MB100", Severity.ERROR, path.name, error.message, error.hint)
         verdict = Verdict(None, (), (finding,))
         return Checked(path.name, False, None, None, (), None, verdict, None)
-    scan = Scan.of_bytes(wheel.elf, wheel.names)
+    scan = Scan.of_wheel(wheel)
     claimed = tuple(sorted({tag.platform for tag in wheel.tags}))
     target = _claimed_target(wheel, scan, question)
     if target is None:
@@ -233,7 +239,7 @@ def check_wheel(path: Path, question: Question = _ITS_TAGS) -> Checked:
     libc = _libc(graph)
     verdict = answer(graph, target, question.against)
     if libc == "glibc" and target.floor is None:
-        verdict = Verdict(None, (), ())
+        verdict = replace(judge(graph, target, ABOUT_THE_PACKAGE), floor=None, because=())
     default = replace(target, floor=DEFAULT_FLOOR)
     whole = judge(graph, default, FINISHED_RULES)
     tag = str(default.tag) if whole.ok else None
@@ -252,7 +258,8 @@ def _system(question: Question) -> Supply:
     tells.
     """
     known = any((Path(folder) / _ZLIB).is_file() for folder in question.library_dirs)
-    return Supply(question.library_dirs, exclude=(*question.exclude, *(() if known else (_ZLIB,))))
+    exclude = (*question.exclude, *(() if known else (_ZLIB,)))
+    return Supply(question.library_dirs, exclude=exclude, installed=True)
 
 
 def _claimed_target(wheel: Wheel, scan: Scan, question: Question) -> Target | None:

@@ -10,8 +10,9 @@ from muslbackend.errors import SettingsError
 from muslbackend.findings import Severity
 from muslbackend.graph import Via
 from muslbackend.needs import needs
+from muslbackend.packaged import undefined_symbols
 from muslbackend.policy import Verdict, judge
-from muslbackend.rules import ABOUT_THE_FLOOR, FINISHED_RULES, newer_symbols, undefined_symbols
+from muslbackend.rules import ABOUT_THE_TAG, FINISHED_RULES, newer_symbols
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -96,7 +97,7 @@ def floors(
     fatal = {
         finding.subject
         for finding in findings
-        if finding.severity is Severity.ERROR and finding.code not in ABOUT_THE_FLOOR
+        if finding.severity is Severity.ERROR and finding.code not in ABOUT_THE_TAG
     }
     floor = dict.fromkeys(graph.wheel, musl.oldest(arch))
     for reason in needs(graph, arch):

@@ -84,7 +84,7 @@ class _Resolver:
             if (needer, name) in order
         )
         elf = {path: self.elf[path] for path in (*self.wheel, *itertools.chain(*loads.values()))}
-        return Graph(self.wheel, elf, self.broken, loads, edges)
+        return Graph(self.wheel, elf, self.broken, loads, edges, self.files.package)
 
     def _loads(self) -> dict[str, tuple[str, ...]]:
         roots = [path for path in self.wheel if self._is_opened(self.elf[path])]
@@ -168,9 +168,9 @@ class _Resolver:
 
     def _from_supply(self, needer: str, name: str, session: _Session, searched: list[str]) -> Edge:
         base = posixpath.basename(name)
-        for path in self.named.get(base, ()):
-            if not is_rootless(path):
-                return Edge(needer, name, Via.WHEEL, path)
+        unreached = next((p for p in self.named.get(base, ()) if not is_rootless(p)), None)
+        if unreached is not None and not self.supply.installed:
+            return Edge(needer, name, Via.WHEEL, unreached)
         supplied = self.supplied.get((needer, name))
         if supplied is not None:
             return Edge(needer, name, Via.OUTSIDE, supplied)
@@ -189,6 +189,8 @@ class _Resolver:
                 self.elf.setdefault(real, found)
                 self.supplied[needer, name] = real
                 return Edge(needer, name, Via.OUTSIDE, real)
+        if unreached is not None:
+            return Edge(needer, name, Via.WHEEL, unreached)
         unique = tuple(dict.fromkeys(searched))
         return Edge(needer, name, Via.MISSING, None, unique, tuple(rejected))
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from muslbackend import foreign, musl, relocations
+from muslbackend import musl, relocations
 from muslbackend.findings import Finding, Severity
 from muslbackend.graph import Unfit, Via
 from muslbackend.hazards import FINISHED_HAZARDS, HAZARDS
-from muslbackend.needs import asked_of_musl, needs
+from muslbackend.needs import needs
+from muslbackend.packaged import PACKAGED
 from muslbackend.rpath import is_rootless
 
 if TYPE_CHECKING:
@@ -95,15 +96,6 @@ def left_to_the_system(graph: Graph, _: Target) -> Iterator[Finding]:
                 "where that is installed",
                 symbol=edge.name,
             )
-
-
-def undefined_symbols(graph: Graph, target: Target) -> Iterator[Finding]:
-    """CPython loads with RTLD_NOW: one undefined symbol and the import fails."""
-    for path, symbol in sorted(asked_of_musl(graph)):
-        if musl.since(symbol, target.arch) is not None or graph.loads_unknown(path):
-            continue
-        message, hint = foreign.lacking(symbol, target.arch)
-        yield Finding("MB102", Severity.ERROR, path, message, hint, symbol=symbol)
 
 
 def newer_symbols(graph: Graph, target: Target) -> Iterator[Finding]:
@@ -263,7 +255,6 @@ def out_of_reach(graph: Graph, _: Target) -> Iterator[Finding]:
 
 RULES: Final[tuple[Rule, ...]] = (
     missing_libraries,
-    undefined_symbols,
     newer_symbols,
     newer_features,
     foreign_libc,
@@ -274,11 +265,12 @@ RULES: Final[tuple[Rule, ...]] = (
     malformed,
     left_to_the_system,
     scripts_without_libraries,
+    *PACKAGED,
     *HAZARDS,
 )
 
 #: For a wheel that nobody is going to patch any more.
 FINISHED_RULES: Final[tuple[Rule, ...]] = (*RULES, out_of_reach, *FINISHED_HAZARDS)
 
-#: Findings that say "not on this musl", not "on none".
-ABOUT_THE_FLOOR: Final = frozenset({"MB103", "MB104"})
+#: Errors of files that do load, though not wherever the tag says.
+ABOUT_THE_TAG: Final = frozenset({"MB103", "MB104", "MB121"})

@@ -11,32 +11,44 @@ from muslbackend.elf import MAGIC, ElfInfo
 from muslbackend.elfreader import read_elf
 from muslbackend.errors import MalformedError
 from muslbackend.musl import DEFAULT_SEARCH_PATH
+from muslbackend.package import Package, describe, tells
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from muslbackend.musl import Architecture
-    from muslbackend.wheel import Member
+    from muslbackend.wheel import Member, Wheel
 
 
 class Scan:
     """The ELF files of a wheel, and any file outside that the resolver asks for."""
 
-    def __init__(self, elf: Mapping[str, ElfInfo | str], names: Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        elf: Mapping[str, ElfInfo | str],
+        names: Iterable[str] = (),
+        package: Package | None = None,
+    ) -> None:
+        self.package = package or Package()
         self._wheel = elf
         self._names = frozenset(names)
         self._outside: dict[str, ElfInfo | str | None] = {}
 
     @classmethod
-    def of_members(cls, members: Iterable[Member]) -> Scan:
-        """Read the ELF files among the members of a wheel that is being made."""
-        files = {m.path: _elf_bytes(m.content) for m in members}
-        return cls({path: _read(data) for path, data in files.items() if data}, files)
+    def of_members(cls, members: Iterable[Member], platforms: Iterable[str] = ()) -> Scan:
+        """Read what counts among the members of a wheel that is being made.
+
+        ``platforms`` are those of its tags.
+        """
+        files = {m.path: _told(m) for m in members}
+        elf = {path: _read(data) for path, data in files.items() if data.startswith(MAGIC)}
+        return cls(elf, files, describe(platforms, files))
 
     @classmethod
-    def of_bytes(cls, elf: Mapping[str, bytes], names: Iterable[str] = ()) -> Scan:
-        """Read the ELF files of a finished wheel; ``names`` are those of all its members."""
-        return cls({path: _read(data) for path, data in elf.items()}, names)
+    def of_wheel(cls, wheel: Wheel) -> Scan:
+        """Read the ELF files of a finished wheel."""
+        package = describe((tag.platform for tag in wheel.tags), wheel.texts)
+        return cls({path: _read(data) for path, data in wheel.elf.items()}, wheel.names, package)
 
     def wheel_paths(self) -> tuple[str, ...]:
         """Return the path of every ELF file in the wheel, sorted."""
@@ -100,13 +112,14 @@ def system_folders(program: Path, arch: Architecture) -> tuple[str, ...]:
     return tuple(entry for entry in text.replace("\n", ":").split(":") if entry)
 
 
-def _elf_bytes(content: Path | bytes) -> bytes:
-    """Return the bytes of an ELF file, and nothing of any other file."""
+def _told(member: Member) -> bytes:
+    """Return the bytes of an ELF file or of one that :func:`describe` reads; of others nothing."""
+    content, whole = member.content, tells(member.path)
     if isinstance(content, bytes):
-        return content if content.startswith(MAGIC) else b""
+        return content if whole or content.startswith(MAGIC) else b""
     with content.open("rb") as stream:
         head = stream.read(len(MAGIC))
-        return head + stream.read() if head == MAGIC else b""
+        return head + stream.read() if whole or head == MAGIC else b""
 
 
 def _read(data: bytes) -> ElfInfo | str:

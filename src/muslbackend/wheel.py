@@ -26,6 +26,7 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from muslbackend.elf import MAGIC
 from muslbackend.errors import MalformedError, MuslBackendError, SettingsError
+from muslbackend.package import tells
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -82,6 +83,8 @@ class Wheel:
     """Of all members, in the order of the archive."""
     elf: Mapping[str, bytes]
     """The bytes of the members that begin like ELF files."""
+    texts: Mapping[str, bytes]
+    """The bytes of the members that :mod:`package` reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +106,7 @@ class WheelName:
 
 
 def read_wheel(path: Path) -> Wheel:
-    """Return the names of all members and the bytes of the ELF files among them.
+    """Return the names of all members, and the bytes of those that count.
 
     Raises :class:`MalformedError` for a file name that is not a wheel's, for a damaged archive
     and for a missing file.
@@ -113,13 +116,15 @@ def read_wheel(path: Path) -> Wheel:
     try:
         tags = parse_wheel_filename(path.name)[3]
         with zipfile.ZipFile(path) as archive:
-            elf = {}
+            elf, texts = {}, {}
             for info in archive.infolist():
                 with archive.open(info) as member:
                     head = member.read(len(MAGIC))
                     if head == MAGIC:
                         elf[info.filename] = head + member.read()
-            return Wheel(path, tags, tuple(archive.namelist()), elf)
+                    elif tells(info.filename):
+                        texts[info.filename] = head + member.read()
+            return Wheel(path, tags, tuple(archive.namelist()), elf, texts)
     except InvalidWheelFilename as error:
         msg = str(error)
         raise MalformedError(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from builders import zig_library
+from builders import gcc_library, zig_library
 from muslbackend import __version__
 from muslbackend.cli import main
 
@@ -248,6 +248,42 @@ def test_a_wheel_without_native_code_is_ok(
     assert capsys.readouterr().out == (
         "demo-1.0-py3-none-any.whl: ok, no native code for musl in it\n"
     )
+
+
+def test_native_code_in_a_wheel_for_any_machine_is_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", wheel(tmp_path, "getpid", "any")]) == 1
+    out = capsys.readouterr().out
+    assert out.startswith(
+        "getpid-1.0-cp311-cp311-any.whl: any is not true: loads on musl 1.1.0 and later"
+    )
+    assert "error[MB121] demo/_core.so: is x86_64 code, and the wheel's tag says" in out
+
+
+def test_glibcs_code_in_a_wheel_for_any_machine_is_an_error_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "demo-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        code = "void PyInit__core(void) {}"
+        needs = ("-Wl,--no-as-needed", "-lc")
+        archive.writestr("demo/_core.so", gcc_library(code, "-shared", libraries=needs))
+    assert main(["check", str(path)]) == 1
+    assert "error[MB121] demo/_core.so" in capsys.readouterr().out
+
+
+def test_symbols_of_a_library_that_the_wheel_opens_are_a_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = wheel(tmp_path, "nk_dot")
+    assert main(["check", path]) == 1
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("demo/__init__.py", "ctypes.CDLL(path, mode=ctypes.RTLD_GLOBAL)")
+    capsys.readouterr()
+    assert main(["check", path]) == 0
+    out = capsys.readouterr().out
+    assert "warning[MB126] demo/_core.so: needs nk_dot, which must come from a library that" in out
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,45 @@
+"""What a wheel says beside its ELF files: for which machines it is, and what its Python code does.
+
+Read from the ``WHEEL`` file and from Python sources (binary distribution format, PEP 427).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_WHEEL_FILE: Final = re.compile(r"[^/]+\.dist-info/WHEEL")
+_PURELIB: Final = re.compile(rb"(?mi)^Root-Is-Purelib:\s*true\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A wheel as a package; by default one that says nothing."""
+
+    any_machine: bool = False
+    """Its tags say that it is for every platform."""
+    root_is_purelib: bool = False
+    """Its root is installed where pure Python goes."""
+    global_openers: tuple[str, ...] = ()
+    """Its Python files that open libraries with RTLD_GLOBAL, sorted: the symbols of what they
+    open are found from then on by all that is opened later."""
+
+
+def tells(path: str) -> bool:
+    """Say whether :func:`describe` wants to read a member of the wheel."""
+    return path.endswith(".py") or _WHEEL_FILE.fullmatch(path) is not None
+
+
+def describe(platforms: Iterable[str], texts: Mapping[str, bytes]) -> Package:
+    """Return what the platforms of the tags and the members that tell something say."""
+    wheel_file = next((t for p, t in texts.items() if _WHEEL_FILE.fullmatch(p)), b"")
+    openers = (p for p, text in texts.items() if p.endswith(".py") and b"RTLD_GLOBAL" in text)
+    return Package(
+        set(platforms) == {"any"},
+        _PURELIB.search(wheel_file) is not None,
+        tuple(sorted(openers)),
+    )

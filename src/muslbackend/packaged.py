@@ -1,0 +1,100 @@
+"""Rules about the wheel as a package: its tags, its folders, what its Python code opens.
+
+Rules as in :mod:`rules`: ``(Graph, Target)`` in, findings out, one code for each.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from muslbackend import foreign, musl
+from muslbackend.findings import Finding, Severity
+from muslbackend.needs import asked_of_musl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from muslbackend.graph import Graph
+    from muslbackend.target import Target
+
+_PURELIB: Final = re.compile(r"[^/]+\.data/purelib/")
+_IN_DATA: Final = re.compile(r"[^/]+\.data/")
+
+
+def native_code_for_any_machine(graph: Graph, _: Target) -> Iterator[Finding]:
+    """Tag ``any`` says that nothing in the wheel depends on the machine (PEP 425)."""
+    for path in graph.wheel if graph.package.any_machine else ():
+        elf = graph.elf[path]
+        yield Finding(
+            "MB121",
+            Severity.ERROR if elf.modules else Severity.WARNING,
+            path,
+            f"is {elf.arch or 'native'} code, and the wheel's tag says that any machine will do",
+            hint="leave wheel.platlib to scikit-build-core, or leave the file out",
+        )
+
+
+def native_code_in_purelib(graph: Graph, _: Target) -> Iterator[Finding]:
+    """Some systems install pure Python apart from native code, and other wheels beside it.
+
+    ``Root-Is-Purelib`` and ``.data`` are those of PEP 427.
+    """
+    package = graph.package
+    for path in () if package.any_machine else graph.wheel:
+        at_root = _IN_DATA.match(path) is None
+        if _PURELIB.match(path) or (at_root and package.root_is_purelib):
+            yield Finding(
+                "MB127",
+                Severity.WARNING,
+                path,
+                "is native code in the folder of pure Python: where the two are apart, as in "
+                "lib and lib64, it is not beside what it belongs to",
+                hint="install it to platlib, and let the wheel say Root-Is-Purelib: false",
+            )
+
+
+def undefined_symbols(graph: Graph, target: Target) -> Iterator[Finding]:
+    """CPython loads with RTLD_NOW: one undefined symbol and the import fails."""
+    for path, symbol in _undefined(graph, target):
+        if not _may_be_opened(graph, target, symbol):
+            message, hint = foreign.lacking(symbol, target.arch)
+            yield Finding("MB102", Severity.ERROR, path, message, hint, symbol=symbol)
+
+
+def left_to_what_is_opened(graph: Graph, target: Target) -> Iterator[Finding]:
+    """What was opened with RTLD_GLOBAL before is searched too (``find_sym``, ldso/dynlink.c)."""
+    for path, symbol in _undefined(graph, target):
+        if _may_be_opened(graph, target, symbol):
+            yield Finding(
+                "MB126",
+                Severity.WARNING,
+                path,
+                f"needs {symbol}, which must come from a library that {_openers(graph)} opens "
+                "with RTLD_GLOBAL before it",
+                hint="require the package that brings the library, or link it to the file",
+                symbol=symbol,
+            )
+
+
+def _undefined(graph: Graph, target: Target) -> Iterator[tuple[str, str]]:
+    """Yield (file, symbol) of what neither today's musl nor any file that we know defines."""
+    for path, symbol in sorted(asked_of_musl(graph)):
+        if musl.since(symbol, target.arch) is None and not graph.loads_unknown(path):
+            yield path, symbol
+
+
+def _may_be_opened(graph: Graph, target: Target, symbol: str) -> bool:
+    """Say whether Python code of the wheel may have loaded a library with the symbol."""
+    return bool(graph.package.global_openers) and not foreign.is_of_a_libc(symbol, target.arch)
+
+
+def _openers(graph: Graph) -> str:
+    first, *more = graph.package.global_openers
+    return first + (f" or one of {len(more)} more" if more else "")
+
+
+#: What holds whatever libc the files are for.
+ABOUT_THE_PACKAGE: Final = (native_code_for_any_machine, native_code_in_purelib)
+
+PACKAGED: Final = (*ABOUT_THE_PACKAGE, undefined_symbols, left_to_what_is_opened)

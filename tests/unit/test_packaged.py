@@ -1,0 +1,119 @@
+"""Rules about the wheel as a package: tags, folders, what its Python code opens."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from builders import elf_info, extension, findings_of
+from muslbackend.findings import Finding, Severity
+from muslbackend.package import Package, describe, tells
+
+if TYPE_CHECKING:
+    from muslbackend.elf import ElfInfo
+
+CORE = "demo/_core.so"
+ANY_MACHINE = Package(any_machine=True)
+PURE = Package(root_is_purelib=True)
+OPENS = Package(global_openers=("demo/__init__.py",))
+
+
+def imports(*names: str) -> ElfInfo:
+    return extension(imports=frozenset(names))
+
+
+def codes(found: tuple[Finding, ...]) -> list[str]:
+    return [finding.code for finding in found]
+
+
+def test_mb121_an_extension_in_a_wheel_for_any_machine() -> None:
+    assert findings_of(extension(), package=ANY_MACHINE) == (
+        Finding(
+            "MB121",
+            Severity.ERROR,
+            CORE,
+            "is x86_64 code, and the wheel's tag says that any machine will do",
+            hint="leave wheel.platlib to scikit-build-core, or leave the file out",
+        ),
+    )
+
+
+def test_mb121_a_file_that_may_be_data_is_a_warning() -> None:
+    (found,) = findings_of({"demo/sample.bin": elf_info()}, package=ANY_MACHINE)
+    assert (found.code, found.severity) == ("MB121", Severity.WARNING)
+
+
+def test_mb121_a_wheel_for_some_machine_is_none() -> None:
+    assert findings_of(extension()) == ()
+
+
+@pytest.mark.parametrize(
+    ("path", "package", "found"),
+    [
+        (CORE, PURE, ["MB127"]),
+        (CORE, Package(), []),
+        ("demo-1.0.data/purelib/demo/_core.so", Package(), ["MB127"]),
+        ("demo-1.0.data/purelib/demo/_core.so", PURE, ["MB127"]),
+        ("demo-1.0.data/platlib/demo/_core.so", Package(), []),
+        ("demo-1.0.data/platlib/demo/_core.so", PURE, []),
+        # One finding for one mistake: such a wheel has no folder for native code.
+        (CORE, Package(any_machine=True, root_is_purelib=True), ["MB121"]),
+    ],
+)
+def test_mb127_native_code_among_pure_python(path: str, package: Package, found: list[str]) -> None:
+    assert codes(findings_of({path: extension()}, package=package)) == found
+
+
+def test_mb126_a_symbol_that_a_library_opened_before_may_have() -> None:
+    assert findings_of(imports("nk_dot"), package=OPENS) == (
+        Finding(
+            "MB126",
+            Severity.WARNING,
+            CORE,
+            "needs nk_dot, which must come from a library that demo/__init__.py opens with "
+            "RTLD_GLOBAL before it",
+            hint="require the package that brings the library, or link it to the file",
+            symbol="nk_dot",
+        ),
+    )
+
+
+@pytest.mark.parametrize("symbol", ["__cxa_thread_atexit_impl", "__isoc23_strtol", "__strdup"])
+def test_mb126_no_library_has_what_is_glibcs_or_was_musls(symbol: str) -> None:
+    assert codes(findings_of(imports(symbol), package=OPENS)) == ["MB102"]
+
+
+def test_mb126_where_nothing_is_opened_the_symbol_is_missing() -> None:
+    assert codes(findings_of(imports("nk_dot"))) == ["MB102"]
+
+
+def test_mb126_of_several_openers_the_first_is_named() -> None:
+    (found,) = findings_of(imports("x"), package=Package(global_openers=("a.py", "b.py", "c.py")))
+    assert "that a.py or one of 2 more opens" in found.message
+
+
+def test_what_a_wheel_says_of_itself() -> None:
+    texts = {
+        "demo/__init__.py": b"ctypes.CDLL(path, mode=ctypes.RTLD_GLOBAL)",
+        "demo/other.py": b"import os",
+        "demo-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\r\nRoot-Is-Purelib: true\r\nTag: x\r\n",
+    }
+    assert describe(["any"], texts) == Package(True, True, ("demo/__init__.py",))
+    assert describe(["any", "linux_x86_64"], {}) == Package()
+    platlib = {"demo-1.0.dist-info/WHEEL": b"Root-Is-Purelib: false\n"}
+    assert describe(["linux_x86_64"], platlib) == Package()
+
+
+@pytest.mark.parametrize(
+    ("path", "wanted"),
+    [
+        ("demo/__init__.py", True),
+        ("demo-1.0.dist-info/WHEEL", True),
+        ("demo/vendored.dist-info/WHEEL", False),
+        ("demo/_core.so", False),
+        ("demo-1.0.dist-info/METADATA", False),
+    ],
+)
+def test_members_that_tell_something(path: str, wanted: bool) -> None:
+    assert tells(path) is wanted
