@@ -62,24 +62,21 @@ def _why_missing(edge: Edge, target: Target) -> tuple[str, str, str]:
             f"needs {edge.name}, and the one that was found was linked against glibc",
             (
                 f"build {edge.name} against musl, for instance in the same CMake project, and name "
-                "its folder in tool.muslbackend.library-dirs"
+                "its folder in library-dirs"
             ),
         )
     if Unfit.ARCH in reasons:
         return (
             "MB106",
             f"needs {edge.name}, and the one that was found is not for {target.arch.name}",
-            (
-                f"name the folder of a {edge.name} for {target.arch.name} in "
-                "tool.muslbackend.library-dirs"
-            ),
+            (f"name the folder of a {edge.name} for {target.arch.name} in library-dirs"),
         )
     return (
         "MB101",
         f"needs {edge.name}, which is neither in the wheel nor where libraries are taken from",
         (
-            "have it bundled: name its folder in tool.muslbackend.library-dirs; or link it "
-            "statically, or leave it to the system with tool.muslbackend.exclude"
+            "have it bundled: name its folder in library-dirs; or link it statically, or leave it "
+            "to the system with exclude"
         ),
     )
 
@@ -107,7 +104,7 @@ def newer_symbols(graph: Graph, target: Target) -> Iterator[Finding]:
                 Severity.ERROR,
                 reason.file,
                 f"needs {reason.what}, which musl has from {reason.since} on; "
-                f"promised is {target.floor}",
+                f"it must load on {target.floor}",
                 hint=f"avoid {reason.what}, or promise less with floor = {reason.since}"
                 + _alpine(reason.since),
                 symbol=reason.what,
@@ -124,7 +121,7 @@ def newer_features(graph: Graph, target: Target) -> Iterator[Finding]:
                 Severity.ERROR,
                 reason.file,
                 f"has {reason.feature}, which musl reads from {reason.since} on; "
-                f"promised is {target.floor}",
+                f"it must load on {target.floor}",
                 hint=f"{avoid}promise less with floor = {reason.since}{_alpine(reason.since)}",
                 symbol=reason.what,
             )

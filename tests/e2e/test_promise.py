@@ -41,7 +41,7 @@ def test_a_symbol_of_a_later_musl_is_refused_at_the_default_floor(project: Path)
     assert_refused(
         build(project, "musl.target=x86_64"),
         f"error[MB103] demo/_demo.cpython-{PY[2:]}-x86_64-linux-musl.so: needs preadv2, "
-        "which musl has from 1.2.5 on; promised is 1.2.0",
+        "which musl has from 1.2.5 on; it must load on 1.2.0",
         "floor = 1.2.5 (Alpine 3.20 and later)",
         "the wheel cannot be tagged musllinux_1_2_x86_64",
     )
@@ -63,6 +63,15 @@ def test_the_same_symbol_is_accepted_when_the_floor_has_it(tmp_path: Path, cache
     assert "preadv2: symbol not found" in before.words
 
 
+def test_native_code_in_a_wheel_for_any_machine_is_refused(project: Path) -> None:
+    assert_refused(
+        build(project, "musl.target=x86_64", "wheel.platlib=false"),
+        f"error[MB121] demo/_demo.cpython-{PY[2:]}-x86_64-linux-musl.so: is x86_64 code, and the "
+        "wheel's tag says that any machine will do",
+        "the wheel cannot be tagged for any machine",
+    )
+
+
 def test_a_library_of_the_host_is_refused_as_glibc(project: Path) -> None:
     _host_library(project, "-D_GNU_SOURCE")
     _link_host_library(project)
@@ -80,7 +89,7 @@ def test_packed_relocations_in_a_private_library_are_refused(project: Path, cach
     assert_refused(
         build(project, "musl.target=x86_64"),
         f"error[MB104] {library}: has packed relative relocations (DT_RELR), which musl reads "
-        "from 1.2.4 on; promised is 1.2.0",
+        "from 1.2.4 on; it must load on 1.2.0",
         "hint  link it with -Wl,-z,nopack-relative-relocs",
     )
     (project / "dist" / "kept").unlink()
@@ -99,7 +108,7 @@ def test_a_library_that_is_nowhere_is_named_with_where_it_was_searched(project: 
         "needs libanswer.so.1, which is neither in the wheel nor where libraries are taken from",
         f"searched  {project / 'elsewhere'}, ",
         f", {library.parent}\n",
-        "tool.muslbackend.library-dirs",
+        "name its folder in library-dirs",
     )
 
 

@@ -58,7 +58,7 @@ def test_the_floor_that_is_asked_for_counts(
     assert main(["check", "--floor", "1.2.3", path]) == 0
     assert main(["check", "--floor", "1.2", path]) == 1
     assert main(["check", "--floor", "1.2.2", path]) == 1
-    assert "promised is 1.2.2" in capsys.readouterr().out
+    assert "it must load on 1.2.2" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

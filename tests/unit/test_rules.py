@@ -56,8 +56,8 @@ def test_mb101_a_missing_library() -> None:
             Severity.ERROR,
             CORE,
             "needs liba.so.1, which is neither in the wheel nor where libraries are taken from",
-            hint="have it bundled: name its folder in tool.muslbackend.library-dirs; or link it "
-            "statically, or leave it to the system with tool.muslbackend.exclude",
+            hint="have it bundled: name its folder in library-dirs; or link it statically, or "
+            "leave it to the system with exclude",
             symbol="liba.so.1",
             details=(
                 "searched  $ORIGIN/lib, /lib, /opt",
@@ -106,7 +106,7 @@ def test_mb103_a_symbol_that_is_newer_than_the_promise() -> None:
             "MB103",
             Severity.ERROR,
             CORE,
-            "needs preadv2, which musl has from 1.2.5 on; promised is 1.2.0",
+            "needs preadv2, which musl has from 1.2.5 on; it must load on 1.2.0",
             hint="avoid preadv2, or promise less with floor = 1.2.5 (Alpine 3.20 and later)",
             symbol="preadv2",
         ),
@@ -144,7 +144,7 @@ def test_mb104_packed_relocations() -> None:
             Severity.ERROR,
             CORE,
             "has packed relative relocations (DT_RELR), which musl reads from 1.2.4 on; "
-            "promised is 1.2.0",
+            "it must load on 1.2.0",
             hint="link it with -Wl,-z,nopack-relative-relocs, or promise less with "
             "floor = 1.2.4 (Alpine 3.18 and later)",
             symbol="DT_RELR",
@@ -181,7 +181,7 @@ def test_mb105_a_library_that_was_found_but_is_for_glibc() -> None:
         CORE,
         "needs liba.so, and the one that was found was linked against glibc",
         hint="build liba.so against musl, for instance in the same CMake project, and name its "
-        "folder in tool.muslbackend.library-dirs",
+        "folder in library-dirs",
         symbol="liba.so",
         details=("searched  /lib", "not usable  /lib/liba.so was linked against glibc"),
     )
@@ -218,7 +218,7 @@ def test_mb106_a_library_that_was_found_but_is_for_another_machine() -> None:
     assert (finding.code, finding.message, finding.hint) == (
         "MB106",
         "needs liba.so, and the one that was found is not for x86_64",
-        "name the folder of a liba.so for x86_64 in tool.muslbackend.library-dirs",
+        "name the folder of a liba.so for x86_64 in library-dirs",
     )
 
 

@@ -71,7 +71,7 @@ def test_mb104_tls_descriptors_came_late_to_riscv() -> None:
     (found,) = judged.findings
     assert found.code == "MB104"
     assert found.message == (
-        "has relocations of type 12, which musl reads from 1.2.5 on; promised is 1.2.0"
+        "has relocations of type 12, which musl reads from 1.2.5 on; it must load on 1.2.0"
     )
     assert verdict({12}, "riscv64", "1.2.5").findings == ()
     assert verdict({36}).findings == ()
@@ -82,7 +82,7 @@ def test_mb104_a_segment_of_no_size() -> None:
     (found,) = judge(graph, target_for()).findings
     assert found.code == "MB104"
     assert found.message == (
-        "has a segment of no size, which musl reads from 1.2.3 on; promised is 1.2.0"
+        "has a segment of no size, which musl reads from 1.2.3 on; it must load on 1.2.0"
     )
     assert found.hint == "promise less with floor = 1.2.3 (Alpine 3.16 and later)"
     assert judge(graph, target_for(floor="1.2.3")).findings == ()

@@ -1,0 +1,43 @@
+"""Symbols that a library opened with RTLD_GLOBAL brings: what a real musl CPython makes of them."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from builders import target_for
+from muslbackend.graph import Supply
+from muslbackend.policy import judge
+from muslbackend.resolve import resolve
+from muslbackend.scan import Scan
+from samples import X86_64, Library, extension, function, lay_out, members
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+OPENS: Final = "import ctypes\nctypes.CDLL({library!r}, mode=ctypes.{mode})\n"
+IMPORTS: Final = "ctypes.CDLL({extension!r})\n"
+
+
+@pytest.mark.parametrize("mode", ["RTLD_GLOBAL", "RTLD_LOCAL"])
+def test_what_is_opened_for_all_serves_what_is_opened_later(
+    mode: str, musl_python: Path, cache: Path, tmp_path: Path
+) -> None:
+    other = lay_out({"libother.so": function("nk_dot")}, tmp_path / "other", cache) / "libother.so"
+    opener = OPENS.format(library=str(other), mode=mode)
+    files: dict[str, Library | bytes] = {
+        "demo/_core.so": extension("nk_dot"),
+        "demo/__init__.py": opener.encode(),
+    }
+    folder = lay_out(files, tmp_path / "site-packages", cache)
+    program = opener + IMPORTS.format(extension=str(folder / "demo" / "_core.so"))
+    done = subprocess.run([musl_python, "-c", program], capture_output=True, text=True, check=False)
+    graph = resolve(Scan.of_members(members(folder)), X86_64, Supply())
+    codes = {finding.code for finding in judge(graph, target_for()).findings}
+    if mode == "RTLD_GLOBAL":
+        assert (done.returncode, codes) == (0, {"MB126"}), done.stderr
+    else:
+        assert "nk_dot: symbol not found" in done.stderr
+        assert codes == {"MB102"}

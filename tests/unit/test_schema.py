@@ -1,0 +1,82 @@
+"""What ``check --json`` prints is what its schema and the README say."""
+
+from __future__ import annotations
+
+import json
+import re
+import zipfile
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+import jsonschema
+import pytest
+
+from builders import zig_library
+from muslbackend.cli import main
+
+README: Final = Path(__file__).resolve().parents[2] / "README.md"
+SCHEMA: Final[dict[str, Any]] = json.loads(
+    resources.files("muslbackend.data").joinpath("check.schema.json").read_text("utf-8")
+)
+CALLS: Final = "extern int {0}(void); int PyInit__core(void) {{ return {0}(); }}"
+
+
+def wheel(folder: Path, name: str, files: dict[str, bytes]) -> str:
+    path = folder / name
+    with zipfile.ZipFile(path, "w") as archive:
+        for member, content in files.items():
+            archive.writestr(member, content)
+    return str(path)
+
+
+@pytest.fixture
+def wheels(tmp_path: Path) -> list[str]:
+    """Sound, in need of a later musl, damaged in two ways, of pure Python, and no wheel at all."""
+    tag = "1.0-cp311-cp311-musllinux_1_2_x86_64.whl"
+    core = "demo/_core.so"
+    sound, late = (zig_library("x86_64", source=CALLS.format(s)) for s in ("getpid", "statx"))
+    needy = zig_library(
+        "x86_64", "-Wl,-rpath,$ORIGIN/x", "-Wl,-soname,a.so", source=CALLS.format("x")
+    )
+    return [
+        wheel(tmp_path, f"sound-{tag}", {core: sound}),
+        wheel(tmp_path, f"late-{tag}", {core: late, "demo/a.so": needy}),
+        wheel(tmp_path, f"cut-{tag}", {core: sound[:700]}),
+        wheel(tmp_path, "pure-1.0-py3-none-any.whl", {"demo.py": b"x = 1"}),
+        str(tmp_path / "gone-1.0-py3-none-any.whl"),
+    ]
+
+
+def printed(wheels: list[str], capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
+    main(["check", "--json", *wheels])
+    found: list[dict[str, Any]] = json.loads(capsys.readouterr().out)
+    return found
+
+
+def test_the_schema_is_one() -> None:
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+
+
+def test_what_is_printed_fits_the_schema(
+    wheels: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = printed(wheels, capsys)
+    assert len(found) == len(wheels)
+    jsonschema.validate(found, SCHEMA)
+
+
+@pytest.mark.parametrize(("key", "value"), [("floor", "1.2"), ("news", 1), ("ok", None)])
+def test_the_schema_is_strict(
+    key: str, value: object, wheels: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = printed(wheels[:1], capsys)
+    found[0][key] = value
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(found, SCHEMA)
+
+
+def test_the_readme_has_every_key() -> None:
+    table = README.read_text("utf-8").partition("| key | value |")[2].partition("\n\n")[0]
+    keys = re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)
+    assert keys == list(SCHEMA["items"]["properties"])
