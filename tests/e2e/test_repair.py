@@ -1,0 +1,243 @@
+"""``muslbackend repair``: wheels of other backends, mended, proved and opened by real loaders."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import zipfile
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from packaging.tags import parse_tag
+
+from building import assert_record_is_true, members, pip_install
+from debian import compile_c
+from loaders import LOADER_NAME, dlopen, loader
+from muslbackend.cli import main
+from muslbackend.wheel import Member, WheelName
+from muslbackend.wheelwriter import write_wheel
+from samples import Library, build, extension, function, lay_out
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TAG: Final = "cp311-cp311-linux_x86_64"
+WHEEL_FILE: Final = b"Wheel-Version: 1.0\nGenerator: other (1.2)\nRoot-Is-Purelib: false\nTag: {}\n"
+METADATA: Final = b"Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n"
+CORE: Final = "demo/_core.so"
+NEEDY: Final = extension("f", needs=("libf.so.1",))
+
+
+def make(folder: Path, files: dict[str, Library | bytes], cache: Path, tag: str = TAG) -> Path:
+    """Return the wheel that another backend would have made of the files."""
+    tree = lay_out(files, folder / "tree", cache)
+    found = [
+        Member(p.relative_to(tree).as_posix(), p, executable=p.suffix == "")
+        for p in sorted(tree.rglob("*"))
+        if p.is_file()
+    ]
+    found += [
+        Member("demo-1.0.dist-info/METADATA", METADATA),
+        Member("demo-1.0.dist-info/WHEEL", WHEEL_FILE.replace(b"{}", tag.encode())),
+    ]
+    return write_wheel(folder / "in", WheelName("demo-1.0", "", parse_tag(tag)), found)
+
+
+@pytest.fixture
+def libraries(tmp_path: Path, cache: Path) -> Path:
+    """A folder with libf.so.1, which needs libg.so.1 beside it."""
+    folder = tmp_path / "libraries"
+    files = {
+        "libf.so.1": function("f", needs=("libg.so.1",), calls="g"),
+        "libg.so.1": function("g"),
+    }
+    return lay_out(files, folder, cache)
+
+
+def run(*arguments: str | Path) -> int:
+    return main(["repair", *map(str, arguments)])
+
+
+def test_what_is_needed_is_bundled_and_loads(
+    libraries: Path, tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wheel = make(tmp_path, {CORE: NEEDY, "demo/__init__.py": b""}, cache)
+    assert run(wheel, "-o", tmp_path / "out", "--library-dir", libraries) == 0
+    text = capsys.readouterr().out
+    (made,) = (tmp_path / "out").iterdir()
+    assert made.name == "demo-1.0-cp311-cp311-musllinux_1_2_x86_64.whl"
+    assert f"bundled   {libraries / 'libf.so.1'} as demo.libs/libf-" in text
+    assert_record_is_true(made)
+    contents = members(made)
+    assert b"Generator: other (1.2)\n" in contents["demo-1.0.dist-info/WHEEL"]
+    assert b"Tag: cp311-cp311-musllinux_1_2_x86_64\n" in contents["demo-1.0.dist-info/WHEEL"]
+    shutil.rmtree(libraries)
+    with zipfile.ZipFile(made) as archive:
+        archive.extractall(tmp_path / "site")
+    outcome = dlopen(loader("1.2.2", cache), tmp_path / "site" / CORE, cache=cache)
+    assert outcome.state == "loads", outcome.words
+
+
+def test_repairing_a_repaired_wheel_changes_nothing(
+    libraries: Path, tmp_path: Path, cache: Path
+) -> None:
+    wheel = make(tmp_path, {CORE: NEEDY}, cache)
+    assert run(wheel, "-o", tmp_path / "one", "--library-dir", libraries) == 0
+    (once,) = (tmp_path / "one").iterdir()
+    assert run(once, "-o", tmp_path / "two") == 0
+    (twice,) = (tmp_path / "two").iterdir()
+    assert (twice.name, twice.read_bytes()) == (once.name, once.read_bytes())
+
+
+def test_a_dry_run_says_the_same_and_writes_nothing(
+    libraries: Path, tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wheel = make(tmp_path, {CORE: NEEDY}, cache)
+    before = sorted(tmp_path.rglob("*"))
+    assert run(wheel, "--dry-run", "--library-dir", libraries) == 0
+    planned = capsys.readouterr().out
+    assert sorted(tmp_path.rglob("*")) == before
+    assert planned.startswith("not written: muslbackend: demo-1.0-cp311-cp311-musllinux_1_2_")
+    assert run(wheel, "--dry-run", "--json", "--library-dir", libraries) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert (found["ok"], found["written"], found["error"]) == (True, False, None)
+    assert found["wheel"] == wheel.name
+    assert [b["source"] for b in found["bundled"]] == [
+        str(libraries / name) for name in ("libf.so.1", "libg.so.1")
+    ]
+    assert [e["path"] for e in found["rewritten"]][-1] == CORE
+
+
+PROGRAM: Final = "int f(void);\nint main(void) { return 35 + f(); }\n"
+
+
+@pytest.mark.parametrize("place", ["demo-1.0.data/scripts/prog", "demo/bin/prog"])
+def test_a_program_that_needs_bundled_libraries_runs_when_installed(  # noqa: PLR0913, PLR0917
+    place: str, libraries: Path, tmp_path: Path, cache: Path, musl_python: Path, musl_venv: Path
+) -> None:
+    # The machine has no musl in /lib: the program is started by the loader of the interpreter.
+    musl = musl_python.parents[1] / "lib" / LOADER_NAME
+    (tmp_path / "prog.c").write_text(PROGRAM)
+    interpreter = f"-Wl,--dynamic-linker={musl}"
+    linked = ["-dynamic", interpreter, str(libraries / "libf.so.1"), "-Wl,--allow-shlib-undefined"]
+    compile_c(tmp_path / "prog", ["prog.c", *linked], cache)
+    wheel = make(tmp_path, {place: (tmp_path / "prog").read_bytes()}, cache)
+    assert run(wheel, "-o", tmp_path / "out", "--library-dir", libraries) == 0
+    (made,) = (tmp_path / "out").iterdir()
+    shutil.rmtree(libraries)
+    pip_install(musl_venv, made)
+    (installed,) = (
+        p for p in musl_venv.parents[1].rglob("prog") if p.parent.name != "demo.scripts"
+    )
+    done = subprocess.run([installed], check=False, env={})
+    assert done.returncode == 43  # 35 + 1 + 7
+
+
+FAILURES: Final = [
+    (TAG, (), 1, "error[MB101] demo/_core.so: needs libf.so.1"),
+    ("cp311-cp311-linux_x86_64.linux_aarch64", (), 2, "cannot be made one for musl"),
+    ("cp311-cp311-manylinux_2_28_x86_64", (), 2, "cannot be made one for musl"),
+    ("cp311-cp311-linux_mips", (), 2, "cannot be made one for musl"),
+    ("py3-none-any", (), 1, "is tagged for any machine and has native code: demo/_core.so"),
+    (TAG, ("--exclude", "lib*", "--max-size", "1k"), 1, "and max-size is 1000; nothing was"),
+]
+
+
+@pytest.mark.parametrize(("tag", "options", "status", "words"), FAILURES)
+def test_what_cannot_be_mended_is_said_and_nothing_is_written(  # noqa: PLR0913, PLR0917
+    tag: str,
+    options: tuple[str, ...],
+    status: int,
+    words: str,
+    tmp_path: Path,
+    cache: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    wheel = make(tmp_path, {CORE: NEEDY}, cache, tag)
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / "kept").write_text("as it was")
+    assert run(wheel, "-o", output, *options) == status
+    assert words in capsys.readouterr().err
+    assert [p.name for p in output.iterdir()] == ["kept"]
+
+
+def test_a_size_that_is_none_is_an_error_of_usage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("x.whl", "-o", tmp_path, "--max-size", "many") == 2
+    assert "--max-size = 'many' is not a size such as 50MB" in capsys.readouterr().err
+
+
+def test_what_is_left_to_the_system_is_said_or_known(
+    tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wheel = make(tmp_path, {CORE: NEEDY}, cache)
+    assert run(wheel, "--dry-run", "--exclude", "libf*") == 0
+    assert f"warning[MB109] {CORE}: needs libf.so.1" in capsys.readouterr().out
+    assert run(wheel, "--dry-run", "--system-library", "libf*") == 0
+    assert f"note[MB109] {CORE}: needs libf.so.1" in capsys.readouterr().out
+    assert run(wheel, "--dry-run", "--exclude", "lib*", "--include", "libf*") == 1
+    assert f"error[MB101] {CORE}: needs libf.so.1" in capsys.readouterr().err
+
+
+def test_one_wheel_that_fails_does_not_keep_the_others_from_being_mended(
+    libraries: Path, tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = make(tmp_path, {CORE: NEEDY}, cache)
+    broken = tmp_path / "broken-1.0-py3-none-any.whl"
+    broken.write_bytes(b"no zip")
+    options = ("-o", tmp_path / "out", "--library-dir", libraries, "--json")
+    assert run(broken, good, tmp_path / "gone-1-py3-none-any.whl", *options) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert [f["ok"] for f in found] == [False, True, False]
+    assert [f["written"] for f in found] == [False, True, False]
+    assert "is not a readable zip archive" in found[0]["error"]
+    assert "there is no such file" in found[2]["error"]
+    assert [p.name for p in (tmp_path / "out").iterdir()] == [found[1]["output"]]
+
+
+def test_a_pure_wheel_is_copied(tmp_path: Path, cache: Path) -> None:
+    wheel = make(tmp_path, {"demo/__init__.py": b"x = 1\n"}, cache, "py3-none-any")
+    assert run(wheel, "-o", tmp_path / "out") == 0
+    assert (tmp_path / "out" / wheel.name).read_bytes() == wheel.read_bytes()
+
+
+def test_a_library_that_is_a_libc_is_never_bundled(
+    tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    libc = Library("int __libc_start_main = 1, stdin = 1;\nint f(void) { return 1; }\n")
+    folder = lay_out({"libf.so.1": libc}, tmp_path / "libraries", cache)
+    wheel = make(tmp_path, {CORE: NEEDY}, cache)
+    assert run(wheel, "--dry-run", "--library-dir", folder) == 1
+    err = capsys.readouterr().err
+    assert f"not usable  {folder / 'libf.so.1'} is a libc, which is never bundled" in err
+
+
+def test_symlinks_that_became_copies_are_one_file_again(
+    tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    core = extension("f", needs=("libf.so.1",), rpath="$ORIGIN")
+    library = build(function("f"), cache).read_bytes()
+    copies = {f"demo/libf.so{end}": library for end in ("", ".1", ".1.2")}
+    wheel = make(tmp_path, {CORE: core, **copies}, cache)
+    assert run(wheel, "-o", tmp_path / "out") == 0
+    assert "left out  demo/libf.so: the same file as demo/libf.so.1" in capsys.readouterr().out
+    (made,) = (tmp_path / "out").iterdir()
+    assert [n for n in members(made) if "libf" in n] == ["demo/libf.so.1"]
+    with zipfile.ZipFile(made) as archive:
+        archive.extractall(tmp_path / "site")
+    assert dlopen(loader("1.2.2", cache), tmp_path / "site" / CORE, cache=cache).state == "loads"
+
+
+@pytest.mark.parametrize("member", ["../out.py", "/out/out.py", "demo/../../out.py"])
+def test_a_member_that_leaves_the_folder_is_refused(
+    member: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "evil-1.0-cp311-cp311-linux_x86_64.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(member, "x = 1")
+    assert run(path, "-o", tmp_path / "out") == 1
+    assert "has a member that no wheel can have" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("out.py"))
