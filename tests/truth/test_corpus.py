@@ -24,6 +24,9 @@ pytestmark = [pytest.mark.network]
 #: As many wheels as the table had at first: it may grow, and must not be read as empty.
 LEAST: Final = 79
 MUSL_1_2_0: Final = MuslVersion(1, 2, 0)
+ALWAYS: Final = [row for row in ROWS if row.always]
+#: What `make test` downloads of them at most, in bytes.
+MOST: Final = 40_000_000
 
 
 def errors(findings: Iterable[Finding]) -> set[str]:
@@ -34,6 +37,20 @@ def test_the_table_is_whole() -> None:
     assert len(ROWS) >= LEAST
     assert len({row.pin.sha256 for row in ROWS}) == len(ROWS)
     assert len({str(row) for row in ROWS}) == len(ROWS)
+
+
+def codes(rows: Iterable[Row]) -> set[str]:
+    return {code for row in rows for code in row.errors}
+
+
+def test_the_rows_of_every_run_show_every_verdict_and_architecture() -> None:
+    assert codes(ALWAYS) == codes(ROWS)
+    assert any(not row.errors for row in ALWAYS)
+    assert {row.arch for row in ALWAYS} == {row.arch for row in ROWS}
+
+
+def test_the_rows_of_every_run_are_few_bytes(downloads: Callable[[Row], Path]) -> None:
+    assert sum(downloads(row).stat().st_size for row in ALWAYS) <= MOST
 
 
 @every_row
