@@ -23,6 +23,7 @@ LAYERS: Final = (
     {"musl", "explain"},
     {"settings", "elf", "foreign"},
     {"target", "rpath", "elfimage", "relocations"},
+    {"elfnotes"},
     {"graph", "elfreader", "wheel", "targetpython"},
     {"needs", "resolve", "plan", "scan", "stage", "toolchain"},
     {"hazards"},
@@ -39,6 +40,7 @@ LAYERS: Final = (
 DECIDING: Final = (
     "elf",
     "elfimage",
+    "elfnotes",
     "elfreader",
     "explain",
     "findings",
