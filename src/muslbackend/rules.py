@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from muslbackend import foreign, musl, relocations
+from muslbackend.abi import ABI
 from muslbackend.findings import Finding, Severity
 from muslbackend.graph import Unfit, Via
 from muslbackend.hazards import FINISHED_HAZARDS, HAZARDS
@@ -275,6 +276,7 @@ RULES: Final[tuple[Rule, ...]] = (
     left_to_the_system,
     scripts_without_libraries,
     *HAZARDS,
+    *ABI,
 )
 
 #: For a wheel that nobody is going to patch any more.

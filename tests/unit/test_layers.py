@@ -26,7 +26,7 @@ LAYERS: Final = (
     {"elfnotes"},
     {"graph", "elfreader", "wheel", "targetpython"},
     {"needs", "resolve", "plan", "scan", "stage", "toolchain"},
-    {"hazards"},
+    {"hazards", "abi"},
     {"rules", "invocation"},
     {"policy", "patch"},
     {"reach"},
@@ -38,6 +38,7 @@ LAYERS: Final = (
 
 #: Modules that decide: all they know is what they are given.
 DECIDING: Final = (
+    "abi",
     "elf",
     "elfimage",
     "elfnotes",
