@@ -67,6 +67,9 @@ class Changes(TypedDict, total=False):
     code_relocated: bool
     executable_stack: bool
     alignment: int
+    flags: int | None
+    arm_arch: int | None
+    isa_needed: int
 
 
 def elf_info(**changes: Unpack[Changes]) -> ElfInfo:

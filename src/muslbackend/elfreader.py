@@ -24,6 +24,7 @@ from muslbackend.elfimage import (
     bounded,
     until_nul,
 )
+from muslbackend.elfnotes import arm_architecture, isa_needed
 from muslbackend.errors import MalformedError
 
 if TYPE_CHECKING:
@@ -119,7 +120,14 @@ class _Reader(ElfImage):
                 (s.alignment for s in self.segments if s.kind == PT_LOAD and s.memory),
                 default=LARGEST_PAGE,
             ),
+            flags=self.flags if self._has_code() else None,
+            arm_arch=arm_architecture(self),
+            isa_needed=isa_needed(self),
         )
+
+    def _has_code(self) -> bool:
+        """Say whether anything in it runs: of mere data linkers write flags that mean nothing."""
+        return any(s.kind == PT_LOAD and s.flags & PF_X for s in self.segments)
 
     def _relocated(self) -> set[tuple[int, int]]:
         """Return (type, symbol index) of the relocations.

@@ -23,9 +23,10 @@ LAYERS: Final = (
     {"musl", "explain"},
     {"settings", "elf", "foreign", "package"},
     {"target", "rpath", "elfimage", "relocations"},
+    {"elfnotes"},
     {"graph", "elfreader", "wheel", "targetpython"},
     {"needs", "resolve", "plan", "scan", "stage", "toolchain"},
-    {"hazards", "packaged"},
+    {"hazards", "packaged", "abi"},
     {"rules", "invocation"},
     {"policy", "patch"},
     {"reach"},
@@ -37,8 +38,10 @@ LAYERS: Final = (
 
 #: Modules that decide: all they know is what they are given.
 DECIDING: Final = (
+    "abi",
     "elf",
     "elfimage",
+    "elfnotes",
     "elfreader",
     "explain",
     "findings",
