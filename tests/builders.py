@@ -67,6 +67,11 @@ class Changes(TypedDict, total=False):
     code_relocated: bool
     executable_stack: bool
     alignment: int
+    flags: int | None
+    arm_arch: int | None
+    isa_needed: int
+    build_id: str
+    strippable: int
 
 
 def elf_info(**changes: Unpack[Changes]) -> ElfInfo:

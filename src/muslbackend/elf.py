@@ -66,6 +66,17 @@ class ElfInfo:
     """Its PT_GNU_STACK asks for a stack that code can run from."""
     alignment: int = LARGEST_PAGE
     """The least alignment of its segments: the largest page that it was laid out for."""
+    flags: int | None = None
+    """``e_flags``, which say on some machines how its code is called; ``None`` without code."""
+    arm_arch: int | None = None
+    """Tag_CPU_arch of ARM's build attributes, the highest of all that was linked into it."""
+    isa_needed: int = 0
+    """GNU_PROPERTY_X86_ISA_1_NEEDED: the levels of x86-64 without which it does not run."""
+
+    build_id: str = ""
+    """By which the linker knows this build, in hexadecimal; copies of one build share it."""
+    strippable: int = 0
+    """About how many bytes of it ``strip`` takes out."""
 
     @property
     def arch(self) -> str | None:

@@ -24,6 +24,7 @@ from muslbackend.elfimage import (
     bounded,
     until_nul,
 )
+from muslbackend.elfnotes import arm_architecture, build_id, isa_needed, strippable
 from muslbackend.errors import MalformedError
 
 if TYPE_CHECKING:
@@ -119,7 +120,16 @@ class _Reader(ElfImage):
                 (s.alignment for s in self.segments if s.kind == PT_LOAD and s.memory),
                 default=LARGEST_PAGE,
             ),
+            flags=self.flags if self._has_code() else None,
+            arm_arch=arm_architecture(self),
+            build_id=build_id(self),
+            strippable=strippable(self),
+            isa_needed=isa_needed(self),
         )
+
+    def _has_code(self) -> bool:
+        """Say whether anything in it runs: of mere data linkers write flags that mean nothing."""
+        return any(s.kind == PT_LOAD and s.flags & PF_X for s in self.segments)
 
     def _relocated(self) -> set[tuple[int, int]]:
         """Return (type, symbol index) of the relocations.

@@ -9,6 +9,7 @@ import re
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from muslbackend import musl, relocations
+from muslbackend.abi import ABI
 from muslbackend.findings import Finding, Severity
 from muslbackend.graph import Unfit, Via
 from muslbackend.hazards import FINISHED_HAZARDS, HAZARDS
@@ -264,6 +265,7 @@ RULES: Final[tuple[Rule, ...]] = (
     scripts_without_libraries,
     *PACKAGED,
     *HAZARDS,
+    *ABI,
 )
 
 #: For a wheel that nobody is going to patch any more.

@@ -5,100 +5,16 @@ from __future__ import annotations
 import io
 import struct
 from dataclasses import replace
-from typing import Any
 
 import pytest
-from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
-from elftools.elf.enums import ENUM_E_MACHINE
-from elftools.elf.gnuversions import GNUVerNeedSection
-from elftools.elf.relocation import RelocationSection
 
 from builders import SOURCE, ZIG_TARGETS, gcc_library, zig_library
-from muslbackend.elf import ElfInfo
+from elforacle import oracle
 from muslbackend.elfreader import read_elf
 from muslbackend.errors import MalformedError
 
 FLAGS = ("-Wl,-soname,libdemo.so.1", "-Wl,-rpath,$ORIGIN/../demo.libs:/opt/lib")
-FINDABLE_TYPES = {"STT_NOTYPE", "STT_OBJECT", "STT_FUNC", "STT_COMMON", "STT_TLS"}
-FINDABLE_BINDS = {"STB_GLOBAL", "STB_WEAK", "STB_LOOS"}  # LOOS is GNU_UNIQUE
-HIDDEN = 0x8000
-
-
-def oracle(data: bytes) -> ElfInfo:
-    """Return what pyelftools says of an ELF file with section headers."""
-    elf = ELFFile(io.BytesIO(data))
-    tags = [
-        tag for s in elf.iter_sections() if isinstance(s, DynamicSection) for tag in s.iter_tags()
-    ]
-    needed = tuple(t.needed for t in tags if t.entry.d_tag == "DT_NEEDED")
-    sonames = [t.soname for t in tags if t.entry.d_tag == "DT_SONAME"]
-    runpath = [t.runpath for t in tags if t.entry.d_tag == "DT_RUNPATH"]
-    rpath = [t.rpath for t in tags if t.entry.d_tag == "DT_RPATH"]
-    interpreters = [s.get_interp_name() for s in elf.iter_segments() if s["p_type"] == "PT_INTERP"]
-    imports, exports = _names(elf)
-    return ElfInfo(
-        machine=ENUM_E_MACHINE[elf["e_machine"]],
-        bits=elf.elfclass,
-        byteorder="little" if elf.little_endian else "big",
-        executable=bool(interpreters) or elf["e_type"] == "ET_EXEC",
-        interpreter=interpreters[0] if interpreters else None,
-        dynamic=bool(tags),
-        soname=sonames[0] if sonames else None,
-        needed=needed,
-        rpath=tuple(filter(None, ":".join(runpath or rpath).split(":"))),
-        imports=imports,
-        exports=exports,
-        version_needs=frozenset(
-            (need.name, version.name)
-            for s in elf.iter_sections()
-            if isinstance(s, GNUVerNeedSection)
-            for need, versions in s.iter_versions()
-            for version in versions
-        ),
-        relr=any(t.entry.d_tag == "DT_RELR" for t in tags),
-        relocations=frozenset(
-            entry["r_info_type"]
-            for section in elf.iter_sections()
-            if isinstance(section, RelocationSection) and tags
-            for entry in section.iter_relocations()
-            if entry["r_info_type"]
-        ),
-        textrel=any(t.entry.d_tag == "DT_TEXTREL" for t in tags),
-        executable_stack=any(
-            s["p_flags"] & 1 for s in elf.iter_segments() if s["p_type"] == "PT_GNU_STACK"
-        ),
-        alignment=min(
-            (s["p_align"] for s in elf.iter_segments() if s["p_type"] == "PT_LOAD"),
-            default=1 << 16,
-        ),
-    )
-
-
-def _names(elf: Any) -> tuple[frozenset[str], frozenset[str]]:  # noqa: ANN401 - pyelftools has no types
-    dynsym = elf.get_section_by_name(".dynsym")
-    if dynsym is None:
-        return frozenset(), frozenset()
-    relocated = {
-        entry["r_info_sym"]
-        for section in elf.iter_sections()
-        if isinstance(section, RelocationSection)
-        for entry in section.iter_relocations()
-    }
-    versions = elf.get_section_by_name(".gnu.version")
-    imports, exports = set(), set()
-    for index, symbol in enumerate(dynsym.iter_symbols()):
-        bind, kind = symbol["st_info"]["bind"], symbol["st_info"]["type"]
-        if symbol["st_shndx"] == "SHN_UNDEF":
-            if bind == "STB_GLOBAL" and index in relocated:
-                imports.add(symbol.name)
-            continue
-        version = versions.get_symbol(index)["ndx"] if versions else 0
-        hidden = isinstance(version, int) and version & HIDDEN
-        placed = symbol["st_value"] or kind == "STT_TLS"
-        if kind in FINDABLE_TYPES and bind in FINDABLE_BINDS and placed and not hidden:
-            exports.add(symbol.name)
-    return frozenset(imports), frozenset(exports)
 
 
 @pytest.mark.parametrize(

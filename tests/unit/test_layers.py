@@ -23,9 +23,10 @@ LAYERS: Final = (
     {"musl", "explain"},
     {"settings", "elf", "foreign", "package"},
     {"target", "rpath", "elfimage", "relocations"},
+    {"elfnotes"},
     {"graph", "elfreader", "relr", "wheel", "targetpython"},
     {"needs", "resolve", "layout", "scan", "stage", "toolchain", "wheelwriter"},
-    {"hazards", "packaged", "plan"},
+    {"hazards", "packaged", "plan", "abi"},
     {"rules", "invocation"},
     {"policy", "patch"},
     {"reach"},
@@ -39,8 +40,10 @@ LAYERS: Final = (
 
 #: Modules that decide: all they know is what they are given.
 DECIDING: Final = (
+    "abi",
     "elf",
     "elfimage",
+    "elfnotes",
     "elfreader",
     "explain",
     "findings",
