@@ -21,7 +21,7 @@ LAYERS: Final = (
     {"", "data"},
     {"errors", "findings"},
     {"musl", "explain"},
-    {"settings", "elf", "foreign", "package"},
+    {"settings", "elf", "foreign", "package", "sbom"},
     {"target", "rpath", "elfimage", "relocations"},
     {"graph", "elfreader", "wheel", "targetpython"},
     {"needs", "resolve", "plan", "scan", "stage", "toolchain"},
@@ -58,6 +58,7 @@ DECIDING: Final = (
     "resolve",
     "rpath",
     "rules",
+    "sbom",
     "settings",
     "target",
 )
