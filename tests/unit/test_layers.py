@@ -22,7 +22,7 @@ LAYERS: Final = (
     {"errors", "findings"},
     {"musl", "explain"},
     {"settings", "elf", "foreign", "package", "sbom"},
-    {"target", "rpath", "elfimage", "relocations", "owners"},
+    {"target", "rpath", "elfimage", "relocations", "owners", "licences"},
     {"graph", "elfreader", "wheel", "targetpython"},
     {"needs", "resolve", "plan", "scan", "stage", "toolchain"},
     {"hazards", "packaged"},
