@@ -21,8 +21,8 @@ LAYERS: Final = (
     {"", "data"},
     {"errors", "findings"},
     {"musl", "explain"},
-    {"settings", "elf", "foreign", "package"},
-    {"target", "rpath", "elfimage", "relocations"},
+    {"settings", "elf", "foreign", "package", "sbom"},
+    {"target", "rpath", "elfimage", "relocations", "owners", "licences"},
     {"elfnotes"},
     {"graph", "elfreader", "relr", "wheel", "targetpython"},
     {"needs", "resolve", "layout", "scan", "stage", "toolchain", "wheelwriter"},
@@ -66,6 +66,7 @@ DECIDING: Final = (
     "resolve",
     "rpath",
     "rules",
+    "sbom",
     "settings",
     "target",
 )
