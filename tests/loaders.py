@@ -50,6 +50,8 @@ int main(int argc, char **argv)
 """
 #: Exit statuses that are about the fixture: the library to load before failed, PROGRAM did.
 UNUSABLE: Final = (2, 127)
+#: That of a program whose libraries or symbols are missing.
+REFUSED: Final = 127
 
 PYTHON_SYMBOL: Final = re.compile(r"_?Py\w+", re.ASCII)
 #: Those that are data; the rest are functions. Constructors of libraries may look at either.
@@ -138,6 +140,17 @@ def dlopen(  # noqa: PLR0913 - the names say at the call what each one is
     if done.returncode == 0 and said.endswith("loaded"):
         return Outcome("loads", said.removesuffix("loaded").strip())
     if done.returncode == 1:
+        return Outcome("refuses", said)
+    return Outcome("crashes", f"{_end(done.returncode)} {said}".strip())
+
+
+def start(loader: Path, program: Path) -> Outcome:
+    """Return what becomes of `program` when `loader` is told to start it."""
+    done = _ran(loader, [program.absolute()])
+    said = done.stdout.strip()
+    if done.returncode == 0:
+        return Outcome("loads", said)
+    if done.returncode == REFUSED:
         return Outcome("refuses", said)
     return Outcome("crashes", f"{_end(done.returncode)} {said}".strip())
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from loaders import Outcome, dlopen, loader
+from loaders import Outcome, dlopen, loader, start
 from muslbackend.musl import ARCHITECTURES
 from samples import Place, lay_out, promised
 
@@ -55,7 +55,11 @@ def compare_there(
 def _comparison(place: Place, cache: Path, tmp_path: Path, pytestconfig: pytest.Config) -> Compare:
     def both(sample: Sample) -> tuple[bool, Outcome]:
         folder = lay_out(sample.files, tmp_path / "site-packages", cache, place.arch)
-        outcome = dlopen(place.loader, folder / sample.opens, cache=cache)
+        path = folder / sample.opens
+        if sample.starts:
+            outcome = start(place.loader, path)
+        else:
+            outcome = dlopen(place.loader, path, cache=cache)
         ours = promised(folder, place.release, place.arch)
         tally = pytestconfig.stash.setdefault(TALLY, {"agreements": 0, "disagreements": 0})
         tally["agreements" if ours == (outcome.state == "loads") else "disagreements"] += 1
