@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from muslbackend import foreign, musl, relocations
+from muslbackend import foreign, ignored, musl, relocations
 from muslbackend.findings import Finding, Severity
 from muslbackend.graph import Unfit, Via
 from muslbackend.hazards import FINISHED_HAZARDS, HAZARDS
@@ -274,6 +274,8 @@ RULES: Final[tuple[Rule, ...]] = (
     malformed,
     left_to_the_system,
     scripts_without_libraries,
+    ignored.thread_stack,
+    ignored.default_versions,
     *HAZARDS,
 )
 

@@ -5,17 +5,18 @@ from __future__ import annotations
 import io
 import struct
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 from elftools.elf.enums import ENUM_E_MACHINE
-from elftools.elf.gnuversions import GNUVerNeedSection
+from elftools.elf.gnuversions import GNUVerDefSection, GNUVerNeedSection
 from elftools.elf.relocation import RelocationSection
 
 from builders import SOURCE, ZIG_TARGETS, gcc_library, zig_library
 from muslbackend.elf import ElfInfo
+from muslbackend.elfimage import PT_DYNAMIC, ElfImage
 from muslbackend.elfreader import read_elf
 from muslbackend.errors import MalformedError
 
@@ -36,7 +37,7 @@ def oracle(data: bytes) -> ElfInfo:
     runpath = [t.runpath for t in tags if t.entry.d_tag == "DT_RUNPATH"]
     rpath = [t.rpath for t in tags if t.entry.d_tag == "DT_RPATH"]
     interpreters = [s.get_interp_name() for s in elf.iter_segments() if s["p_type"] == "PT_INTERP"]
-    imports, exports = _names(elf)
+    imports, exports, wanted_versions, old_versions = _names(elf)
     return ElfInfo(
         machine=ENUM_E_MACHINE[elf["e_machine"]],
         bits=elf.elfclass,
@@ -72,13 +73,39 @@ def oracle(data: bytes) -> ElfInfo:
             (s["p_align"] for s in elf.iter_segments() if s["p_type"] == "PT_LOAD"),
             default=1 << 16,
         ),
+        stack_size=sum(s["p_memsz"] for s in elf.iter_segments() if s["p_type"] == "PT_GNU_STACK"),
+        wanted_versions=wanted_versions,
+        old_versions=old_versions,
     )
 
 
-def _names(elf: Any) -> tuple[frozenset[str], frozenset[str]]:  # noqa: ANN401 - pyelftools has no types
+def _versions(elf: Any) -> tuple[dict[int, str], dict[int, str]]:  # noqa: ANN401 - pyelftools has no types
+    """Return the versions that are wanted and those that are defined, by number."""
+    sections = list(elf.iter_sections())
+    wanted = {
+        version["vna_other"]: version.name
+        for section in sections
+        if isinstance(section, GNUVerNeedSection)
+        for _, versions in section.iter_versions()
+        for version in versions
+    }
+    defined = {
+        version["vd_ndx"]: next(iter(names)).name
+        for section in sections
+        if isinstance(section, GNUVerDefSection)
+        for version, names in section.iter_versions()
+    }
+    return wanted, defined
+
+
+Pairs: TypeAlias = frozenset[tuple[str, str]]
+
+
+def _names(elf: Any) -> tuple[frozenset[str], frozenset[str], Pairs, Pairs]:  # noqa: ANN401
     dynsym = elf.get_section_by_name(".dynsym")
     if dynsym is None:
-        return frozenset(), frozenset()
+        return frozenset(), frozenset(), frozenset(), frozenset()
+    wanted_versions, defined_versions = _versions(elf)
     relocated = {
         entry["r_info_sym"]
         for section in elf.iter_sections()
@@ -86,19 +113,23 @@ def _names(elf: Any) -> tuple[frozenset[str], frozenset[str]]:  # noqa: ANN401 -
         for entry in section.iter_relocations()
     }
     versions = elf.get_section_by_name(".gnu.version")
-    imports, exports = set(), set()
+    imports, exports, wanted, old = set(), set(), set(), set()
     for index, symbol in enumerate(dynsym.iter_symbols()):
         bind, kind = symbol["st_info"]["bind"], symbol["st_info"]["type"]
+        version = versions.get_symbol(index)["ndx"] if versions else 0
         if symbol["st_shndx"] == "SHN_UNDEF":
             if bind == "STB_GLOBAL" and index in relocated:
                 imports.add(symbol.name)
+                if version in wanted_versions:
+                    wanted.add((symbol.name, wanted_versions[version]))
             continue
-        version = versions.get_symbol(index)["ndx"] if versions else 0
         hidden = isinstance(version, int) and version & HIDDEN
         placed = symbol["st_value"] or kind == "STT_TLS"
         if kind in FINDABLE_TYPES and bind in FINDABLE_BINDS and placed and not hidden:
             exports.add(symbol.name)
-    return frozenset(imports), frozenset(exports)
+        elif isinstance(version, int) and hidden:
+            old.add((symbol.name, defined_versions[version & ~HIDDEN]))
+    return frozenset(imports), frozenset(exports), frozenset(wanted), frozenset(old)
 
 
 @pytest.mark.parametrize(
@@ -290,3 +321,25 @@ def test_what_does_not_begin_like_elf_is_malformed(data: bytes, reason: str) -> 
     with pytest.raises(MalformedError) as caught:
         read_elf(data)
     assert caught.value.message == f"is not a sound ELF file: {reason}"
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "i686"])
+def test_a_weak_thread_local_variable_is_an_import(arch: str) -> None:
+    source = "extern __thread int absent __attribute__((weak));\nint *f(void) { return &absent; }"
+    assert "absent" in read_elf(zig_library(arch, source=source)).imports
+
+
+@pytest.mark.parametrize("kind", ["-shared", "-pie"])
+def test_without_a_hash_table_only_a_program_is_sound(kind: str) -> None:
+    data = bytearray(gcc_library("int x;", kind, "-Wl,--hash-style=sysv", "-Wl,-e,0"))
+    dynamic = data.index(struct.pack("<Q", 4), next(iter(_dynamic_sections(data))))
+    struct.pack_into("<Q", data, dynamic, 21)
+    if kind == "-pie":
+        assert not read_elf(bytes(data)).needed
+        return
+    with pytest.raises(MalformedError, match="has no hash table, and musl crashes without one"):
+        read_elf(bytes(data))
+
+
+def _dynamic_sections(data: bytes | bytearray) -> list[int]:
+    return [s.offset for s in ElfImage(bytes(data)).segments if s.kind == PT_DYNAMIC]
