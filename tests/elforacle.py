@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import io
-from typing import Any
+from typing import Any, TypeAlias
 
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
 from elftools.elf.enums import ENUM_E_MACHINE
-from elftools.elf.gnuversions import GNUVerNeedSection
+from elftools.elf.gnuversions import GNUVerDefSection, GNUVerNeedSection
 from elftools.elf.relocation import RelocationSection
 from elftools.elf.sections import NoteSection
 
@@ -30,7 +30,7 @@ def oracle(data: bytes) -> ElfInfo:
     runpath = [t.runpath for t in tags if t.entry.d_tag == "DT_RUNPATH"]
     rpath = [t.rpath for t in tags if t.entry.d_tag == "DT_RPATH"]
     interpreters = [s.get_interp_name() for s in elf.iter_segments() if s["p_type"] == "PT_INTERP"]
-    imports, exports = _names(elf)
+    imports, exports, wanted_versions, old_versions = _names(elf)
     return ElfInfo(
         machine=ENUM_E_MACHINE[elf["e_machine"]],
         bits=elf.elfclass,
@@ -69,6 +69,11 @@ def oracle(data: bytes) -> ElfInfo:
         flags=elf["e_flags"] if _has_code(elf) else None,
         arm_arch=_arm_architecture(elf),
         isa_needed=_isa_needed(elf),
+        build_id=_build_id(elf),
+        strippable=_strippable(elf),
+        stack_size=sum(s["p_memsz"] for s in elf.iter_segments() if s["p_type"] == "PT_GNU_STACK"),
+        wanted_versions=wanted_versions,
+        old_versions=old_versions,
     )
 
 
@@ -102,10 +107,51 @@ def _isa_needed(elf: Any) -> int:  # noqa: ANN401
     return int(found[0]) if found else 0
 
 
-def _names(elf: Any) -> tuple[frozenset[str], frozenset[str]]:  # noqa: ANN401 - pyelftools has no types
+def _build_id(elf: Any) -> str:  # noqa: ANN401 - pyelftools has no types
+    notes = (n for s in elf.iter_sections() if isinstance(s, NoteSection) for n in s.iter_notes())
+    return next((str(n["n_desc"]) for n in notes if n["n_type"] == "NT_GNU_BUILD_ID"), "")
+
+
+def _strippable(elf: Any) -> int:  # noqa: ANN401
+    """Return the bytes of symbol tables, their strings and of what is not loaded otherwise."""
+    sections = list(elf.iter_sections())
+    names = [sections[s["sh_link"]].name for s in sections if s["sh_type"] == "SHT_SYMTAB"]
+    return sum(
+        s["sh_size"]
+        for s in sections
+        if s["sh_type"] == "SHT_SYMTAB"
+        or s.name in names
+        or (s["sh_type"] == "SHT_PROGBITS" and not s["sh_flags"] & 2)
+    )
+
+
+def _versions(elf: Any) -> tuple[dict[int, str], dict[int, str]]:  # noqa: ANN401 - pyelftools has no types
+    """Return the versions that are wanted and those that are defined, by number."""
+    sections = list(elf.iter_sections())
+    wanted = {
+        version["vna_other"]: version.name
+        for section in sections
+        if isinstance(section, GNUVerNeedSection)
+        for _, versions in section.iter_versions()
+        for version in versions
+    }
+    defined = {
+        version["vd_ndx"]: next(iter(names)).name
+        for section in sections
+        if isinstance(section, GNUVerDefSection)
+        for version, names in section.iter_versions()
+    }
+    return wanted, defined
+
+
+Pairs: TypeAlias = frozenset[tuple[str, str]]
+
+
+def _names(elf: Any) -> tuple[frozenset[str], frozenset[str], Pairs, Pairs]:  # noqa: ANN401
     dynsym = elf.get_section_by_name(".dynsym")
     if dynsym is None:
-        return frozenset(), frozenset()
+        return frozenset(), frozenset(), frozenset(), frozenset()
+    wanted_versions, defined_versions = _versions(elf)
     relocated = {
         entry["r_info_sym"]
         for section in elf.iter_sections()
@@ -113,16 +159,20 @@ def _names(elf: Any) -> tuple[frozenset[str], frozenset[str]]:  # noqa: ANN401 -
         for entry in section.iter_relocations()
     }
     versions = elf.get_section_by_name(".gnu.version")
-    imports, exports = set(), set()
+    imports, exports, wanted, old = set(), set(), set(), set()
     for index, symbol in enumerate(dynsym.iter_symbols()):
         bind, kind = symbol["st_info"]["bind"], symbol["st_info"]["type"]
+        version = versions.get_symbol(index)["ndx"] if versions else 0
         if symbol["st_shndx"] == "SHN_UNDEF":
             if bind == "STB_GLOBAL" and index in relocated:
                 imports.add(symbol.name)
+                if version in wanted_versions:
+                    wanted.add((symbol.name, wanted_versions[version]))
             continue
-        version = versions.get_symbol(index)["ndx"] if versions else 0
         hidden = isinstance(version, int) and version & HIDDEN
         placed = symbol["st_value"] or kind == "STT_TLS"
         if kind in FINDABLE_TYPES and bind in FINDABLE_BINDS and placed and not hidden:
             exports.add(symbol.name)
-    return frozenset(imports), frozenset(exports)
+        elif isinstance(version, int) and hidden:
+            old.add((symbol.name, defined_versions[version & ~HIDDEN]))
+    return frozenset(imports), frozenset(exports), frozenset(wanted), frozenset(old)

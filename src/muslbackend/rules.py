@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from muslbackend import musl, relocations
+from muslbackend import ignored, musl, relocations
 from muslbackend.abi import ABI
 from muslbackend.findings import Finding, Severity
 from muslbackend.graph import Unfit, Via
@@ -264,6 +264,8 @@ RULES: Final[tuple[Rule, ...]] = (
     left_to_the_system,
     scripts_without_libraries,
     *PACKAGED,
+    ignored.thread_stack,
+    ignored.default_versions,
     *HAZARDS,
     *ABI,
 )

@@ -11,6 +11,7 @@ from elftools.elf.elffile import ELFFile
 
 from builders import SOURCE, ZIG_TARGETS, gcc_library, zig_library
 from elforacle import oracle
+from muslbackend.elfimage import PT_DYNAMIC, ElfImage
 from muslbackend.elfreader import read_elf
 from muslbackend.errors import MalformedError
 
@@ -182,7 +183,8 @@ def test_a_file_without_section_headers_reads_the_same(arch: str) -> None:
         struct.pack_into("<Q", bare, 0x28, 0)
         bare[0x3C:0x40] = bytes(4)
     assert ELFFile(io.BytesIO(bytes(bare))).num_sections() == 0
-    assert read_elf(bytes(bare)) == read_elf(data)
+    # Only section headers tell of what is not loaded.
+    assert read_elf(bytes(bare)) == replace(read_elf(data), strippable=0)
 
 
 def test_an_object_file_is_nothing_that_a_loader_loads() -> None:
@@ -206,3 +208,25 @@ def test_what_does_not_begin_like_elf_is_malformed(data: bytes, reason: str) -> 
     with pytest.raises(MalformedError) as caught:
         read_elf(data)
     assert caught.value.message == f"is not a sound ELF file: {reason}"
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "i686"])
+def test_a_weak_thread_local_variable_is_an_import(arch: str) -> None:
+    source = "extern __thread int absent __attribute__((weak));\nint *f(void) { return &absent; }"
+    assert "absent" in read_elf(zig_library(arch, source=source)).imports
+
+
+@pytest.mark.parametrize("kind", ["-shared", "-pie"])
+def test_without_a_hash_table_only_a_program_is_sound(kind: str) -> None:
+    data = bytearray(gcc_library("int x;", kind, "-Wl,--hash-style=sysv", "-Wl,-e,0"))
+    dynamic = data.index(struct.pack("<Q", 4), next(iter(_dynamic_sections(data))))
+    struct.pack_into("<Q", data, dynamic, 21)
+    if kind == "-pie":
+        assert not read_elf(bytes(data)).needed
+        return
+    with pytest.raises(MalformedError, match="has no hash table, and musl crashes without one"):
+        read_elf(bytes(data))
+
+
+def _dynamic_sections(data: bytes | bytearray) -> list[int]:
+    return [s.offset for s in ElfImage(bytes(data)).segments if s.kind == PT_DYNAMIC]
