@@ -179,7 +179,7 @@ def start(loader: Path, program: Path, library_path: tuple[Path, ...] = ()) -> O
     """Return what `loader` makes of a program, which is started to tell its version, no more.
 
     `--list` would not do: it runs no constructor, so packed relocations go unseen that an old
-    musl passes over. What the program itself answers is of no matter.
+    musl passes over. What the program itself answers is only told.
     """
     done = _ran(loader, [program.absolute(), "--version"], library_path, program.parent)
     said = done.stdout.strip()
@@ -187,7 +187,8 @@ def start(loader: Path, program: Path, library_path: tuple[Path, ...] = ()) -> O
         return Outcome("crashes", f"{_end(done.returncode)} {said}".strip())
     if done.returncode == GIVEN_UP and re.search(r"(?m)^Error (loading|relocating) ", said):
         return Outcome("refuses", said)
-    return Outcome("loads", said)
+    status = f"exit status {done.returncode} " if done.returncode else ""
+    return Outcome("loads", f"{status}{said}".strip())
 
 
 def missing_python_symbols(

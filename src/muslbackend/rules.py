@@ -13,6 +13,7 @@ from muslbackend.abi import ABI
 from muslbackend.findings import Finding, Severity
 from muslbackend.graph import Unfit, Via
 from muslbackend.hazards import FINISHED_HAZARDS, HAZARDS
+from muslbackend.names import NAMES
 from muslbackend.needs import needs
 from muslbackend.packaged import PACKAGED
 from muslbackend.rpath import is_rootless
@@ -267,6 +268,7 @@ RULES: Final[tuple[Rule, ...]] = (
     ignored.thread_stack,
     ignored.default_versions,
     *HAZARDS,
+    *NAMES,
     *ABI,
 )
 

@@ -14,7 +14,7 @@ from muslbackend import rules
 PACKAGE: Final = Path(muslbackend.__file__).parent
 TESTS: Final = Path(__file__).resolve().parents[1]
 CODE: Final = re.compile(r"MB\d+")
-WITH_RULES: Final = {"rules.py", "hazards.py", "packaged.py", "abi.py", "ignored.py"}
+WITH_RULES: Final = {"rules.py", "hazards.py", "packaged.py", "abi.py", "ignored.py", "names.py"}
 
 #: A library that was found but will not do has the code of what is wrong with it.
 SHARED: Final = {
