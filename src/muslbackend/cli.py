@@ -127,6 +127,7 @@ def _add_repair(commands: _Commands) -> None:
         ("--exclude", "GLOB", "leave libraries of such a name to the system (repeatable)"),
         ("--system-library", "GLOB", "every machine has libraries of such a name (repeatable)"),
         ("--include", "GLOB", "bundle them although one of the two says otherwise (repeatable)"),
+        ("--bundled-license", "[GLOB=]PATH", "licence text of what is bundled (repeatable)"),
     ):
         kind = _folder if metavar == "DIR" else str
         repair.add_argument(option, action="append", type=kind, metavar=metavar, help=text)

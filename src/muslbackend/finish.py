@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from packaging.tags import Tag
 
-from muslbackend import layout, patch
+from muslbackend import inventory, layout, patch
 from muslbackend.musl import MuslVersion
 from muslbackend.outcome import Outcome
 from muslbackend.packaged import ABOUT_THE_PACKAGE
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from muslbackend.graph import Graph, Supply
+    from muslbackend.licences import LicenceText
     from muslbackend.settings import Settings
 
 
@@ -61,6 +62,10 @@ class Order:
     """Folder for the wheel; ``None``: only say what would be done."""
     original: Path | None = None
     """A finished wheel that is copied as it is if nothing is to be done."""
+    build_dir: Path | None = None
+    """Where CMake made what the project itself builds."""
+    licences: tuple[LicenceText, ...] = ()
+    """Texts that the user named for what is bundled."""
 
 
 def finish(material: Material, order: Order) -> Outcome:
@@ -89,13 +94,22 @@ def finish(material: Material, order: Order) -> Outcome:
     plan = replace(edits, moves=plan.moves, copies=plan.copies)
     material = replace(material, name=_named(material.name, target.tag))
     if order.output is None or plan.is_empty:
-        sizes = _write(order, material, as_it_is=True)
-        return Outcome(material.name, verdict, plan, promised=True, sizes=sizes)
+        sizes, spare = _write(order, material, as_it_is=True), _strippable(graph)
+        return Outcome(material.name, verdict, plan, True, sizes, spare)
     with tempfile.TemporaryDirectory(prefix="muslbackend-") as work:
         members = patch.apply(plan, material.members, Path(work), material.dist_info)
-        verdict = _prove(members, order, verdict)
+        verdict, graph = _prove(members, order, verdict)
+        if plan.grafts:
+            libraries = inventory.bundled(plan.grafts, members, graph, order.build_dir)
+            distribution = material.name.distribution
+            members, notes = inventory.account_for(libraries, members, distribution, order.licences)
+            verdict = replace(verdict, findings=(*verdict.findings, *notes))
         sizes = _write(order, replace(material, members=tuple(members)))
-    return Outcome(material.name, verdict, plan, promised=True, sizes=sizes)
+    return Outcome(material.name, verdict, plan, True, sizes, _strippable(graph))
+
+
+def _strippable(graph: Graph) -> int:
+    return sum(elf.strippable for elf in graph.elf.values())
 
 
 def _laid_out(material: Material, order: Order) -> tuple[Material, Graph, Plan]:
@@ -145,7 +159,7 @@ def _for_no_musl(material: Material, order: Order) -> Outcome:
     return Outcome(material.name, verdict, Plan(), None, sizes=sizes)
 
 
-def _prove(members: Sequence[Member], order: Order, before: Verdict) -> Verdict:
+def _prove(members: Sequence[Member], order: Order, before: Verdict) -> tuple[Verdict, Graph]:
     """Read, resolve, judge and plan the patched files again: by the wheel alone all must hold.
 
     Raises ``RuntimeError`` when it does not: that is a bug of ours, not of the project.
@@ -157,7 +171,7 @@ def _prove(members: Sequence[Member], order: Order, before: Verdict) -> Verdict:
     if not verdict.ok or not rest.is_empty or verdict.floor != before.floor:
         msg = f"muslbackend has a bug: after patching, {verdict.findings or rest}"
         raise RuntimeError(msg)
-    return verdict
+    return verdict, graph
 
 
 def _write(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from muslbackend.report import findings_json, findings_lines, reach_text
 
@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from muslbackend.plan import Edit, Plan
     from muslbackend.policy import Verdict
     from muslbackend.wheel import WheelName
+
+
+#: Every file has a few bytes that strip takes out: this many are worth a line.
+WORTH_STRIPPING: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +32,8 @@ class Outcome:
     wheel is for any platform and there was nothing to promise."""
     sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """Of each member of the wheel that was written: bytes, and bytes in the archive."""
+    strippable: int = 0
+    """About how many bytes of its ELF files ``strip`` would take out."""
 
     @property
     def wheel(self) -> str:
@@ -50,6 +56,8 @@ def _build_lines(outcome: Outcome) -> Iterator[str]:
         yield f"muslbackend: {outcome.wheel} promises nothing: a musllinux tag would not be true"
         yield "  contents  as scikit-build-core made them; a local install works as without us"
     yield from plan_lines(outcome.plan, outcome.sizes)
+    if outcome.strippable >= WORTH_STRIPPING:
+        yield f"  strip     would take out about {outcome.strippable:,} bytes (strip = true)"
     yield from findings_lines(outcome.verdict.findings)
 
 
@@ -125,10 +133,11 @@ def _repaired(result: Repaired, *, written: bool) -> dict[str, Any]:
 
 def _planned(outcome: Outcome | None) -> dict[str, Any]:
     if outcome is None:
-        return {"moved": [], "left_out": [], "bundled": [], "rewritten": []}
+        return {"strippable": None, "moved": [], "left_out": [], "bundled": [], "rewritten": []}
     plan, sizes = outcome.plan, outcome.sizes
     return {
         "moved": [{"from": m.path, "to": m.dest} for m in plan.moves],
+        "strippable": outcome.strippable,
         "left_out": [{"path": c.path, "same_as": c.of} for c in plan.copies],
         "bundled": [
             {

@@ -22,6 +22,7 @@ from muslbackend.findings import Finding, Severity
 from muslbackend.finish import Material, Order, claimed_floor, finish
 from muslbackend.graph import Supply
 from muslbackend.invocation import build_dir_setting, plan_invocation
+from muslbackend.licences import find_texts, parse_rules
 from muslbackend.musl import ARCHITECTURES
 from muslbackend.outcome import Outcome
 from muslbackend.packaged import ABOUT_THE_PACKAGE
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from muslbackend.graph import Graph
+    from muslbackend.licences import LicenceText
     from muslbackend.settings import Settings
     from muslbackend.stage import Staged
     from muslbackend.target import Facts
@@ -75,12 +77,20 @@ def build_wheel(job: Job) -> Outcome:
     """
     toolchain = None if job.target.native else cross_toolchain(job.target.arch)
     call = plan_invocation(job.target, job.config, job.table, os.environ, toolchain)
+    texts = _licence_texts(job.settings, job.project)
     outcomes: list[Outcome] = []
 
     def finished(staged: Staged) -> WheelName:
         _agree(staged, job.metadata)
         generator = f"muslbackend {__version__} ({staged.backend})"
-        order = Order(job.target, _supply(staged, job), job.settings, job.output)
+        order = Order(
+            job.target,
+            _supply(staged, job),
+            job.settings,
+            job.output,
+            build_dir=staged.build_dir.resolve() if staged.build_dir else None,
+            licences=texts,
+        )
         outcomes.append(finish(Material(staged.name, staged.members, generator), order))
         return outcomes[-1].name
 
@@ -125,7 +135,13 @@ def repair_wheel(path: Path, settings: Settings, facts: Facts, output: Path | No
         wheel_file = next((m.read() for m in members if m.path.endswith(".dist-info/WHEEL")), b"")
         material = Material(_plainly_tagged(name, target), members, generator(wheel_file))
         supply = _supplied(settings, Path.cwd(), (), target)
-        return finish(material, Order(target, supply, settings, output, path))
+        texts = _licence_texts(settings, Path.cwd())
+        return finish(material, Order(target, supply, settings, output, path, licences=texts))
+
+
+def _licence_texts(settings: Settings, base: Path) -> tuple[LicenceText, ...]:
+    place = "bundled-licenses"
+    return find_texts(place, parse_rules(place, settings.bundled_licenses), base)
 
 
 def _plainly_tagged(name: WheelName, target: Target) -> WheelName:

@@ -44,6 +44,8 @@ class Settings:
     """Globs of library names that the user knows to be on every machine."""
     strip: bool = False
     """Take symbol tables and debugging out of the files of the wheel."""
+    bundled_licenses: tuple[str, ...] = ()
+    """Licence texts for what is bundled, each ``PATH`` or ``LIBRARY=PATH``; see :mod:`licences`."""
     max_size: int | None = None
     """In bytes; a larger wheel is not written."""
 
@@ -106,6 +108,7 @@ def cli_settings(options: Mapping[str, Any], environ: Mapping[str, str]) -> Sett
     given = {name: options[name] for name in ("floor", "exclude", "include", "strip")}
     given["library_dirs"] = options["library_dir"]
     given["system_libraries"] = options["system_library"]
+    given["bundled_licenses"] = options["bundled_license"]
     if options["max_size"] is not None:
         given["max_size"] = _size("--max-size", options["max_size"])
     values: dict[str, Any] = {
@@ -196,6 +199,7 @@ _KEYS: Final = (
     _Key("include", _strings),
     _Key("system-libraries", _strings),
     _Key("library-dirs", _strings, env_separator=":"),
+    _Key("bundled-licenses", _strings),
     _Key("strip", _boolean),
     _Key("max-size", _size),
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 import subprocess
@@ -9,15 +10,18 @@ import zipfile
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
 from packaging.tags import parse_tag
 
+from builders import gcc_library
 from building import assert_record_is_true, members, pip_install
 from debian import compile_c
 from loaders import LOADER_NAME, dlopen, loader
 from muslbackend.cli import main
 from muslbackend.wheel import Member, WheelName
 from muslbackend.wheelwriter import write_wheel
-from samples import Library, build, extension, function, lay_out
+from samples import Library, Maker, build, extension, function, lay_out
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -241,3 +245,101 @@ def test_a_member_that_leaves_the_folder_is_refused(
     assert run(path, "-o", tmp_path / "out") == 1
     assert "has a member that no wheel can have" in capsys.readouterr().err
     assert not list(tmp_path.rglob("out.py"))
+
+
+def test_what_is_bundled_is_accounted_for(
+    libraries: Path, tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wheel = make(tmp_path, {CORE: NEEDY}, cache)
+    copying = tmp_path / "COPYING"
+    copying.write_text("as you like")
+    options = ("--library-dir", libraries, "--bundled-license", f"libf*={copying}")
+    assert run(wheel, "-o", tmp_path / "out", *options) == 0
+    (made,) = (tmp_path / "out").iterdir()
+    contents = members(made)
+    sbom = contents["demo-1.0.dist-info/sboms/muslbackend.cdx.json"]
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(sbom.decode()) is None
+    components = {c["name"]: c for c in json.loads(sbom)["components"]}
+    assert set(components) == {"libf.so.1", "libg.so.1"}
+    for name, component in components.items():
+        path = component["bom-ref"]
+        assert component["hashes"][0]["content"] == hashlib.sha256(contents[path]).hexdigest()
+        (ancestor,) = component["pedigree"]["ancestors"]
+        original = hashlib.sha256((libraries / name).read_bytes()).hexdigest()
+        assert ancestor["hashes"][0]["content"] == original
+    text = "demo-1.0.dist-info/licenses/bundled/libf.so.1/COPYING"
+    assert contents[text] == b"as you like"
+    notes = [line for line in capsys.readouterr().out.splitlines() if "MB133" in line]
+    assert len(notes) == 1
+    assert "is a copy of libg.so.1, and no licence text of it was found" in notes[0]
+    assert_record_is_true(made)
+
+
+def test_a_licence_text_that_is_not_there_stops_it(
+    tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wheel = make(tmp_path, {CORE: NEEDY}, cache)
+    assert run(wheel, "-o", tmp_path / "out", "--bundled-license", "gone/COPYING") == 2
+    assert "bundled-licenses: gone/COPYING: no such file" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_stripped_libraries_are_smaller_and_load(
+    tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    debugging = gcc_library(function("f").source, "-g", "-shared")
+    folder = lay_out({"libf.so.1": debugging}, tmp_path / "libraries", cache)
+    wheel = make(tmp_path, {CORE: NEEDY}, cache)
+    found = {}
+    for option in ("--strip", "--include=x"):
+        output = tmp_path / option.strip("-")
+        assert run(wheel, "-o", output, option, "--library-dir", folder, "--json") == 0
+        (found[option],) = json.loads(capsys.readouterr().out)
+    sizes = {option: wheel["bundled"][0]["size"] for option, wheel in found.items()}
+    saved = sizes["--include=x"] - sizes["--strip"]
+    assert saved == pytest.approx(found["--include=x"]["strippable"], rel=0.5)
+    assert saved > 500
+    (made,) = (tmp_path / "strip").iterdir()
+    with zipfile.ZipFile(made) as archive:
+        archive.extractall(tmp_path / "site")
+    assert dlopen(loader("1.2.2", cache), tmp_path / "site" / CORE, cache=cache).state == "loads"
+
+
+def test_without_strip_the_error_says_how_to_get_it(
+    libraries: Path,
+    tmp_path: Path,
+    cache: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wheel = make(tmp_path, {CORE: NEEDY}, cache)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "patchelf").symlink_to(str(shutil.which("patchelf")))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    assert run(wheel, "-o", tmp_path / "out", "--strip", "--library-dir", libraries) == 3
+    assert "there is neither llvm-strip nor strip on PATH" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_packed_relocations_are_expanded_for_older_musls(
+    tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pointers = ", ".join("&table[0]" for _ in range(64))
+    table = f"static void *volatile table[] = {{ {pointers} }};\n"
+    source = table + "int f(void) { return table[63] == (void *)table; }\n"
+    packed = Library(source, options=("-Wl,-z,pack-relative-relocs",), maker=Maker.GNU)
+    folder = lay_out({"libf.so.1": packed}, tmp_path / "libraries", cache)
+    wheel = make(tmp_path, {CORE: NEEDY}, cache)
+    assert run(wheel, "-o", tmp_path / "out", "--library-dir", folder) == 0
+    out = capsys.readouterr().out
+    assert "packed relative relocations (DT_RELR) are ordinary ones now" in out
+    assert "loads on  musl 1.1.0 and later" in out
+    (made,) = (tmp_path / "out").iterdir()
+    with zipfile.ZipFile(made) as archive:
+        archive.extractall(tmp_path / "site")
+    assert dlopen(loader("1.2.2", cache), tmp_path / "site" / CORE, cache=cache).state == "loads"
+    # A floor that has them leaves them as they are.
+    assert run(wheel, "--dry-run", "--floor", "1.2.4", "--library-dir", folder) == 0
+    out = capsys.readouterr().out
+    assert "DT_RELR" in out
+    assert "ordinary ones" not in out

@@ -28,7 +28,7 @@ LAYERS: Final = (
     {"needs", "resolve", "layout", "scan", "stage", "toolchain", "wheelwriter"},
     {"hazards", "packaged", "plan", "abi", "ignored", "names"},
     {"rules", "invocation"},
-    {"policy", "patch"},
+    {"policy", "patch", "inventory"},
     {"reach"},
     {"report"},
     {"outcome"},

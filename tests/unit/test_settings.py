@@ -21,11 +21,13 @@ SAME = [
         Settings(system_libraries=("libz*", "b")),
         "system-libraries",
     ),
+    ((["a", "b"], "a;b", "a;b"), Settings(bundled_licenses=("a", "b")), "bundled-licenses"),
     ((True, "true", "1"), Settings(strip=True), "strip"),
     ((5000000, "5MB", "5 mb"), Settings(max_size=5_000_000), "max-size"),
 ]
 
 KEYS = (
+    "bundled-licenses",
     "exclude",
     "floor",
     "include",
@@ -70,6 +72,7 @@ def test_options_of_a_command_win_over_the_environment() -> None:
         "strip": False,
         "library_dir": ["/x"],
         "system_library": None,
+        "bundled_license": None,
         "max_size": "1k",
         "dry_run": True,
     }
