@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import struct
 import subprocess
 import zipfile
 from typing import TYPE_CHECKING, Final
@@ -343,3 +344,63 @@ def test_packed_relocations_are_expanded_for_older_musls(
     out = capsys.readouterr().out
     assert "DT_RELR" in out
     assert "ordinary ones" not in out
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        (None, "patchelf 0.18 or newer is needed to bundle libraries and was not found"),
+        ("exit 1", "patchelf failed with status 1: no room"),
+    ],
+)
+def test_a_patchelf_that_is_missing_or_fails_stops_it(  # noqa: PLR0913, PLR0917
+    script: str | None,
+    words: str,
+    libraries: Path,
+    tmp_path: Path,
+    cache: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wheel = make(tmp_path, {CORE: NEEDY}, cache)
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    if script is not None:
+        version = 'test "$1" = --version && echo "patchelf 0.18.0" && exit 0'
+        (tools / "patchelf").write_text(f"#!/bin/sh\n{version}\necho no room >&2\n{script}\n")
+        (tools / "patchelf").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tools))
+    assert run(wheel, "-o", tmp_path / "out", "--library-dir", libraries) == 3
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "detail"),
+    [(b"GROUP ( libf.so.1.2 )", "is not an ELF file"), (b"\x7fELF\2\1", "no ELF header")],
+)
+def test_a_library_that_cannot_be_read_is_named_with_the_reason(
+    content: bytes, detail: str, tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wheel = make(tmp_path, {CORE: NEEDY}, cache)
+    folder = lay_out({"libf.so.1": content}, tmp_path / "libraries", cache)
+    assert run(wheel, "-o", tmp_path / "out", "--library-dir", folder) == 1
+    err = capsys.readouterr().err
+    assert f"error[MB101] {CORE}: needs libf.so.1" in err
+    assert f"not usable  {folder / 'libf.so.1'}" in err
+    assert detail in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_whose_packed_relocations_are_damaged_is_named(
+    tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pointers = "static void *volatile p = &p;\nint f(void) { return p == &p; }\n"
+    packed = Library(pointers, options=("-Wl,-z,pack-relative-relocs",), maker=Maker.GNU)
+    data = bytearray(build(packed, cache).read_bytes())
+    at = data.index(struct.pack("<QQ", 35, 8))  # DT_RELRSZ
+    data[at + 8 : at + 16] = struct.pack("<Q", 1 << 40)
+    wheel = make(tmp_path, {"demo/libf.so": bytes(data)}, cache)
+    assert run(wheel, "-o", tmp_path / "out") == 1
+    assert "demo/libf.so: is not a sound ELF file: " in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
