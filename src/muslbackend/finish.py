@@ -22,7 +22,7 @@ from muslbackend.plan import Plan, Wishes, expanded, make_plan, to_expand
 from muslbackend.policy import PolicyError, Verdict, judge
 from muslbackend.resolve import resolve
 from muslbackend.rules import FINISHED_RULES
-from muslbackend.scan import Scan, digest
+from muslbackend.scan import Scan, digest, digest_for_name
 from muslbackend.target import PlatformTag, Target
 from muslbackend.wheel import Member, WheelName, retag
 from muslbackend.wheelwriter import copy_wheel, packed_sizes, write_wheel
@@ -90,8 +90,9 @@ def finish(material: Material, order: Order) -> Outcome:
         original = replace(original, name=_named(original.name, target.plain_tag))
         _write(order, original)
         return Outcome(original.name, verdict, Plan(), promised=False)
-    edits = make_plan(graph, {path: digest(path) for path in graph.outside()}, wishes)
-    plan = replace(edits, moves=plan.moves, copies=plan.copies)
+    edits = make_plan(graph, {path: digest_for_name(path) for path in graph.outside()}, wishes)
+    grafts = tuple(replace(graft, sha256=digest(graft.source)) for graft in edits.grafts)
+    plan = replace(edits, grafts=grafts, moves=plan.moves, copies=plan.copies)
     material = replace(material, name=_named(material.name, target.tag))
     if order.output is None or plan.is_empty:
         sizes, spare = _write(order, material, as_it_is=True), _strippable(graph)
