@@ -11,9 +11,6 @@ from debian import Pin, cached, run, say, wheel
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: Set it once DT_RELR of bundled libraries is expanded: the C++ example then loads from 1.2.0 on.
-RELR_IS_EXPANDED: Final = True
-
 #: Carries libstdc++ and libgcc_s of Alpine; which Python it is for does not matter.
 GREENLET: Final = Pin(
     "greenlet==3.5.6", "3dbb4596a6a4e5d47121a33ff20533a81e60f302d9e67b69909a8bc21a43f0a7"
@@ -68,7 +65,7 @@ CXX: Final = Example(
     ("python", "-c", "import shapes; print(*map(shapes.area_of_square, [3, -3]))"),
     "9.0 None",
     ("libgcc_s.so.1", "libshapes.so.1", "libstdc++.so.6"),
-    ("musl.library-dirs={runtime}", *(() if RELR_IS_EXPANDED else ("musl.floor=1.2.4",))),
+    ("musl.library-dirs={runtime}",),
     (
         ("CXXFLAGS", "-nostdlib++"),
         ("LDFLAGS", "{runtime}/libstdc++.so.6 {runtime}/libgcc_s.so.1"),

@@ -90,7 +90,8 @@ def finish(material: Material, order: Order) -> Outcome:
         original = replace(original, name=_named(original.name, target.plain_tag))
         _write(order, original)
         return Outcome(original.name, verdict, Plan(), promised=False)
-    edits = make_plan(graph, {path: digest_for_name(path) for path in graph.outside()}, wishes)
+    names = {path: digest_for_name(path) for path in graph.outside()}
+    edits = make_plan(graph, names, wishes)
     grafts = tuple(replace(graft, sha256=digest(graft.source)) for graft in edits.grafts)
     plan = replace(edits, grafts=grafts, moves=plan.moves, copies=plan.copies)
     material = replace(material, name=_named(material.name, target.tag))
@@ -101,7 +102,7 @@ def finish(material: Material, order: Order) -> Outcome:
         members = patch.apply(plan, material.members, Path(work), material.dist_info)
         verdict, graph = _prove(members, order, verdict)
         if plan.grafts:
-            libraries = inventory.bundled(plan.grafts, members, graph, order.build_dir)
+            libraries = inventory.bundled(plan.grafts, members, graph, names, order.build_dir)
             distribution = material.name.distribution
             members, notes = inventory.account_for(libraries, members, distribution, order.licences)
             verdict = replace(verdict, findings=(*verdict.findings, *notes))

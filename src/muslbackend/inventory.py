@@ -23,12 +23,18 @@ if TYPE_CHECKING:
 
 
 def bundled(
-    grafts: Sequence[Graft], members: Sequence[Member], graph: Graph, build_dir: Path | None
+    grafts: Sequence[Graft],
+    members: Sequence[Member],
+    graph: Graph,
+    names: Mapping[str, str],
+    build_dir: Path | None,
 ) -> list[Bundled]:
     """Describe the libraries that were copied into the wheel, in the order of ``grafts``.
 
-    ``members`` and ``graph`` are those of the patched files; ``build_dir`` is where CMake made
-    what the project itself builds.
+    ``members`` and ``graph`` are those of the patched files; ``names`` has the digest of each
+    source but for the folders in its rpath; ``build_dir`` is where CMake made what the project
+    itself builds. The digest of a source that names its folder is left out: the next build of the
+    same tree has another.
     """
     by_path = {member.path: member for member in members}
     owners = find_owners(graft.source for graft in grafts)
@@ -42,7 +48,7 @@ def bundled(
             Bundled(
                 graft.dest,
                 Path(graft.source).name,
-                graft.sha256,
+                graft.sha256 if graft.sha256 == names[graft.source] else "",
                 shipped.sha256(),
                 len(shipped.read()),
                 _origin(graft.source, owner, build_dir),

@@ -66,6 +66,7 @@ class Bundled:
     source_name: str
     """The name of the file it was made from."""
     source_sha256: str
+    """Empty where it tells of the folder that the library was built in."""
     shipped_sha256: str
     size: int
     """Of the shipped file, in bytes."""
@@ -160,7 +161,7 @@ def _component(library: Bundled) -> dict[str, Any]:
                 {
                     "type": "library",
                     **_identity(library),
-                    "hashes": _sha256(library.source_sha256),
+                    **({"hashes": _sha256(library.source_sha256)} if library.source_sha256 else {}),
                     **({"purl": owner.purl} if owner else {}),
                 }
             ],
