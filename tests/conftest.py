@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import muslpython
+import tally
 from building import PROJECT
 from loaders import loader
 
@@ -24,6 +25,14 @@ def pytest_configure() -> None:
         del os.environ[name]
     for name in ("SOURCE_DATE_EPOCH", "CC", "CXX", "CFLAGS", "CXXFLAGS", "LDFLAGS"):
         os.environ.pop(name, None)
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Show how often we and musl's loaders agreed."""
+    for line in tally.lines(config):
+        terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

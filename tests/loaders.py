@@ -5,6 +5,7 @@ loader of a given musl release load it in a process of its own, and tells how th
 """
 
 import hashlib
+import os
 import re
 import shutil
 import signal
@@ -24,6 +25,8 @@ LOADERS: Final = {
     "1.2.5": {"debian": "trixie", "ubuntu": "resolute"},
     "1.2.6": {"debian": "sid"},
 }
+#: Debian sid has 1.2.6 until it moves on: MUSL_TEST_LOADERS="1.2.5 1.2.6" takes that one too.
+RELEASES: Final = tuple(os.environ.get("MUSL_TEST_LOADERS", "1.2.2 1.2.3 1.2.5").split())
 LOADER_NAME: Final = MACHINES["x86_64"].loader
 #: In the folder that has a loader in its `lib`: what runs it, if this machine does not.
 EMULATOR: Final = "emulator"
@@ -48,8 +51,23 @@ int main(int argc, char **argv)
     _exit(0);
 }
 """
+#: The same for a real interpreter, whose C API constructors of libraries may call.
+PYTHON_PROGRAM: Final = """\
+import ctypes, os, resource, sys
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+try:
+    ctypes.CDLL(sys.argv[1])
+except OSError as error:
+    print(error, flush=True)
+    os._exit(1)
+print("loaded", flush=True)
+os._exit(0)
+"""
 #: Exit statuses that are about the fixture: the library to load before failed, PROGRAM did.
 UNUSABLE: Final = (2, 127)
+
+#: The exit status of a program that the loader gave up.
+GIVEN_UP: Final = 127
 
 PYTHON_SYMBOL: Final = re.compile(r"_?Py\w+", re.ASCII)
 #: Those that are data; the rest are functions. Constructors of libraries may look at either.
@@ -131,15 +149,43 @@ def dlopen(  # noqa: PLR0913 - the names say at the call what each one is
     arguments = [_program(machine, cache), library.absolute()]
     if python_symbols or stub_python:
         arguments.append(_stub(frozenset(python_symbols), machine, cache))
-    done = _ran(loader, arguments, library_path)
+    return _outcome(_ran(loader, arguments, library_path), f"remove {cache} and try again")
+
+
+def dlopen_in(
+    python: Path, loader: Path, library: Path, library_path: tuple[Path, ...] = ()
+) -> Outcome:
+    """Return what `loader` makes of `library` when the interpreter `python` opens it."""
+    arguments: list[str | Path] = [python.resolve(), "-I", "-S", "-c", PYTHON_PROGRAM]
+    arguments.append(library.absolute())
+    return _outcome(_ran(loader, arguments, library_path), f"make {python} anew")
+
+
+def _outcome(done: subprocess.CompletedProcess[str], remedy: str) -> Outcome:
+    """Return how one of our programs fared; FixtureError where it could not do its work."""
     said = done.stdout.strip()
     if done.returncode in UNUSABLE:
-        raise FixtureError(f"{loader}: cannot run the test, {said}; remove {cache} and try again")
+        raise FixtureError(f"{done.args[0]}: cannot run the test, {said}; {remedy}")
     if done.returncode == 0 and said.endswith("loaded"):
         return Outcome("loads", said.removesuffix("loaded").strip())
     if done.returncode == 1:
         return Outcome("refuses", said)
     return Outcome("crashes", f"{_end(done.returncode)} {said}".strip())
+
+
+def start(loader: Path, program: Path, library_path: tuple[Path, ...] = ()) -> Outcome:
+    """Return what `loader` makes of a program, which is started to tell its version, no more.
+
+    `--list` would not do: it runs no constructor, so packed relocations go unseen that an old
+    musl passes over. What the program itself answers is of no matter.
+    """
+    done = _ran(loader, [program.absolute(), "--version"], library_path, program.parent)
+    said = done.stdout.strip()
+    if done.returncode < 0:
+        return Outcome("crashes", f"{_end(done.returncode)} {said}".strip())
+    if done.returncode == GIVEN_UP and re.search(r"(?m)^Error (loading|relocating) ", said):
+        return Outcome("refuses", said)
+    return Outcome("loads", said)
 
 
 def missing_python_symbols(
@@ -160,7 +206,10 @@ def list_libraries(
 
 
 def _ran(
-    loader: Path, arguments: Sequence[str | Path], library_path: tuple[Path, ...] = ()
+    loader: Path,
+    arguments: Sequence[str | Path],
+    library_path: tuple[Path, ...] = (),
+    folder: Path | None = None,
 ) -> subprocess.CompletedProcess[str]:
     """Run with no more environment than `library_path`: an LD_PRELOAD, say, would be obeyed."""
     emulated = loader.parent.parent / EMULATOR
@@ -169,6 +218,7 @@ def _ran(
     try:
         return subprocess.run(
             [*command, *arguments],
+            cwd=folder,
             env={"LD_LIBRARY_PATH": folders} if folders else {},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

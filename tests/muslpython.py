@@ -22,7 +22,8 @@ import zipfile
 from pathlib import Path
 from typing import Final
 
-from debian import FixtureError, Pin, cached, compile_c, locked, require, run, say, sdist, wheel
+from clibraries import EXPAT, ZLIB, library
+from debian import FixtureError, Pin, cached, compile_c, locked, require, run, say, wheel
 from loaders import LOADER_NAME, install_loader, loader
 
 __all__ = ["FixtureError", "loader", "make"]
@@ -48,14 +49,6 @@ CFFI: Final = {
 #: Carries OpenSSL 3.5, which serves every Python here; other releases bundle other ones.
 PYGIT2: Final = Pin(
     "pygit2==1.21.0", "abc510a7c1de632d8b5e68fe3f3a92c91994bc6dc51764a496575e1b9197d1ca"
-)
-#: Carries zlib 1.2.11; as source, for wheels leave this library to the system.
-PYMINIZIP: Final = Pin(
-    "pyminizip==0.2.6", "0a954dd2a65fd72c8b827b83fb806fb4f301075a6ec43e207d3345ab15843a7a"
-)
-#: Carries expat 2.1, enough for the pyexpat of 3.11 and 3.12; 3.13 has expat built in.
-DEFUSEDEXPAT: Final = Pin(
-    "defusedexpat==0.4", "43622e7fc95a55049a1b755d421cd1ef05e854609db0313cd826a3b873a6debd"
 )
 #: What Python 3.13 was built against; before 1.2.4, numpy and others crash (DT_RELR).
 OWN_LOADER: Final = "1.2.5"
@@ -152,9 +145,9 @@ def _clear(dest: Path) -> None:
 def _build(dest: Path, version: str, cache: Path) -> None:
     _unpack_interpreter(dest, version, cache)
     install_loader(loader(OWN_LOADER, cache), dest, f"{dest}/lib\n")
-    libraries = [_zlib(cache), _openssl(cache), _ffi(version, cache)]
+    libraries = [library(ZLIB, cache), _openssl(cache), _ffi(version, cache)]
     if version in ("3.11", "3.12"):
-        libraries.append(_expat(cache))
+        libraries.append(library(EXPAT, cache))
     for folder in libraries:
         shutil.copytree(folder, dest / "lib", symlinks=True, dirs_exist_ok=True)
     _compile_launcher(dest, version, cache)
@@ -176,39 +169,6 @@ def _unpack_interpreter(dest: Path, version: str, cache: Path) -> None:
     for pattern in ("pkgconfig/*.pc", "python*/_sysconfigdata*.py", "python*/config-*/Makefile"):
         for file in lib.glob(pattern):
             file.write_text(file.read_text().replace(IMAGE_PREFIX, str(dest)))
-
-
-def _zlib(cache: Path) -> Path:
-    sources = r".*/zlib-[\d.]+/(\w+\.[ch])"
-    options = ["-DHAVE_UNISTD_H", "-D_LARGEFILE64_SOURCE=1"]
-    return _library("libz.so.1", PYMINIZIP, sources, options, cache)
-
-
-def _expat(cache: Path) -> Path:
-    sources = r".*/expat/(\w+\.[ch])"
-    options = ["-DHAVE_MEMMOVE", "-DXML_NS", "-DXML_DTD", "-DXML_CONTEXT_BYTES=1024"]
-    return _library("libexpat.so.1", DEFUSEDEXPAT, sources, [*options, "-DBYTEORDER=1234"], cache)
-
-
-def _library(name: str, pin: Pin, sources: str, options: list[str], cache: Path) -> Path:
-    """Return a folder with the library `name`, compiled of the files that match `sources`."""
-
-    def fill(folder: Path) -> None:
-        work = folder.with_name("work")
-        work.mkdir()
-        with tarfile.open(sdist(pin, cache)) as archive:
-            for member in archive:
-                found, data = re.fullmatch(sources, member.name), archive.extractfile(member)
-                if found and data:
-                    (work / found[1]).write_bytes(data.read())
-        say(f"compiling {name}")
-        # xmltok_impl.c and xmltok_ns.c are parts that xmltok.c includes.
-        units = sorted(unit.name for unit in work.glob("*.c") if "xmltok_" not in unit.name)
-        shared = ["-shared", "-fPIC", f"-Wl,-soname,{name}"]
-        compile_c(work / name, [*shared, *options, *units], cache)
-        (work / name).rename(folder / name)
-
-    return cached(_made(name, pin, cache), fill)
 
 
 def _made(name: str, pin: Pin, cache: Path) -> Path:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 import pytest
 
-from loaders import Outcome, dlopen, loader
+import tally
+from loaders import RELEASES, Outcome, dlopen, loader
 from muslbackend.musl import ARCHITECTURES
 from samples import Place, lay_out, promised
 
@@ -15,12 +15,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from samples import Compare, Sample
-
-TALLY: Final = pytest.StashKey[dict[str, int]]()
-
-
-#: Debian sid has 1.2.6 until it moves on: MUSL_TEST_LOADERS="1.2.5 1.2.6" takes that one too.
-RELEASES: Final = os.environ.get("MUSL_TEST_LOADERS", "1.2.2 1.2.3 1.2.5").split()
 
 
 @pytest.fixture(scope="session", params=RELEASES)
@@ -57,17 +51,7 @@ def _comparison(place: Place, cache: Path, tmp_path: Path, pytestconfig: pytest.
         folder = lay_out(sample.files, tmp_path / "site-packages", cache, place.arch)
         outcome = dlopen(place.loader, folder / sample.opens, cache=cache)
         ours = promised(folder, place.release, place.arch)
-        tally = pytestconfig.stash.setdefault(TALLY, {"agreements": 0, "disagreements": 0})
-        tally["agreements" if ours == (outcome.state == "loads") else "disagreements"] += 1
+        tally.count(pytestconfig, "samples", agreed=ours == (outcome.state == "loads"))
         return ours, outcome
 
     return both
-
-
-def pytest_terminal_summary(
-    terminalreporter: pytest.TerminalReporter, config: pytest.Config
-) -> None:
-    tally = config.stash.get(TALLY, {})
-    if tally:
-        counts = ", ".join(f"{count} {what}" for what, count in tally.items())
-        terminalreporter.write_line(f"samples judged by us and by musl's loaders: {counts}")

@@ -2,80 +2,31 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from debian import Pin, wheel
+from corpus import ROWS, each, every_row
 from muslbackend.findings import Severity
 from muslbackend.musl import MuslVersion
 from muslbackend.pipeline import check_wheel
 from muslbackend.reach import Question
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-    from concurrent.futures import Future
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
 
+    from corpus import Row
     from muslbackend.findings import Finding
 
-pytestmark = [pytest.mark.network, pytest.mark.corpus]
+pytestmark = [pytest.mark.network]
 
-#: What is downloaded at the same time.
-DOWNLOADS: Final = 4
 #: As many wheels as the table had at first: it may grow, and must not be read as empty.
 LEAST: Final = 79
 MUSL_1_2_0: Final = MuslVersion(1, 2, 0)
-
-
-@dataclass(frozen=True)
-class Row:
-    """A line of the table: a wheel, and what is expected of check."""
-
-    pin: Pin
-    platform: str
-    """The tag it claims."""
-    python: str
-    floor: MuslVersion | None
-    """The musl release from which on it loads; None: on none."""
-    errors: frozenset[str]
-    """Codes, at the claimed tag."""
-    reasons: frozenset[str]
-    """What sets the floor."""
-
-    def __str__(self) -> str:
-        return f"{self.pin.requirement.replace('==', '-')}-{self.platform}"
-
-
-def rows(table: str) -> Iterator[Row]:
-    for line in table.splitlines():
-        if line and not line.startswith("#"):
-            requirement, platform, python, sha256, floor, errors, reasons = line.split("\t")
-            yield Row(
-                Pin(requirement, sha256),
-                platform,
-                python,
-                None if floor == "-" else MuslVersion.parse(floor),
-                names(errors),
-                names(reasons),
-            )
-
-
-def names(field: str) -> frozenset[str]:
-    return frozenset(filter(None, field.split(",")))
-
-
-ROWS: Final = tuple(rows(Path(__file__).with_name("corpus.tsv").read_text("utf-8")))
-
-
-@pytest.fixture(scope="session")
-def downloads(cache: Path) -> Iterator[Mapping[Row, Future[Path]]]:
-    """The wheels, some at a time; one that cannot be had fails its own tests and no others."""
-    pool = ThreadPoolExecutor(DOWNLOADS)
-    yield {row: pool.submit(wheel, row.pin, row.platform, row.python, cache) for row in ROWS}
-    pool.shutdown(cancel_futures=True)
+ALWAYS: Final = [row for row in ROWS if row.always]
+#: What `make test` downloads of them at most, in bytes.
+MOST: Final = 40_000_000
 
 
 def errors(findings: Iterable[Finding]) -> set[str]:
@@ -88,9 +39,23 @@ def test_the_table_is_whole() -> None:
     assert len({str(row) for row in ROWS}) == len(ROWS)
 
 
-@pytest.mark.parametrize("row", ROWS, ids=str)
-def test_check_says_what_the_table_says(row: Row, downloads: Mapping[Row, Future[Path]]) -> None:
-    checked = check_wheel(downloads[row].result())
+def codes(rows: Iterable[Row]) -> set[str]:
+    return {code for row in rows for code in row.errors}
+
+
+def test_the_rows_of_every_run_show_every_verdict_and_architecture() -> None:
+    assert codes(ALWAYS) == codes(ROWS)
+    assert any(not row.errors for row in ALWAYS)
+    assert {row.arch for row in ALWAYS} == {row.arch for row in ROWS}
+
+
+def test_the_rows_of_every_run_are_few_bytes(downloads: Callable[[Row], Path]) -> None:
+    assert sum(downloads(row).stat().st_size for row in ALWAYS) <= MOST
+
+
+@every_row
+def test_check_says_what_the_table_says(row: Row, downloads: Callable[[Row], Path]) -> None:
+    checked = check_wheel(downloads(row))
     verdict = checked.verdict
     assert row.platform in checked.claimed
     assert verdict.floor == row.floor
@@ -99,18 +64,9 @@ def test_check_says_what_the_table_says(row: Row, downloads: Mapping[Row, Future
     assert checked.ok == (not row.errors)
 
 
+@each(row for row in ROWS if row.floor is not None and row.floor <= MUSL_1_2_0)
 def test_no_false_alarm_for_a_wheel_that_loads_on_musl_1_2_0(
-    downloads: Mapping[Row, Future[Path]],
+    row: Row, downloads: Callable[[Row], Path]
 ) -> None:
-    loading = [row for row in ROWS if row.floor is not None and row.floor <= MUSL_1_2_0]
-    assert loading
-    alarms = {
-        str(row): found
-        for row in loading
-        if (found := errors(_findings(downloads[row].result(), MUSL_1_2_0)))
-    }
-    assert alarms == {}
-
-
-def _findings(path: Path, floor: MuslVersion) -> Iterable[Finding]:
-    return check_wheel(path, Question(floor=floor)).verdict.findings
+    checked = check_wheel(downloads(row), Question(floor=MUSL_1_2_0))
+    assert not errors(checked.verdict.findings)

@@ -1,0 +1,187 @@
+"""Every file of a real wheel that is opened by itself: loaders do with it what we say."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+import muslpython
+import tally
+from clibraries import ZLIB, library
+from corpus import every_row
+from loaders import PYTHON_SYMBOL, RELEASES, Outcome, dlopen, dlopen_in, loader, start
+from machines import MACHINES
+from muslbackend.findings import Severity
+from muslbackend.musl import ARCHITECTURES, MuslVersion
+from muslbackend.pipeline import check_wheel
+from muslbackend.reach import Question, answer
+from muslbackend.target import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from corpus import Row
+    from muslbackend.findings import Finding
+    from muslbackend.graph import Graph
+
+pytestmark = [pytest.mark.network]
+
+#: Warnings that leave something to the machine or the process: by itself nobody can tell.
+OPEN: Final = frozenset({"MB109", "MB120", "MB126"})
+#: Where QEMU runs the loader: the newest release that a stable Debian has, and for what older
+#: ones do with packed relocations one of those.
+EMULATED: Final = ("1.2.5",)
+EMULATED_OLD: Final = ("1.2.3", *EMULATED)
+#: Debian had no musl for these earlier.
+ONLY_NEW: Final = frozenset({"riscv64"})
+
+SITE: Final = "lib/python/site-packages"
+#: Where pip puts what is below NAME.data; the rest goes to site-packages.
+SCHEME: Final = {"scripts": "bin", "data": "", "headers": "include"}
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """A wheel as pip lays it out, and who loads whom in it."""
+
+    prefix: Path
+    graph: Graph
+    arch: str
+    system: tuple[Path, ...]
+    """Folders of what wheels leave to the machine."""
+
+    def findings(self, release: str) -> tuple[Finding, ...]:
+        """Return what we say of that one release, as `check --against` does."""
+        version = MuslVersion.parse(release)
+        target = Target(ARCHITECTURES[self.arch], version, native=False, strict=True)
+        return answer(self.graph, target, version).findings
+
+    def place(self, path: str) -> Path:
+        """Return where the file is that the wheel has at `path`."""
+        return self.prefix / installed(path)
+
+
+def installed(path: str) -> str:
+    """Return where pip puts a file of a wheel, from the root of an environment."""
+    below = re.fullmatch(r"[^/]+\.data/(\w+)/(.+)", path)
+    if below is None or below[1] in ("platlib", "purelib"):
+        return f"{SITE}/{below[2] if below else path}"
+    return f"{SCHEME[below[1]]}/{below[2]}".lstrip("/")
+
+
+def unpack(wheel: Path, prefix: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        for member in archive.infolist():
+            if not member.is_dir():
+                target = prefix / installed(member.filename)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.write_bytes(archive.read(member))
+
+
+def releases(row: Row) -> tuple[str, ...]:
+    """Return the releases of musl that the wheel is held against."""
+    if not MACHINES[row.arch].qemu:
+        return RELEASES
+    return EMULATED_OLD if "DT_RELR" in row.reasons and row.arch not in ONLY_NEW else EMULATED
+
+
+def ours(there: Unpacked, root: str, findings: tuple[Finding, ...]) -> tuple[bool | None, str]:
+    """Return whether we say that a file loads, `None` where we leave it open, and why."""
+    loaded = there.graph.loads[root]
+    found = [finding for finding in findings if finding.subject in loaded]
+    words = "; ".join(f"{f.code} {f.subject} {f.message}" for f in found)
+    if any(finding.severity is Severity.ERROR for finding in found):
+        return False, words
+    return None if any(finding.code in OPEN for finding in found) else True, words
+
+
+def python_symbols(there: Unpacked) -> frozenset[str]:
+    """Return what the files want of the interpreter."""
+    files = [there.graph.elf[path] for loaded in there.graph.loads.values() for path in loaded]
+    defined = frozenset().union(*(elf.exports for elf in files))
+    wanted = frozenset().union(*(elf.imports for elf in files)) - defined
+    return frozenset(name for name in wanted if PYTHON_SYMBOL.fullmatch(name))
+
+
+def is_static(there: Unpacked, root: str) -> bool:
+    """Say whether a file is a program that asks no loader."""
+    elf = there.graph.elf[root]
+    return elf.interpreter is None and (elf.executable or not installed(root).startswith(SITE))
+
+
+@pytest.fixture
+def unpacked(
+    row: Row, downloads: Callable[[Row], Path], cache: Path, tmp_path: Path
+) -> Iterator[Unpacked]:
+    """The wheel of a row, laid out; one that leaves zlib to the machine finds it there."""
+    wheel = downloads(row)
+    system: tuple[Path, ...] = ()
+    checked = check_wheel(wheel)
+    if any(finding.symbol == ZLIB.name for finding in checked.verdict.findings):
+        system = (library(ZLIB, cache, MACHINES[row.arch]),)
+        checked = check_wheel(wheel, Question(library_dirs=tuple(map(str, system))))
+    assert checked.graph is not None
+    unpack(wheel, tmp_path / "prefix")
+    yield Unpacked(tmp_path / "prefix", checked.graph, row.arch, system)
+    shutil.rmtree(tmp_path / "prefix")
+
+
+@dataclass(frozen=True)
+class Opener:
+    """What opens the files of one wheel."""
+
+    there: Unpacked
+    python: Path | None
+    """A musl CPython: constructors call the C API (matplotlib's ft2font), and a stub has nothing
+    to answer. Its launcher has preadv2 and pwritev2 for musl before 1.2.5."""
+    symbols: frozenset[str]
+    """Where there is no such interpreter, those of a stub."""
+    cache: Path
+
+    def __call__(self, real: Path, root: str) -> Outcome:
+        """Return what the loader `real` makes of a file."""
+        file, system = self.there.place(root), self.there.system
+        if self.there.graph.elf[root].executable:
+            return start(real, file, system)
+        if self.python is not None:
+            return dlopen_in(self.python, real, file, system)
+        names, cache = self.symbols, self.cache
+        return dlopen(real, file, library_path=system, python_symbols=names, cache=cache)
+
+
+@pytest.fixture
+def opener(row: Row, unpacked: Unpacked, cache: Path) -> Opener:
+    if row.arch != "x86_64":
+        return Opener(unpacked, None, python_symbols(unpacked), cache)
+    python = muslpython.make(cache / f"python-{row.python}", row.python, cache)
+    return Opener(unpacked, python, frozenset(), cache)
+
+
+@every_row
+def test_real_loaders_do_what_we_say(
+    row: Row, unpacked: Unpacked, opener: Opener, cache: Path, pytestconfig: pytest.Config
+) -> None:
+    opened = [root for root in unpacked.graph.loads if not is_static(unpacked, root)]
+    disagreements = []
+    for release in releases(row):
+        real, findings = loader(release, cache, row.arch), unpacked.findings(release)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            outcomes = list(pool.map(partial(opener, real), opened))
+        for root, outcome in zip(opened, outcomes, strict=True):
+            promised, words = ours(unpacked, root, findings)
+            agreed = None if promised is None else promised == (outcome.state == "loads")
+            tally.count(pytestconfig, "files of real wheels", agreed=agreed)
+            if agreed is False:
+                said = f"we say {'loads' if promised else 'does not load'} ({words})"
+                by_it = f"its loader {outcome.state} ({outcome.words})"
+                disagreements.append(f"{root} on musl {release}: {said}, {by_it}")
+    assert not disagreements, "\n".join(disagreements)
