@@ -42,7 +42,7 @@ different files by one name. The ELF files are of the same size; our zip has no 
 Left out, as musl has nothing of the kind: test_glibcxx_3_4_25, test_mvec and
 test_aarch64_glibc_blacklist (glibc's symbols), android. testdependencies with WITH_ARCH marks files
 as for newer processors, which zig cannot (`-mneeded`); auditwheel refuses them, we do not look.
-numpy is among the real wheels of `tests/truth/test_repair.py`.
+numpy is among the real wheels of `tests/truth/test_unrepaired.py`.
 """
 
 from __future__ import annotations
