@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypedDict, Unpack
 
 from muslbackend.elf import ElfInfo
-from muslbackend.graph import Graph, Supply
+from muslbackend.graph import FOLDER, Graph, Supply
 from muslbackend.musl import ARCHITECTURES, Architecture, MuslVersion
 from muslbackend.package import Package
 from muslbackend.policy import judge
@@ -67,6 +67,14 @@ class Changes(TypedDict, total=False):
     code_relocated: bool
     executable_stack: bool
     alignment: int
+    flags: int | None
+    arm_arch: int | None
+    isa_needed: int
+    build_id: str
+    strippable: int
+    stack_size: int
+    wanted_versions: frozenset[tuple[str, str]]
+    old_versions: frozenset[tuple[str, str]]
 
 
 def elf_info(**changes: Unpack[Changes]) -> ElfInfo:
@@ -98,7 +106,9 @@ class FakeFiles:
         return tuple(path for path in self.files if not path.startswith("/"))
 
     def look(self, path: str) -> ElfInfo | str | None:
-        return self.files.get(self.real(path))
+        found = self.files.get(self.real(path))
+        inside = any(other.startswith(f"{path}/") for other in self.files)
+        return FOLDER if found is None and inside else found
 
     def real(self, path: str) -> str:
         return self.links.get(path, path)

@@ -135,13 +135,15 @@ def dlopen(  # noqa: PLR0913 - the names say at the call what each one is
     library_path: tuple[Path, ...] = (),
     python_symbols: Collection[str] = (),
     stub_python: bool = False,
+    cpu: str = "",
     cache: Path,
 ) -> Outcome:
     """Return what `loader` makes of `library`, which may need others from `library_path`.
 
     Extension modules need Python's symbols: those in `python_symbols` are defined for them by a
-    stub, or with `stub_python` and no such names, all that `loader` misses. FixtureError where
-    the test itself does not work, subprocess.TimeoutExpired where loading does not end.
+    stub, or with `stub_python` and no such names, all that `loader` misses. `cpu` is the processor
+    that QEMU is to make, where it does. FixtureError where the test itself does not work,
+    subprocess.TimeoutExpired where loading does not end.
     """
     if stub_python and not python_symbols:
         python_symbols = missing_python_symbols(loader, library, library_path)
@@ -149,7 +151,7 @@ def dlopen(  # noqa: PLR0913 - the names say at the call what each one is
     arguments = [_program(machine, cache), library.absolute()]
     if python_symbols or stub_python:
         arguments.append(_stub(frozenset(python_symbols), machine, cache))
-    return _outcome(_ran(loader, arguments, library_path), f"remove {cache} and try again")
+    return _outcome(_ran(loader, arguments, library_path, cpu=cpu), f"remove {cache} and try again")
 
 
 def dlopen_in(
@@ -177,7 +179,7 @@ def start(loader: Path, program: Path, library_path: tuple[Path, ...] = ()) -> O
     """Return what `loader` makes of a program, which is started to tell its version, no more.
 
     `--list` would not do: it runs no constructor, so packed relocations go unseen that an old
-    musl passes over. What the program itself answers is of no matter.
+    musl passes over. What the program itself answers is only told.
     """
     done = _ran(loader, [program.absolute(), "--version"], library_path, program.parent)
     said = done.stdout.strip()
@@ -185,7 +187,8 @@ def start(loader: Path, program: Path, library_path: tuple[Path, ...] = ()) -> O
         return Outcome("crashes", f"{_end(done.returncode)} {said}".strip())
     if done.returncode == GIVEN_UP and re.search(r"(?m)^Error (loading|relocating) ", said):
         return Outcome("refuses", said)
-    return Outcome("loads", said)
+    status = f"exit status {done.returncode} " if done.returncode else ""
+    return Outcome("loads", f"{status}{said}".strip())
 
 
 def missing_python_symbols(
@@ -210,16 +213,18 @@ def _ran(
     arguments: Sequence[str | Path],
     library_path: tuple[Path, ...] = (),
     folder: Path | None = None,
+    cpu: str = "",
 ) -> subprocess.CompletedProcess[str]:
-    """Run with no more environment than `library_path`: an LD_PRELOAD, say, would be obeyed."""
+    """Run with no more environment than is given: an LD_PRELOAD, say, would be obeyed."""
     emulated = loader.parent.parent / EMULATOR
     command = [emulated, loader] if emulated.is_file() else [loader]
     folders = ":".join(str(folder.absolute()) for folder in library_path)
+    environment = {"LD_LIBRARY_PATH": folders, "QEMU_CPU": cpu}
     try:
         return subprocess.run(
             [*command, *arguments],
             cwd=folder,
-            env={"LD_LIBRARY_PATH": folders} if folders else {},
+            env={name: value for name, value in environment.items() if value},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

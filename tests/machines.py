@@ -24,6 +24,10 @@ DEBIAN_EXPORTS: Final[dict[str, tuple[set[str], set[str]]]] = {
 }
 
 
+#: What makes an older processor of this machine's own kind.
+QEMU_X86_64: Final = "qemu-x86_64"
+
+
 @dataclass(frozen=True)
 class Machine:
     """An architecture that musl's loader runs on, by the name that wheels have for it."""
@@ -68,12 +72,17 @@ def of_loader(path: Path) -> Machine:
 
 def emulator(machine: Machine, cache: Path) -> Path:
     """Return the path of the program that runs the programs of `machine`, which has one."""
+    return qemu(machine.qemu, cache)
+
+
+def qemu(program: str, cache: Path) -> Path:
+    """Return the path of one of QEMU's programs; QEMU_CPU in its environment names a processor."""
 
     def fill(folder: Path) -> None:
         package = folder.with_name("package")
         package.mkdir()
         unpack("qemu-user-static", QEMU_SUITES, package)
-        for name in {other.qemu for other in MACHINES.values()} - {""}:
+        for name in {QEMU_X86_64, *(machine.qemu for machine in MACHINES.values())} - {""}:
             shutil.move(package / f"usr/bin/{name}-static", folder / name)
 
-    return cached(cache.absolute() / f"qemu-{QEMU_SUITES['debian']}", fill) / machine.qemu
+    return cached(cache.absolute() / f"qemu-user-{QEMU_SUITES['debian']}", fill) / program

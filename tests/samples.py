@@ -70,15 +70,29 @@ class Library:
 
 
 @dataclass(frozen=True)
+class Patched:
+    """A library that was changed after it was linked."""
+
+    library: Library
+    change: Callable[[bytes], bytes]
+
+
+#: What a file of a sample is.
+Content: TypeAlias = Library | Patched | bytes
+
+
+@dataclass(frozen=True)
 class Sample:
     """Files of an unpacked wheel that show one rule."""
 
     rule: str
     since: str | None
     """The musl release from which on the extension loads, by the rule; `None`: on none."""
-    files: Mapping[str, Library | bytes]
+    files: Mapping[str, Content]
     opens: str = "demo/_core.so"
     """What is opened first, as `import` does."""
+    starts: bool = False
+    """It is a program, which the loader starts; status 0 tells that it ran as it should."""
 
     def __str__(self) -> str:
         return self.rule
@@ -148,7 +162,7 @@ def build(library: Library, cache: Path, arch: Architecture = X86_64) -> Path:
 
 
 def lay_out(
-    files: Mapping[str, Library | bytes], folder: Path, cache: Path, arch: Architecture = X86_64
+    files: Mapping[str, Content], folder: Path, cache: Path, arch: Architecture = X86_64
 ) -> Path:
     """Write the files to below `folder` under the paths of a wheel; return the folder."""
     for path, content in files.items():
@@ -156,6 +170,8 @@ def lay_out(
         target.parent.mkdir(parents=True, exist_ok=True)
         if isinstance(content, bytes):
             target.write_bytes(content)
+        elif isinstance(content, Patched):
+            target.write_bytes(content.change(build(content.library, cache, arch).read_bytes()))
         else:
             shutil.copyfile(build(content, cache, arch), target)
     return folder

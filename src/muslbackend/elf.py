@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 MAGIC: Final = b"\x7fELF"
 #: Of the machines that have a choice (arm64, POWER, LoongArch).
 LARGEST_PAGE: Final = 1 << 16
+
+_EXTENSION_NAME: Final = re.compile(r"\.(cpython-3\d+[\w-]*|abi3)\.so$")
 
 _GLIBC_LIBRARIES: Final = (
     "ld-linux",
@@ -46,8 +49,8 @@ class ElfInfo:
     rpath: tuple[str, ...]
     """Entries of DT_RUNPATH, else of DT_RPATH: musl treats both alike and the first wins."""
     imports: frozenset[str]
-    """Undefined names that some relocation refers to and that are not weak: the loader refuses
-    the file when nobody defines one of them."""
+    """Undefined names that some relocation refers to and that are not weak, or thread-local: the
+    loader refuses the file, or crashes, when nobody defines one of them."""
     exports: frozenset[str]
     """Names that a lookup finds here: no hidden versions, no IFUNC."""
     version_needs: frozenset[tuple[str, str]]
@@ -66,6 +69,23 @@ class ElfInfo:
     """Its PT_GNU_STACK asks for a stack that code can run from."""
     alignment: int = LARGEST_PAGE
     """The least alignment of its segments: the largest page that it was laid out for."""
+    flags: int | None = None
+    """``e_flags``, which say on some machines how its code is called; ``None`` without code."""
+    arm_arch: int | None = None
+    """Tag_CPU_arch of ARM's build attributes, the highest of all that was linked into it."""
+    isa_needed: int = 0
+    """GNU_PROPERTY_X86_ISA_1_NEEDED: the levels of x86-64 without which it does not run."""
+    stack_size: int = 0
+    """What its PT_GNU_STACK asks for the stacks of threads, in bytes."""
+    wanted_versions: frozenset[tuple[str, str]] = frozenset()
+    """(symbol, version) pairs of its imports, as they were linked."""
+    old_versions: frozenset[tuple[str, str]] = frozenset()
+    """(symbol, version) pairs of definitions that are hidden, so that no lookup finds them."""
+
+    build_id: str = ""
+    """By which the linker knows this build, in hexadecimal; copies of one build share it."""
+    strippable: int = 0
+    """About how many bytes of it ``strip`` takes out."""
 
     @property
     def arch(self) -> str | None:
@@ -109,3 +129,8 @@ class ElfInfo:
         """Say whether the file is for ``arch``: machine, word size and byte order."""
         wanted = (arch.machine, arch.bits, arch.byteorder)
         return (self.machine, self.bits, self.byteorder) == wanted
+
+
+def is_named_as_extension(path: str) -> bool:
+    """Say whether a file can be nothing but an extension module, by its name."""
+    return _EXTENSION_NAME.search(path) is not None

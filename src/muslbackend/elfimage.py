@@ -1,8 +1,8 @@
 """One ELF file as the loader sees it: segments, the dynamic section, strings; by address.
 
-Only program headers and the dynamic section count: the loader never looks at section headers,
-and neither do we, so a stripped or a patched file reads the same here as there. Every read is
-checked against the end of the file before it is believed.
+Only program headers and the dynamic section count: the loader never looks at section headers, so a
+stripped or a patched file reads the same here as there. (:mod:`elfnotes` does look, for what is
+nowhere else.) Every read is checked against the end of the file before it is believed.
 
 Layout and constants: System V gABI, chapters 4 and 5.
 """
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 ET_EXEC, ET_DYN = 2, 3
-PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_GNU_STACK = 1, 2, 3, 0x6474E551
+PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE, PT_GNU_STACK = 1, 2, 3, 4, 0x6474E551
+PT_GNU_PROPERTY: Final = 0x6474E553
 PF_X, PF_W = 1, 2
 _DT_STRTAB, _DT_STRSZ = 5, 10
 
@@ -29,7 +30,7 @@ _MAX_ENTRIES: Final = 1 << 24
 
 
 class Segment(NamedTuple):
-    """A program header of a kind that the loader looks at."""
+    """A program header of a kind that the loader looks at, or that :mod:`elfnotes` does."""
 
     kind: int
     offset: int
@@ -38,6 +39,16 @@ class Segment(NamedTuple):
     memory: int
     flags: int
     alignment: int
+
+
+class Section(NamedTuple):
+    """A section header; the loader reads none."""
+
+    kind: int
+    flags: int
+    offset: int
+    size: int
+    link: int
 
 
 class ElfImage:
@@ -56,7 +67,8 @@ class ElfImage:
         self.order = "<" if data[5] == 1 else ">"
         self.word = "Q" if self.bits == 64 else "I"
         header = struct.unpack_from(f"{self.order}HHI3{self.word}I6H", data, 16)
-        self.kind, self.machine = header[0], header[1]
+        self.kind, self.machine, self.flags = header[0], header[1], header[6]
+        self._sections = header[5], header[10], header[11]
         self.segments = list(self._segments(header[4], header[8], header[9]))
         self.tags = self._dynamic()
         self.strings = self._strings()
@@ -74,7 +86,7 @@ class ElfImage:
                 kind, start, address, _, size, memory, flags, alignment = fields
             if kind in (PT_LOAD, PT_DYNAMIC, PT_INTERP):
                 self.check(start, size)
-            elif kind != PT_GNU_STACK:
+            elif kind not in (PT_NOTE, PT_GNU_STACK, PT_GNU_PROPERTY):
                 continue
             yield Segment(kind, start, address, size, memory, flags, alignment)
 
@@ -108,6 +120,20 @@ class ElfImage:
         if offset + size > len(self.data):
             end = len(self.data)
             raise damaged(f"{size} bytes at {offset:#x} lie beyond its end ({end} bytes)")
+
+    def sections(self) -> Iterator[Section]:
+        """Yield the section headers, none where they are stripped, up to the first damaged one."""
+        start, step, count = self._sections
+        entry = struct.Struct(self.order + ("4xIQ8xQQI" if self.bits == 64 else "4xII4xIII"))
+        for at in range(start, start + count * step, step) if step >= entry.size else ():
+            if at + entry.size > len(self.data):
+                break
+            yield Section(*entry.unpack_from(self.data, at))
+
+    def section(self, kind: int) -> bytes:
+        """Return the first section of that type, nothing where headers are stripped or damaged."""
+        found = next((s for s in self.sections() if s.kind == kind), None)
+        return b"" if found is None else self.data[found.offset : found.offset + found.size]
 
     def _strings(self) -> bytes:
         if _DT_STRTAB not in self.tags:

@@ -1,4 +1,4 @@
-"""The bytes of one ELF file → :class:`elf.ElfInfo`: symbols, relocations, version needs.
+"""The bytes of one ELF file → :class:`elf.ElfInfo`: symbols and relocations.
 
 Tables are read in bulk with :mod:`struct`. Layout and constants: System V gABI, chapters 4 and 5;
 GNU extensions as in musl's ``elf.h``.
@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 import struct
 from itertools import repeat
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
+from muslbackend import elfversions
 from muslbackend.elf import LARGEST_PAGE, ElfInfo
 from muslbackend.elfimage import (
+    ET_DYN,
     ET_EXEC,
     PF_W,
     PF_X,
@@ -24,6 +26,7 @@ from muslbackend.elfimage import (
     bounded,
     until_nul,
 )
+from muslbackend.elfnotes import arm_architecture, build_id, isa_needed, strippable
 from muslbackend.errors import MalformedError
 
 if TYPE_CHECKING:
@@ -36,12 +39,7 @@ _DT_NEEDED, _DT_PLTRELSZ, _DT_HASH, _DT_SYMTAB = 1, 2, 4, 6
 _DT_RELA, _DT_RELASZ, _DT_SONAME, _DT_RPATH = 7, 8, 14, 15
 _DT_REL, _DT_RELSZ, _DT_PLTREL, _DT_JMPREL, _DT_RUNPATH, _DT_RELR = 17, 18, 20, 23, 29, 36
 _DT_TEXTREL, _DT_FLAGS, _DF_TEXTREL = 22, 30, 4
-_DT_GNU_HASH, _DT_VERSYM, _DT_VERNEED, _DT_VERNEEDNUM = (
-    0x6FFFFEF5,
-    0x6FFFFFF0,
-    0x6FFFFFFE,
-    0x6FFFFFFF,
-)
+_DT_GNU_HASH, _DT_VERSYM, _DT_FLAGS_1, _DF_1_PIE = 0x6FFFFEF5, 0x6FFFFFF0, 0x6FFFFFFB, 0x08000000
 _STB_LOCAL, _STB_GLOBAL, _STB_WEAK, _STB_GNU_UNIQUE = 0, 1, 2, 10
 _STT_TLS = 6
 #: Types and bindings that musl's symbol lookup accepts (``OK_TYPES``, ``OK_BINDS`` in
@@ -68,11 +66,22 @@ def read_elf(data: bytes) -> ElfInfo:
         raise MalformedError(msg) from error
 
 
+_Names: TypeAlias = frozenset[str]
+_Versions: TypeAlias = frozenset[tuple[str, str]]
+
+
 class _Symbol(NamedTuple):
     name: int
     info: int
     shndx: int
     value: int
+
+
+def _is_found(symbol: _Symbol) -> bool:
+    """Say whether a lookup takes what a symbol defines, its version aside."""
+    kind, bind = symbol.info & 15, symbol.info >> 4
+    valued = symbol.value or kind == _STT_TLS
+    return bool(valued and kind in _FOUND_TYPES and bind in _FOUND_BINDS)
 
 
 class _Reader(ElfImage):
@@ -84,6 +93,10 @@ class _Reader(ElfImage):
             msg = "is not a sound ELF file: relocations packed for Android, musl does none"
             raise MalformedError(msg)
         self.relocated = self._relocated()
+        needs = list(elfversions.wanted(self))
+        self.versions_needed = {(need.library, need.version) for need in needs}
+        self.versions_wanted = {need.number: need.version for need in needs}
+        self.versions_defined = elfversions.defined(self)
 
     def info(self) -> ElfInfo:
         """Return all of it as a value."""
@@ -92,7 +105,7 @@ class _Reader(ElfImage):
             (until_nul(data, s.offset) for s in self.segments if s.kind == PT_INTERP), None
         )
         rpath = self.tag_strings(_DT_RUNPATH) or self.tag_strings(_DT_RPATH)
-        imports, exports = self._symbol_sets()
+        imports, exports, wanted_versions, old_versions = self._symbol_sets()
         return ElfInfo(
             machine=self.machine,
             bits=self.bits,
@@ -106,7 +119,7 @@ class _Reader(ElfImage):
             rpath=tuple(e for text in rpath[-1:] for e in re.split("[:\n]", text) if e),
             imports=imports,
             exports=exports,
-            version_needs=frozenset(self._version_needs()),
+            version_needs=frozenset(self.versions_needed),
             relr=_DT_RELR in self.tags,
             relocations=frozenset(kind for kind, _ in self.relocated if kind),
             empty_segment=any(
@@ -119,7 +132,19 @@ class _Reader(ElfImage):
                 (s.alignment for s in self.segments if s.kind == PT_LOAD and s.memory),
                 default=LARGEST_PAGE,
             ),
+            flags=self.flags if self._has_code() else None,
+            arm_arch=arm_architecture(self),
+            build_id=build_id(self),
+            strippable=strippable(self),
+            isa_needed=isa_needed(self),
+            stack_size=max((s.memory for s in self.segments if s.kind == PT_GNU_STACK), default=0),
+            wanted_versions=wanted_versions,
+            old_versions=old_versions,
         )
+
+    def _has_code(self) -> bool:
+        """Say whether anything in it runs: of mere data linkers write flags that mean nothing."""
+        return any(s.kind == PT_LOAD and s.flags & PF_X for s in self.segments)
 
     def _relocated(self) -> set[tuple[int, int]]:
         """Return (type, symbol index) of the relocations.
@@ -170,29 +195,33 @@ class _Reader(ElfImage):
                     return True
         return False
 
-    def _symbol_sets(self) -> tuple[frozenset[str], frozenset[str]]:
-        """Return (imports, exports) as :class:`ElfInfo` describes them."""
+    def _symbol_sets(self) -> tuple[_Names, _Names, _Versions, _Versions]:
+        """Return imports, exports and versions of both, as :class:`ElfInfo` describes them."""
         relocated = {symbol for kind, symbol in self.relocated if kind}
-        imports, exports = set(), set()
+        imports, exports, wanted, old = set(), set(), set(), set()
         # GNU hash tables cover what is exported; where that is nothing, only relocations tell.
         count = max(self._symbol_count(), max(relocated, default=-1) + 1)
         table = zip(self._symbols(count), self._symbol_versions(count), strict=False)
         for index, (symbol, version) in enumerate(table):
             kind, bind = symbol.info & 15, symbol.info >> 4
-            if (
-                symbol.shndx
-                and kind in _FOUND_TYPES
-                and bind in _FOUND_BINDS
-                and (symbol.value or kind == _STT_TLS)
-                and not version & _HIDDEN_VERSION
-            ):
+            defined = symbol.shndx and _is_found(symbol)
+            if defined and not version & _HIDDEN_VERSION:
                 exports.add(self.string(symbol.name))
-            elif index in relocated and (
-                bind in _WANTED_BINDS or (symbol.shndx and bind != _STB_LOCAL)
+                continue
+            number = version & elfversions.VERSION_NUMBER
+            if defined and number in self.versions_defined:
+                old.add((self.string(symbol.name), self.versions_defined[number]))
+            if index in relocated and (
+                bind in _WANTED_BINDS
+                or (symbol.shndx and bind != _STB_LOCAL)
+                # The loader asks whose TLS it is even where there is none: SIGSEGV.
+                or (kind == _STT_TLS and bind == _STB_WEAK)
             ):
                 # Also the file's own, if a lookup does not find them: IFUNC, hidden versions.
-                imports.add(self.string(symbol.name))
-        return frozenset(imports), frozenset(exports)
+                imports.add(name := self.string(symbol.name))
+                if number in self.versions_wanted:
+                    wanted.add((name, self.versions_wanted[number]))
+        return frozenset(imports), frozenset(exports), frozenset(wanted), frozenset(old)
 
     def _symbols(self, count: int) -> Iterator[_Symbol]:
         if _DT_SYMTAB not in self.tags:
@@ -222,7 +251,15 @@ class _Reader(ElfImage):
             return bounded(int(second))
         if _DT_GNU_HASH in self.tags:
             return self._gnu_hash_count(self.offset(self.tag(_DT_GNU_HASH)))
+        if _DT_SYMTAB in self.tags and self.kind == ET_DYN and not self._is_program():
+            msg = "is not a sound ELF file: it has no hash table, and musl crashes without one"
+            raise MalformedError(msg)
         return 0
+
+    def _is_program(self) -> bool:
+        """Say whether nobody looks anything up here: programs and position-independent ones."""
+        named = any(segment.kind == PT_INTERP for segment in self.segments)
+        return named or bool(self.tag(_DT_FLAGS_1) & _DF_1_PIE)
 
     def _gnu_hash_count(self, at: int) -> int:
         buckets, first, bloom, _ = struct.unpack_from(f"{self.order}4I", self.data, at)
@@ -244,24 +281,3 @@ class _Reader(ElfImage):
             return repeat(0)
         at = self.offset(self.tag(_DT_VERSYM))
         return struct.unpack_from(f"{self.order}{count}H", self.data, at)
-
-    def _version_needs(self) -> Iterator[tuple[str, str]]:
-        if _DT_VERNEED not in self.tags:
-            return
-        at = self.offset(self.tag(_DT_VERNEED))
-        seen = set()
-        for _ in range(bounded(self.tag(_DT_VERNEEDNUM))):
-            _, count, library, first, following = struct.unpack_from(
-                f"{self.order}HHIII", self.data, at
-            )
-            aux = at + first
-            for _ in range(count):
-                if aux in seen:  # a damaged list that leads back into itself
-                    break
-                seen.add(aux)
-                _, _, _, name, after = struct.unpack_from(f"{self.order}IHHII", self.data, aux)
-                yield self.string(library), self.string(name)
-                aux += after
-            if not following:
-                return
-            at += following

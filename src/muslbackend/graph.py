@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from muslbackend.package import Package
 
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from muslbackend.elf import ElfInfo
+
+#: What :meth:`Files.look` says of a folder.
+FOLDER: Final = "is a folder"
 
 
 class Files(Protocol):
@@ -30,7 +33,10 @@ class Files(Protocol):
         """Return the path of every ELF file in the wheel, sorted."""
 
     def look(self, path: str) -> ElfInfo | str | None:
-        """Return what is at ``path``: an ELF file, else why it cannot be loaded, else ``None``."""
+        """Return what is at ``path``: an ELF file, else why it cannot be loaded, else ``None``.
+
+        A path in the wheel is that of the file once it is installed, or that in the archive.
+        """
 
     def real(self, path: str) -> str:
         """Return the path of the file itself, symlinks followed."""

@@ -115,7 +115,7 @@ def shadowed_by_musl(graph: Graph, target: Target) -> Iterator[Finding]:
     """
     candidates = {
         path: _of_musl(graph.elf[path].exports, target.arch) - _EVERYWHERE
-        for path in chain.from_iterable(graph.loads.values())
+        for path in sorted(set(chain.from_iterable(graph.loads.values())))
         if _is_plain_library(graph.elf[path])
     }
     shadowed: dict[str, set[str]] = {path: set() for path, names in candidates.items() if names}
@@ -248,27 +248,9 @@ def small_pages(graph: Graph, target: Target) -> Iterator[Finding]:
             )
 
 
-def known_by_soname_only(graph: Graph, _: Target) -> Iterator[Finding]:
-    """The loader compares file names; a SONAME it never reads (commits 3e3753c1, 709355e1)."""
-    for edge in graph.edges:
-        if edge.via is not Via.MISSING:
-            continue
-        path = next((p for p in graph.wheel if graph.elf[p].soname == edge.name), None)
-        if path is not None:
-            yield Finding(
-                "MB125",
-                Severity.NOTE,
-                edge.needer,
-                f"needs {edge.name}, which is the SONAME of {path}; musl's loader goes by the "
-                "name of the file",
-                hint=f"install {path} as {edge.name}",
-                symbol=edge.name,
-            )
-
-
-def _of_musl(names: Iterable[str], arch: Architecture) -> set[str]:
+def _of_musl(names: Iterable[str], arch: Architecture) -> frozenset[str]:
     """Return those names that today's musl has."""
-    return {name for name in names if musl.since(name, arch) is not None}
+    return musl.todays(arch).intersection(names)
 
 
 def _some(names: list[str]) -> str:
@@ -286,7 +268,6 @@ HAZARDS: Final = (
     foreign_interpreter,
     narrow_time,
     small_pages,
-    known_by_soname_only,
 )
 
 #: What a build mends and a finished wheel has for good.

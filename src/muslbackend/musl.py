@@ -174,6 +174,13 @@ def since(symbol: str, arch: Architecture) -> MuslVersion | None:
     return start
 
 
+@cache
+def todays(arch: Architecture) -> frozenset[str]:
+    """Return every symbol that the newest known musl resolves: those with a :func:`since`."""
+    names = {*_table(arch.symbols), *_lfs64()}
+    return frozenset(name for name in names if since(name, arch) is not None)
+
+
 def provides(symbol: str, arch: Architecture, version: MuslVersion) -> bool:
     """Say whether a known release resolves a relocation against ``symbol``."""
     return any(

@@ -73,9 +73,5 @@ def asked_of_musl(graph: Graph) -> set[tuple[str, str]]:
         files = [graph.elf[path] for path in loaded]
         defined = frozenset().union(*(elf.exports for elf in files if not elf.is_libc))
         for path in loaded:
-            asked |= {
-                (path, symbol)
-                for symbol in graph.elf[path].imports - defined
-                if not _PYTHON_SYMBOL.match(symbol)
-            }
-    return asked
+            asked |= {(path, symbol) for symbol in graph.elf[path].imports - defined}
+    return {(path, symbol) for path, symbol in asked if not _PYTHON_SYMBOL.match(symbol)}

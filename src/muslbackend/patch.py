@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from muslbackend import relr
-from muslbackend.errors import ToolError
+from muslbackend.errors import MalformedError, ToolError
 from muslbackend.wheel import Member
 
 if TYPE_CHECKING:
@@ -100,14 +100,27 @@ class _Tools:
         return cls(patchelf, strip)
 
     def edit(self, file: Path, edit: Edit) -> None:
-        """Change one file: stripped first, because patchelf leaves a layout strip cannot keep."""
+        """Change one file.
+
+        Stripped first: patchelf leaves a layout that strip cannot keep. Expanded last: patchelf
+        puts what was zeros in memory alone into the file, and its own table behind.
+        """
         if edit.strip:
             _run([self.strip, "--strip-all", str(file)], "strip", edit.path)
         arguments = patchelf_args(edit)
         if arguments:
             _run([self.patchelf, *arguments, str(file)], "patchelf", edit.path)
         if edit.expand:
-            file.write_bytes(relr.expand(file.read_bytes()))
+            _expand(file, edit.path)
+
+
+def _expand(file: Path, subject: str) -> None:
+    try:
+        file.write_bytes(relr.expand(file.read_bytes()))
+    except MalformedError as error:
+        msg = f"{subject}: {error.message}"
+        hint = "link it with -Wl,-z,nopack-relative-relocs, or promise less with floor = 1.2.4"
+        raise MalformedError(msg, hint=hint) from error
 
 
 def find_strip() -> str | None:

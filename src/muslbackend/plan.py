@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from muslbackend.graph import Graph, Via
 from muslbackend.needs import RELR_SINCE
-from muslbackend.rpath import inside, is_rootless, origin_entries, site_path
+from muslbackend.rpath import inside, is_rootless, origin_entries, passed, site_path
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -202,7 +202,8 @@ def _rpath(path: str, final: str, elf: ElfInfo, folders: list[str]) -> tuple[str
     if is_rootless(path):
         return tuple(e for e in elf.rpath if e.startswith(("$ORIGIN", "${ORIGIN}")))
     kept = tuple(e for e, _ in origin_entries(elf, path)) if final == path else ()
-    known = {inside(entry, final) for entry in kept}
+    # One that goes through other folders leads on only where these are there.
+    known = {inside(entry, final) for entry in kept if not any(passed(entry, final))}
     origin = posixpath.dirname(site_path(final))
     added = []
     for folder in sorted(set(folders), key=lambda f: f or "."):

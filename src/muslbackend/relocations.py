@@ -26,11 +26,12 @@ _KNOWN: Final = {
 }
 
 #: Those it knows only from some release on: TLS descriptors (commits 39201d07, 0beb9dfb, 407aea62,
-#: 61399d4b), and R_PPC64_UADDR64 (08869deb).
+#: 61399d4b), and R_PPC64_UADDR64 (08869deb). Those of arm were known from 1.1.21 on, but read
+#: without their addend, so that another variable was meant (e17b9d74).
 _LATER: Final = {
     ("x86_64", 36): MuslVersion(1, 1, 3),
     ("i386", 41): MuslVersion(1, 1, 3),
-    ("arm", 13): MuslVersion(1, 1, 21),
+    ("arm", 13): MuslVersion(1, 2, 5),
     ("ppc64le", 43): MuslVersion(1, 1, 24),
     ("riscv64", 12): MuslVersion(1, 2, 5),
     ("loongarch64", 14): MuslVersion(1, 2, 6),

@@ -13,16 +13,19 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from muslbackend.elf import ElfInfo
-from muslbackend.graph import Edge, Graph, Rejected, Unfit, Via
+from muslbackend.elf import ElfInfo, is_named_as_extension
+from muslbackend.graph import FOLDER, Edge, Graph, Rejected, Unfit, Via
 from muslbackend.musl import is_musl
-from muslbackend.rpath import is_rootless, origin_entries, site_path
+from muslbackend.rpath import is_rootless, origin_entries, passed, site_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from muslbackend.graph import Files, Supply
     from muslbackend.musl import Architecture
+
+#: Object files and static programs; ``map_library`` in ldso/dynlink.c.
+_NOT_DYNAMIC = "has no dynamic section, so musl's loader refuses it (Exec format error)"
 
 _LIBPYTHON = re.compile(r"libpython\d[\w.]*\.so")
 
@@ -57,10 +60,12 @@ class _Resolver:
         self.supplied: dict[tuple[str, str], str] = {}
         for path in files.wheel_paths():
             found = files.look(path)
-            if isinstance(found, ElfInfo):
-                self.elf[path] = found
-            else:
+            if not isinstance(found, ElfInfo):
                 self.broken[path] = found or "is gone"
+            elif not found.dynamic and is_named_as_extension(path):
+                self.broken[path] = _NOT_DYNAMIC
+            else:
+                self.elf[path] = found
         self.wheel = tuple(sorted(self.elf))
         self.at = {site_path(p): p for p in self.wheel if not is_rootless(p)}
         self.installed = frozenset(self.at.values())
@@ -157,18 +162,21 @@ class _Resolver:
                 continue
             for entry, folder in origin_entries(self.elf[owner], owner):
                 searched.append(entry)
+                if any(self.files.look(way) != FOLDER for way in passed(entry, owner)):
+                    continue
                 place = posixpath.normpath(posixpath.join(folder, name))
                 found = self.at.get(place)
-                if found is not None:
+                if found is not None and self.elf[found].dynamic:
                     return found
-                other = self.files.look(place)
+                other = self.files.look(place) if found is None else _NOT_DYNAMIC
                 if isinstance(other, str):  # musl takes the first file, whatever it is
                     return Rejected(place, Unfit.BROKEN, other)
         return None
 
     def _from_supply(self, needer: str, name: str, session: _Session, searched: list[str]) -> Edge:
         base = posixpath.basename(name)
-        unreached = next((p for p in self.named.get(base, ()) if not is_rootless(p)), None)
+        others = (p for p in self.named.get(base, ()) if not is_rootless(p) and self.elf[p].dynamic)
+        unreached = next(others, None)
         if unreached is not None and not self.supply.installed:
             return Edge(needer, name, Via.WHEEL, unreached)
         supplied = self.supplied.get((needer, name))
@@ -212,6 +220,8 @@ class _Resolver:
     def _unfit(self, path: str, found: ElfInfo | str) -> Rejected | None:
         if isinstance(found, str):
             return Rejected(path, Unfit.BROKEN, found)
+        if not found.dynamic:
+            return Rejected(path, Unfit.BROKEN, _NOT_DYNAMIC)
         if not found.fits(self.arch):
             return Rejected(path, Unfit.ARCH, f"is for {found.arch or 'an unknown machine'}")
         if found.libc == "glibc":

@@ -52,5 +52,22 @@ def inside(entry: str, path: str) -> str | None:
     return None if folder == ".." or folder.startswith("../") else folder
 
 
+def passed(entry: str, path: str) -> Iterator[str]:
+    """Yield the folders that an rpath entry of ``path`` enters and leaves again by ``..``.
+
+    The system walks through them: if they are not there, the entry leads nowhere.
+    """
+    origin = posixpath.dirname(site_path(path))
+    walked = origin.split("/") if origin else []
+    for part in entry.split("/")[1:]:
+        folder = "/".join(walked)
+        if part == "..":
+            if not f"{origin}/".startswith(f"{folder}/"):
+                yield folder
+            walked = walked[:-1]
+        elif part not in ("", "."):
+            walked.append(part)
+
+
 def _is_void(rpath: tuple[str, ...]) -> bool:
     return any("$" in re.sub(r"\$(ORIGIN|\{ORIGIN\})", "", entry) for entry in rpath)

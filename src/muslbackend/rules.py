@@ -8,10 +8,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from muslbackend import musl, relocations
+from muslbackend import ignored, musl, relocations
+from muslbackend.abi import ABI
 from muslbackend.findings import Finding, Severity
 from muslbackend.graph import Unfit, Via
 from muslbackend.hazards import FINISHED_HAZARDS, HAZARDS
+from muslbackend.names import NAMES
 from muslbackend.needs import needs
 from muslbackend.packaged import PACKAGED
 from muslbackend.rpath import is_rootless
@@ -263,7 +265,11 @@ RULES: Final[tuple[Rule, ...]] = (
     left_to_the_system,
     scripts_without_libraries,
     *PACKAGED,
+    ignored.thread_stack,
+    ignored.default_versions,
     *HAZARDS,
+    *NAMES,
+    *ABI,
 )
 
 #: For a wheel that nobody is going to patch any more.

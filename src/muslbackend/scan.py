@@ -5,19 +5,23 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from muslbackend.elf import MAGIC, ElfInfo
+from muslbackend.elf import MAGIC, ElfInfo, is_named_as_extension
 from muslbackend.elfreader import read_elf
 from muslbackend.errors import MalformedError
+from muslbackend.graph import FOLDER
 from muslbackend.musl import DEFAULT_SEARCH_PATH
 from muslbackend.package import Package, describe, tells
+from muslbackend.rpath import site_path
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from muslbackend.musl import Architecture
     from muslbackend.wheel import Member, Wheel
+
+_NOT_ELF: Final = "is not an ELF file"
 
 
 class Scan:
@@ -30,8 +34,11 @@ class Scan:
         package: Package | None = None,
     ) -> None:
         self.package = package or Package()
-        self._wheel = elf
-        self._names = frozenset(names)
+        files = [name for name in names if not name.endswith("/")]
+        texts = {name: _NOT_ELF for name in files if is_named_as_extension(name)}
+        self._wheel = {**texts, **elf}
+        self._names = {site_path(path) for path in (*files, *elf)}
+        self._folders = {folder for name in self._names for folder in _parents(name)}
         self._outside: dict[str, ElfInfo | str | None] = {}
 
     @classmethod
@@ -59,7 +66,7 @@ class Scan:
         if path in self._wheel:
             return self._wheel[path]
         if not path.startswith("/"):
-            return "is not an ELF file" if path in self._names else None
+            return _NOT_ELF if path in self._names else FOLDER if path in self._folders else None
         if path not in self._outside:
             self._outside[path] = _read_outside(Path(path))
         return self._outside[path]
@@ -136,4 +143,10 @@ def _read_outside(path: Path) -> ElfInfo | str | None:
         return None
     except OSError as error:
         return f"cannot be read: {error.strerror}"
-    return _read(data) if data.startswith(MAGIC) else "is not an ELF file"
+    return _read(data) if data.startswith(MAGIC) else _NOT_ELF
+
+
+def _parents(path: str) -> Iterator[str]:
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import tally
-from loaders import RELEASES, Outcome, dlopen, loader
+from loaders import RELEASES, Outcome, dlopen, loader, start
 from muslbackend.musl import ARCHITECTURES
 from samples import Place, lay_out, promised
 
@@ -49,7 +49,11 @@ def compare_there(
 def _comparison(place: Place, cache: Path, tmp_path: Path, pytestconfig: pytest.Config) -> Compare:
     def both(sample: Sample) -> tuple[bool, Outcome]:
         folder = lay_out(sample.files, tmp_path / "site-packages", cache, place.arch)
-        outcome = dlopen(place.loader, folder / sample.opens, cache=cache)
+        path = folder / sample.opens
+        if sample.starts:
+            outcome = start(place.loader, path)
+        else:
+            outcome = dlopen(place.loader, path, cache=cache)
         ours = promised(folder, place.release, place.arch)
         tally.count(pytestconfig, "samples", agreed=ours == (outcome.state == "loads"))
         return ours, outcome

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from debian import FixtureError
 from loaders import dlopen
-from machines import DEBIAN_EXPORTS, MACHINES
+from machines import DEBIAN_EXPORTS
 from muslbackend import musl
 from muslbackend.elfreader import read_elf
 from muslbackend.musl import ARCHITECTURES, MuslVersion
-from samples import EXTENSION, Library, Maker, Sample, extension, function
+from patching import with_relocations
+from places import PLACES
+from samples import (
+    EXTENSION,
+    Library,
+    Maker,
+    Patched,
+    Sample,
+    extension,
+    function,
+    lay_out,
+    promised,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,17 +32,6 @@ if TYPE_CHECKING:
 
     from muslbackend.musl import Architecture
     from samples import Compare, Place
-
-#: Those that MUSL_TEST_LOADERS names; there is 1.2.2 for some of them, and 1.2.6 for all.
-RELEASES: Final = os.environ.get("MUSL_TEST_LOADERS", "1.2.3 1.2.5").split()
-#: Debian's mirrors have no older one for these.
-OLDEST: Final = {"ppc64le": "1.2.3", "s390x": "1.2.3", "riscv64": "1.2.5"}
-PLACES: Final = [
-    (arch, release)
-    for arch in MACHINES
-    for release in RELEASES
-    if arch != "x86_64" and release >= OLDEST.get(arch, "")
-]
 
 CORE: Final = "demo/_core.so"
 BESIDE: Final = "demo/libx.so"
@@ -70,6 +70,30 @@ LOCAL: Final = (
 )
 OLD: Final = 'int old(void) {{ return 1; }}\nasm(".symver old, foo@{}");\n'
 SCRIPT: Final = "{} {{ global: old; }};"
+#: A pointer that is going to be a TLS descriptor: its first word is the addend, and becomes the
+#: address of two words (module, offset). The offset is that addend, or 0 where it was lost.
+DESCRIPTOR: Final = """\
+static __thread int counter;
+static int value;
+struct { int *volatile first, *second; } descriptor = { &value, 0 };
+__attribute__((constructor)) static void look(void)
+{
+    if (!((int **)descriptor.first)[1]) __builtin_trap();
+}
+int PyInit_demo(void) { return counter++; }
+"""
+#: R_ARM_RELATIVE stays that of the constructor, R_ARM_TLS_DESC is that of the descriptor.
+ON_ARM: Final = (23, 13)
+#: Where musl runs constructors only (NO_LEGACY_INITFINI, commit 1da53dad).
+WITHOUT_DT_INIT: Final = ("aarch64", "armv7l")
+WAITS_FOR_DT_INIT: Final = (
+    """\
+static int begun;
+void begin(void) { begun = 1; }
+__attribute__((constructor)) static void look(void) { if (!begun) __builtin_trap(); }
+"""
+    + EXTENSION
+)
 #: How clang is told to take TLS descriptors where it does not by default, and musl's answer.
 DESCRIPTORS: Final = {"i686": ("gnu2", ANY), "riscv64": ("desc", "1.2.5")}
 
@@ -197,6 +221,12 @@ def samples(arch: Architecture) -> Iterator[Sample]:
     old_hash = None if arch.name == "s390x" else ANY
     calls = lld(CALLS.format("malloc"), OLD_HASH)
     yield Sample("the old hash table of lld is alone", old_hash, calls)
+    if arch.name not in WITHOUT_DT_INIT:
+        starts = lld(WAITS_FOR_DT_INIT, "-Wl,-init,begin")
+        yield Sample("DT_INIT is run before constructors", ANY, starts)
+    if arch.name == "armv7l":
+        descriptor = Patched(Library(DESCRIPTOR), lambda data: with_relocations(data, ON_ARM))
+        yield Sample("a descriptor has an addend", "1.2.5", {CORE: descriptor})
     if arch.name in DESCRIPTORS:
         dialect, since = DESCRIPTORS[arch.name]
         counts = one(COUNTER.format("") + COUNTS, f"-mtls-dialect={dialect}")
@@ -218,6 +248,17 @@ def test_we_promise_what_the_loader_does(
     by_rule = sample.loads_on(place.release)
     assert (loader.state == "loads") == by_rule, loader.words
     assert ours == by_rule
+
+
+@pytest.mark.parametrize(
+    "place", [place for place in PLACES if place[0] in WITHOUT_DT_INIT], indirect=True, ids="-".join
+)
+def test_dt_init_is_not_run_everywhere_and_we_do_not_say_so(
+    place: Place, cache: Path, tmp_path: Path
+) -> None:
+    folder = lay_out(lld(WAITS_FOR_DT_INIT, "-Wl,-init,begin"), tmp_path, cache, place.arch)
+    assert dlopen(place.loader, folder / CORE, cache=cache).state == "crashes"
+    assert promised(folder, place.release, place.arch)
 
 
 KNOWN: Final = [place for place in PLACES if place[1] in DEBIAN_EXPORTS]

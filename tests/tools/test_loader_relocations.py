@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from samples import EXTENSION, Library, Maker, Sample, build
+from builders import zig_library
+from loaders import dlopen
+from patching import PT_GNU_STACK, with_relocations, without_segment
+from samples import EXTENSION, Library, Maker, Patched, Sample, build, lay_out, verdict_on
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from samples import Compare
+    from samples import Compare, Content
 
 CORE: Final = "demo/_core.so"
 BESIDE: Final = "demo/libx.so"
@@ -25,6 +28,7 @@ static int value;
 static int *volatile pointer = &value;
 __attribute__((constructor)) static void look(void) { *pointer = 1; }
 """
+DATA: Final = "static int value;\nint *pointer = &value;\n"
 IN_CODE: Final = 'asm(".text\\n.balign 8\\n.quad PyInit_demo");\n'
 RESOLVER: Final = "static int one(void) { return 1; }\nstatic void *pick(void) { return one; }\n"
 IFUNC: Final = RESOLVER + 'int fast(void) __attribute__((ifunc("pick")));\n'
@@ -45,6 +49,17 @@ def one(source: str, *options: str, maker: Maker = Maker.GNU) -> dict[str, Libra
 def two(source: str, provider: Library) -> dict[str, Library | bytes]:
     """Return an extension of that source, and the library beside it that it needs."""
     return {CORE: Library(source, ("libx.so",), "$ORIGIN", maker=Maker.GNU), BESIDE: provider}
+
+
+def ignored(what: str, *options: str) -> Sample:
+    """Return a sample of what a linker writes on demand and musl's loader never reads."""
+    return Sample(f"{what} is ignored", ANY, one(POINTER + EXTENSION, *options))
+
+
+def turned(kind: int) -> dict[str, Content]:
+    """Return an extension with a relocation of that type."""
+    library = Library(DATA + EXTENSION, maker=Maker.GNU)
+    return {CORE: Patched(library, lambda data: with_relocations(data, [kind]))}
 
 
 def gnu(source: str, *options: str) -> Library:
@@ -73,6 +88,38 @@ SAMPLES: Final = (
         "one that nobody else sees must be there early",
         None,
         one(COUNTER.format("static " + EARLY) + COUNTS, maker=Maker.ZIG),
+    ),
+    Sample("a relocation is of a type that nobody knows", None, turned(99)),
+    Sample("a relocation is of a type that only glibc knows", None, turned(38)),
+    Sample("a relocation is of no type", ANY, turned(0)),
+    Sample(
+        "relocated data is read-only afterwards",
+        ANY,
+        one(DATA + EXTENSION, "-Wl,-z,relro,-z,now"),
+    ),
+    Sample("relocated data stays writable", ANY, one(DATA + EXTENSION, "-Wl,-z,norelro,-z,lazy")),
+    Sample(
+        "nothing is said of the stack",
+        ANY,
+        {CORE: Patched(gnu(EXTENSION), lambda data: without_segment(data, PT_GNU_STACK))},
+    ),
+    Sample("it is for 32-bit programs", None, {CORE: zig_library("i686", source=EXTENSION)}),
+    ignored("DT_SYMBOLIC", "-Wl,-Bsymbolic"),
+    ignored("DT_FILTER", "-Wl,-F,libgone.so"),
+    ignored("DT_AUXILIARY", "-Wl,-f,libgone.so"),
+    ignored("DT_AUDIT", "-Wl,--audit=libgone.so"),
+    ignored("DF_1_NODELETE", "-Wl,-z,nodelete"),
+    ignored("DF_1_NOOPEN", "-Wl,-z,nodlopen"),
+    ignored("DF_1_INITFIRST", "-Wl,-z,initfirst"),
+    ignored("an alignment of 2 MiB", "-Wl,-z,max-page-size=0x200000"),
+    Sample(
+        "a constructor needs that of a library",
+        ANY,
+        two(
+            "extern int ready;\n__attribute__((constructor)) static void look(void)"
+            "{ if (!ready) __builtin_trap(); }\n" + EXTENSION,
+            gnu("int ready;\n__attribute__((constructor)) static void set(void) { ready = 1; }\n"),
+        ),
     ),
     Sample(
         "one of a library must be there early",
@@ -119,3 +166,12 @@ def _empty_a_segment(data: bytearray) -> None:
             struct.pack_into("<IIQQQQQQ", data, at, 1, 4, 0x1000, 0x1000, 0x1000, 0, 0, 0x1000)
             return
     raise AssertionError("there is no PT_GNU_STACK")
+
+
+def test_a_file_for_another_machine_loads_where_nothing_is_relocated(
+    real_loader: tuple[str, Path], cache: Path, tmp_path: Path
+) -> None:
+    # The machine's name is not read; nothing of it can run, so that we ask for more, on purpose.
+    folder = lay_out({CORE: Library(EXTENSION, maker=Maker.ARM)}, tmp_path, cache)
+    assert dlopen(real_loader[1], folder / CORE, cache=cache).state == "loads"
+    assert {finding.code for finding in verdict_on(folder).findings} == {"MB106"}

@@ -11,7 +11,8 @@ from loaders import dlopen
 from muslbackend.pipeline import check_wheel
 from muslbackend.wheel import Member, WheelName
 from muslbackend.wheelwriter import write_wheel
-from samples import EXTENSION, Library, Maker, Sample, function, lay_out, members
+from patching import DT_RPATH, DT_SONAME, retagged
+from samples import EXTENSION, Library, Maker, Patched, Sample, function, lay_out, members
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,6 +24,10 @@ BESIDE: Final = "demo/libx.so.1"
 APART: Final = "demo.libs/libx.so.1"
 ANY: Final = "1.1.0"
 NEW_TAG: Final = "-Wl,--enable-new-dtags"
+
+ABI3: Final = "demo/_core.abi3.so"
+#: As much of an object file as the loader reads.
+OBJECT: Final = b"\x7fELF\x02\x01\x01".ljust(16, b"\0") + b"\1\0\x3e\0".ljust(48, b"\0")
 
 F: Final = function("f")
 G: Final = function("g")
@@ -37,6 +42,12 @@ def core(
 def by_rpath(rpath: str, since: str | None = ANY, at: str = BESIDE) -> Sample:
     """Return an extension with this rpath that needs the library at `at`."""
     return Sample(f"the rpath {rpath} leads to {at}", since, {**core(rpath=rpath), at: F})
+
+
+def two_rpaths(new: str, old: str) -> Patched:
+    """Return an extension with both kinds of rpath, as linkers once wrote them."""
+    library = Library(EXTENSION, ("libx.so.1",), new, (NEW_TAG,), Maker.GNU, soname=old)
+    return Patched(library, lambda data: retagged(data, (DT_SONAME, DT_RPATH)))
 
 
 def reserved(name: str) -> Sample:
@@ -61,6 +72,27 @@ RPATHS: Final = (
     by_rpath("$ORIGIN/$LIB:$ORIGIN", since=None),
     by_rpath("$ORIGIN:$PLATFORM", since=None),
     by_rpath("/nowhere", since=None),
+    by_rpath("/nowhere\n$ORIGIN"),
+    by_rpath("$ORIGIN\n$ORIGIN/$LIB", since=None),
+    by_rpath("$ORIGIN/_core.so:$ORIGIN"),
+    by_rpath("$ORIGIN/gone:$ORIGIN"),
+    by_rpath("$ORIGIN/../gone/../demo.libs", since=None, at=APART),
+    by_rpath("$ORIGIN/_core.so/../../demo.libs", since=None, at=APART),
+    Sample(
+        "the rpath goes through a folder of the wheel",
+        ANY,
+        {**core(rpath="$ORIGIN/../data/../demo.libs"), APART: F, "data/empty.txt": b""},
+    ),
+    Sample(
+        "of two rpaths the new one leads there",
+        ANY,
+        {CORE: two_rpaths("$ORIGIN", "/nowhere"), BESIDE: F},
+    ),
+    Sample(
+        "of two rpaths the old one leads there",
+        None,
+        {CORE: two_rpaths("/nowhere", "$ORIGIN"), BESIDE: F},
+    ),
     Sample("no rpath leads to the library beside", None, {**core(), BESIDE: F}),
     Sample(
         "the rpath is of the new kind",
@@ -167,6 +199,8 @@ NAMES: Final = (
     *map(reserved, ("libdl.so.2", "libutil.so.9", "libxnet.so", "libc.musl-x86_64.so.1")),
     *map(absent, ("libcrypt.so.1", "libm-abc123.so.6", "libresolv.so.2", "libp.so.1")),
     *map(absent, ("libgcc_s.so.1", "ld-linux-x86-64.so.2", "libcx.so", "libC.so.6")),
+    *map(absent, ("libnsl.so.1", "libanl.so.1", "libmvec.so.1", "libthread_db.so.1")),
+    *map(absent, ("libstdc++.so.6", "ld-musl-aarch64.so.1")),
     Sample(
         "a name is there that is nearly musl's",
         ANY,
@@ -201,6 +235,19 @@ NAMES: Final = (
         None,
         {**core(rpath="$ORIGIN:$ORIGIN/../demo.libs"), BESIDE: b"\x7fELF", APART: F},
     ),
+    Sample(
+        "a folder is found first",
+        None,
+        {**core(rpath="$ORIGIN:$ORIGIN/../demo.libs"), f"{BESIDE}/a.txt": b"", APART: F},
+    ),
+    Sample(
+        "an object file is found first",
+        None,
+        {**core(rpath="$ORIGIN:$ORIGIN/../demo.libs"), BESIDE: OBJECT, APART: F},
+    ),
+    Sample("what is opened is a text file", None, {ABI3: b"Not found\n"}, ABI3),
+    Sample("what is opened is an object file", None, {ABI3: OBJECT}, ABI3),
+    Sample("what is opened is empty", None, {ABI3: b""}, ABI3),
     Sample("only a text file is found", None, {**core(rpath="$ORIGIN"), BESIDE: b"INPUT(-lx)\n"}),
 )  # fmt: skip
 

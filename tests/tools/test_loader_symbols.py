@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from samples import EXTENSION, Library, Maker, Sample, extension, function
+from loaders import dlopen
+from muslbackend import musl
+from patching import DT_DEBUG, DT_GNU_HASH, DT_HASH, retagged, with_symbol
+from samples import (
+    EXTENSION,
+    Library,
+    Maker,
+    Patched,
+    Sample,
+    extension,
+    function,
+    lay_out,
+    verdict_on,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from samples import Compare
+    from samples import Compare, Content
 
 CORE: Final = "demo/_core.so"
 BESIDE: Final = "demo/libx.so"
@@ -34,6 +48,23 @@ asm(".symver new, foo@@V2");
 ONLY_OLD: Final = 'int old(void) { return 1; }\nasm(".symver old, foo@V1");\n'
 V1: Final = "V1 { global: old; };"
 V1_V2: Final = "V1 { global: old; }; V2 { global: new; } V1;"
+#: Of thread-local variables: whose they are is asked of the loader too.
+WEAK_TLS: Final = """\
+extern __thread int absent __attribute__((weak));
+int *PyInit_demo(void) { return &absent; }
+"""
+#: Crashes unless `f` is the first one.
+TAKES_THE_FIRST: Final = """\
+int f(void);
+__attribute__((constructor)) static void ask(void) { if (f() != 1) __builtin_trap(); }
+"""
+TAKES_FOO_1: Final = TAKES_THE_FIRST.replace("f()", "foo()").replace("f(void)", "foo(void)")
+DATA: Final = "int f = 1;\n"
+USES_DATA: Final = "extern int f;\nint *PyInit_demo(void) { return &f; }\n"
+TLS: Final = "__thread int f;\n"
+USES_TLS: Final = "extern __thread int f;\nint *PyInit_demo(void) { return &f; }\n"
+#: The names with 64 that the loader maps to the plain ones, but for the one that did not fit.
+LFS64: Final = sorted(set(musl._lfs64()) - {"posix_fallocate64"})
 UNIQUE: Final = 'int f = 1;\nasm(".type f, @gnu_unique_object");\n'
 
 
@@ -48,6 +79,26 @@ def using(symbol: str) -> dict[str, Library]:
 def needing(source: str, provider: Library) -> dict[str, Library]:
     """Return an extension of that source, and the library beside it that it needs."""
     return {CORE: Library(source, ("libx.so",), "$ORIGIN", ("-fno-builtin",)), BESIDE: provider}
+
+
+def defining(
+    *, info: int = -1, value: int = -1, user: str = USES_DATA, source: str = DATA
+) -> dict[str, Content]:
+    """Return an extension that uses `f`, and a library where that is another kind of symbol."""
+    provider = Patched(gnu(source), lambda data: with_symbol(data, "f", info=info, value=value))
+    return {**needing(user, gnu(source)), BESIDE: provider}
+
+
+def hashed(*tags: int) -> dict[str, Content]:
+    """Return an extension without the hash tables of those tags."""
+    library = gnu(EXTENSION, "-Wl,--hash-style=both")
+    return {CORE: Patched(library, lambda data: retagged(data, *((tag, DT_DEBUG) for tag in tags)))}
+
+
+def all_of(names: list[str]) -> Library:
+    declared = "".join(f"long {name}();\n" for name in names)
+    used = ", ".join(f"&{name}" for name in names)
+    return Library(f"{declared}void *PyInit_demo[] = {{{used}}};\n", options=("-fno-builtin",))
 
 
 def wanting(version: str, provider: Library) -> dict[str, Library]:
@@ -98,6 +149,42 @@ SAMPLES: Final = (
     Sample("a needed library uses preadv2", "1.2.5", needing(EXTENSION, extension("preadv2"))),
     Sample("open64 is used", ANY, using("open64")),
     Sample("fcntl64 is used, which no musl has", None, using("fcntl64")),
+    Sample("__open64 is used, which no musl has", None, using("__open64")),
+    Sample("preadv64v2 is used, which no musl has", None, using("preadv64v2")),
+    Sample("getdirentries64 is used, which no musl has", None, using("getdirentries64")),
+    Sample("all other names with 64 are used", ANY, {CORE: all_of(LFS64)}),
+    Sample("a weak thread-local variable is missing", None, {CORE: Library(WEAK_TLS)}),
+    Sample(
+        "a weak thread-local variable is there",
+        ANY,
+        needing(WEAK_TLS, gnu(TLS.replace("f", "absent"))),
+    ),
+    Sample(
+        "the first definition is weak",
+        ANY,
+        {
+            CORE: Library(TAKES_THE_FIRST + EXTENSION, ("libx.so", "liby.so"), "$ORIGIN"),
+            BESIDE: gnu("__attribute__((weak)) int f(void) { return 1; }\n"),
+            "demo/liby.so": gnu("int f(void) { return 2; }\n"),
+        },
+    ),
+    Sample("a symbol has no type", ANY, defining(info=0x10)),
+    Sample("a symbol is data", ANY, defining(info=0x11)),
+    Sample("a symbol is a function", ANY, defining(info=0x12)),
+    Sample("a symbol is a section", None, defining(info=0x13)),
+    Sample("a symbol is a file", None, defining(info=0x14)),
+    Sample("a symbol is common", ANY, defining(info=0x15)),
+    Sample("a symbol has a resolver", None, defining(info=0x1A)),
+    Sample("a symbol has a type of some system", None, defining(info=0x1B)),
+    Sample("a symbol is weak", ANY, defining(info=0x21)),
+    Sample("a symbol is unique of its kind", ANY, defining(info=0xA1)),
+    Sample("a symbol is local", None, defining(info=0x01)),
+    Sample("a symbol has a binding of some machine", None, defining(info=0xD1)),
+    Sample("a symbol has no value", None, defining(value=0)),
+    Sample("a thread-local symbol is the first", ANY, defining(source=TLS, user=USES_TLS)),
+    Sample("the old hash table is gone", ANY, hashed(DT_HASH)),
+    Sample("the new hash table is gone", ANY, hashed(DT_GNU_HASH)),
+    Sample("both hash tables are gone", None, hashed(DT_HASH, DT_GNU_HASH)),
     Sample("__strdup is used, which musl had once", None, using("__strdup")),
     Sample("only the new hash table is there", ANY, {CORE: gnu(EXTENSION, NEW_HASH)}),
     Sample("only the old hash table is there", ANY, {CORE: gnu(EXTENSION, OLD_HASH)}),
@@ -135,3 +222,22 @@ def test_we_promise_what_the_loader_does(
     by_rule = sample.loads_on(real_loader[0])
     assert (loader.state == "loads") == by_rule, loader.words
     assert ours == by_rule
+
+
+ONLY_V1: Final = Library("int foo(void) { return 1; }\n", maker=Maker.GNU, script="V1 { foo; };")
+
+
+@pytest.mark.parametrize(
+    ("provider", "said"),
+    [(gnu(OLD_AND_NEW, script=V1_V2), {"MB132"}), (ONLY_V1, set())],
+    ids=["it has another default", "it has no other"],
+)
+def test_the_default_version_is_called_in_the_place_of_the_wanted_one(
+    provider: Library, said: set[str], real_loader: tuple[str, Path], cache: Path, tmp_path: Path
+) -> None:
+    files = wanting("V1", provider)
+    core = replace(files[CORE], source=files[CORE].source + TAKES_FOO_1)
+    folder = lay_out({**files, CORE: core}, tmp_path, cache)
+    state = dlopen(real_loader[1], folder / CORE, cache=cache).state
+    assert state == ("crashes" if said else "loads")
+    assert {finding.code for finding in verdict_on(folder).findings} == said

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from builders import elf_info
-from muslbackend.rpath import inside, is_rootless, origin_entries, site_path
+from muslbackend.rpath import inside, is_rootless, origin_entries, passed, site_path
 
 
 @pytest.mark.parametrize(
@@ -104,3 +104,22 @@ def test_an_origin_in_the_middle_voids_nothing() -> None:
 def test_a_script_finds_nothing_by_its_origin() -> None:
     elf = elf_info(rpath=("$ORIGIN/../lib",))
     assert list(origin_entries(elf, "demo-1.0.data/scripts/tool")) == []
+
+
+@pytest.mark.parametrize(
+    ("entry", "path", "folders"),
+    [
+        ("$ORIGIN", "demo/_core.so", []),
+        ("$ORIGIN/../demo.libs", "demo/_core.so", []),
+        ("$ORIGIN/../demo/../demo.libs", "demo/_core.so", []),
+        ("$ORIGIN/../../demo.libs", "demo/sub/_core.so", []),
+        ("$ORIGIN/../gone/../demo.libs", "demo/_core.so", ["gone"]),
+        ("$ORIGIN/a//b/./../../c", "demo/_core.so", ["demo/a/b", "demo/a"]),
+        ("${ORIGIN}/gone/../demo.libs", "_core.so", ["gone"]),
+        ("$ORIGIN/../gone/..", "demo-1.0.data/platlib/demo/_core.so", ["gone"]),
+    ],
+)
+def test_folders_that_an_entry_only_goes_through_are_known(
+    entry: str, path: str, folders: list[str]
+) -> None:
+    assert list(passed(entry, path)) == folders

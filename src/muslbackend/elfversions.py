@@ -1,0 +1,72 @@
+"""Symbol versions of one ELF file: which it wants of whom, and which it defines.
+
+musl's loader reads no more of them than whether a definition is hidden (commit 72482f90); what a
+linker wrote there tells what the file was linked against. Layout: GNU extensions, as in musl's
+``elf.h``.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from muslbackend.elfimage import bounded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from muslbackend.elfimage import ElfImage
+
+_DT_VERDEF, _DT_VERDEFNUM, _DT_VERNEED, _DT_VERNEEDNUM = range(0x6FFFFFFC, 0x70000000)
+#: Of an entry in DT_VERSYM: the number of the version; the rest says that it is hidden.
+VERSION_NUMBER: Final = 0x7FFF
+
+
+class Wanted(NamedTuple):
+    """A version that the file wants of a library."""
+
+    number: int
+    library: str
+    version: str
+
+
+def wanted(image: ElfImage) -> Iterator[Wanted]:
+    """Yield the versions of DT_VERNEED."""
+    if _DT_VERNEED not in image.tags:
+        return
+    at = image.offset(image.tag(_DT_VERNEED))
+    seen = set()
+    for _ in range(bounded(image.tag(_DT_VERNEEDNUM))):
+        _, count, library, first, following = struct.unpack_from(
+            f"{image.order}HHIII", image.data, at
+        )
+        aux = at + first
+        for _ in range(count):
+            if aux in seen:  # a damaged list that leads back into itself
+                break
+            seen.add(aux)
+            _, _, number, name, after = struct.unpack_from(f"{image.order}IHHII", image.data, aux)
+            number &= VERSION_NUMBER
+            yield Wanted(number, image.string(library), image.string(name))
+            aux += after
+        if not following:
+            return
+        at += following
+
+
+def defined(image: ElfImage) -> Mapping[int, str]:
+    """Return the versions of DT_VERDEF by number."""
+    found: dict[int, str] = {}
+    if _DT_VERDEF not in image.tags:
+        return found
+    at = image.offset(image.tag(_DT_VERDEF))
+    for _ in range(bounded(image.tag(_DT_VERDEFNUM))):
+        _, _, number, _, _, aux, following = struct.unpack_from(
+            f"{image.order}4H3I", image.data, at
+        )
+        (name,) = struct.unpack_from(f"{image.order}I", image.data, at + aux)
+        found.setdefault(number & VERSION_NUMBER, image.string(name))
+        if not following:
+            break
+        at += following
+    return found

@@ -1,0 +1,65 @@
+"""Rules about the names of libraries: musl knows what is loaded by the name of its file alone.
+
+Rules as in :mod:`rules`: ``(Graph, Target)`` in, findings out, one code for each.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from muslbackend.findings import Finding, Severity
+from muslbackend.graph import Via
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from muslbackend.graph import Graph
+    from muslbackend.target import Target
+
+
+def known_by_soname_only(graph: Graph, _: Target) -> Iterator[Finding]:
+    """The loader compares file names; a SONAME it never reads (commits 3e3753c1, 709355e1)."""
+    for edge in graph.edges:
+        if edge.via is not Via.MISSING:
+            continue
+        path = next((p for p in graph.wheel if graph.elf[p].soname == edge.name), None)
+        if path is not None:
+            yield Finding(
+                "MB125",
+                Severity.NOTE,
+                edge.needer,
+                f"needs {edge.name}, which is the SONAME of {path}; musl's loader goes by the "
+                "name of the file",
+                hint=f"install {path} as {edge.name}",
+                symbol=edge.name,
+            )
+
+
+def one_name_for_two(graph: Graph, _: Target) -> Iterator[Finding]:
+    """A loaded library serves every later need of its name (``load_library``, ldso/dynlink.c).
+
+    Programs do not count: each has a process of its own.
+    """
+    first: dict[str, str] = {}
+    for edge in graph.edges:
+        here = edge.provider
+        if (
+            edge.via is not Via.LOADER
+            or here not in graph.wheel
+            or graph.elf[edge.needer].executable
+        ):
+            continue
+        there = first.setdefault(edge.name, here)
+        if graph.elf[here] != graph.elf[there]:
+            yield Finding(
+                "MB134",
+                Severity.WARNING,
+                edge.needer,
+                f"needs {edge.name}, which is {here} for it and {there} for others: in one process "
+                "musl gives both the one that was loaded first",
+                hint="give the two libraries names of their own",
+                symbol=edge.name,
+            )
+
+
+NAMES: Final = (known_by_soname_only, one_name_for_two)
