@@ -35,12 +35,9 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.network]
 
-#: Whether repair makes ordinary relocations of packed ones: without that it promises no more than
-#: the release of musl that reads them.
-EXPANDS: Final = False
-RELR_FLOOR: Final = "1.2.4"
-
-#: What wheels need of musl besides packed relocations: they call qsort_r.
+#: The release of musl that reads packed relocations, which `repair` makes ordinary ones of.
+READS_PACKED: Final = MuslVersion(1, 2, 4)
+#: What wheels need of musl besides: they call qsort_r.
 FLOORS: Final = {"h5py==3.16.0": "1.2.3", "pillow==13.0.0": "1.2.3"}
 DEFAULT_FLOOR: Final = "1.2.0"
 #: Small ones, for every run of the tests.
@@ -65,8 +62,6 @@ every_wheel: Final = pytest.mark.parametrize(
 
 def floor_of(row: Row) -> str:
     """Return the release that the repaired wheel is to load on."""
-    if "DT_RELR" in row.reasons and not EXPANDS:
-        return RELR_FLOOR
     return FLOORS.get(row.pin.requirement, DEFAULT_FLOOR)
 
 
@@ -122,13 +117,14 @@ def test_it_loads_wherever_auditwheels_own_loads(
     for release in RELEASES:
         before = open_all(theirs, python, release, cache)
         after = open_all(ours, python, release, cache)
-        promised = MuslVersion.parse(release) >= MuslVersion.parse(floor)
+        version = MuslVersion.parse(release)
+        promised = version >= MuslVersion.parse(floor)
         failed += [
             f"{root} on musl {release}: {after[root]}, auditwheel's {before[root]}"
             for root in before
             if (promised or before[root].state == "loads") and after[root].state != "loads"
         ]
-        if "DT_RELR" in row.reasons and MuslVersion.parse(release) < MuslVersion.parse(RELR_FLOOR):
+        if "DT_RELR" in row.reasons and version < READS_PACKED:
             assert any(outcome.state != "loads" for outcome in before.values())
     assert not failed, "\n".join(failed)
     for folder in (theirs.prefix, ours.prefix):
