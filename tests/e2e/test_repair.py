@@ -224,6 +224,18 @@ def test_native_code_in_a_wheel_for_any_machine_gives_it_the_tag_of_its_own(
     assert (tmp_path / "again" / made.name).read_bytes() == made.read_bytes()
 
 
+def test_the_metadata_of_a_vendored_package_is_a_file_like_others(
+    libraries: Path, tmp_path: Path, cache: Path
+) -> None:
+    vendored = "demo/_vendor/other-1.dist-info/WHEEL"
+    about = b"Wheel-Version: 1.0\nGenerator: none\nRoot-Is-Purelib: true\n"
+    wheel = make(tmp_path, {CORE: NEEDY, vendored: about}, cache, "py3-none-any")
+    assert run(wheel, "-o", tmp_path / "out", "--library-dir", libraries) == 0
+    (made,) = (tmp_path / "out").iterdir()
+    assert members(made)[vendored] == about
+    assert b"Generator: other (1.2)\n" in members(made)["demo-1.0.dist-info/WHEEL"]
+
+
 def test_native_code_of_two_machines_in_a_wheel_for_any_is_an_error(
     tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
