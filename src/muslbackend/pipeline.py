@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from packaging.tags import Tag
 
 from muslbackend import __version__, stage
+from muslbackend.elf import ElfInfo
 from muslbackend.errors import MalformedError, MuslBackendError
 from muslbackend.findings import Finding, Severity
 from muslbackend.finish import Material, Order, claimed_floor, finish
@@ -36,7 +37,7 @@ from muslbackend.scan import Scan, build_folders, system_folders
 from muslbackend.settings import DEFAULT_FLOOR
 from muslbackend.target import PlatformTag, Target, repair_target
 from muslbackend.toolchain import cross_toolchain
-from muslbackend.wheel import generator, read_wheel, unpack
+from muslbackend.wheel import generator, in_platlib, read_wheel, unpack
 from muslbackend.wheelwriter import copy_wheel
 
 if TYPE_CHECKING:
@@ -128,11 +129,12 @@ def repair_wheel(path: Path, settings: Settings, facts: Facts, output: Path | No
     ``output`` nothing is written. Raises :class:`PolicyError` when the promise cannot be kept.
     """
     with tempfile.TemporaryDirectory(prefix="muslbackend-") as folder:
-        name, members = unpack(path, Path(folder))
+        name, members = _for_its_machine(*unpack(path, Path(folder)))
         target = repair_target((tag.platform for tag in name.tags), settings, facts)
         if target is None:
-            return _pure(path, name, members, output)
-        wheel_file = next((m.read() for m in members if m.path.endswith(".dist-info/WHEEL")), b"")
+            return _pure(path, name, output)
+        about = f"{name.distribution}.dist-info/WHEEL"
+        wheel_file = next((m.read() for m in members if m.path == about), b"")
         material = Material(_plainly_tagged(name, target), members, generator(wheel_file))
         supply = _supplied(settings, Path.cwd(), (), target)
         texts = _licence_texts(settings, Path.cwd())
@@ -155,12 +157,32 @@ def _plainly_tagged(name: WheelName, target: Target) -> WheelName:
     return replace(name, tags=frozenset(tags))
 
 
-def _pure(path: Path, name: WheelName, members: Sequence[Member], output: Path | None) -> Outcome:
-    """Copy a wheel that is for any machine; raises :class:`MalformedError` if it is not."""
-    native = Scan.of_members(members).wheel_paths()
-    if native:
-        msg = f"{path.name} is tagged for any machine and has native code: {native[0]}"
+def _for_its_machine(
+    name: WheelName, members: tuple[Member, ...]
+) -> tuple[WheelName, tuple[Member, ...]]:
+    """Return a wheel that is tagged ``any`` as one for the machine of its native code, if it has.
+
+    setuptools tags so what has programs and no extension module. Raises :class:`MalformedError`
+    when the code is not for one architecture of musl.
+    """
+    if {tag.platform for tag in name.tags} != {"any"}:
+        return name, members
+    scan = Scan.of_members(members)
+    native = {path: scan.look(path) for path in scan.wheel_paths()}
+    archs = {elf.arch if isinstance(elf, ElfInfo) else None for elf in native.values()}
+    if not archs:
+        return name, members
+    arch = archs.pop()
+    if archs or arch is None or arch not in ARCHITECTURES:
+        msg = f"{name} is tagged for any machine and has native code: {min(native)}"
         raise MalformedError(msg, hint="build it with the tag of its platform")
+    plain = str(PlatformTag("linux", arch))
+    tags = frozenset(Tag(tag.interpreter, tag.abi, plain) for tag in name.tags)
+    return replace(name, tags=tags), tuple(map(in_platlib, members))
+
+
+def _pure(path: Path, name: WheelName, output: Path | None) -> Outcome:
+    """Copy a wheel that is for any machine."""
     if output is not None:
         copy_wheel(path, output)
     return Outcome(name, Verdict(None, (), ()), Plan(), None)

@@ -41,6 +41,8 @@ _UNREADABLE: Final[tuple[type[Exception], ...]] = (
 
 #: Behind NAME-VERSION: what is made anew, and the signatures that go with it (PEP 427).
 _RECORDS: Final = re.compile(r"\.dist-info/RECORD(\.jws|\.p7s)?")
+_WHEEL: Final = re.compile(r"[^/]+\.dist-info/WHEEL")
+_PURELIB: Final = re.compile(rb"(?mi)^(Root-Is-Purelib:)\s*true")
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,13 @@ def retag(wheel_file: bytes, tags: Collection[Tag], generator: str) -> bytes:
     new = [f"Tag: {tag}" for tag in sorted(map(str, tags))]
     version, *rest = [*kept[:at], *new, *kept[at:]]
     return "\n".join([version, f"Generator: {generator}", *rest, "", ""]).encode()
+
+
+def in_platlib(member: Member) -> Member:
+    """Return a ``WHEEL`` file that says that the root is platlib; any other member as it is."""
+    if _WHEEL.fullmatch(member.path) is None:
+        return member
+    return Member(member.path, _PURELIB.sub(rb"\1 false", member.read()))
 
 
 def unpack(path: Path, folder: Path) -> tuple[WheelName, tuple[Member, ...]]:

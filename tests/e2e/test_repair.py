@@ -22,19 +22,25 @@ from loaders import LOADER_NAME, dlopen, loader
 from muslbackend.cli import main
 from muslbackend.wheel import Member, WheelName
 from muslbackend.wheelwriter import write_wheel
-from samples import Library, Maker, build, extension, function, lay_out
+from samples import EXTENSION, Library, Maker, build, extension, function, lay_out
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 TAG: Final = "cp311-cp311-linux_x86_64"
-WHEEL_FILE: Final = b"Wheel-Version: 1.0\nGenerator: other (1.2)\nRoot-Is-Purelib: false\nTag: {}\n"
+WHEEL_FILE: Final = "Wheel-Version: 1.0\nGenerator: other (1.2)\nRoot-Is-Purelib: {}\nTag: {}\n"
 METADATA: Final = b"Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n"
 CORE: Final = "demo/_core.so"
 NEEDY: Final = extension("f", needs=("libf.so.1",))
 
 
-def make(folder: Path, files: dict[str, Library | bytes], cache: Path, tag: str = TAG) -> Path:
+def make(
+    folder: Path,
+    files: dict[str, Library | bytes],
+    cache: Path,
+    tag: str = TAG,
+    purelib: str = "false",
+) -> Path:
     """Return the wheel that another backend would have made of the files."""
     tree = lay_out(files, folder / "tree", cache)
     found = [
@@ -44,7 +50,7 @@ def make(folder: Path, files: dict[str, Library | bytes], cache: Path, tag: str 
     ]
     found += [
         Member("demo-1.0.dist-info/METADATA", METADATA),
-        Member("demo-1.0.dist-info/WHEEL", WHEEL_FILE.replace(b"{}", tag.encode())),
+        Member("demo-1.0.dist-info/WHEEL", WHEEL_FILE.format(purelib, tag).encode()),
     ]
     return write_wheel(folder / "in", WheelName("demo-1.0", "", parse_tag(tag)), found)
 
@@ -144,7 +150,7 @@ FAILURES: Final = [
     ("cp311-cp311-linux_x86_64.linux_aarch64", (), 2, "cannot be made one for musl"),
     ("cp311-cp311-manylinux_2_28_x86_64", (), 2, "cannot be made one for musl"),
     ("cp311-cp311-linux_mips", (), 2, "cannot be made one for musl"),
-    ("py3-none-any", (), 1, "is tagged for any machine and has native code: demo/_core.so"),
+    ("py3-none-any", (), 1, "error[MB101] demo/_core.so: needs libf.so.1"),
     (TAG, ("--exclude", "lib*", "--max-size", "1k"), 1, "and max-size is 1000; nothing was"),
 ]
 
@@ -207,6 +213,43 @@ def test_a_pure_wheel_is_copied(tmp_path: Path, cache: Path) -> None:
     wheel = make(tmp_path, {"demo/__init__.py": b"x = 1\n"}, cache, "py3-none-any")
     assert run(wheel, "-o", tmp_path / "out") == 0
     assert (tmp_path / "out" / wheel.name).read_bytes() == wheel.read_bytes()
+
+
+def test_native_code_in_a_wheel_for_any_machine_gives_it_the_tag_of_its_own(
+    libraries: Path, tmp_path: Path, cache: Path
+) -> None:
+    wheel = make(tmp_path, {CORE: NEEDY}, cache, "py3-none-any", purelib="true")
+    assert run(wheel, "-o", tmp_path / "out", "--library-dir", libraries) == 0
+    (made,) = (tmp_path / "out").iterdir()
+    assert made.name == "demo-1.0-py3-none-musllinux_1_2_x86_64.whl"
+    about = members(made)["demo-1.0.dist-info/WHEEL"]
+    assert b"Root-Is-Purelib: false\n" in about
+    assert b"Tag: py3-none-musllinux_1_2_x86_64\n" in about
+    assert run(made, "-o", tmp_path / "again") == 0
+    assert (tmp_path / "again" / made.name).read_bytes() == made.read_bytes()
+
+
+def test_the_metadata_of_a_vendored_package_is_a_file_like_others(
+    libraries: Path, tmp_path: Path, cache: Path
+) -> None:
+    vendored = "demo/_vendor/other-1.dist-info/WHEEL"
+    about = b"Wheel-Version: 1.0\nGenerator: none\nRoot-Is-Purelib: true\n"
+    wheel = make(tmp_path, {CORE: NEEDY, vendored: about}, cache, "py3-none-any")
+    assert run(wheel, "-o", tmp_path / "out", "--library-dir", libraries) == 0
+    (made,) = (tmp_path / "out").iterdir()
+    assert members(made)[vendored] == about
+    assert b"Generator: other (1.2)\n" in members(made)["demo-1.0.dist-info/WHEEL"]
+
+
+def test_native_code_of_two_machines_in_a_wheel_for_any_is_an_error(
+    tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = Library(EXTENSION, maker=Maker.ARM)
+    wheel = make(tmp_path, {CORE: extension(), "demo/arm.so": other}, cache, "py3-none-any")
+    assert run(wheel, "-o", tmp_path / "out") == 1
+    err = capsys.readouterr().err
+    assert f"{wheel.name} is tagged for any machine and has native code: {CORE}" in err
+    assert not (tmp_path / "out").exists()
 
 
 def test_a_library_that_is_a_libc_is_never_bundled(
