@@ -221,11 +221,11 @@ def _repair(options: argparse.Namespace) -> int:
 def _repaired(
     path: Path, settings: Settings, facts: Facts, output: Path | None
 ) -> tuple[Repaired, int]:
-    from muslbackend import pipeline
     from muslbackend.outcome import Repaired
+    from muslbackend.repair import repair_wheel
 
     try:
-        return Repaired(path.name, pipeline.repair_wheel(path, settings, facts, output)), 0
+        return Repaired(path.name, repair_wheel(path, settings, facts, output)), 0
     except MuslBackendError as error:
         verdict = getattr(error, "verdict", None)
         return Repaired(path.name, None, str(error), verdict), error.exit_code

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import sys
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import TYPE_CHECKING
 from packaging.tags import Tag
 
 from muslbackend import inventory, layout, patch
+from muslbackend.graph import Supply
+from muslbackend.licences import find_texts, parse_rules
 from muslbackend.musl import MuslVersion
 from muslbackend.outcome import Outcome
 from muslbackend.packaged import ABOUT_THE_PACKAGE
@@ -22,15 +25,15 @@ from muslbackend.plan import Plan, Wishes, expanded, make_plan, to_expand
 from muslbackend.policy import PolicyError, Verdict, judge
 from muslbackend.resolve import resolve
 from muslbackend.rules import FINISHED_RULES
-from muslbackend.scan import Scan, digest, digest_for_name
+from muslbackend.scan import Scan, build_folders, digest, digest_for_name, system_folders
 from muslbackend.target import PlatformTag, Target
 from muslbackend.wheel import Member, WheelName, retag
 from muslbackend.wheelwriter import copy_wheel, packed_sizes, write_wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from muslbackend.graph import Graph, Supply
+    from muslbackend.graph import Graph
     from muslbackend.licences import LicenceText
     from muslbackend.settings import Settings
 
@@ -68,6 +71,36 @@ class Order:
     """Texts that the user named for what is bundled."""
 
 
+def order_for(target: Target, settings: Settings, base: Path, output: Path | None) -> Order:
+    """Return the order that settings make; their paths are relative to ``base``.
+
+    Libraries come from the user's folders, and on a musl machine from the system's own. Raises
+    :class:`SettingsError` for a licence text that is not there.
+    """
+    own = [str((base / folder).resolve()) for folder in settings.library_dirs]
+    system = system_folders(Path(sys.executable), target.arch) if target.native else ()
+    supply = Supply(
+        (*own, *system),
+        follow_rpath=True,
+        exclude=settings.exclude,
+        system=settings.system_libraries,
+        include=settings.include,
+    )
+    place = "bundled-licenses"
+    texts = find_texts(place, parse_rules(place, settings.bundled_licenses), base)
+    return Order(target, supply, settings, output, licences=texts)
+
+
+def after_build(order: Order, build_dir: Path | None) -> Order:
+    """Return the order with libraries from CMake's build folder too, after the user's folders."""
+    if build_dir is None:
+        return order
+    build_dir = build_dir.resolve()
+    own, folders = len(order.settings.library_dirs), order.supply.directories
+    found = (*folders[:own], *build_folders(build_dir), *folders[own:])
+    return replace(order, supply=replace(order.supply, directories=found), build_dir=build_dir)
+
+
 def finish(material: Material, order: Order) -> Outcome:
     """Turn the files into a wheel whose tag is true, and return what came of it.
 
@@ -98,9 +131,16 @@ def finish(material: Material, order: Order) -> Outcome:
     if order.output is None or plan.is_empty:
         sizes, spare = _write(order, material, as_it_is=True), _strippable(graph)
         return Outcome(material.name, verdict, plan, True, sizes, spare)
+    return _carried_out(material, order, plan, names, verdict)
+
+
+def _carried_out(
+    material: Material, order: Order, plan: Plan, names: Mapping[str, str], before: Verdict
+) -> Outcome:
+    """Patch copies, prove that they are what was promised, account for them and write the wheel."""
     with tempfile.TemporaryDirectory(prefix="muslbackend-") as work:
         members = patch.apply(plan, material.members, Path(work), material.dist_info)
-        verdict, graph = _prove(members, order, verdict)
+        verdict, graph = _prove(members, order, before)
         if plan.grafts:
             libraries = inventory.bundled(plan.grafts, members, graph, names, order.build_dir)
             distribution = material.name.distribution

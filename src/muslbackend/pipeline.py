@@ -6,49 +6,39 @@
 from __future__ import annotations
 
 import os
-import sys
-import tempfile
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from packaging.tags import Tag
-
 from muslbackend import __version__, stage
-from muslbackend.elf import ElfInfo
 from muslbackend.errors import MalformedError, MuslBackendError
 from muslbackend.findings import Finding, Severity
-from muslbackend.finish import Material, Order, claimed_floor, finish
+from muslbackend.finish import Material, after_build, claimed_floor, finish, order_for
 from muslbackend.graph import Supply
 from muslbackend.invocation import build_dir_setting, plan_invocation
-from muslbackend.licences import find_texts, parse_rules
 from muslbackend.musl import ARCHITECTURES
-from muslbackend.outcome import Outcome
 from muslbackend.packaged import ABOUT_THE_PACKAGE
-from muslbackend.plan import Plan
 from muslbackend.policy import Verdict, judge
 from muslbackend.reach import Question, answer, floors, with_system
 from muslbackend.report import Checked, File
 from muslbackend.resolve import resolve
 from muslbackend.rules import FINISHED_RULES
-from muslbackend.scan import Scan, build_folders, system_folders
+from muslbackend.scan import Scan
 from muslbackend.settings import DEFAULT_FLOOR
-from muslbackend.target import PlatformTag, Target, repair_target
+from muslbackend.target import PlatformTag, Target
 from muslbackend.toolchain import cross_toolchain
-from muslbackend.wheel import generator, in_platlib, read_wheel, unpack
-from muslbackend.wheelwriter import copy_wheel
+from muslbackend.wheel import read_wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from muslbackend.graph import Graph
-    from muslbackend.licences import LicenceText
+    from muslbackend.outcome import Outcome
     from muslbackend.settings import Settings
     from muslbackend.stage import Staged
-    from muslbackend.target import Facts
-    from muslbackend.wheel import Member, Wheel, WheelName
+    from muslbackend.wheel import Wheel, WheelName
 
 _ZLIB: Final = "libz.so.1"
 _ITS_TAGS: Final = Question()
@@ -78,114 +68,20 @@ def build_wheel(job: Job) -> Outcome:
     """
     toolchain = None if job.target.native else cross_toolchain(job.target.arch)
     call = plan_invocation(job.target, job.config, job.table, os.environ, toolchain)
-    texts = _licence_texts(job.settings, job.project)
+    order = order_for(job.target, job.settings, job.project, job.output)
     outcomes: list[Outcome] = []
 
     def finished(staged: Staged) -> WheelName:
         _agree(staged, job.metadata)
         generator = f"muslbackend {__version__} ({staged.backend})"
-        order = Order(
-            job.target,
-            _supply(staged, job),
-            job.settings,
-            job.output,
-            build_dir=staged.build_dir.resolve() if staged.build_dir else None,
-            licences=texts,
-        )
-        outcomes.append(finish(Material(staged.name, staged.members, generator), order))
+        material = Material(staged.name, staged.members, generator)
+        outcomes.append(finish(material, after_build(order, staged.build_dir)))
         return outcomes[-1].name
 
     with _environment(call.environment):
         unset = build_dir_setting(call.config, job.table, os.environ) is None
         stage.build(call.config, finished, keeps_no_build_dir=unset)
     return outcomes[-1]
-
-
-def _supply(staged: Staged, job: Job) -> Supply:
-    """Return where libraries may come from: the user's folders, the build, a musl system."""
-    build_dir = staged.build_dir
-    built = build_folders(build_dir.resolve()) if build_dir is not None else ()
-    return _supplied(job.settings, job.project, built, job.target)
-
-
-def _supplied(settings: Settings, base: Path, folders: Sequence[str], target: Target) -> Supply:
-    """Return the folders of the settings, relative to ``base``, then ``folders``, the system's."""
-    own = [str((base / folder).resolve()) for folder in settings.library_dirs]
-    system = system_folders(Path(sys.executable), target.arch) if target.native else ()
-    return Supply(
-        (*own, *folders, *system),
-        follow_rpath=True,
-        exclude=settings.exclude,
-        system=settings.system_libraries,
-        include=settings.include,
-    )
-
-
-def repair_wheel(path: Path, settings: Settings, facts: Facts, output: Path | None) -> Outcome:
-    """Bundle, prove and write a finished wheel of whatever backend; return what came of it.
-
-    Libraries are taken from the folders of the settings, relative to the current one, and on a
-    musl machine from the system's own. A wheel that needs nothing is copied as it is. Without
-    ``output`` nothing is written. Raises :class:`PolicyError` when the promise cannot be kept.
-    """
-    with tempfile.TemporaryDirectory(prefix="muslbackend-") as folder:
-        name, members = _for_its_machine(*unpack(path, Path(folder)))
-        target = repair_target((tag.platform for tag in name.tags), settings, facts)
-        if target is None:
-            return _pure(path, name, output)
-        about = f"{name.distribution}.dist-info/WHEEL"
-        wheel_file = next((m.read() for m in members if m.path == about), b"")
-        material = Material(_plainly_tagged(name, target), members, generator(wheel_file))
-        supply = _supplied(settings, Path.cwd(), (), target)
-        texts = _licence_texts(settings, Path.cwd())
-        return finish(material, Order(target, supply, settings, output, path, licences=texts))
-
-
-def _licence_texts(settings: Settings, base: Path) -> tuple[LicenceText, ...]:
-    place = "bundled-licenses"
-    return find_texts(place, parse_rules(place, settings.bundled_licenses), base)
-
-
-def _plainly_tagged(name: WheelName, target: Target) -> WheelName:
-    """Return the name without what it claims of musl: that is found out anew."""
-    tags = {
-        Tag(tag.interpreter, tag.abi, str(target.plain_tag))
-        if tag.platform.startswith(("linux_", "musllinux_"))
-        else tag
-        for tag in name.tags
-    }
-    return replace(name, tags=frozenset(tags))
-
-
-def _for_its_machine(
-    name: WheelName, members: tuple[Member, ...]
-) -> tuple[WheelName, tuple[Member, ...]]:
-    """Return a wheel that is tagged ``any`` as one for the machine of its native code, if it has.
-
-    setuptools tags so what has programs and no extension module. Raises :class:`MalformedError`
-    when the code is not for one architecture of musl.
-    """
-    if {tag.platform for tag in name.tags} != {"any"}:
-        return name, members
-    scan = Scan.of_members(members)
-    native = {path: scan.look(path) for path in scan.wheel_paths()}
-    archs = {elf.arch if isinstance(elf, ElfInfo) else None for elf in native.values()}
-    if not archs:
-        return name, members
-    arch = archs.pop()
-    if archs or arch is None or arch not in ARCHITECTURES:
-        msg = f"{name} is tagged for any machine and has native code: {min(native)}"
-        raise MalformedError(msg, hint="build it with the tag of its platform")
-    plain = str(PlatformTag("linux", arch))
-    tags = frozenset(Tag(tag.interpreter, tag.abi, plain) for tag in name.tags)
-    return replace(name, tags=tags), tuple(map(in_platlib, members))
-
-
-def _pure(path: Path, name: WheelName, output: Path | None) -> Outcome:
-    """Copy a wheel that is for any machine."""
-    if output is not None:
-        copy_wheel(path, output)
-    return Outcome(name, Verdict(None, (), ()), Plan(), None)
 
 
 def _agree(staged: Staged, metadata: Path | None) -> None:

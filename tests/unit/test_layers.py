@@ -33,7 +33,7 @@ LAYERS: Final = (
     {"report"},
     {"outcome"},
     {"finish"},
-    {"pipeline"},
+    {"pipeline", "repair"},
     {"hooks", "cli"},
     {"__main__"},
 )
