@@ -26,6 +26,8 @@ scripts is moved and started through `sysconfig.get_path("platlib")` | the same 
 where the distribution's files are | that path is another one with `pip install --user` or \
 `--target` |
 | sample_extension | only the tag | the same | |
+| all that bundle | no SBOM: no package of the machine owns the libraries | an SBOM with the digests \
+of each, and a note (MB133) that no licence text was found | PEP 770; most licences ask for it |
 | musllinux_1_2/testsimple, 7 machines | musllinux_1_2_ARCH | the same | |
 | musllinux_1_2/testsimple, armv6l | linux_armv6l.musllinux_1_2_armv7l | musllinux_1_2_armv6l | \
 it knows no armv6l; ours is what pip looks for on such a machine |
@@ -41,7 +43,7 @@ Names differ in the hash: ours covers what the library needs too, so that two wh
 different files by one name. The ELF files are of the same size; our zip has no entries for folders.
 Left out, as musl has nothing of the kind: test_glibcxx_3_4_25, test_mvec and
 test_aarch64_glibc_blacklist (glibc's symbols), android. testdependencies with WITH_ARCH marks files
-as for newer processors, which zig cannot (`-mneeded`); auditwheel refuses them, we do not look.
+as for newer processors, which zig cannot (`-mneeded`); both refuse them (MB130).
 numpy is among the real wheels of `tests/truth/test_unrepaired.py`.
 """
 
@@ -123,11 +125,17 @@ def test_it_becomes_what_auditwheel_makes_of_it_and_works(
 ) -> None:
     built = build(package.project, tmp_path, cache, musl_python)
     made = repair(built, tmp_path / "out", *package.options)
-    assert re.findall(r"\[(MB\d+)\]", capsys.readouterr().out) == list(package.codes)
+    codes = re.findall(r"\[(MB\d+)\]", capsys.readouterr().out)
     assert made.name == f"{package.project.name}-0.0.1-{package.tag}.whl"
     assert_record_is_true(made)
     graph = graph_of(made)
     assert contents(graph) == package.contents
+    bundled = [path for path in graph.wheel if ".libs/" in path]
+    # One note for each library: these projects name no licence.
+    assert codes == [*package.codes, *["MB133"] * len(bundled)]
+    assert any(name.endswith("sboms/muslbackend.cdx.json") for name in members(made)) == bool(
+        bundled
+    )
     assert repair(Built(made, tmp_path, ()), tmp_path / "again", *package.options).read_bytes() == (
         made.read_bytes()
     )
