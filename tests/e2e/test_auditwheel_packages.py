@@ -26,8 +26,8 @@ scripts is moved and started through `sysconfig.get_path("platlib")` | the same 
 where the distribution's files are | that path is another one with `pip install --user` or \
 `--target` |
 | sample_extension | only the tag | the same | |
-| all that bundle | no SBOM: no package of the machine owns the libraries | an SBOM with the digests \
-of each, and a note (MB133) that no licence text was found | PEP 770; most licences ask for it |
+| all that bundle | no SBOM: no package of the machine owns the libraries | an SBOM with their \
+digests, and a note (MB133) that no licence text was found | PEP 770; most licences ask for it |
 | musllinux_1_2/testsimple, 7 machines | musllinux_1_2_ARCH | the same | |
 | musllinux_1_2/testsimple, armv6l | linux_armv6l.musllinux_1_2_armv7l | musllinux_1_2_armv6l | \
 it knows no armv6l; ours is what pip looks for on such a machine |
