@@ -71,6 +71,7 @@ class Changes(TypedDict, total=False):
     arm_arch: int | None
     isa_needed: int
     build_id: str
+    checksum: int
     strippable: int
     stack_size: int
     wanted_versions: frozenset[tuple[str, str]]

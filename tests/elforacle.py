@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import io
 from typing import Any, TypeAlias
 
@@ -70,6 +71,7 @@ def oracle(data: bytes) -> ElfInfo:
         arm_arch=_arm_architecture(elf),
         isa_needed=_isa_needed(elf),
         build_id=_build_id(elf),
+        checksum=0 if _build_id(elf) else binascii.crc32(data),
         strippable=_strippable(elf),
         stack_size=sum(s["p_memsz"] for s in elf.iter_segments() if s["p_type"] == "PT_GNU_STACK"),
         wanted_versions=wanted_versions,

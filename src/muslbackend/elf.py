@@ -84,6 +84,8 @@ class ElfInfo:
 
     build_id: str = ""
     """By which the linker knows this build, in hexadecimal; copies of one build share it."""
+    checksum: int = 0
+    """CRC-32 of the file if it has no build-id, else 0."""
     strippable: int = 0
     """About how many bytes of it ``strip`` takes out."""
 

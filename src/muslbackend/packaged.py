@@ -96,10 +96,12 @@ def _openers(graph: Graph) -> str:
 
 def two_of_one_build(graph: Graph, _: Target) -> Iterator[Finding]:
     """Linkers give each build an id of its own, which copies keep, patched or not."""
-    first: dict[tuple[str, frozenset[str]], str] = {}
+    first: dict[tuple[str, int, frozenset[str]], str] = {}
     for path in graph.wheel:
         elf = graph.elf[path]
-        other = first.setdefault((elf.build_id, elf.exports), path) if elf.build_id else path
+        known = bool(elf.build_id or elf.checksum)
+        same = (elf.build_id, elf.checksum, elf.exports)
+        other = first.setdefault(same, path) if known else path
         if other != path:
             yield Finding(
                 "MB135",

@@ -7,6 +7,7 @@ import json
 import shutil
 import struct
 import subprocess
+import sysconfig
 import zipfile
 from typing import TYPE_CHECKING, Final
 
@@ -34,12 +35,14 @@ CORE: Final = "demo/_core.so"
 NEEDY: Final = extension("f", needs=("libf.so.1",))
 
 
-def make(
+def make(  # noqa: PLR0913
     folder: Path,
     files: dict[str, Library | bytes],
     cache: Path,
     tag: str = TAG,
+    *,
     purelib: str = "false",
+    distribution: str = "demo-1.0",
 ) -> Path:
     """Return the wheel that another backend would have made of the files."""
     tree = lay_out(files, folder / "tree", cache)
@@ -49,10 +52,10 @@ def make(
         if p.is_file()
     ]
     found += [
-        Member("demo-1.0.dist-info/METADATA", METADATA),
-        Member("demo-1.0.dist-info/WHEEL", WHEEL_FILE.format(purelib, tag).encode()),
+        Member(f"{distribution}.dist-info/METADATA", METADATA),
+        Member(f"{distribution}.dist-info/WHEEL", WHEEL_FILE.format(purelib, tag).encode()),
     ]
-    return write_wheel(folder / "in", WheelName("demo-1.0", "", parse_tag(tag)), found)
+    return write_wheel(folder / "in", WheelName(distribution, "", parse_tag(tag)), found)
 
 
 @pytest.fixture
@@ -447,3 +450,47 @@ def test_a_file_whose_packed_relocations_are_damaged_is_named(
     assert run(wheel, "-o", tmp_path / "out") == 1
     assert "demo/libf.so: is not a sound ELF file: " in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+MODULE: Final = """\
+#include <Python.h>
+int version(void);
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, .m_name = "_core", .m_size = -1};
+PyMODINIT_FUNC PyInit__core(void)
+{
+    PyObject *made = PyModule_Create(&module);
+    PyModule_AddIntConstant(made, "version", version());
+    return made;
+}
+"""
+
+
+@pytest.mark.parametrize("order", [("one", "two"), ("two", "one")])
+def test_two_packages_with_two_versions_of_one_library_are_imported_together(
+    order: tuple[str, str], tmp_path: Path, cache: Path, musl_python: Path
+) -> None:
+    (tmp_path / "core.c").write_text(MODULE)
+    include = f"-I{sysconfig.get_path('include')}"
+    for number, name in enumerate(("one", "two"), 1):
+        library = Library(f"int version(void) {{ return {number}; }}\n", soname="libv.so.1")
+        folder = lay_out({"libv.so.1": library}, tmp_path / name, cache)
+        linked = ["-shared", "-fPIC", include, "core.c", f"{name}/libv.so.1"]
+        compile_c(tmp_path / "_core.so", linked, cache)
+        files: dict[str, Library | bytes] = {
+            f"{name}/_core.so": (tmp_path / "_core.so").read_bytes(),
+            f"{name}/__init__.py": b"from ._core import version\n",
+        }
+        wheel = make(tmp_path / f"made-{name}", files, cache, distribution=f"{name}-1.0")
+        assert run(wheel, "-o", tmp_path / "out", "--library-dir", folder) == 0
+    for made in (tmp_path / "out").iterdir():
+        with zipfile.ZipFile(made) as archive:
+            archive.extractall(tmp_path / "site")
+    script = f"import {order[0]}, {order[1]}; print(one.version, two.version)"
+    done = subprocess.run(
+        [musl_python, "-c", script],
+        cwd=tmp_path / "site",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "1 2\n"

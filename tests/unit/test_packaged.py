@@ -136,3 +136,10 @@ def test_mb135_files_without_an_id_or_of_other_builds_are_no_copies() -> None:
     one, two = elf_info(build_id="ab12"), elf_info(build_id="cd34")
     assert findings_of({"demo/a.so": one, "demo/b.so": two}) == ()
     assert findings_of({"demo/a.so": elf_info(), "demo/b.so": elf_info()}) == ()
+    one, two = elf_info(checksum=1), elf_info(checksum=2)
+    assert findings_of({"demo/a.so": one, "demo/b.so": two}) == ()
+
+
+def test_mb135_without_an_id_the_same_bytes_are_copies() -> None:
+    twin = elf_info(checksum=7)
+    assert codes(findings_of({"demo/a.so": twin, "demo/b.so": twin})) == ["MB135"]
