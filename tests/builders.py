@@ -70,6 +70,9 @@ class Changes(TypedDict, total=False):
     flags: int | None
     arm_arch: int | None
     isa_needed: int
+    build_id: str
+    checksum: int
+    strippable: int
     stack_size: int
     wanted_versions: frozenset[tuple[str, str]]
     old_versions: frozenset[tuple[str, str]]

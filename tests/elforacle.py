@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import io
 from typing import Any, TypeAlias
 
@@ -69,6 +70,9 @@ def oracle(data: bytes) -> ElfInfo:
         flags=elf["e_flags"] if _has_code(elf) else None,
         arm_arch=_arm_architecture(elf),
         isa_needed=_isa_needed(elf),
+        build_id=_build_id(elf),
+        checksum=0 if _build_id(elf) else binascii.crc32(data),
+        strippable=_strippable(elf),
         stack_size=sum(s["p_memsz"] for s in elf.iter_segments() if s["p_type"] == "PT_GNU_STACK"),
         wanted_versions=wanted_versions,
         old_versions=old_versions,
@@ -103,6 +107,24 @@ def _isa_needed(elf: Any) -> int:  # noqa: ANN401
         if p["pr_type"] == "GNU_PROPERTY_X86_ISA_1_NEEDED"
     ]
     return int(found[0]) if found else 0
+
+
+def _build_id(elf: Any) -> str:  # noqa: ANN401 - pyelftools has no types
+    notes = (n for s in elf.iter_sections() if isinstance(s, NoteSection) for n in s.iter_notes())
+    return next((str(n["n_desc"]) for n in notes if n["n_type"] == "NT_GNU_BUILD_ID"), "")
+
+
+def _strippable(elf: Any) -> int:  # noqa: ANN401
+    """Return the bytes of symbol tables, their strings and of what is not loaded otherwise."""
+    sections = list(elf.iter_sections())
+    names = [sections[s["sh_link"]].name for s in sections if s["sh_type"] == "SHT_SYMTAB"]
+    return sum(
+        s["sh_size"]
+        for s in sections
+        if s["sh_type"] == "SHT_SYMTAB"
+        or s.name in names
+        or (s["sh_type"] == "SHT_PROGBITS" and not s["sh_flags"] & 2)
+    )
 
 
 def _versions(elf: Any) -> tuple[dict[int, str], dict[int, str]]:  # noqa: ANN401 - pyelftools has no types

@@ -1,9 +1,10 @@
-"""The command line: ``muslbackend check`` and ``muslbackend explain``."""
+"""The command line: ``muslbackend check``, ``repair`` and ``explain``."""
 
 from __future__ import annotations
 
 import argparse
 import difflib
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,10 @@ from muslbackend.musl import ARCHITECTURES, MuslVersion, releases
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import TypeAlias
+
+    from muslbackend.outcome import Repaired
+    from muslbackend.settings import Settings
+    from muslbackend.target import Facts
 
     _Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -43,6 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"muslbackend {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_check(commands)
+    _add_repair(commands)
     _add_explain(commands)
     return parser
 
@@ -92,6 +98,44 @@ def _add_check(commands: _Commands) -> None:
         help="take needed libraries of such a name for given (repeatable)",
     )
     check.set_defaults(run=_check)
+
+
+def _add_repair(commands: _Commands) -> None:
+    repair = commands.add_parser(
+        "repair",
+        help="bundle what finished wheels need, and give them a tag that is true",
+        description="Make wheels of whatever backend load on musl: what they need is bundled, "
+        "packed relocations are expanded, and the result is proved before it is written. Settings "
+        "are also read from the environment (MUSLBACKEND_...); options win.",
+        epilog=_EXIT_CODES,
+    )
+    repair.add_argument("wheels", nargs="+", type=Path, metavar="WHEEL")
+    where = repair.add_mutually_exclusive_group(required=True)
+    where.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder for the wheels")
+    where.add_argument(
+        "--dry-run", action="store_true", help="say what would be done; nothing is written"
+    )
+    repair.add_argument("--json", action="store_true", help="print one JSON array")
+    repair.add_argument(
+        "--floor",
+        type=_musl_version,
+        metavar="X.Y.Z",
+        help="the oldest musl to promise (default: what the tag claims, else 1.2.0)",
+    )
+    for option, metavar, text in (
+        ("--library-dir", "DIR", "take libraries from this folder (repeatable)"),
+        ("--exclude", "GLOB", "leave libraries of such a name to the system (repeatable)"),
+        ("--system-library", "GLOB", "every machine has libraries of such a name (repeatable)"),
+        ("--include", "GLOB", "bundle them although one of the two says otherwise (repeatable)"),
+        ("--bundled-license", "[GLOB=]PATH", "licence text of what is bundled (repeatable)"),
+    ):
+        kind = _folder if metavar == "DIR" else str
+        repair.add_argument(option, action="append", type=kind, metavar=metavar, help=text)
+    repair.add_argument("--strip", action="store_true", help="take symbol tables and debugging out")
+    repair.add_argument(
+        "--max-size", metavar="SIZE", help="do not write a wheel larger than this, such as 50MB"
+    )
+    repair.set_defaults(run=_repair)
 
 
 def _add_explain(commands: _Commands) -> None:
@@ -149,6 +193,54 @@ def _check(options: argparse.Namespace) -> int:
     else:
         print("\n".join(report.check_text(result) for result in results))
     return 0 if all(result.ok for result in results) else 1
+
+
+def _repair(options: argparse.Namespace) -> int:
+    import platform
+    import sysconfig
+
+    from muslbackend import outcome
+    from muslbackend.settings import cli_settings
+    from muslbackend.target import Facts
+
+    settings = cli_settings(vars(options), os.environ)
+    suffix = str(sysconfig.get_config_var("EXT_SUFFIX") or "")
+    facts = Facts(sys.platform, suffix, platform.machine())
+    results, status = [], 0
+    for path in options.wheels:
+        result, exit_code = _repaired(path, settings, facts, options.output)
+        results.append(result)
+        status = max(status, exit_code)
+        if not options.json:
+            _show(result, written=not options.dry_run)
+    if options.json:
+        print(outcome.repair_json(results, written=not options.dry_run))
+    return status
+
+
+def _repaired(
+    path: Path, settings: Settings, facts: Facts, output: Path | None
+) -> tuple[Repaired, int]:
+    from muslbackend.outcome import Repaired
+    from muslbackend.repair import repair_wheel
+
+    try:
+        return Repaired(path.name, repair_wheel(path, settings, facts, output)), 0
+    except MuslBackendError as error:
+        verdict = getattr(error, "verdict", None)
+        return Repaired(path.name, None, str(error), verdict), error.exit_code
+
+
+def _show(result: Repaired, *, written: bool) -> None:
+    from muslbackend import outcome, report
+
+    if result.outcome is not None:
+        print("" if written else "not written: ", end="")
+        print(outcome.build_text(result.outcome), flush=True)
+        return
+    if result.verdict is not None:
+        print("\n".join(report.findings_lines(result.verdict.findings)), file=sys.stderr)
+    print(f"muslbackend: error: {result.wheel}: {result.error}", file=sys.stderr)
 
 
 def _explain(options: argparse.Namespace) -> int:

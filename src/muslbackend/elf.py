@@ -82,6 +82,13 @@ class ElfInfo:
     old_versions: frozenset[tuple[str, str]] = frozenset()
     """(symbol, version) pairs of definitions that are hidden, so that no lookup finds them."""
 
+    build_id: str = ""
+    """By which the linker knows this build, in hexadecimal; copies of one build share it."""
+    checksum: int = 0
+    """CRC-32 of the file if it has no build-id, else 0."""
+    strippable: int = 0
+    """About how many bytes of it ``strip`` takes out."""
+
     @property
     def arch(self) -> str | None:
         """The wheel's name for the machine, ``None`` for one that musl does not know.

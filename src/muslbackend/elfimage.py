@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 ET_EXEC, ET_DYN = 2, 3
-PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_GNU_STACK = 1, 2, 3, 0x6474E551
+PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE, PT_GNU_STACK = 1, 2, 3, 4, 0x6474E551
 PT_GNU_PROPERTY: Final = 0x6474E553
 PF_X, PF_W = 1, 2
 _DT_STRTAB, _DT_STRSZ = 5, 10
@@ -39,6 +39,16 @@ class Segment(NamedTuple):
     memory: int
     flags: int
     alignment: int
+
+
+class Section(NamedTuple):
+    """A section header; the loader reads none."""
+
+    kind: int
+    flags: int
+    offset: int
+    size: int
+    link: int
 
 
 class ElfImage:
@@ -76,7 +86,7 @@ class ElfImage:
                 kind, start, address, _, size, memory, flags, alignment = fields
             if kind in (PT_LOAD, PT_DYNAMIC, PT_INTERP):
                 self.check(start, size)
-            elif kind not in (PT_GNU_STACK, PT_GNU_PROPERTY):
+            elif kind not in (PT_NOTE, PT_GNU_STACK, PT_GNU_PROPERTY):
                 continue
             yield Segment(kind, start, address, size, memory, flags, alignment)
 
@@ -111,17 +121,19 @@ class ElfImage:
             end = len(self.data)
             raise damaged(f"{size} bytes at {offset:#x} lie beyond its end ({end} bytes)")
 
-    def section(self, kind: int) -> bytes:
-        """Return the first section of that type, nothing where headers are stripped or damaged."""
+    def sections(self) -> Iterator[Section]:
+        """Yield the section headers, none where they are stripped, up to the first damaged one."""
         start, step, count = self._sections
-        entry = struct.Struct(self.order + ("4xI16xQQ" if self.bits == 64 else "4xI8xII"))
+        entry = struct.Struct(self.order + ("4xIQ8xQQI" if self.bits == 64 else "4xII4xIII"))
         for at in range(start, start + count * step, step) if step >= entry.size else ():
             if at + entry.size > len(self.data):
                 break
-            found, offset, size = entry.unpack_from(self.data, at)
-            if found == kind:
-                return self.data[offset : offset + size]
-        return b""
+            yield Section(*entry.unpack_from(self.data, at))
+
+    def section(self, kind: int) -> bytes:
+        """Return the first section of that type, nothing where headers are stripped or damaged."""
+        found = next((s for s in self.sections() if s.kind == kind), None)
+        return b"" if found is None else self.data[found.offset : found.offset + found.size]
 
     def _strings(self) -> bytes:
         if _DT_STRTAB not in self.tags:

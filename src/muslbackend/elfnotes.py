@@ -1,4 +1,4 @@
-"""What a file says of the processor it was compiled for, in places that no loader of musl's reads.
+"""What a file says of itself in places that no loader of musl's reads: processor, build, debugging.
 
 All of it is optional: what is stripped or damaged says nothing, and is no reason to refuse a file.
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final
 
-from muslbackend.elfimage import PT_GNU_PROPERTY
+from muslbackend.elfimage import PT_GNU_PROPERTY, PT_NOTE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,10 @@ _SHT_ARM_ATTRIBUTES: Final = 0x70000003
 _TAG_FILE, _TAG_CPU_ARCH, _TAG_COMPATIBILITY = 1, 6, 32
 #: Tag_CPU_raw_name and Tag_CPU_name: of those below 32 the only ones that are text.
 _TEXTS: Final = frozenset({4, 5})
+_NT_GNU_BUILD_ID: Final = 3
 _NT_GNU_PROPERTY_TYPE_0: Final = 5
+_GNU: Final = b"GNU\0"
+_SHT_PROGBITS, _SHT_SYMTAB, _SHF_ALLOC = 1, 2, 2
 _GNU_PROPERTY_X86_ISA_1_NEEDED: Final = 0xC0008002
 
 #: Linkers write a few dozen bytes; more than this is damage.
@@ -58,6 +61,37 @@ def isa_needed(image: ElfImage) -> int:
     except struct.error:
         return 0
     return needed
+
+
+def build_id(image: ElfImage) -> str:
+    """Return what the linker wrote to know this build by, in hexadecimal; empty without one."""
+    for segment in image.segments:
+        if segment.kind != PT_NOTE or segment.size > _LARGEST:
+            continue
+        notes = image.data[segment.offset : segment.offset + segment.size]
+        try:
+            for kind, name, content in _notes(notes, image.order, 4):
+                if (kind, name) == (_NT_GNU_BUILD_ID, _GNU):
+                    return content.hex()
+        except struct.error:
+            continue
+    return ""
+
+
+def strippable(image: ElfImage) -> int:
+    """Return about how many bytes of the file are symbol tables and debugging.
+
+    Those sections are not loaded: ``strip`` takes them out.
+    """
+    sections = list(image.sections())
+    names = {s.link for s in sections if s.kind == _SHT_SYMTAB}
+    return sum(
+        s.size
+        for index, s in enumerate(sections)
+        if s.kind == _SHT_SYMTAB
+        or (index in names and not s.flags & _SHF_ALLOC)
+        or (s.kind == _SHT_PROGBITS and not s.flags & _SHF_ALLOC)
+    )
 
 
 def _file_attributes(data: bytes, order: str) -> Iterator[tuple[int, int]]:
@@ -104,17 +138,23 @@ def _uleb128(data: bytes, at: int) -> tuple[int, int]:
 
 def _properties(notes: bytes, order: str, alignment: int) -> Iterator[tuple[int, bytes]]:
     """Yield (type, value) of each program property; raise ``struct.error`` beyond the end."""
+    for kind, name, content in _notes(notes, order, alignment):
+        at = 0
+        while (kind, name) == (_NT_GNU_PROPERTY_TYPE_0, _GNU) and at < len(content):
+            what, size = struct.unpack_from(f"{order}2I", content, at)
+            yield what, content[at + 8 : at + 8 + size]
+            at = _aligned(at + 8 + size, alignment)
+
+
+def _notes(notes: bytes, order: str, alignment: int) -> Iterator[tuple[int, bytes, bytes]]:
+    """Yield (type, name, content) of each note; raise ``struct.error`` beyond the end."""
     at = 0
     while at < len(notes):
         name_size, size, kind = struct.unpack_from(f"{order}3I", notes, at)
         name = notes[at + 12 : at + 12 + name_size]
         at = _aligned(at + 12 + name_size, alignment)
-        end = at + size
-        while (kind, name) == (_NT_GNU_PROPERTY_TYPE_0, b"GNU\0") and at < end:
-            what, size = struct.unpack_from(f"{order}2I", notes, at)
-            yield what, notes[at + 8 : at + 8 + size]
-            at = _aligned(at + 8 + size, alignment)
-        at = _aligned(end, alignment)
+        yield kind, name, notes[at : at + size]
+        at = _aligned(at + size, alignment)
 
 
 def _aligned(offset: int, alignment: int) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
+import zlib
 from itertools import repeat
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
@@ -26,7 +27,7 @@ from muslbackend.elfimage import (
     bounded,
     until_nul,
 )
-from muslbackend.elfnotes import arm_architecture, isa_needed
+from muslbackend.elfnotes import arm_architecture, build_id, isa_needed, strippable
 from muslbackend.errors import MalformedError
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class _Reader(ElfImage):
 
     def info(self) -> ElfInfo:
         """Return all of it as a value."""
-        data = self.data
+        data, build = self.data, build_id(self)
         interpreter = next(
             (until_nul(data, s.offset) for s in self.segments if s.kind == PT_INTERP), None
         )
@@ -134,6 +135,9 @@ class _Reader(ElfImage):
             ),
             flags=self.flags if self._has_code() else None,
             arm_arch=arm_architecture(self),
+            build_id=build,
+            checksum=0 if build else zlib.crc32(data),
+            strippable=strippable(self),
             isa_needed=isa_needed(self),
             stack_size=max((s.memory for s in self.segments if s.kind == PT_GNU_STACK), default=0),
             wanted_versions=wanted_versions,

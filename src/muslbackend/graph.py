@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import Enum
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final, Protocol
 
 from muslbackend.package import Package
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from muslbackend.elf import ElfInfo
 
@@ -54,6 +55,8 @@ class Via(Enum):
     """It is libpython, whose symbols the interpreter provides."""
     EXCLUDED = "excluded"
     """The settings leave it to the system."""
+    SYSTEM = "system"
+    """The settings say that every machine has it."""
     MISSING = "missing"
 
 
@@ -63,6 +66,7 @@ class Unfit(Enum):
     GLIBC = "was linked against glibc"
     ARCH = "is for another machine"
     BROKEN = "cannot be loaded"
+    LIBC = "is a libc, which is never bundled"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +119,7 @@ class Graph:
     def is_open(self, root: str) -> bool:
         """Say whether something loaded with ``root`` is unknown, so its symbols are too."""
         loaded = set(self.loads[root])
-        unknown = (Via.EXCLUDED, Via.MISSING)
+        unknown = (Via.EXCLUDED, Via.SYSTEM, Via.MISSING)
         return any(e.needer in loaded and e.via in unknown for e in self.edges)
 
     def loads_unknown(self, path: str) -> bool:
@@ -133,5 +137,21 @@ class Supply:
     """Also the absolute rpath entries that the linker left in the files."""
     exclude: tuple[str, ...] = ()
     """Globs of names that are left to the system."""
+    system: tuple[str, ...] = ()
+    """Globs of names that every machine has."""
+    include: tuple[str, ...] = ()
+    """Globs of names that are neither, whatever else fits."""
     installed: bool = False
     """They are where the loader of the user's machine looks last: nothing is bundled."""
+
+    def left(self, name: str) -> Via | None:
+        """Return how a needed name is left to the machine, ``None`` if it is not."""
+        if _fits(name, self.include):
+            return None
+        if _fits(name, self.system):
+            return Via.SYSTEM
+        return Via.EXCLUDED if _fits(name, self.exclude) else None
+
+
+def _fits(name: str, globs: Iterable[str]) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in globs)

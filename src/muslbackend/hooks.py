@@ -32,17 +32,17 @@ def build_wheel(
         foreign = foreign_config(config_settings or {})
         if target is None:
             return str(_theirs("build_wheel", wheel_directory, foreign, metadata_directory))
-        from muslbackend import pipeline, report
+        from muslbackend import outcome, pipeline
 
         metadata = Path(metadata_directory) if metadata_directory else None
         table = pyproject.get("tool", {}).get("scikit-build", {})
-        outcome = pipeline.build_wheel(
+        made = pipeline.build_wheel(
             pipeline.Job(
                 Path.cwd(), target, settings, foreign, table, Path(wheel_directory), metadata
             )
         )
-        print(report.build_text(outcome), flush=True)
-        return outcome.wheel
+        print(outcome.build_text(made), flush=True)
+        return made.wheel
 
 
 def get_requires_for_build_wheel(config_settings: Config = None) -> list[str]:

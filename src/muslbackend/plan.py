@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from muslbackend.graph import Graph, Via
+from muslbackend.needs import RELR_SINCE
 from muslbackend.rpath import inside, is_rootless, origin_entries, passed, site_path
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from muslbackend.elf import ElfInfo
     from muslbackend.graph import Edge
+    from muslbackend.layout import Copy, Move
+    from muslbackend.target import Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,36 +46,54 @@ class Edit:
     dropped: tuple[str, ...] = ()
     """Needed names to take out, sorted."""
     rpath: tuple[str, ...] | None = None
+    expand: bool = False
+    """Its packed relative relocations become ordinary ones."""
+    strip: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """At most one edit for each file; sorted by final path."""
+    """At most one edit for each file; each tuple is sorted by final path."""
 
     grafts: tuple[Graft, ...] = ()
     edits: tuple[Edit, ...] = ()
+    moves: tuple[Move, ...] = ()
+    copies: tuple[Copy, ...] = ()
 
     @property
     def is_empty(self) -> bool:
         """Nothing is to be done: the files can go into the wheel as they are."""
-        return not self.grafts and not self.edits
+        return self == Plan()
 
 
-def make_plan(graph: Graph, libs_dir: str, digests: Mapping[str, str]) -> Plan:
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a plan is made for."""
+
+    libs_dir: str = ""
+    """Folder in the wheel for bundled libraries."""
+    expand: frozenset[str] = frozenset()
+    """Files whose packed relative relocations are to become ordinary ones."""
+    strip: bool = False
+    """Symbol tables and debugging are to be taken out of every file."""
+
+
+def make_plan(graph: Graph, digests: Mapping[str, str], wishes: Wishes) -> Plan:
     """Return what makes every needed name of the wheel findable by musl's loader.
 
-    ``libs_dir`` is the folder in the wheel for bundled libraries; ``digests`` has the SHA-256 of
-    each library outside that the graph uses. The plan of a finished wheel is empty.
+    ``digests`` has the SHA-256 of each library outside that the graph uses. The plan of a
+    finished wheel is empty.
     """
     edges: dict[str, list[Edge]] = {}
     for edge in graph.edges:
         edges.setdefault(edge.needer, []).append(edge)
-    names = _Names(graph, edges, libs_dir, digests).all()
+    names = _Names(graph, edges, wishes.libs_dir, digests).all()
     # One library found twice, in two folders, has one name: the first of the two is taken.
     sources = {dest: source for source, dest in sorted(names.items(), reverse=True)}
     edits = []
     for path in (*graph.wheel, *sources.values()):
         edit = _edit(path, graph.elf[path], edges.get(path, []), names)
+        edit = replace(edit, expand=path in wishes.expand, strip=wishes.strip)
         if edit != Edit(names.get(path, path)):
             edits.append(edit)
     grafts = []
@@ -84,6 +105,18 @@ def make_plan(graph: Graph, libs_dir: str, digests: Mapping[str, str]) -> Plan:
         }
         grafts.append(Graft(source, dest, digests[source], tuple(sorted(needers))))
     return Plan(tuple(grafts), tuple(sorted(edits, key=lambda e: e.path)))
+
+
+def to_expand(graph: Graph, target: Target) -> frozenset[str]:
+    """Return the files with packed relative relocations that the promised musl does not read."""
+    late = target.floor is not None and target.floor < RELR_SINCE
+    return frozenset(path for path, elf in graph.elf.items() if late and elf.relr)
+
+
+def expanded(graph: Graph, paths: Collection[str]) -> Graph:
+    """Return the graph as it will be when the relocations of ``paths`` are expanded."""
+    elf = {p: replace(e, relr=False) if p in paths else e for p, e in graph.elf.items()}
+    return replace(graph, elf=elf)
 
 
 class _Names:

@@ -1,4 +1,4 @@
-"""Outcomes → text and JSON: the only place that words results."""
+"""What ``check`` found out → text and JSON; only here and in :mod:`outcome` results get words."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from muslbackend.graph import Edge, Graph
     from muslbackend.musl import MuslVersion
     from muslbackend.needs import Reason
-    from muslbackend.plan import Plan
     from muslbackend.policy import Verdict
 
 
@@ -53,52 +52,8 @@ class Checked:
     """By path, for each ELF file of the wheel that could be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """What a build wrote."""
-
-    wheel: str
-    verdict: Verdict
-    plan: Plan
-    promised: bool | None
-    """The tag is the promise; or it is the plain one and the findings say why; ``None``: the
-    wheel is for any platform and there was nothing to promise."""
-
-
-def build_text(outcome: Outcome) -> str:
-    """Return the report at the end of a build, several lines."""
-    return "\n".join(_build_lines(outcome))
-
-
-def _build_lines(outcome: Outcome) -> Iterator[str]:
-    if outcome.promised:
-        yield f"muslbackend: {outcome.wheel}"
-        yield f"  loads on  {_reach(outcome.verdict)}"
-    elif outcome.promised is None:
-        yield f"muslbackend: {outcome.wheel} is for no machine in particular: nothing to judge"
-    else:
-        yield f"muslbackend: {outcome.wheel} promises nothing: a musllinux tag would not be true"
-        yield "  contents  as scikit-build-core made them; a local install works as without us"
-    for graft in outcome.plan.grafts:
-        needers = ", ".join(graft.needed_by)
-        yield f"  bundled   {graft.source} as {graft.dest}, for {needers}"
-    for edit in outcome.plan.edits:
-        if edit.soname is None:
-            yield f"  rewrote   {edit.path}: {_changes(edit.needed, edit.dropped, edit.rpath)}"
-    yield from findings_lines(outcome.verdict.findings)
-
-
-def _changes(
-    needed: tuple[tuple[str, str], ...], dropped: tuple[str, ...], rpath: tuple[str, ...] | None
-) -> str:
-    parts = [f"{old} is now {new}" for old, new in needed]
-    parts += [f"{name} is no longer needed" for name in dropped]
-    if rpath is not None:
-        parts.append(f"rpath {':'.join(rpath)}" if rpath else "no rpath")
-    return ", ".join(parts)
-
-
-def _reach(verdict: Verdict) -> str:
+def reach_text(verdict: Verdict) -> str:
+    """Return from which musl and which Alpine on all loads, and why."""
     if verdict.floor is None:
         return "no musl"
     alpine = musl.alpine_with(verdict.floor)
@@ -134,7 +89,7 @@ def check_text(checked: Checked) -> str:
 
 
 def _judgement(checked: Checked) -> str:
-    asked, reach = checked.question, _reach(checked.verdict)
+    asked, reach = checked.question, reach_text(checked.verdict)
     if checked.graph is None:
         return "ok, no native code for musl in it" if checked.ok else "cannot be judged"
     if checked.libc == "glibc" and checked.ok:
@@ -176,20 +131,25 @@ def _checked(checked: Checked) -> dict[str, Any]:
             {"file": r.file, "symbol": r.what, "since": str(r.since)}
             for r in checked.verdict.because
         ],
-        "findings": [
-            {
-                "code": f.code,
-                "severity": f.severity.value,
-                "file": f.subject,
-                "symbol": f.symbol or None,
-                "message": f.message,
-                "hint": f.hint or None,
-                "details": list(f.details),
-            }
-            for f in checked.verdict.findings
-        ],
+        "findings": findings_json(checked.verdict.findings),
         "files": _files(checked, checked.graph) if checked.graph else [],
     }
+
+
+def findings_json(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+    """Return findings as values for JSON."""
+    return [
+        {
+            "code": f.code,
+            "severity": f.severity.value,
+            "file": f.subject,
+            "symbol": f.symbol or None,
+            "message": f.message,
+            "hint": f.hint or None,
+            "details": list(f.details),
+        }
+        for f in findings
+    ]
 
 
 def _files(checked: Checked, graph: Graph) -> list[dict[str, Any]]:

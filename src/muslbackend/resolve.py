@@ -11,7 +11,6 @@ import posixpath
 import re
 from collections import deque
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from muslbackend.elf import ElfInfo, is_named_as_extension
@@ -148,8 +147,9 @@ class _Resolver:
                 return Edge(needer, name, Via.MISSING, None, tuple(searched), (found,))
             if found is not None:
                 return Edge(needer, name, Via.LOADER, found)
-        if any(fnmatchcase(name, pattern) for pattern in self.supply.exclude):
-            return Edge(needer, name, Via.EXCLUDED)
+        left = self.supply.left(name)
+        if left is not None:
+            return Edge(needer, name, left)
         if _LIBPYTHON.match(name) and not self.elf[needer].executable:
             return Edge(needer, name, Via.PYTHON)
         return self._from_supply(needer, name, session, searched)
@@ -226,6 +226,8 @@ class _Resolver:
             return Rejected(path, Unfit.ARCH, f"is for {found.arch or 'an unknown machine'}")
         if found.libc == "glibc":
             return Rejected(path, Unfit.GLIBC, Unfit.GLIBC.value)
+        if found.is_libc:
+            return Rejected(path, Unfit.LIBC, Unfit.LIBC.value)
         return None
 
 

@@ -86,10 +86,10 @@ def _why_missing(edge: Edge, target: Target) -> tuple[str, str, str]:
 def left_to_the_system(graph: Graph, _: Target) -> Iterator[Finding]:
     """What is excluded must be on the user's machine; nothing here can check that."""
     for edge in graph.edges:
-        if edge.via is Via.EXCLUDED:
+        if edge.via in (Via.EXCLUDED, Via.SYSTEM):
             yield Finding(
                 "MB109",
-                Severity.WARNING,
+                Severity.WARNING if edge.via is Via.EXCLUDED else Severity.NOTE,
                 edge.needer,
                 f"needs {edge.name}, which is left to the system; the wheel works only "
                 "where that is installed",

@@ -82,6 +82,20 @@ def digest(path: str) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+def digest_for_name(path: str) -> str:
+    """Return the SHA-256 of a library on disk but for the folders that its rpath names.
+
+    Linkers leave the build folder there, which is another one in each build; the copy in the
+    wheel gets an rpath of its own.
+    """
+    data = Path(path).read_bytes()
+    elf = _read(data)
+    for entry in elf.rpath if isinstance(elf, ElfInfo) else ():
+        if entry.startswith("/"):
+            data = data.replace(os.fsencode(entry), b"X" * len(os.fsencode(entry)))
+    return hashlib.sha256(data).hexdigest()
+
+
 def build_folders(root: Path) -> tuple[str, ...]:
     """Return the folders that the programs and libraries in a build folder are linked from.
 

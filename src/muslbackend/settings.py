@@ -7,7 +7,8 @@ not ours (every other ``-C`` key) is handed on to scikit-build-core untouched.
 from __future__ import annotations
 
 import difflib
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from muslbackend.errors import SettingsError
@@ -37,6 +38,16 @@ class Settings:
     """Globs of library names that are left to the system."""
     library_dirs: tuple[str, ...] = ()
     """More folders to take private libraries from, as the user wrote them, in order."""
+    include: tuple[str, ...] = ()
+    """Globs of library names that are bundled although ``exclude`` or ``system-libraries`` fits."""
+    system_libraries: tuple[str, ...] = ()
+    """Globs of library names that the user knows to be on every machine."""
+    strip: bool = False
+    """Take symbol tables and debugging out of the files of the wheel."""
+    bundled_licenses: tuple[str, ...] = ()
+    """Licence texts for what is bundled, each ``PATH`` or ``LIBRARY=PATH``; see :mod:`licences`."""
+    max_size: int | None = None
+    """In bytes; a larger wheel is not written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +99,26 @@ def parse_settings(
     return Settings(**values)
 
 
+def cli_settings(options: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+    """Return the settings of the environment with those options of a command that were given.
+
+    ``options`` may hold more than settings: names that are none are passed over. Raises
+    :class:`SettingsError` as :func:`parse_settings` does.
+    """
+    given = {name: options[name] for name in ("floor", "exclude", "include", "strip")}
+    given["library_dirs"] = options["library_dir"]
+    given["system_libraries"] = options["system_library"]
+    given["bundled_licenses"] = options["bundled_license"]
+    if options["max_size"] is not None:
+        given["max_size"] = _size("--max-size", options["max_size"])
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in given.items()
+        if value
+    }
+    return replace(parse_settings({}, {}, environ), **values)
+
+
 def foreign_config(config: Mapping[str, object]) -> dict[str, object]:
     """Return the ``-C`` keys that are scikit-build-core's."""
     return {k: v for k, v in config.items() if not k.startswith(PREFIX)}
@@ -134,6 +165,20 @@ def _version(place: str, value: object) -> MuslVersion:
         raise _wrong(place, value, "a musl release such as 1.2.0") from None
 
 
+#: Decimal for MB, as PyPI and shops count; binary for MiB.
+_UNITS: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
+
+
+def _size(place: str, value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    text = value if isinstance(value, str) else ""
+    match = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?)\s*([kmg]i?|)b?", text.strip().lower())
+    if match is None:
+        raise _wrong(place, value, "a size such as 50MB or 47.7MiB")
+    return int(float(match[1]) * _UNITS[match[2]])
+
+
 def _strings(place: str, value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         value = value.split(";")
@@ -151,5 +196,10 @@ _KEYS: Final = (
     _Key("floor", _version),
     _Key("strict", _boolean),
     _Key("exclude", _strings),
+    _Key("system-libraries", _strings),
+    _Key("include", _strings),
     _Key("library-dirs", _strings, env_separator=":"),
+    _Key("bundled-licenses", _strings),
+    _Key("strip", _boolean),
+    _Key("max-size", _size),
 )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,6 +69,8 @@ def build(
     """
     import tempfile
 
+    from muslbackend.wheel import unpack
+
     base = _writer_class()
     with tempfile.TemporaryDirectory(prefix="muslbackend-") as folder:
         if base is not None:
@@ -83,8 +85,8 @@ def build(
         build_dir = Path(folder) / "build"
         kept = {"build-dir": str(build_dir)} if keeps_no_build_dir else {}
         name = _build_wheel()(folder, {**config, **kept}, None)
-        staged = _read_back(Path(folder) / name, Path(folder) / "files")
-        return str(finish(replace(staged, build_dir=build_dir if kept else None)))
+        own, members = unpack(Path(folder) / name, Path(folder) / "files")
+        return str(finish(Staged(own, members, build_dir if kept else None, _version())))
 
 
 def _build_wheel() -> Callable[..., Any]:
@@ -171,26 +173,3 @@ def _plan_writer(
             self.tags = final.tags
 
     return PlanWriter
-
-
-def _read_back(path: Path, folder: Path) -> Staged:
-    """Return the contents of a wheel that scikit-build-core wrote, unpacked into ``folder``."""
-    import zipfile
-
-    from packaging.tags import parse_tag
-
-    from muslbackend.wheel import Member, WheelName
-
-    parts = path.name.removesuffix(".whl").split("-")
-    distribution = "-".join(parts[:2])
-    members = []
-    with zipfile.ZipFile(path) as archive:
-        for info in archive.infolist():
-            # The wheel's own RECORD is made anew; that of a vendored package is a file like others.
-            if info.filename != f"{distribution}.dist-info/RECORD":
-                executable = bool(info.external_attr >> 16 & 0o111)
-                content = Path(archive.extract(info, folder))
-                members.append(Member(info.filename, content, executable))
-    tags: frozenset[Tag] = parse_tag("-".join(parts[-3:]))
-    build = parts[2] if len(parts) == 6 else ""  # NAME-VERSION-BUILD-PYTHON-ABI-PLATFORM
-    return Staged(WheelName(distribution, build, tags), tuple(members), None, _version())

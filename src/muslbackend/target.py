@@ -15,6 +15,8 @@ from muslbackend.musl import ARCHITECTURES, Architecture, MuslVersion
 from muslbackend.settings import DEFAULT_FLOOR
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from muslbackend.settings import Settings
 
 
@@ -31,6 +33,11 @@ class PlatformTag:
     def __str__(self) -> str:
         version = "" if self.version is None else f"_{self.version[0]}_{self.version[1]}"
         return f"{self.kind}{version}_{self.arch}"
+
+    @property
+    def is_musllinux(self) -> bool:
+        """It promises something of musl."""
+        return self.kind == "musllinux"
 
     @classmethod
     def parse(cls, text: str) -> PlatformTag | None:
@@ -131,6 +138,31 @@ def _named_target(settings: Settings) -> tuple[Architecture, MuslVersion]:
             hint="drop one of the two",
         )
     return ARCHITECTURES[tag.arch], floor
+
+
+def repair_target(platforms: Iterable[str], settings: Settings, facts: Facts) -> Target | None:
+    """Return what a finished wheel is to promise, ``None`` for a wheel that is for any machine.
+
+    ``platforms`` are those of its tags. The floor is that of the settings, else the ``X.Y.0`` that
+    a tag claims, else :data:`DEFAULT_FLOOR`. Raises :class:`SettingsError` for a wheel that is not
+    for one architecture of musl.
+    """
+    platforms = sorted(set(platforms))
+    if platforms == ["any"]:
+        return None
+    tags = [tag for text in platforms if (tag := PlatformTag.parse(text)) is not None]
+    ours = [tag for tag in tags if tag.is_musllinux or tag.kind == "linux"]
+    archs = sorted({tag.arch for tag in ours})
+    if len(archs) != 1 or archs[0] not in ARCHITECTURES:
+        raise SettingsError(
+            f"a wheel for {' and '.join(platforms)} cannot be made one for musl",
+            hint="give a wheel that is tagged linux_ARCH or musllinux_X_Y_ARCH, for one of "
+            + ", ".join(ARCHITECTURES),
+        )
+    claims = [MuslVersion(*tag.version, 0) for tag in ours if tag.version is not None]
+    arch = ARCHITECTURES[archs[0]]
+    floor = settings.floor or min(claims, default=DEFAULT_FLOOR)
+    return Target(arch, floor, native=facts.musl_arch == arch, strict=True)
 
 
 #: What others call these architectures.

@@ -1,35 +1,28 @@
-"""Wheels on disk: read for judgement, written once, named last.
+"""Wheels on disk, read for judgement or unpacked, and their parts as values.
 
-The writer is deterministic: the order is the caller's, times and modes are fixed, RECORD comes
-from what was hashed on the way. The format is the binary distribution format specification
-(PEP 427); the layout of RECORD is that of PEP 376.
+The format is the binary distribution format specification (PEP 427).
 """
 
 from __future__ import annotations
 
-import base64
 import contextlib
-import csv
 import hashlib
-import io
-import os
 import re
-import stat
 import struct
-import time
 import zipfile
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from packaging.tags import parse_tag
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from muslbackend.elf import MAGIC
-from muslbackend.errors import MalformedError, MuslBackendError, SettingsError
+from muslbackend.errors import MalformedError, MuslBackendError
 from muslbackend.package import tells
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from packaging.tags import Tag
@@ -46,9 +39,10 @@ _UNREADABLE: Final[tuple[type[Exception], ...]] = (
     ValueError,  # UnicodeDecodeError among them
 )
 
-#: Zip cannot say anything earlier, nor later (APPNOTE.TXT 4.4.6).
-_FIRST_TIME: Final = 315532800  # 1980-01-01
-_LAST_TIME: Final = 4354819199  # 2107-12-31
+#: Behind NAME-VERSION: what is made anew, and the signatures that go with it (PEP 427).
+_RECORDS: Final = re.compile(r"\.dist-info/RECORD(\.jws|\.p7s)?")
+_WHEEL: Final = re.compile(r"[^/]+\.dist-info/WHEEL")
+_PURELIB: Final = re.compile(rb"(?mi)^(Root-Is-Purelib:)\s*true")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +64,10 @@ class Member:
         except OSError as error:
             msg = f"{self.path}: {self.content} cannot be read: {error.strerror or error}"
             raise MuslBackendError(msg, hint="build again") from error
+
+    def sha256(self) -> str:
+        """Return the digest of the bytes, in hexadecimal."""
+        return hashlib.sha256(self.read()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,28 +109,17 @@ def read_wheel(path: Path) -> Wheel:
     Raises :class:`MalformedError` for a file name that is not a wheel's, for a damaged archive
     and for a missing file.
     """
-    if not path.is_file():
-        raise MalformedError("there is no such file", hint="give the path of a wheel")
-    try:
+    with _open(path) as archive:
+        elf, texts = {}, {}
+        for info in archive.infolist():
+            with archive.open(info) as member:
+                head = member.read(len(MAGIC))
+                if head == MAGIC:
+                    elf[info.filename] = head + member.read()
+                elif tells(info.filename):
+                    texts[info.filename] = head + member.read()
         tags = parse_wheel_filename(path.name)[3]
-        with zipfile.ZipFile(path) as archive:
-            elf, texts = {}, {}
-            for info in archive.infolist():
-                with archive.open(info) as member:
-                    head = member.read(len(MAGIC))
-                    if head == MAGIC:
-                        elf[info.filename] = head + member.read()
-                    elif tells(info.filename):
-                        texts[info.filename] = head + member.read()
-            return Wheel(path, tags, tuple(archive.namelist()), elf, texts)
-    except InvalidWheelFilename as error:
-        msg = str(error)
-        raise MalformedError(
-            msg, hint="a wheel is called NAME-VERSION-PYTHON-ABI-PLATFORM.whl"
-        ) from error
-    except _UNREADABLE as error:
-        msg = f"is not a readable zip archive: {error}"
-        raise MalformedError(msg, hint="build or download it again") from error
+        return Wheel(path, tags, tuple(archive.namelist()), elf, texts)
 
 
 def retag(wheel_file: bytes, tags: Collection[Tag], generator: str) -> bytes:
@@ -148,78 +135,60 @@ def retag(wheel_file: bytes, tags: Collection[Tag], generator: str) -> bytes:
     return "\n".join([version, f"Generator: {generator}", *rest, "", ""]).encode()
 
 
-def write_wheel(folder: Path, name: WheelName, members: Sequence[Member]) -> Path:
-    """Write the wheel and return its path.
+def in_platlib(member: Member) -> Member:
+    """Return a ``WHEEL`` file that says that the root is platlib; any other member as it is."""
+    if _WHEEL.fullmatch(member.path) is None:
+        return member
+    return Member(member.path, _PURELIB.sub(rb"\1 false", member.read()))
 
-    RECORD is made here and put beside WHEEL, as the last member. The file gets its name when
-    it is complete; on any exception ``folder`` is as it was.
+
+def unpack(path: Path, folder: Path) -> tuple[WheelName, tuple[Member, ...]]:
+    """Unpack a wheel into ``folder``; return its name and its members without RECORD.
+
+    In the order of the archive. RECORD of the wheel itself is made anew when it is written, and
+    its signatures are not true any more; those of a vendored package are files like others.
+    Raises :class:`MalformedError` for what :func:`read_wheel` refuses, and for members that would
+    lie outside ``folder``.
     """
-    final = folder / str(name)
-    partial = folder / f".{final.name}.{os.getpid()}.partial"
+    parts = path.name.removesuffix(".whl").split("-")
+    distribution = "-".join(parts[:2])
+    members: dict[str, Member] = {}
+    with _open(path) as archive:
+        tags = parse_tag("-".join(parts[-3:]))
+        for info in archive.infolist():
+            if info.is_dir() or _RECORDS.fullmatch(info.filename.removeprefix(distribution)):
+                continue
+            target = (folder / info.filename).resolve()
+            if not target.is_relative_to(folder.resolve()) or info.filename in members:
+                msg = f"has a member that no wheel can have: {info.filename!r}"
+                raise MalformedError(msg, hint="build or download it again")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(archive.read(info))
+            executable = bool(info.external_attr >> 16 & 0o111)
+            members[info.filename] = Member(info.filename, target, executable)
+    build = parts[2] if len(parts) == 6 else ""  # NAME-VERSION-BUILD-PYTHON-ABI-PLATFORM
+    return WheelName(distribution, build, tags), tuple(members.values())
+
+
+@contextlib.contextmanager
+def _open(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a wheel; what is wrong with its name or its archive is a :class:`MalformedError`."""
+    if not path.is_file():
+        raise MalformedError("there is no such file", hint="give the path of a wheel")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with partial.open("xb") as stream:
-            _write_zip(stream, members)
-        partial.replace(final)
-    except OSError as error:
-        msg = f"{folder}: the wheel cannot be written: {error.strerror or error}"
-        raise MuslBackendError(
-            msg, hint="free some space, or name another output folder"
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-    return final
+        parse_wheel_filename(path.name)
+        with zipfile.ZipFile(path) as archive:
+            yield archive
+    except InvalidWheelFilename as error:
+        hint = "a wheel is called NAME-VERSION-PYTHON-ABI-PLATFORM.whl"
+        raise MalformedError(str(error), hint=hint) from error
+    except _UNREADABLE as error:
+        msg = f"is not a readable zip archive: {error}"
+        raise MalformedError(msg, hint="build or download it again") from error
 
 
-def _write_zip(stream: io.BufferedWriter, members: Sequence[Member]) -> None:
-    date = _date_time()
-    rows: list[tuple[str, str, str]] = []
-    record = _record_path(members)
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        for member in members:
-            data = member.read()
-            digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=")
-            rows.append((member.path, f"sha256={digest.decode()}", str(len(data))))
-            archive.writestr(_zip_info(member.path, date, executable=member.executable), data)
-        rows.append((record, "", ""))
-        archive.writestr(_zip_info(record, date, executable=False), _record(rows))
-
-
-def _record_path(members: Iterable[Member]) -> str:
-    wheel_files = [m.path for m in members if re.fullmatch(r"[^/]+\.dist-info/WHEEL", m.path)]
-    if len(wheel_files) != 1:
-        msg = f"{len(wheel_files)} WHEEL files in one wheel"
-        raise MalformedError(msg, hint="exactly one .dist-info folder belongs into a wheel")
-    return wheel_files[0].removesuffix("WHEEL") + "RECORD"
-
-
-def _record(rows: Iterable[tuple[str, str, str]]) -> bytes:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(rows)
-    return text.getvalue().encode("utf-8")
-
-
-def _zip_info(
-    path: str, date: tuple[int, int, int, int, int, int], *, executable: bool
-) -> zipfile.ZipInfo:
-    info = zipfile.ZipInfo(path, date)
-    info.compress_type = zipfile.ZIP_DEFLATED
-    info.create_system = 3  # Unix: else the mode below is not looked at
-    info.external_attr = (stat.S_IFREG | (0o755 if executable else 0o644)) << 16
-    return info
-
-
-def _date_time() -> tuple[int, int, int, int, int, int]:
-    """Return the time of every member: SOURCE_DATE_EPOCH if set, else the first of 1980.
-
-    Raises :class:`SettingsError` when it is no number.
-    """
-    text = os.environ.get("SOURCE_DATE_EPOCH", str(_FIRST_TIME))
-    try:
-        seconds = int(text)
-    except ValueError:
-        msg = f"SOURCE_DATE_EPOCH = {text!r} is not a number of seconds"
-        raise SettingsError(msg, hint="give a whole number, or unset it") from None
-    moment = time.gmtime(min(max(seconds, _FIRST_TIME), _LAST_TIME))
-    return (moment[0], moment[1], moment[2], moment[3], moment[4], moment[5])
+def generator(wheel_file: bytes) -> str:
+    """Return what a ``WHEEL`` file says made it."""
+    lines = wheel_file.decode("utf-8").splitlines()
+    found = (line.partition(":")[2].strip() for line in lines if line.startswith("Generator:"))
+    return next(found, "unknown")

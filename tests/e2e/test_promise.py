@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -83,20 +84,32 @@ def test_a_library_of_the_host_is_refused_as_glibc(project: Path) -> None:
     )
 
 
-def test_packed_relocations_in_a_private_library_are_refused(project: Path, cache: Path) -> None:
-    library = _host_library(project, "-nostdlib", "-Wl,-z,pack-relative-relocs")
+def test_packed_relocations_in_a_private_library_are_unpacked_for_an_older_musl(
+    tmp_path: Path, cache: Path
+) -> None:
+    project = write_project(tmp_path / "project", {})
+    _host_library(project, "-nostdlib", "-Wl,-z,pack-relative-relocs")
     _link_host_library(project)
-    assert_refused(
-        build(project, "musl.target=x86_64"),
-        f"error[MB104] {library}: has packed relative relocations (DT_RELR), which musl reads "
-        "from 1.2.4 on; it must load on 1.2.0",
-        "hint  link it with -Wl,-z,nopack-relative-relocs",
-    )
-    (project / "dist" / "kept").unlink()
-    accepted = build(project, "musl.target=x86_64", "musl.floor=1.2.4")
-    assert [n.partition("-")[0] for n in members(accepted.wheel) if ".libs/" in n] == [
-        "demo.libs/libanswer"
-    ]
+    made = build(project, "musl.target=x86_64")
+    assert "packed relative relocations (DT_RELR) are ordinary ones now" in made.output
+    loads = {
+        release: _opens(made.wheel, release, tmp_path / release, cache)
+        for release in ("1.2.2", "1.2.5")
+    }
+    assert loads == {"1.2.2": "loads", "1.2.5": "loads"}
+    made.wheel.unlink()
+    # A musl that reads them gets them as they are.
+    newer = build(project, "musl.target=x86_64", "musl.floor=1.2.4")
+    assert "loads on  musl 1.2.4 and later" in newer.output
+    assert "because of DT_RELR in demo.libs/libanswer-" in newer.output
+
+
+def _opens(wheel: Path, release: str, folder: Path, cache: Path) -> str:
+    """Return what the loader of a musl release does with the extension of a wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    (extension,) = folder.glob("demo/*.so")
+    return dlopen(loader(release, cache), extension, stub_python=True, cache=cache).state
 
 
 def test_a_library_that_is_nowhere_is_named_with_where_it_was_searched(project: Path) -> None:

@@ -14,6 +14,7 @@ import muslbackend
 from building import EXTENSION, PROJECT, build, run, write_project
 from muslbackend import report, settings
 from muslbackend.pipeline import check_wheel
+from showcase import EXAMPLES
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")
 
@@ -37,9 +38,10 @@ def table(heading: str) -> list[str]:
 
 
 def alike(text: str) -> str:
-    """Put the same words for what differs between machines: folders, hashes, Python's version."""
+    """Put the same words for what differs between machines: folders, hashes, sizes, Pythons."""
     text = re.sub(r"\S*/build/", "BUILD/", text)
     text = re.sub(r"-[0-9a-f]{8}\.so", "-HASH.so", text)
+    text = re.sub(r"[\d,]+ bytes, [\d,]+ in the wheel", "SIZES", text)
     return re.sub(r"(cp|cpython-)3\d+", r"\g<1>3X", text)
 
 
@@ -56,7 +58,9 @@ def test_the_demo_runs_its_examples() -> None:
     demo = run([sys.executable, str(PROJECT / "examples" / "demo.py")], PROJECT)
     assert demo.status == 0, demo.output
     assert demo.output.endswith("all examples ran\n")
-    assert demo.output.count("muslbackend: ") == 2
+    assert demo.output.count("muslbackend: ") == len(EXAMPLES)
+    folders = {path.parent.name for path in (PROJECT / "examples").glob("*/pyproject.toml")}
+    assert folders == {example.folder for example in EXAMPLES}
 
 
 @pytest.mark.parametrize("example", ["private-library"], indirect=True)
@@ -86,8 +90,8 @@ def test_the_judgement_of_a_real_wheel_is_the_one_shown(cache: Path) -> None:
 
 def test_pyproject_snippets_are_what_the_examples_use() -> None:
     build_system, own = (tomllib.loads(text) for text in shown("toml"))
-    for example in ("plain", "private-library"):
-        text = (PROJECT / "examples" / example / "pyproject.toml").read_text()
+    for example in EXAMPLES:
+        text = (PROJECT / "examples" / example.folder / "pyproject.toml").read_text()
         assert tomllib.loads(text)["build-system"] == build_system["build-system"]
     settings.parse_settings(own["tool"]["muslbackend"], {}, {})
 

@@ -15,7 +15,7 @@ from muslbackend import patch
 from muslbackend.errors import ToolError
 from muslbackend.graph import Graph, Supply
 from muslbackend.musl import ARCHITECTURES
-from muslbackend.plan import Edit, Plan, make_plan
+from muslbackend.plan import Edit, Plan, Wishes, make_plan
 from muslbackend.resolve import resolve
 from muslbackend.scan import Scan, digest
 from muslbackend.wheel import Member
@@ -43,7 +43,7 @@ def resolved(wheel: Path, outside: Path) -> Graph:
 
 def planned(wheel: Path, outside: Path, libs_dir: str = "demo.libs") -> Plan:
     graph = resolved(wheel, outside)
-    return make_plan(graph, libs_dir, {path: digest(path) for path in graph.outside()})
+    return make_plan(graph, {path: digest(path) for path in graph.outside()}, Wishes(libs_dir))
 
 
 @pytest.fixture
@@ -74,7 +74,7 @@ def test_what_was_bundled_loads_when_the_originals_are_gone(
     shutil.rmtree(wheel)
     assert dlopen(loader, after / CORE, cache=cache).state == "loads"
     assert promised(after, release)
-    assert make_plan(graph_of(after), "demo.libs", {}).is_empty
+    assert make_plan(graph_of(after), {}, Wishes("demo.libs")).is_empty
 
 
 def test_every_bundled_library_loads_by_itself(

@@ -18,7 +18,7 @@ from debian import run
 from loaders import list_libraries
 from muslbackend import patch
 from muslbackend.graph import Via
-from muslbackend.plan import make_plan
+from muslbackend.plan import Wishes, make_plan
 from samples import Library, build, graph_of, members, write
 
 if TYPE_CHECKING:
@@ -174,12 +174,12 @@ def test_after_the_plan_the_loader_finds_everything(
     real_loader: tuple[str, Path], cache: Path, scratch: Path, layout: dict[str, File]
 ) -> None:
     before = unpacked(layout, scratch / "before", cache)
-    plan = make_plan(graph_of(before), "demo.libs", {})
+    plan = make_plan(graph_of(before), {}, Wishes("demo.libs"))
     after = scratch / "after"
     shutil.rmtree(after, ignore_errors=True)
     write(patch.apply(plan, members(before), scratch, "demo.dist-info/"), after)
     graph = graph_of(after)
-    assert make_plan(graph, "demo.libs", {}).is_empty
+    assert make_plan(graph, {}, Wishes("demo.libs")).is_empty
     for root, loaded in graph.loads.items():
         assert listed(real_loader[1], after, root, cache) == Listed(loaded, None)
 
@@ -195,9 +195,9 @@ def test_of_two_libraries_of_one_name_the_plan_leads_to_the_one_it_took(
         "demo.libs/libx.so": File(("liby.so",), ()),
     }
     before = unpacked(layout, scratch / "before", cache)
-    plan = make_plan(graph_of(before), "demo.libs", {})
+    plan = make_plan(graph_of(before), {}, Wishes("demo.libs"))
     after = write(patch.apply(plan, members(before), scratch, "demo.dist-info/"), scratch / "two")
     graph = graph_of(after)
-    assert make_plan(graph, "demo.libs", {}).is_empty
+    assert make_plan(graph, {}, Wishes("demo.libs")).is_empty
     for root, loaded in graph.loads.items():
         assert listed(real_loader[1], after, root, cache) == Listed(loaded, None)

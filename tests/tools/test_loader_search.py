@@ -9,7 +9,8 @@ from packaging.tags import Tag
 
 from loaders import dlopen
 from muslbackend.pipeline import check_wheel
-from muslbackend.wheel import Member, WheelName, write_wheel
+from muslbackend.wheel import Member, WheelName
+from muslbackend.wheelwriter import write_wheel
 from patching import DT_RPATH, DT_SONAME, retagged
 from samples import EXTENSION, Library, Maker, Patched, Sample, function, lay_out, members
 

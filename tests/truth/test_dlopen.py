@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
-import zipfile
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
@@ -17,13 +14,12 @@ import muslpython
 import tally
 from clibraries import ZLIB, library
 from corpus import every_row
-from loaders import PYTHON_SYMBOL, RELEASES, Outcome, dlopen, dlopen_in, loader, start
+from loaders import RELEASES, loader
 from machines import MACHINES
 from muslbackend.findings import Severity
-from muslbackend.musl import ARCHITECTURES, MuslVersion
 from muslbackend.pipeline import check_wheel
-from muslbackend.reach import Question, answer
-from muslbackend.target import Target
+from muslbackend.reach import Question
+from unpacked import Opener, Unpacked, is_static, python_symbols, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,7 +27,6 @@ if TYPE_CHECKING:
 
     from corpus import Row
     from muslbackend.findings import Finding
-    from muslbackend.graph import Graph
 
 pytestmark = [pytest.mark.network]
 
@@ -43,48 +38,6 @@ EMULATED: Final = ("1.2.5",)
 EMULATED_OLD: Final = ("1.2.3", *EMULATED)
 #: Debian had no musl for these earlier.
 ONLY_NEW: Final = frozenset({"riscv64"})
-
-SITE: Final = "lib/python/site-packages"
-#: Where pip puts what is below NAME.data; the rest goes to site-packages.
-SCHEME: Final = {"scripts": "bin", "data": "", "headers": "include"}
-
-
-@dataclass(frozen=True)
-class Unpacked:
-    """A wheel as pip lays it out, and who loads whom in it."""
-
-    prefix: Path
-    graph: Graph
-    arch: str
-    system: tuple[Path, ...]
-    """Folders of what wheels leave to the machine."""
-
-    def findings(self, release: str) -> tuple[Finding, ...]:
-        """Return what we say of that one release, as `check --against` does."""
-        version = MuslVersion.parse(release)
-        target = Target(ARCHITECTURES[self.arch], version, native=False, strict=True)
-        return answer(self.graph, target, version).findings
-
-    def place(self, path: str) -> Path:
-        """Return where the file is that the wheel has at `path`."""
-        return self.prefix / installed(path)
-
-
-def installed(path: str) -> str:
-    """Return where pip puts a file of a wheel, from the root of an environment."""
-    below = re.fullmatch(r"[^/]+\.data/(\w+)/(.+)", path)
-    if below is None or below[1] in ("platlib", "purelib"):
-        return f"{SITE}/{below[2] if below else path}"
-    return f"{SCHEME[below[1]]}/{below[2]}".lstrip("/")
-
-
-def unpack(wheel: Path, prefix: Path) -> None:
-    with zipfile.ZipFile(wheel) as archive:
-        for member in archive.infolist():
-            if not member.is_dir():
-                target = prefix / installed(member.filename)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_bytes(archive.read(member))
 
 
 def releases(row: Row) -> tuple[str, ...]:
@@ -104,20 +57,6 @@ def ours(there: Unpacked, root: str, findings: tuple[Finding, ...]) -> tuple[boo
     return None if any(finding.code in OPEN for finding in found) else True, words
 
 
-def python_symbols(there: Unpacked) -> frozenset[str]:
-    """Return what the files want of the interpreter."""
-    files = [there.graph.elf[path] for loaded in there.graph.loads.values() for path in loaded]
-    defined = frozenset().union(*(elf.exports for elf in files))
-    wanted = frozenset().union(*(elf.imports for elf in files)) - defined
-    return frozenset(name for name in wanted if PYTHON_SYMBOL.fullmatch(name))
-
-
-def is_static(there: Unpacked, root: str) -> bool:
-    """Say whether a file is a program that asks no loader."""
-    elf = there.graph.elf[root]
-    return elf.interpreter is None and (elf.executable or not installed(root).startswith(SITE))
-
-
 @pytest.fixture
 def unpacked(
     row: Row, downloads: Callable[[Row], Path], cache: Path, tmp_path: Path
@@ -133,29 +72,6 @@ def unpacked(
     unpack(wheel, tmp_path / "prefix")
     yield Unpacked(tmp_path / "prefix", checked.graph, row.arch, system)
     shutil.rmtree(tmp_path / "prefix")
-
-
-@dataclass(frozen=True)
-class Opener:
-    """What opens the files of one wheel."""
-
-    there: Unpacked
-    python: Path | None
-    """A musl CPython: constructors call the C API (matplotlib's ft2font), and a stub has nothing
-    to answer. Its launcher has preadv2 and pwritev2 for musl before 1.2.5."""
-    symbols: frozenset[str]
-    """Where there is no such interpreter, those of a stub."""
-    cache: Path
-
-    def __call__(self, real: Path, root: str) -> Outcome:
-        """Return what the loader `real` makes of a file."""
-        file, system = self.there.place(root), self.there.system
-        if self.there.graph.elf[root].executable:
-            return start(real, file, system)
-        if self.python is not None:
-            return dlopen_in(self.python, real, file, system)
-        names, cache = self.symbols, self.cache
-        return dlopen(real, file, library_path=system, python_symbols=names, cache=cache)
 
 
 @pytest.fixture

@@ -70,7 +70,7 @@ def test_several_codes_are_explained_in_the_order_given() -> None:
 @pytest.mark.parametrize(
     ("code", "hint"),
     [
-        ("MB133", "did you mean MB1"),
+        ("MB183", "did you mean MB1"),
         ("fortify", "muslbackend explain, without a code, lists them"),
     ],
 )

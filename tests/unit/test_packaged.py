@@ -117,3 +117,29 @@ def test_what_a_wheel_says_of_itself() -> None:
 )
 def test_members_that_tell_something(path: str, wanted: bool) -> None:
     assert tells(path) is wanted
+
+
+def test_mb135_two_files_of_one_build() -> None:
+    twin = elf_info(build_id="ab12", exports=frozenset({"f"}))
+    assert findings_of({"demo/liba.so": twin, "demo/libb.so": twin}) == (
+        Finding(
+            "MB135",
+            Severity.NOTE,
+            "demo/libb.so",
+            "is of the same build as demo/liba.so: the wheel has the library twice",
+            hint="leave one of the two out, and link what needs it to the other",
+        ),
+    )
+
+
+def test_mb135_files_without_an_id_or_of_other_builds_are_no_copies() -> None:
+    one, two = elf_info(build_id="ab12"), elf_info(build_id="cd34")
+    assert findings_of({"demo/a.so": one, "demo/b.so": two}) == ()
+    assert findings_of({"demo/a.so": elf_info(), "demo/b.so": elf_info()}) == ()
+    one, two = elf_info(checksum=1), elf_info(checksum=2)
+    assert findings_of({"demo/a.so": one, "demo/b.so": two}) == ()
+
+
+def test_mb135_without_an_id_the_same_bytes_are_copies() -> None:
+    twin = elf_info(checksum=7)
+    assert codes(findings_of({"demo/a.so": twin, "demo/b.so": twin})) == ["MB135"]

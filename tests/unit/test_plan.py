@@ -6,7 +6,7 @@ import pytest
 
 from builders import X86_64, FakeFiles, applied, elf_info, extension, graph_of
 from muslbackend.graph import Supply
-from muslbackend.plan import Edit, Graft, Plan, make_plan
+from muslbackend.plan import Edit, Graft, Plan, Wishes, make_plan
 from muslbackend.resolve import resolve
 
 if TYPE_CHECKING:
@@ -14,14 +14,15 @@ if TYPE_CHECKING:
     from muslbackend.graph import Graph
 
 CORE = "demo/_core.so"
-LIBS = "demo.libs"
+LIBS = Wishes("demo.libs")
 A, B = "/usr/lib/liba.so.1", "/usr/lib/libb.so.2"
 
 
 def planned(graph: Graph, **digests: str) -> Plan:
     """Plan with a digest for each library: by its base name without the ending, or by its path."""
     names = {path: path.rpartition("/")[2].partition(".")[0] for path in graph.outside()}
-    return make_plan(graph, LIBS, {p: digests.get(n, f"digest of {n}") for p, n in names.items()})
+    found = {p: digests.get(n, f"digest of {n}") for p, n in names.items()}
+    return make_plan(graph, found, LIBS)
 
 
 def one_name(graph: Graph, **digests: str) -> str:
@@ -39,7 +40,7 @@ def test_a_library_is_copied_renamed_and_led_to() -> None:
     graph = graph_of({CORE: extension(needed=("libc.so", "liba.so.1")), A: elf_info()}, "/usr/lib")
     # The first eight digits of the SHA-256 of the text "00ff".
     dest = "demo.libs/liba-8909cde2.so.1"
-    assert make_plan(graph, LIBS, {A: "00ff"}) == Plan(
+    assert make_plan(graph, {A: "00ff"}, LIBS) == Plan(
         (Graft(A, dest, "00ff", (CORE,)),),
         (
             Edit(dest, soname="liba-8909cde2.so.1"),
@@ -149,7 +150,7 @@ def test_libraries_of_one_name_and_other_bytes_are_both_copied() -> None:
         "/opt/two/liba.so.1": elf_info(),
     }
     graph = graph_of(files, follow_rpath=True)
-    plan = make_plan(graph, LIBS, {"/opt/one/liba.so.1": "1", "/opt/two/liba.so.1": "2"})
+    plan = make_plan(graph, {"/opt/one/liba.so.1": "1", "/opt/two/liba.so.1": "2"}, LIBS)
     assert len({graft.dest for graft in plan.grafts}) == 2
 
 

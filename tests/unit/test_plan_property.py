@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from builders import X86_64, FakeFiles, applied, elf_info, extension
 from muslbackend.graph import Supply, Via
-from muslbackend.plan import make_plan
+from muslbackend.plan import Wishes, make_plan
 from muslbackend.resolve import resolve
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def worlds(draw: st.DrawFn) -> World:
 def resolved(world: World, paths: list[str] | None = None) -> tuple[Graph, Plan]:
     chosen = {path: world.files[path] for path in paths or world.files}
     graph = resolve(FakeFiles(chosen), X86_64, SUPPLY)
-    return graph, make_plan(graph, "demo.libs", world.digests)
+    return graph, make_plan(graph, world.digests, Wishes("demo.libs"))
 
 
 @given(worlds())
@@ -89,7 +89,7 @@ def test_a_plan_carried_out_leaves_nothing_to_be_done(world: World) -> None:
     assert all(edge.via is not Via.MISSING for edge in graph.edges)
     again = resolve(applied(graph, plan), X86_64, Supply())
     assert [edge for edge in again.edges if edge.via is not Via.LOADER] == []
-    assert make_plan(again, "", {}).is_empty
+    assert make_plan(again, {}, Wishes()).is_empty
     assert all(e.rpath == () or "$" in e.rpath[0] for e in plan.edits if e.rpath is not None)
 
 

@@ -5,29 +5,31 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
+from packaging.tags import parse_tag
 
 from builders import elf_info, extension, graph_of
 from muslbackend.findings import Finding, Severity
 from muslbackend.musl import ARCHITECTURES, MuslVersion
 from muslbackend.needs import Reason
+from muslbackend.outcome import Outcome, build_text
 from muslbackend.plan import Edit, Graft, Plan
 from muslbackend.policy import Verdict
 from muslbackend.reach import Question, with_system
 from muslbackend.report import (
     Checked,
     File,
-    Outcome,
-    build_text,
     check_json,
     check_text,
     findings_lines,
 )
+from muslbackend.wheel import WheelName
 
 if TYPE_CHECKING:
     from muslbackend.graph import Graph
 
 V = MuslVersion.parse
 WHEEL = "demo-1.0-cp311-cp311-musllinux_1_2_x86_64.whl"
+NAME = WheelName("demo-1.0", "", parse_tag("cp311-cp311-musllinux_1_2_x86_64"))
 CORE = "demo/_core.so"
 SOUND = Verdict(V("1.1.0"), (), ())
 GRAPH = graph_of(
@@ -205,7 +207,7 @@ def test_a_build_that_keeps_its_promise_says_what_was_done() -> None:
             Edit("demo/y.so", dropped=("libpython3.so",)),
         ),
     )
-    assert build_text(Outcome(WHEEL, Verdict(V("1.1.0"), (), (LEFT,)), plan, promised=True)) == (
+    assert build_text(Outcome(NAME, Verdict(V("1.1.0"), (), (LEFT,)), plan, promised=True)) == (
         f"muslbackend: {WHEEL}\n"
         "  loads on  musl 1.1.0 and later (Alpine 3.6 and later)\n"
         f"  bundled   /usr/lib/libb.so.2 as demo.libs/libb-1.so.2, for {CORE}, demo/x.so\n"
@@ -217,9 +219,9 @@ def test_a_build_that_keeps_its_promise_says_what_was_done() -> None:
 
 
 def test_a_build_that_promises_nothing_says_why() -> None:
-    outcome = Outcome("demo.whl", Verdict(None, (), (MISSING,)), Plan(), promised=False)
+    outcome = Outcome(NAME, Verdict(None, (), (MISSING,)), Plan(), promised=False)
     assert build_text(outcome) == (
-        "muslbackend: demo.whl promises nothing: a musllinux tag would not be true\n"
+        f"muslbackend: {WHEEL} promises nothing: a musllinux tag would not be true\n"
         "  contents  as scikit-build-core made them; a local install works as without us\n"
         f"error[MB101] {CORE}: needs libx.so\n"
         "      searched  /lib\n"

@@ -6,7 +6,7 @@ import pytest
 
 from muslbackend.errors import SettingsError
 from muslbackend.musl import MuslVersion
-from muslbackend.settings import Settings, foreign_config, parse_settings
+from muslbackend.settings import Settings, cli_settings, foreign_config, parse_settings
 
 #: Each key: (in the table, with -C, in the environment) and the value that all three mean.
 SAME = [
@@ -15,9 +15,29 @@ SAME = [
     ((True, "true", "1"), Settings(strict=True), "strict"),
     ((["libz*", "b"], "libz*;b", "libz*;b"), Settings(exclude=("libz*", "b")), "exclude"),
     ((["/a", "b"], "/a;b", "/a:b"), Settings(library_dirs=("/a", "b")), "library-dirs"),
+    ((["libz*", "b"], "libz*;b", "libz*;b"), Settings(include=("libz*", "b")), "include"),
+    (
+        (["libz*", "b"], "libz*;b", "libz*;b"),
+        Settings(system_libraries=("libz*", "b")),
+        "system-libraries",
+    ),
+    ((["a", "b"], "a;b", "a;b"), Settings(bundled_licenses=("a", "b")), "bundled-licenses"),
+    ((True, "true", "1"), Settings(strip=True), "strip"),
+    ((5000000, "5MB", "5 mb"), Settings(max_size=5_000_000), "max-size"),
 ]
 
-KEYS = ("exclude", "floor", "library-dirs", "strict", "target")
+KEYS = (
+    "bundled-licenses",
+    "exclude",
+    "floor",
+    "include",
+    "library-dirs",
+    "max-size",
+    "strict",
+    "strip",
+    "system-libraries",
+    "target",
+)
 
 
 def env_name(key: str) -> str:
@@ -27,6 +47,38 @@ def env_name(key: str) -> str:
 def test_a_project_that_says_nothing_has_the_defaults() -> None:
     assert parse_settings({}, {}, {}) == Settings(
         target="auto", floor=None, strict=False, exclude=(), library_dirs=()
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("1", 1), ("47.7MiB", 50_017_075), ("2k", 2000), ("3 KiB", 3072), ("0.5GB", 500_000_000)],
+)
+def test_sizes_are_decimal_or_binary(text: str, size: int) -> None:
+    assert parse_settings({"max-size": text}, {}, {}).max_size == size
+
+
+@pytest.mark.parametrize("value", ["", "big", "-1", "5 apples", 0, -7, True, 1.5, "1e9"])
+def test_what_is_no_size_is_refused(value: object) -> None:
+    with pytest.raises(SettingsError, match="is not a size such as 50MB"):
+        parse_settings({"max-size": value}, {}, {})
+
+
+def test_options_of_a_command_win_over_the_environment() -> None:
+    options = {
+        "floor": None,
+        "exclude": ["a"],
+        "include": None,
+        "strip": False,
+        "library_dir": ["/x"],
+        "system_library": None,
+        "bundled_license": None,
+        "max_size": "1k",
+        "dry_run": True,
+    }
+    environ = {"MUSLBACKEND_EXCLUDE": "b", "MUSLBACKEND_STRIP": "yes", "MUSLBACKEND_FLOOR": "1.2.3"}
+    assert cli_settings(options, environ) == Settings(
+        floor=MuslVersion(1, 2, 3), exclude=("a",), library_dirs=("/x",), strip=True, max_size=1000
     )
 
 

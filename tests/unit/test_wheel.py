@@ -16,7 +16,8 @@ import pytest
 from packaging.tags import Tag, parse_tag
 
 from muslbackend.errors import MalformedError, MuslBackendError
-from muslbackend.wheel import Member, WheelName, retag, write_wheel
+from muslbackend.wheel import Member, WheelName, retag
+from muslbackend.wheelwriter import write_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

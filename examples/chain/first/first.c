@@ -1,0 +1,3 @@
+int second(void);
+
+int first(void) { return 100 + second(); }

@@ -1,0 +1,3 @@
+int third(void);
+
+int second(void) { return 20 + third(); }

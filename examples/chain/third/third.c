@@ -1,0 +1,1 @@
+int third(void) { return 3; }

@@ -1,0 +1,273 @@
+"""From files that are ready to a wheel whose tag is true: judge, plan, patch, prove, write.
+
+One ``finish`` for what a build staged and for a finished wheel that is repaired.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import sys
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.tags import Tag
+
+from muslbackend import inventory, layout, patch
+from muslbackend.graph import Supply
+from muslbackend.licences import find_texts, parse_rules
+from muslbackend.musl import MuslVersion
+from muslbackend.outcome import Outcome
+from muslbackend.packaged import ABOUT_THE_PACKAGE
+from muslbackend.plan import Plan, Wishes, expanded, make_plan, to_expand
+from muslbackend.policy import PolicyError, Verdict, judge
+from muslbackend.resolve import resolve
+from muslbackend.rules import FINISHED_RULES
+from muslbackend.scan import Scan, build_folders, digest, digest_for_name, system_folders
+from muslbackend.target import PlatformTag, Target
+from muslbackend.wheel import Member, WheelName, retag
+from muslbackend.wheelwriter import copy_wheel, packed_sizes, write_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from muslbackend.graph import Graph
+    from muslbackend.licences import LicenceText
+    from muslbackend.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What goes into a wheel."""
+
+    name: WheelName
+    members: tuple[Member, ...]
+    """In the order of the archive, without RECORD."""
+    generator: str
+    """What the ``WHEEL`` file is to say made it."""
+
+    @property
+    def dist_info(self) -> str:
+        """The path of the metadata folder, with a slash at its end."""
+        return f"{self.name.distribution}.dist-info/"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """What is to be made of it."""
+
+    target: Target
+    supply: Supply
+    settings: Settings
+    output: Path | None
+    """Folder for the wheel; ``None``: only say what would be done."""
+    original: Path | None = None
+    """A finished wheel that is copied as it is if nothing is to be done."""
+    build_dir: Path | None = None
+    """Where CMake made what the project itself builds."""
+    licences: tuple[LicenceText, ...] = ()
+    """Texts that the user named for what is bundled."""
+
+
+def order_for(target: Target, settings: Settings, base: Path, output: Path | None) -> Order:
+    """Return the order that settings make; their paths are relative to ``base``.
+
+    Libraries come from the user's folders, and on a musl machine from the system's own. Raises
+    :class:`SettingsError` for a licence text that is not there.
+    """
+    own = [str((base / folder).resolve()) for folder in settings.library_dirs]
+    system = system_folders(Path(sys.executable), target.arch) if target.native else ()
+    supply = Supply(
+        (*own, *system),
+        follow_rpath=True,
+        exclude=settings.exclude,
+        system=settings.system_libraries,
+        include=settings.include,
+    )
+    place = "bundled-licenses"
+    texts = find_texts(place, parse_rules(place, settings.bundled_licenses), base)
+    return Order(target, supply, settings, output, licences=texts)
+
+
+def after_build(order: Order, build_dir: Path | None) -> Order:
+    """Return the order with libraries from CMake's build folder too, after the user's folders."""
+    if build_dir is None:
+        return order
+    build_dir = build_dir.resolve()
+    own, folders = len(order.settings.library_dirs), order.supply.directories
+    found = (*folders[:own], *build_folders(build_dir), *folders[own:])
+    return replace(order, supply=replace(order.supply, directories=found), build_dir=build_dir)
+
+
+def finish(material: Material, order: Order) -> Outcome:
+    """Turn the files into a wheel whose tag is true, and return what came of it.
+
+    Raises :class:`PolicyError` when the promise cannot be kept and the target is strict; the
+    output folder then is as it was.
+    """
+    target, claimed = _promise(material.name.tags, order.target)
+    order = replace(order, target=target)
+    if not claimed and not any(t.platform.startswith("linux_") for t in material.name.tags):
+        return _for_no_musl(material, order)
+    original = material
+    material, graph, plan = _laid_out(material, order)
+    wishes = Wishes(_libs_dir(material), to_expand(graph, target), order.settings.strip)
+    graph = expanded(graph, wishes.expand)
+    verdict = judge(graph, target)
+    if not verdict.ok and (target.strict or claimed):
+        msg = f"the wheel cannot be tagged {target.tag}; nothing was written"
+        raise PolicyError(verdict, msg, hint="see the findings above")
+    if not verdict.ok:
+        original = replace(original, name=_named(original.name, target.plain_tag))
+        _write(order, original)
+        return Outcome(original.name, verdict, Plan(), promised=False)
+    names = {path: digest_for_name(path) for path in graph.outside()}
+    edits = make_plan(graph, names, wishes)
+    grafts = tuple(replace(graft, sha256=digest(graft.source)) for graft in edits.grafts)
+    plan = replace(edits, grafts=grafts, moves=plan.moves, copies=plan.copies)
+    material = replace(material, name=_named(material.name, target.tag))
+    if order.output is None or plan.is_empty:
+        sizes, spare = _write(order, material, as_it_is=True), _strippable(graph)
+        return Outcome(material.name, verdict, plan, True, sizes, spare)
+    return _carried_out(material, order, plan, names, verdict)
+
+
+def _carried_out(
+    material: Material, order: Order, plan: Plan, names: Mapping[str, str], before: Verdict
+) -> Outcome:
+    """Patch copies, prove that they are what was promised, account for them and write the wheel."""
+    with tempfile.TemporaryDirectory(prefix="muslbackend-") as work:
+        members = patch.apply(plan, material.members, Path(work), material.dist_info)
+        verdict, graph = _prove(members, order, before)
+        if plan.grafts:
+            libraries = inventory.bundled(plan.grafts, members, graph, names, order.build_dir)
+            distribution = material.name.distribution
+            members, notes = inventory.account_for(libraries, members, distribution, order.licences)
+            verdict = replace(verdict, findings=(*verdict.findings, *notes))
+        sizes = _write(order, replace(material, members=tuple(members)))
+    return Outcome(material.name, verdict, plan, True, sizes, _strippable(graph))
+
+
+def _strippable(graph: Graph) -> int:
+    return sum(elf.strippable for elf in graph.elf.values())
+
+
+def _laid_out(material: Material, order: Order) -> tuple[Material, Graph, Plan]:
+    """Put the wheel's own files where they belong; return them, their graph and what was done."""
+    graph = _resolved(material, order)
+    moves = layout.moves(graph)
+    copies = layout.copies(graph, *_twins(material))
+    if moves or copies:
+        members = patch.rearrange(material.members, moves, copies)
+        material = replace(material, members=tuple(members))
+        graph = _resolved(material, order)
+    return material, graph, Plan(moves=moves, copies=copies)
+
+
+def _twins(material: Material) -> tuple[dict[str, str], set[str]]:
+    """Return the digests of files that may be one, and those of their names that text mentions."""
+    by_path = {member.path: member for member in material.members}
+    chains = layout.chains(by_path)
+    digests = {path: by_path[path].sha256() for chain in chains for path in chain}
+    names = sorted({posixpath.basename(path) for path in digests})
+    # libx.so is no part of libx.so.1 here.
+    found = re.compile(rb"(?<![\w.+-])(?:%s)(?![\w.+-])" % b"|".join(map(_escaped, names)))
+    mentioned: set[str] = set()
+    for member in material.members if names else ():
+        if member.path not in digests:
+            mentioned |= {name.decode() for name in found.findall(member.read())}
+    return digests, mentioned
+
+
+def _escaped(name: str) -> bytes:
+    return re.escape(name).encode()
+
+
+def _resolved(material: Material, order: Order) -> Graph:
+    platforms = (tag.platform for tag in material.name.tags)
+    scan = Scan.of_members(material.members, platforms)
+    return resolve(scan, order.target.arch, order.supply)
+
+
+def _for_no_musl(material: Material, order: Order) -> Outcome:
+    """Write a wheel for any platform, or for one that is none of ours, as it is."""
+    verdict = judge(_resolved(material, order), order.target, ABOUT_THE_PACKAGE)
+    if not verdict.ok and order.target.strict:
+        msg = "the wheel cannot be tagged for any machine; nothing was written"
+        raise PolicyError(verdict, msg, hint="see the findings above")
+    sizes = _write(order, material, as_it_is=True)
+    return Outcome(material.name, verdict, Plan(), None, sizes=sizes)
+
+
+def _prove(members: Sequence[Member], order: Order, before: Verdict) -> tuple[Verdict, Graph]:
+    """Read, resolve, judge and plan the patched files again: by the wheel alone all must hold.
+
+    Raises ``RuntimeError`` when it does not: that is a bug of ours, not of the project.
+    """
+    supply = replace(order.supply, directories=(), follow_rpath=False)
+    graph = resolve(Scan.of_members(members), order.target.arch, supply)
+    verdict = judge(graph, order.target, FINISHED_RULES)
+    rest = make_plan(graph, {}, Wishes(expand=to_expand(graph, order.target)))
+    if not verdict.ok or not rest.is_empty or verdict.floor != before.floor:
+        msg = f"muslbackend has a bug: after patching, {verdict.findings or rest}"
+        raise RuntimeError(msg)
+    return verdict, graph
+
+
+def _write(
+    order: Order, material: Material, *, as_it_is: bool = False
+) -> dict[str, tuple[int, int]]:
+    """Write the wheel if one is wanted; return the sizes of its members."""
+    if order.output is None:
+        return {}
+    if as_it_is and order.original is not None and order.original.name == str(material.name):
+        return packed_sizes(copy_wheel(order.original, order.output))
+    members, limit = _members(material), order.settings.max_size
+    return packed_sizes(write_wheel(order.output, material.name, members, limit))
+
+
+def _promise(tags: Iterable[Tag], target: Target) -> tuple[Target, bool]:
+    """Return the target, with the floor that explicit tags claim, and whether they claim one.
+
+    A floor of the settings within the claimed X.Y stands: the project has declared it.
+    """
+    claimed = claimed_floor(tags)
+    if claimed is None:
+        return target, False
+    own = target.floor
+    if own is not None and (own.major, own.minor) == (claimed.major, claimed.minor):
+        claimed = max(own, claimed)
+    return replace(target, floor=claimed), True
+
+
+def claimed_floor(tags: Iterable[Tag]) -> MuslVersion | None:
+    """Return the oldest musl that musllinux tags promise, ``None`` if there is no such tag."""
+    parsed = (PlatformTag.parse(tag.platform) for tag in tags)
+    claims = [MuslVersion(*t.version, 0) for t in parsed if t and t.version and t.is_musllinux]
+    return min(claims, default=None)
+
+
+def _libs_dir(material: Material) -> str:
+    return f"{material.name.distribution.partition('-')[0]}.libs"
+
+
+def _named(name: WheelName, platform: PlatformTag) -> WheelName:
+    """Return the name with ``platform`` in the place of what names this kind of machine only."""
+    tags = {
+        Tag(tag.interpreter, tag.abi, str(platform)) if tag.platform.startswith("linux_") else tag
+        for tag in name.tags
+    }
+    return replace(name, tags=frozenset(tags))
+
+
+def _members(material: Material) -> list[Member]:
+    """Return the members with the ``WHEEL`` file that goes with the name."""
+    path = f"{material.dist_info}WHEEL"
+    return [
+        Member(path, retag(m.read(), material.name.tags, material.generator))
+        if m.path == path
+        else m
+        for m in material.members
+    ]

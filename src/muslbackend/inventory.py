@@ -1,0 +1,97 @@
+"""What was bundled, accounted for in the wheel: an SBOM (PEP 770), licence texts (PEP 639)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from muslbackend import __version__
+from muslbackend.findings import Finding, Severity
+from muslbackend.graph import Via
+from muslbackend.licences import collect
+from muslbackend.owners import find_owners
+from muslbackend.sbom import Bundled, Origin, Product, document, sbom_path
+from muslbackend.wheel import Member
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from muslbackend.graph import Graph
+    from muslbackend.licences import LicenceText
+    from muslbackend.plan import Graft
+    from muslbackend.sbom import Owner
+
+
+def bundled(
+    grafts: Sequence[Graft],
+    members: Sequence[Member],
+    graph: Graph,
+    names: Mapping[str, str],
+    build_dir: Path | None,
+) -> list[Bundled]:
+    """Describe the libraries that were copied into the wheel, in the order of ``grafts``.
+
+    ``members`` and ``graph`` are those of the patched files; ``names`` has the digest of each
+    source but for the folders in its rpath; ``build_dir`` is where CMake made what the project
+    itself builds. The digest of a source that names its folder is left out: the next build of the
+    same tree has another.
+    """
+    by_path = {member.path: member for member in members}
+    owners = find_owners(graft.source for graft in grafts)
+    copied = {graft.dest for graft in grafts}
+    found = []
+    for graft in grafts:
+        shipped = by_path[graft.dest]
+        owner = owners.get(graft.source)
+        needs = {e.provider for e in graph.edges if e.needer == graft.dest and e.via is Via.LOADER}
+        found.append(
+            Bundled(
+                graft.dest,
+                Path(graft.source).name,
+                graft.sha256 if graft.sha256 == names[graft.source] else "",
+                shipped.sha256(),
+                len(shipped.read()),
+                _origin(graft.source, owner, build_dir),
+                owner,
+                tuple(sorted(copied & needs)),
+            )
+        )
+    return found
+
+
+def _origin(source: str, owner: Owner | None, build_dir: Path | None) -> Origin:
+    if build_dir is not None and Path(source).is_relative_to(build_dir):
+        return Origin.BUILD
+    return owner.database if owner is not None else Origin.FILE
+
+
+def account_for(
+    libraries: Sequence[Bundled],
+    members: Sequence[Member],
+    distribution: str,
+    texts: Sequence[LicenceText],
+) -> tuple[list[Member], tuple[Finding, ...]]:
+    """Return the members with the SBOM and the licence texts, and notes on what has no text.
+
+    ``distribution`` is ``NAME-VERSION``. What was accounted for earlier, when a wheel was repaired,
+    is replaced.
+    """
+    dist_info = f"{distribution}.dist-info/"
+    sbom = document(Product.of(distribution), libraries, __version__)
+    licences = collect(libraries, texts, dist_info)
+    added: Mapping[str, Path | bytes] = {sbom_path(dist_info): sbom, **dict(licences.members)}
+    kept = [member for member in members if member.path not in added]
+    new = [Member(path, content) for path, content in sorted(added.items())]
+    return [*kept, *new], tuple(_without_text(licences.without))
+
+
+def _without_text(libraries: Sequence[Bundled]) -> Iterator[Finding]:
+    # What the project's own build made is under the licence of the project, or it names others.
+    for library in (one for one in libraries if one.origin is not Origin.BUILD):
+        yield Finding(
+            "MB133",
+            Severity.NOTE,
+            library.dest,
+            f"is a copy of {library.source_name}, and no licence text of it was found",
+            hint="name one in bundled-licenses; on Alpine some are in the package's -doc package",
+        )

@@ -1,0 +1,99 @@
+"""Which of the wheel's own files must lie elsewhere, and which lie there twice."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from muslbackend.graph import Via
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+
+    from muslbackend.graph import Graph
+
+_SCRIPT: Final = re.compile(r"([^/]+)-[^/]+\.data/scripts/([^/]+)")
+_STARTER: Final = """\
+#!python
+# Starts {dest}, which lies beside the libraries that it needs.
+import os
+import sys
+from importlib.metadata import distribution
+
+program = os.fspath(distribution({name!r}).locate_file({dest!r}))
+os.execv(program, [program, *sys.argv[1:]])
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Move:
+    """A program that cannot find its libraries from the folder of scripts."""
+
+    path: str
+    """In ``.data/scripts``; something that starts the program stays here."""
+    dest: str
+    """Path in the wheel."""
+
+    @property
+    def starter(self) -> bytes:
+        """The script that stays; installers put their interpreter in the place of ``#!python``.
+
+        That is the rule of PEP 427 for ``.data/scripts``.
+        """
+        name = self.dest.partition(".scripts/")[0]
+        return _STARTER.format(name=name, dest=self.dest).encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A library that is in the wheel a second time, where a symlink was."""
+
+    path: str
+    of: str
+    """The file of the same bytes that stays."""
+
+
+def moves(graph: Graph) -> tuple[Move, ...]:
+    """Return the programs among the scripts that need a library of the wheel, sorted.
+
+    Scripts are installed at no fixed distance from the libraries, so no rpath leads there.
+    """
+    lost = {e.needer for e in graph.edges if e.via in (Via.WHEEL, Via.OUTSIDE)}
+    found = ((path, _SCRIPT.fullmatch(path)) for path in sorted(lost))
+    return tuple(Move(path, f"{m[1]}.scripts/{m[2]}") for path, m in found if m is not None)
+
+
+def chains(paths: Iterable[str]) -> tuple[tuple[str, ...], ...]:
+    """Return the libraries of one folder whose names differ only behind ``.so``, sorted.
+
+    CMake installs libfoo.so, libfoo.so.2 and libfoo.so.2.1 as one file and two symlinks; a wheel
+    has no symlinks, so all three are files in it.
+    """
+    found: dict[str, list[str]] = {}
+    for path in sorted(paths):
+        stem, dot, _ = path.partition(".so")
+        if dot:
+            found.setdefault(stem, []).append(path)
+    return tuple(tuple(chain) for chain in found.values() if len(chain) > 1)
+
+
+def copies(
+    graph: Graph, digests: Mapping[str, str], mentioned: Collection[str]
+) -> tuple[Copy, ...]:
+    """Return the files of :func:`chains` that nothing asks for, sorted.
+
+    ``digests`` has the SHA-256 of the files of each chain. A file stays if another file needs it
+    by that name, or if text of the wheel mentions it (``mentioned``, file names); of a chain that
+    nobody asks for, the shortest name stays: ``ctypes`` opens it.
+    """
+    asked = {e.provider for e in graph.edges}
+    found = []
+    for chain in chains(digests):
+        for digest in sorted({digests[path] for path in chain}):
+            same = [path for path in chain if digests[path] == digest]
+            kept = [p for p in same if p in asked or posixpath.basename(p) in mentioned]
+            stays = min(kept or same, key=len)
+            found += [Copy(p, stays) for p in same if p not in (*kept, stays)]
+    return tuple(sorted(found, key=lambda c: c.path))

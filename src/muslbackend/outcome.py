@@ -1,0 +1,166 @@
+"""What came of a build or a repair → text and JSON."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from muslbackend.report import findings_json, findings_lines, reach_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from muslbackend.plan import Edit, Plan
+    from muslbackend.policy import Verdict
+    from muslbackend.wheel import WheelName
+
+
+#: Every file has a few bytes that strip takes out: this many are worth a line.
+WORTH_STRIPPING: Final = 100_000
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a build wrote."""
+
+    name: WheelName
+    verdict: Verdict
+    plan: Plan
+    promised: bool | None
+    """The tag is the promise; or it is the plain one and the findings say why; ``None``: the
+    wheel is for any platform and there was nothing to promise."""
+    sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Of each member of the wheel that was written: bytes, and bytes in the archive."""
+    strippable: int = 0
+    """About how many bytes of its ELF files ``strip`` would take out."""
+
+    @property
+    def wheel(self) -> str:
+        """Its file name."""
+        return str(self.name)
+
+
+def build_text(outcome: Outcome) -> str:
+    """Return the report at the end of a build, several lines."""
+    return "\n".join(_build_lines(outcome))
+
+
+def _build_lines(outcome: Outcome) -> Iterator[str]:
+    if outcome.promised:
+        yield f"muslbackend: {outcome.wheel}"
+        yield f"  loads on  {reach_text(outcome.verdict)}"
+    elif outcome.promised is None:
+        yield f"muslbackend: {outcome.wheel} is for no machine in particular: nothing to judge"
+    else:
+        yield f"muslbackend: {outcome.wheel} promises nothing: a musllinux tag would not be true"
+        yield "  contents  as scikit-build-core made them; a local install works as without us"
+    yield from plan_lines(outcome.plan, outcome.sizes)
+    if outcome.strippable >= WORTH_STRIPPING:
+        yield f"  strip     would take out about {outcome.strippable:,} bytes (strip = true)"
+    yield from findings_lines(outcome.verdict.findings)
+
+
+def plan_lines(plan: Plan, sizes: Mapping[str, tuple[int, int]]) -> Iterator[str]:
+    """Yield what was done to the files, or will be; with sizes in bytes where they are known."""
+    for move in plan.moves:
+        yield f"  moved     {move.path} to {move.dest}; a script starts it from there"
+    for copy in plan.copies:
+        yield f"  left out  {copy.path}: the same file as {copy.of}"
+    for graft in plan.grafts:
+        size = ""
+        if graft.dest in sizes:
+            whole, packed = sizes[graft.dest]
+            size = f" ({whole:,} bytes, {packed:,} in the wheel)"
+        needers = ", ".join(graft.needed_by)
+        yield f"  bundled   {graft.source} as {graft.dest}{size}, for {needers}"
+    for edit in plan.edits:
+        changes = _changes(edit)
+        if changes:
+            yield f"  rewrote   {edit.path}: {', '.join(changes)}"
+
+
+def _changes(edit: Edit) -> list[str]:
+    """Say what changes in a file; of a bundled library only what it was not bundled for."""
+    parts = []
+    if edit.soname is None:
+        parts += [f"{old} is now {new}" for old, new in edit.needed]
+        parts += [f"{name} is no longer needed" for name in edit.dropped]
+        if edit.rpath is not None:
+            parts.append(f"rpath {':'.join(edit.rpath)}" if edit.rpath else "no rpath")
+    if edit.expand:
+        parts.append("packed relative relocations (DT_RELR) are ordinary ones now")
+    if edit.strip:
+        parts.append("stripped")
+    return parts
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """What ``repair`` made of one wheel: an outcome, or what stopped it."""
+
+    wheel: str
+    """File name of the wheel that was given."""
+    outcome: Outcome | None = None
+    error: str | None = None
+    verdict: Verdict | None = None
+    """Whose findings stopped it, if it was findings."""
+
+
+def repair_json(results: Iterable[Repaired], *, written: bool) -> str:
+    """Return a JSON array with one object for each wheel, in the order given.
+
+    ``written`` says that it was done, not only planned. The README describes the keys.
+    """
+    return json.dumps([_repaired(r, written=written) for r in results], indent=2)
+
+
+def _repaired(result: Repaired, *, written: bool) -> dict[str, Any]:
+    outcome = result.outcome
+    verdict = outcome.verdict if outcome else result.verdict
+    floor = verdict.floor if verdict else None
+    return {
+        "wheel": result.wheel,
+        "ok": outcome is not None,
+        "output": outcome.wheel if outcome else None,
+        "written": written and outcome is not None,
+        "error": result.error,
+        "floor": str(floor) if floor else None,
+        "findings": findings_json(verdict.findings) if verdict else [],
+        **(_planned(outcome) if outcome else _planned(None)),
+    }
+
+
+def _planned(outcome: Outcome | None) -> dict[str, Any]:
+    if outcome is None:
+        return {"strippable": None, "moved": [], "left_out": [], "bundled": [], "rewritten": []}
+    plan, sizes = outcome.plan, outcome.sizes
+    return {
+        "moved": [{"from": m.path, "to": m.dest} for m in plan.moves],
+        "strippable": outcome.strippable,
+        "left_out": [{"path": c.path, "same_as": c.of} for c in plan.copies],
+        "bundled": [
+            {
+                "source": g.source,
+                "path": g.dest,
+                "sha256": g.sha256,
+                "needed_by": list(g.needed_by),
+                "size": sizes[g.dest][0] if g.dest in sizes else None,
+                "packed": sizes[g.dest][1] if g.dest in sizes else None,
+            }
+            for g in plan.grafts
+        ],
+        "rewritten": [_rewritten(e) for e in plan.edits],
+    }
+
+
+def _rewritten(edit: Edit) -> dict[str, Any]:
+    return {
+        "path": edit.path,
+        "soname": edit.soname,
+        "needed": [{"from": old, "to": new} for old, new in edit.needed],
+        "dropped": list(edit.dropped),
+        "rpath": None if edit.rpath is None else list(edit.rpath),
+        "expanded": edit.expand,
+        "stripped": edit.strip,
+    }

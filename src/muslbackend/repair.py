@@ -1,0 +1,87 @@
+"""Finished wheels of whatever backend, made to load on musl: unpack and finish."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.tags import Tag
+
+from muslbackend.elf import ElfInfo
+from muslbackend.errors import MalformedError
+from muslbackend.finish import Material, finish, order_for
+from muslbackend.musl import ARCHITECTURES
+from muslbackend.outcome import Outcome
+from muslbackend.plan import Plan
+from muslbackend.policy import Verdict
+from muslbackend.scan import Scan
+from muslbackend.target import PlatformTag, Target, repair_target
+from muslbackend.wheel import Member, WheelName, generator, in_platlib, unpack
+from muslbackend.wheelwriter import copy_wheel
+
+if TYPE_CHECKING:
+    from muslbackend.settings import Settings
+    from muslbackend.target import Facts
+
+
+def repair_wheel(path: Path, settings: Settings, facts: Facts, output: Path | None) -> Outcome:
+    """Bundle, prove and write a finished wheel of whatever backend; return what came of it.
+
+    Libraries are taken from the folders of the settings, relative to the current one, and on a
+    musl machine from the system's own. A wheel that needs nothing is copied as it is. Without
+    ``output`` nothing is written. Raises :class:`PolicyError` when the promise cannot be kept.
+    """
+    with tempfile.TemporaryDirectory(prefix="muslbackend-") as folder:
+        name, members = _for_its_machine(*unpack(path, Path(folder)))
+        target = repair_target((tag.platform for tag in name.tags), settings, facts)
+        if target is None:
+            return _pure(path, name, output)
+        about = f"{name.distribution}.dist-info/WHEEL"
+        wheel_file = next((m.read() for m in members if m.path == about), b"")
+        material = Material(_plainly_tagged(name, target), members, generator(wheel_file))
+        order = order_for(target, settings, Path.cwd(), output)
+        return finish(material, replace(order, original=path))
+
+
+def _plainly_tagged(name: WheelName, target: Target) -> WheelName:
+    """Return the name without what it claims of musl: that is found out anew."""
+    tags = {
+        Tag(tag.interpreter, tag.abi, str(target.plain_tag))
+        if tag.platform.startswith(("linux_", "musllinux_"))
+        else tag
+        for tag in name.tags
+    }
+    return replace(name, tags=frozenset(tags))
+
+
+def _for_its_machine(
+    name: WheelName, members: tuple[Member, ...]
+) -> tuple[WheelName, tuple[Member, ...]]:
+    """Return a wheel that is tagged ``any`` as one for the machine of its native code, if it has.
+
+    setuptools tags so what has programs and no extension module. Raises :class:`MalformedError`
+    when the code is not for one architecture of musl.
+    """
+    if {tag.platform for tag in name.tags} != {"any"}:
+        return name, members
+    scan = Scan.of_members(members)
+    native = {path: scan.look(path) for path in scan.wheel_paths()}
+    archs = {elf.arch if isinstance(elf, ElfInfo) else None for elf in native.values()}
+    if not archs:
+        return name, members
+    arch = archs.pop()
+    if archs or arch is None or arch not in ARCHITECTURES:
+        msg = f"{name} is tagged for any machine and has native code: {min(native)}"
+        raise MalformedError(msg, hint="build it with the tag of its platform")
+    plain = str(PlatformTag("linux", arch))
+    tags = frozenset(Tag(tag.interpreter, tag.abi, plain) for tag in name.tags)
+    return replace(name, tags=tags), tuple(map(in_platlib, members))
+
+
+def _pure(path: Path, name: WheelName, output: Path | None) -> Outcome:
+    """Copy a wheel that is for any machine."""
+    if output is not None:
+        copy_wheel(path, output)
+    return Outcome(name, Verdict(None, (), ()), Plan(), None)

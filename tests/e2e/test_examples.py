@@ -1,0 +1,178 @@
+"""Every project in ``examples/``: built for musl, installed where its libraries are gone, run."""
+
+from __future__ import annotations
+
+import io
+import posixpath
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pytest
+from elftools.elf.elffile import ELFFile
+
+import showcase
+from building import (
+    PROJECT,
+    PY,
+    Build,
+    PipWheel,
+    assert_record_is_true,
+    build,
+    members,
+    pip_install,
+)
+from loaders import loader
+from muslbackend.elfreader import read_elf
+from showcase import CHAIN, CXX, EXAMPLES, PROGRAM, Example
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from muslbackend.elf import ElfInfo
+
+pytestmark = pytest.mark.network  # libstdc++ comes out of a wheel of PyPI
+
+#: Names of the libc: the one that zig writes, and the one of Alpine.
+LIBC = {"libc.so", "libc.musl-x86_64.so.1"}
+MAPPED = "len({m.split()[-1] for m in open('/proc/self/maps') if '.libs/' in m})"
+
+
+@dataclass(frozen=True)
+class Built:
+    """A wheel, and the folder that it was built from, which is there no more."""
+
+    example: Example
+    wheel: Path
+    folder: Path
+    output: str
+
+
+@pytest.fixture(scope="module")
+def venv(new_musl_venv: Callable[[], Path]) -> Path:
+    """The python of a virtual environment that all the examples are installed into."""
+    return new_musl_venv()
+
+
+@pytest.fixture(scope="module")
+def make(
+    tmp_path_factory: pytest.TempPathFactory, musl_python: Path, cache: Path
+) -> Callable[[Example, Callable[..., Build]], Built]:
+    """Build a copy of an example beside a copy of the C++ runtime, then remove both."""
+    runtime = showcase.runtime(cache)
+
+    def built(example: Example, how: Callable[..., Build]) -> Built:
+        folder = tmp_path_factory.mktemp(example.folder)
+        project = folder / "project"
+        shutil.copytree(PROJECT / "examples" / example.folder, project)
+        shutil.copytree(runtime, folder / "runtime")
+        settings, environ = example.flags(musl_python, folder / "runtime")
+        done = how(project, f"build-dir={folder}/build", *settings, environ=environ)
+        wheel = tmp_path_factory.mktemp("wheel") / done.wheel.name
+        shutil.copy(done.wheel, wheel)
+        shutil.rmtree(folder)
+        return Built(example, wheel, folder, done.output)
+
+    return built
+
+
+@pytest.fixture(scope="module", params=EXAMPLES, ids=str)
+def crossed(make: Callable[..., Built], request: pytest.FixtureRequest) -> Built:
+    """An example that was built on this machine."""
+
+    def cross(project: Path, *settings: str, environ: dict[str, str]) -> Build:
+        return build(project, "musl.target=x86_64", *settings, environ=environ)
+
+    return make(request.param, cross)
+
+
+def run(built: Built, venv: Path) -> None:
+    """Install the wheel and see that its command prints what it must, and maps what it has."""
+    pip_install(venv, "--force-reinstall", built.wheel)
+    program, *arguments = built.example.command
+    printed = f"{built.example.printed}\n"
+    if program == "python":
+        arguments[-1] += f"; print({MAPPED})"
+        printed += f"{len(built.example.bundled)}\n"
+    command = [str(venv.with_name(program)), *arguments]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=venv.parent, env={}
+    )
+    assert (done.stdout, done.stderr) == (printed, "")
+
+
+def test_it_is_tagged_and_complete(crossed: Built) -> None:
+    python = "py3-none" if crossed.example is PROGRAM else f"{PY}-{PY}"
+    assert crossed.wheel.name.endswith(f"-1.0-{python}-musllinux_1_2_x86_64.whl")
+    assert_record_is_true(crossed.wheel)
+    assert_is_complete(crossed)
+    assert not any(bytes(crossed.folder) in data for data in members(crossed.wheel).values())
+
+
+def assert_is_complete(built: Built) -> None:
+    """Check that all that is needed is there, and is found from where the wheel is installed."""
+    contents = members(built.wheel)
+    elf = {name: read_elf(data) for name, data in contents.items() if data[:4] == b"\x7fELF"}
+    libs = f"{built.wheel.name.partition('-')[0]}.libs/"
+    bundled = [name.removeprefix(libs) for name in elf if name.startswith(libs)]
+    plain = sorted(re.sub(r"-[0-9a-f]{8}(?=\.so)", "", name) for name in bundled)
+    assert plain == list(built.example.bundled)
+    assert all(re.search(r"-[0-9a-f]{8}\.so", name) for name in bundled)
+    assert all(elf[libs + name].soname == name for name in bundled)
+    for name in elf:
+        assert_leads_to_what_it_needs(name, elf)
+        assert_names_no_folder_of_this_machine(contents[name])
+
+
+def assert_leads_to_what_it_needs(name: str, elf: dict[str, ElfInfo]) -> None:
+    folders = [
+        posixpath.normpath(entry.replace("$ORIGIN", posixpath.dirname(name)))
+        for entry in elf[name].rpath
+    ]
+    for needed in set(elf[name].needed) - LIBC:
+        assert any(f"{folder}/{needed}" in elf for folder in folders), (name, needed)
+
+
+def assert_names_no_folder_of_this_machine(data: bytes) -> None:
+    dynamic = ELFFile(io.BytesIO(data)).get_section_by_name(".dynamic")
+    for tag in dynamic.iter_tags():
+        found = (getattr(tag, kind, "") for kind in ("needed", "soname", "rpath", "runpath"))
+        for part in ":".join(found).split(":"):
+            assert "/" not in part or part.startswith("$ORIGIN/"), (tag, part)
+
+
+def test_it_runs_where_its_libraries_are_gone(crossed: Built, venv: Path) -> None:
+    assert not crossed.folder.exists()
+    run(crossed, venv)
+
+
+@pytest.mark.parametrize("example", [CHAIN, CXX, PROGRAM], ids=str)
+def test_it_is_built_and_runs_on_a_musl_python(
+    example: Example,
+    make: Callable[..., Built],
+    venv: Path,
+    own_wheel: Path,
+    zig_compiler: dict[str, str],
+) -> None:
+    def pip_wheel(project: Path, *settings: str, environ: dict[str, str]) -> Build:
+        environ = {**zig_compiler, "PIP_FIND_LINKS": str(own_wheel.parent), **environ}
+        return PipWheel(venv, environ)(project, *settings)
+
+    native = make(example, pip_wheel)
+    assert native.wheel.name.endswith("-musllinux_1_2_x86_64.whl"), native.output
+    assert_is_complete(native)
+    run(native, venv)
+
+
+def test_it_loads_on_the_oldest_musl(crossed: Built, venv: Path, cache: Path) -> None:
+    """musl 1.2.2 runs the interpreter; DT_RELR, which it does not know, would make it crash."""
+    pip_install(venv, "--force-reinstall", crossed.wheel)
+    program = venv
+    if crossed.example is PROGRAM:  # the script would start it by the loader that it names
+        (program,) = venv.parents[1].rglob("tally.scripts/tally")
+    command = [str(loader("1.2.2", cache)), str(program), *crossed.example.command[1:]]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=venv.parent)
+    assert (done.stdout, done.stderr) == (f"{crossed.example.printed}\n", "")

