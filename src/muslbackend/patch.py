@@ -106,7 +106,10 @@ class _Tools:
         puts what was zeros in memory alone into the file, and its own table behind.
         """
         if edit.strip:
-            _run([self.strip, "--strip-all", str(file)], "strip", edit.path)
+            said = _run([self.strip, "--strip-all", str(file)], "strip", edit.path)
+            if said:  # GNU strip warns, answers 0, and leaves what no loader maps
+                msg = f"{edit.path}: strip cannot do this file: {said}"
+                raise ToolError(msg, hint="strip it where it is made, or leave strip = false")
         arguments = patchelf_args(edit)
         if arguments:
             _run([self.patchelf, *arguments, str(file)], "patchelf", edit.path)
@@ -145,9 +148,11 @@ def patchelf_args(edit: Edit) -> list[str]:
     return args
 
 
-def _run(command: Sequence[str], tool: str, subject: str) -> None:
+def _run(command: Sequence[str], tool: str, subject: str) -> str:
+    """Run a tool and return what it complained of."""
     answer = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if answer.returncode:
         words = (answer.stderr or answer.stdout).strip()
         msg = f"{subject}: {tool} failed with status {answer.returncode}: {words}"
         raise ToolError(msg, hint="the file is left as it was; report this with the file")
+    return answer.stderr.strip()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import posixpath
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from muslbackend.graph import Graph, Via
 from muslbackend.needs import RELR_SINCE
@@ -66,6 +66,10 @@ class Plan:
         return self == Plan()
 
 
+#: What strip leaves (.comment and the like) is less; a stripped file is not touched again.
+WORTH_STRIPPING: Final = 1024
+
+
 @dataclass(frozen=True, slots=True)
 class Wishes:
     """What a plan is made for."""
@@ -75,7 +79,7 @@ class Wishes:
     expand: frozenset[str] = frozenset()
     """Files whose packed relative relocations are to become ordinary ones."""
     strip: bool = False
-    """Symbol tables and debugging are to be taken out of every file."""
+    """Symbol tables and debugging are to be taken out of every file that has them."""
 
 
 def make_plan(graph: Graph, digests: Mapping[str, str], wishes: Wishes) -> Plan:
@@ -93,7 +97,11 @@ def make_plan(graph: Graph, digests: Mapping[str, str], wishes: Wishes) -> Plan:
     edits = []
     for path in (*graph.wheel, *sources.values()):
         edit = _edit(path, graph.elf[path], edges.get(path, []), names)
-        edit = replace(edit, expand=path in wishes.expand, strip=wishes.strip)
+        edit = replace(
+            edit,
+            expand=path in wishes.expand,
+            strip=wishes.strip and graph.elf[path].strippable >= WORTH_STRIPPING,
+        )
         if edit != Edit(names.get(path, path)):
             edits.append(edit)
     grafts = []
