@@ -130,7 +130,9 @@ def newer_features(graph: Graph, target: Target) -> Iterator[Finding]:
 
 
 #: How to do without a feature of the loader.
-_AVOID: Final = {"DT_RELR": "link it with -Wl,-z,nopack-relative-relocs, or "}
+_AVOID: Final = {
+    "DT_RELR": "muslbackend repair unpacks them; or link it with -Wl,-z,nopack-relative-relocs, or "
+}
 
 
 def _beyond_the_floor(graph: Graph, target: Target) -> Iterator[Reason]:

@@ -145,8 +145,8 @@ def test_mb104_packed_relocations() -> None:
             CORE,
             "has packed relative relocations (DT_RELR), which musl reads from 1.2.4 on; "
             "it must load on 1.2.0",
-            hint="link it with -Wl,-z,nopack-relative-relocs, or promise less with "
-            "floor = 1.2.4 (Alpine 3.18 and later)",
+            hint="muslbackend repair unpacks them; or link it with -Wl,-z,nopack-relative-relocs, "
+            "or promise less with floor = 1.2.4 (Alpine 3.18 and later)",
             symbol="DT_RELR",
         ),
     )
