@@ -42,17 +42,22 @@ EXPAT: Final = Source(
 )
 
 
+def unpack_source(source: Source, cache: Path, folder: Path) -> None:
+    """Write the files of a library's source into a folder."""
+    with tarfile.open(sdist(source.pin, cache)) as archive:
+        for member in archive:
+            found, data = re.fullmatch(source.files, member.name), archive.extractfile(member)
+            if found and data:
+                (folder / found[1]).write_bytes(data.read())
+
+
 def library(source: Source, cache: Path, machine: Machine = X86_64) -> Path:
     """Return a folder with the library, compiled for `machine`."""
 
     def fill(folder: Path) -> None:
         work = folder.with_name("work")
         work.mkdir()
-        with tarfile.open(sdist(source.pin, cache)) as archive:
-            for member in archive:
-                found, data = re.fullmatch(source.files, member.name), archive.extractfile(member)
-                if found and data:
-                    (work / found[1]).write_bytes(data.read())
+        unpack_source(source, cache, work)
         say(f"compiling {source.name}")
         # xmltok_impl.c and xmltok_ns.c are parts that xmltok.c includes.
         units = sorted(unit.name for unit in work.glob("*.c") if "xmltok_" not in unit.name)

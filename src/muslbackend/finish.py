@@ -25,7 +25,15 @@ from muslbackend.plan import Plan, Wishes, expanded, make_plan, to_expand
 from muslbackend.policy import PolicyError, Verdict, judge
 from muslbackend.resolve import resolve
 from muslbackend.rules import FINISHED_RULES
-from muslbackend.scan import Scan, build_folders, digest, digest_for_name, system_folders
+from muslbackend.scan import (
+    SYSROOT_FOLDERS,
+    Scan,
+    build_folders,
+    digest,
+    digest_for_name,
+    read_sysroot,
+    system_folders,
+)
 from muslbackend.target import PlatformTag, Target
 from muslbackend.wheel import Member, WheelName, retag
 from muslbackend.wheelwriter import copy_wheel, packed_sizes, write_wheel
@@ -67,6 +75,8 @@ class Order:
     """A finished wheel that is copied as it is if nothing is to be done."""
     build_dir: Path | None = None
     """Where CMake made what the project itself builds."""
+    sysroot: Path | None = None
+    """The unpacked root that libraries may be from."""
     licences: tuple[LicenceText, ...] = ()
     """Texts that the user named for what is bundled."""
 
@@ -74,21 +84,27 @@ class Order:
 def order_for(target: Target, settings: Settings, base: Path, output: Path | None) -> Order:
     """Return the order that settings make; their paths are relative to ``base``.
 
-    Libraries come from the user's folders, and on a musl machine from the system's own. Raises
-    :class:`SettingsError` for a licence text that is not there.
+    Libraries come from the user's folders, then from the sysroot, or on a musl machine from the
+    system's own. Raises :class:`SettingsError` for a licence text or a sysroot that is not there.
     """
     own = [str((base / folder).resolve()) for folder in settings.library_dirs]
-    system = system_folders(Path(sys.executable), target.arch) if target.native else ()
+    system: Iterable[str] = ()
+    sysroot = read_sysroot(base, settings.sysroot, target.arch) if settings.sysroot else None
+    if sysroot is not None:
+        system = [str(sysroot / folder) for folder in SYSROOT_FOLDERS]
+    elif target.native:
+        system = system_folders(Path(sys.executable), target.arch)
     supply = Supply(
         (*own, *system),
         follow_rpath=True,
         exclude=settings.exclude,
         system=settings.system_libraries,
         include=settings.include,
+        sysroot=str(sysroot or ""),
     )
     place = "bundled-licenses"
     texts = find_texts(place, parse_rules(place, settings.bundled_licenses), base)
-    return Order(target, supply, settings, output, licences=texts)
+    return Order(target, supply, settings, output, sysroot=sysroot, licences=texts)
 
 
 def after_build(order: Order, build_dir: Path | None) -> Order:
@@ -142,7 +158,8 @@ def _carried_out(
         members = patch.apply(plan, material.members, Path(work), material.dist_info)
         verdict, graph = _prove(members, order, before)
         if plan.grafts:
-            libraries = inventory.bundled(plan.grafts, members, graph, names, order.build_dir)
+            places = inventory.Places(order.build_dir, order.sysroot)
+            libraries = inventory.bundled(plan.grafts, members, graph, names, places)
             distribution = material.name.distribution
             members, notes = inventory.account_for(libraries, members, distribution, order.licences)
             verdict = replace(verdict, findings=(*verdict.findings, *notes))

@@ -141,6 +141,8 @@ class Supply:
     """Globs of names that every machine has."""
     include: tuple[str, ...] = ()
     """Globs of names that are neither, whatever else fits."""
+    sysroot: str = ""
+    """The folder that libraries below it take for the root of the file system."""
     installed: bool = False
     """They are where the loader of the user's machine looks last: nothing is bundled."""
 

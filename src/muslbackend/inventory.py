@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from muslbackend.sbom import Bundled, Origin, Product, document, sbom_path
 from muslbackend.wheel import Member
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from muslbackend.graph import Graph
     from muslbackend.licences import LicenceText
@@ -22,22 +23,41 @@ if TYPE_CHECKING:
     from muslbackend.sbom import Owner
 
 
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Folders that tell where a library comes from."""
+
+    build_dir: Path | None = None
+    """Where CMake made what the project itself builds."""
+    sysroot: Path | None = None
+    """An unpacked root of another system, with a package database of its own."""
+
+    def owners(self, sources: Iterable[str]) -> dict[str, Owner]:
+        """Return the packages of libraries, as the database of their own system has them."""
+        root, all_of_them = str(self.sysroot), list(sources)
+        inside = {p.removeprefix(root): p for p in all_of_them if p.startswith(f"{root}/")}
+        known = dict(find_owners(p for p in all_of_them if p not in inside.values()))
+        if self.sysroot is not None:
+            found = find_owners(inside, self.sysroot)
+            known |= {inside[path]: owner for path, owner in found.items()}
+        return known
+
+
 def bundled(
     grafts: Sequence[Graft],
     members: Sequence[Member],
     graph: Graph,
     names: Mapping[str, str],
-    build_dir: Path | None,
+    places: Places,
 ) -> list[Bundled]:
     """Describe the libraries that were copied into the wheel, in the order of ``grafts``.
 
     ``members`` and ``graph`` are those of the patched files; ``names`` has the digest of each
-    source but for the folders in its rpath; ``build_dir`` is where CMake made what the project
-    itself builds. The digest of a source that names its folder is left out: the next build of the
-    same tree has another.
+    source but for the folders in its rpath. The digest of a source that names its folder is left
+    out: the next build of the same tree has another.
     """
     by_path = {member.path: member for member in members}
-    owners = find_owners(graft.source for graft in grafts)
+    owners = places.owners(graft.source for graft in grafts)
     copied = {graft.dest for graft in grafts}
     found = []
     for graft in grafts:
@@ -51,7 +71,7 @@ def bundled(
                 graft.sha256 if graft.sha256 == names[graft.source] else "",
                 shipped.sha256(),
                 len(shipped.read()),
-                _origin(graft.source, owner, build_dir),
+                _origin(graft.source, owner, places.build_dir),
                 owner,
                 tuple(sorted(copied & needs)),
             )

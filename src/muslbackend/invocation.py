@@ -6,6 +6,7 @@ written into the project.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import shlex
 from dataclasses import dataclass
@@ -53,7 +54,11 @@ def plan_invocation(
     _refuse_second_toolchain(target, config, table, environ)
     file = shlex.quote(f"-DCMAKE_TOOLCHAIN_FILE={toolchain.cmake_file}")
     environment = {**toolchain.environment, "CMAKE_ARGS": f"{file} {args}".strip()}
-    config, changes = _own_build_dir(target, config, table, environ)
+    variant = target.arch.name
+    if toolchain.sysroot is not None:
+        # What CMake found in one sysroot is not in another.
+        variant += "-" + hashlib.sha256(bytes(toolchain.sysroot)).hexdigest()[:8]
+    config, changes = _own_build_dir(variant, config, table, environ)
     return Invocation(config, {**environment, **changes})
 
 
@@ -111,12 +116,12 @@ def build_dir_setting(
 
 
 def _own_build_dir(
-    target: Target,
+    variant: str,
     config: Mapping[str, object],
     table: Mapping[str, Any],
     environ: Mapping[str, str],
 ) -> tuple[Mapping[str, object], Mapping[str, str]]:
-    """Give a persistent build folder a name of its own for each target.
+    """Give a persistent build folder a name of its own for each target and sysroot.
 
     CMake ignores a toolchain file in a folder that was configured without it, without a word:
     a native build's cache would make the cross build native.
@@ -125,7 +130,7 @@ def _own_build_dir(
     if setting is None:
         return config, {}
     place, value = setting
-    own = f"{value}-musl-{target.arch.name}"
+    own = f"{value}-musl-{variant}"
     if place == "SKBUILD_BUILD_DIR":
         return config, {place: own}
     return {**config, place: own}, {}

@@ -66,9 +66,10 @@ def build_wheel(job: Job) -> Outcome:
     Raises :class:`PolicyError` when the promise cannot be kept and the target is strict; the
     output folder then is as it was.
     """
-    toolchain = None if job.target.native else cross_toolchain(job.target.arch)
-    call = plan_invocation(job.target, job.config, job.table, os.environ, toolchain)
     order = order_for(job.target, job.settings, job.project, job.output)
+    native, arch = job.target.native, job.target.arch
+    toolchain = None if native else cross_toolchain(arch, sysroot=order.sysroot)
+    call = plan_invocation(job.target, job.config, job.table, os.environ, toolchain)
     outcomes: list[Outcome] = []
 
     def finished(staged: Staged) -> WheelName:

@@ -212,10 +212,16 @@ class _Resolver:
                     rest = entry.removeprefix("$ORIGIN").removeprefix("${ORIGIN}")
                     yield posixpath.normpath(posixpath.dirname(owner) + rest)
                 elif entry.startswith("/") and self.supply.follow_rpath:
-                    yield posixpath.normpath(entry)
+                    yield posixpath.normpath(self._rooted(entry, owner))
             if owner.startswith("/"):
                 yield posixpath.dirname(owner)
         yield from self.supply.directories
+
+    def _rooted(self, entry: str, owner: str) -> str:
+        """Return where an absolute rpath entry of a library in the sysroot leads in there."""
+        root = self.supply.sysroot
+        inside = root and owner.startswith(f"{root}/") and not entry.startswith(f"{root}/")
+        return root + entry if inside else entry
 
     def _unfit(self, path: str, found: ElfInfo | str) -> Rejected | None:
         if isinstance(found, str):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from muslbackend.elf import MAGIC, ElfInfo, is_named_as_extension
 from muslbackend.elfreader import read_elf
-from muslbackend.errors import MalformedError
+from muslbackend.errors import MalformedError, SettingsError
 from muslbackend.graph import FOLDER
 from muslbackend.musl import DEFAULT_SEARCH_PATH
 from muslbackend.package import Package, describe, tells
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from muslbackend.musl import Architecture
     from muslbackend.wheel import Member, Wheel
 
+#: Where the loader and the linker of a system look, as they stand in an unpacked root.
+SYSROOT_FOLDERS: Final = ("lib", "usr/lib", "usr/local/lib")
 _NOT_ELF: Final = "is not an ELF file"
 
 
@@ -131,6 +133,26 @@ def system_folders(program: Path, arch: Architecture) -> tuple[str, ...]:
     except OSError:
         return DEFAULT_SEARCH_PATH
     return tuple(entry for entry in text.replace("\n", ":").split(":") if entry)
+
+
+def read_sysroot(base: Path, name: str, arch: Architecture) -> Path:
+    """Return the absolute path of the setting ``sysroot``, which is relative to ``base``.
+
+    Raises :class:`SettingsError` for what is no root of a system with musl for ``arch``.
+    """
+    root = (base / name).resolve()
+    if not root.is_dir():
+        msg = f"sysroot = {name}: there is no folder {root}"
+        raise SettingsError(msg, hint="give the folder that an Alpine root was unpacked into")
+    if not any((root / folder).is_dir() for folder in SYSROOT_FOLDERS):
+        msg = f"sysroot = {name}: {root} has no {', '.join(SYSROOT_FOLDERS)}"
+        raise SettingsError(msg, hint="give the root itself, the folder above usr")
+    loaders = sorted(path.name for path in (root / "lib").glob("ld-*.so.*"))
+    wanted = f"ld-musl-{arch.loader}.so.1"
+    if loaders and wanted not in loaders:
+        msg = f"sysroot = {name}: its loader is {', '.join(loaders)}, not {wanted}"
+        raise SettingsError(msg, hint=f"give the root of a system with musl for {arch.name}")
+    return root
 
 
 def _told(member: Member) -> bytes:

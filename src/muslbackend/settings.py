@@ -48,6 +48,8 @@ class Settings:
     """Licence texts for what is bundled, each ``PATH`` or ``LIBRARY=PATH``; see :mod:`licences`."""
     max_size: int | None = None
     """In bytes; a larger wheel is not written."""
+    sysroot: str | None = None
+    """An unpacked root of the target, whose headers and libraries a cross build uses."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,12 @@ def _string(place: str, value: object) -> str:
     raise _wrong(place, value, "a name such as x86_64")
 
 
+def _folder(place: str, value: object) -> str:
+    if isinstance(value, str) and value:
+        return value
+    raise _wrong(place, value, "a folder such as alpine-root")
+
+
 def _boolean(place: str, value: object) -> bool:
     if isinstance(value, bool):
         return value
@@ -202,4 +210,5 @@ _KEYS: Final = (
     _Key("bundled-licenses", _strings),
     _Key("strip", _boolean),
     _Key("max-size", _size),
+    _Key("sysroot", _folder),
 )

@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +40,8 @@ _OLDEST_ZIG: Final = (0, 16, 0)
 _FIRST_UNTRIED_ZIG: Final = (0, 18, 0)
 
 _ZIG_VARIABLE: Final = "_MUSLBACKEND_ZIG"
+_SYSROOT_VARIABLE: Final = "_MUSLBACKEND_SYSROOT"
+_PACKAGES_VARIABLE: Final = "_MUSLBACKEND_PACKAGES"
 
 #: zig's name for each target, and what CMake calls its processor.
 _ZIG_TARGETS: Final[Mapping[str, tuple[str, str]]] = {
@@ -69,6 +72,7 @@ class Toolchain:
     environment: Mapping[str, str]
     """Variables to set while scikit-build-core runs."""
     description: str
+    sysroot: Path | None = None
 
 
 def find_zig() -> Zig | None:
@@ -89,8 +93,12 @@ def _zig_programs() -> list[str]:
     return [*found, on_path] if on_path else found
 
 
-def cross_toolchain(arch: Architecture, cache: Path | None = None) -> Toolchain:
+def cross_toolchain(
+    arch: Architecture, cache: Path | None = None, sysroot: Path | None = None
+) -> Toolchain:
     """Return the zig toolchain for ``arch``, made in the user's cache if it is not there yet.
+
+    ``sysroot`` is where the target's libraries and their headers are; musl's own are zig's.
 
     Raises :class:`ToolError` when zig or the host's Python headers are missing, or zig has no
     such target.
@@ -113,7 +121,12 @@ def cross_toolchain(arch: Architecture, cache: Path | None = None) -> Toolchain:
         # ccache asks for the compiler's time; the wrapper's says nothing about zig's.
         "CCACHE_COMPILERCHECK": os.environ.get("CCACHE_COMPILERCHECK", "content"),
     }
-    return Toolchain(root / "toolchain.cmake", environment, f"zig {zig.version}")
+    if sysroot is not None:
+        # CMake packages that are Python packages (pybind11, nanobind) are found beside those of
+        # the sysroot.
+        packages = [p for p in sys.path if Path(p).name in ("site-packages", "dist-packages")]
+        environment |= {_SYSROOT_VARIABLE: str(sysroot), _PACKAGES_VARIABLE: ";".join(packages)}
+    return Toolchain(root / "toolchain.cmake", environment, f"zig {zig.version}", sysroot)
 
 
 def _cache_folder() -> Path:
@@ -161,7 +174,10 @@ def _files(arch: Architecture, zig: Zig, host: HostPython, root: Path) -> dict[s
     triple, processor = _ZIG_TARGETS[arch.name]
     # UBSan is zig's default without optimisation and drags in its runtime. Without -dynamic a
     # program is linked statically: CMake's first checks would build all of musl for nothing.
-    flags = f"-target {triple} -fno-sanitize=undefined -dynamic"
+    # The sysroot's headers come last, after zig's of musl and C++; CMake sees that they are
+    # searched anyway and does not give their folder again.
+    extra = f'${{{_SYSROOT_VARIABLE}:+-idirafter "${_SYSROOT_VARIABLE}/usr/include"}}'
+    flags = f"-target {triple} -fno-sanitize=undefined -dynamic {extra}"
     tools = {"cc": f"cc {flags}", "c++": f"c++ {flags}", "ar": "ar", "ranlib": "ranlib"}
     files = {
         f"bin/{name}": _WRAPPER.format(version=zig.version, variable=_ZIG_VARIABLE, command=command)
@@ -215,14 +231,37 @@ endforeach()
 set(CMAKE_POSITION_INDEPENDENT_CODE ON CACHE BOOL "")
 set(CMAKE_BUILD_RPATH_USE_ORIGIN ON CACHE BOOL "")
 
-# An empty root: without one, ONLY is without effect and the host's /usr/include gets in.
-list(APPEND CMAKE_FIND_ROOT_PATH "{root}/root")
+set(_root "$ENV{{_MUSLBACKEND_SYSROOT}}")
+if(_root)
+  set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
+  foreach(_language C CXX)
+    string(APPEND CMAKE_${{_language}}_FLAGS_INIT " \\"-ffile-prefix-map=${{_root}}=sysroot\\"")
+  endforeach()
+else()
+  # An empty root: without one, ONLY is without effect and the host's /usr/include gets in.
+  set(_root "{root}/root")
+  set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE BOTH)
+endif()
+list(APPEND CMAKE_FIND_ROOT_PATH "${{_root}}" $ENV{{_MUSLBACKEND_PACKAGES}})
 set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
 set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
 set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
-set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE BOTH)
-set(ENV{{PKG_CONFIG_LIBDIR}} "{root}/root/usr/lib/pkgconfig")
-set(ENV{{PKG_CONFIG_SYSROOT_DIR}} "{root}/root")
+set(_libraries "")
+set(_pkgconfig "${{_root}}/usr/share/pkgconfig")
+foreach(_folder usr/local/lib lib usr/lib)
+  string(PREPEND _pkgconfig "${{_root}}/${{_folder}}/pkgconfig:")
+  if(IS_DIRECTORY "${{_root}}/${{_folder}}")
+    # After the project's own folders: the system's are searched last.
+    string(PREPEND _libraries " \\"-L${{_root}}/${{_folder}}\\"")
+  endif()
+endforeach()
+set(ENV{{PKG_CONFIG_PATH}} "")
+set(PKG_CONFIG_USE_CMAKE_PREFIX_PATH OFF)
+set(ENV{{PKG_CONFIG_LIBDIR}} "${{_pkgconfig}}")
+set(ENV{{PKG_CONFIG_SYSROOT_DIR}} "${{_root}}")
+foreach(_language C CXX)
+  set(CMAKE_${{_language}}_STANDARD_LIBRARIES_INIT "${{_libraries}}")
+endforeach()
 
 # FindPython runs the host's interpreter and asks it about the target (CMake policy CMP0190).
 set(CMAKE_CROSSCOMPILING_EMULATOR "{env}")

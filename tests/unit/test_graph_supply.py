@@ -212,3 +212,15 @@ def test_a_needed_name_has_one_provider_even_where_two_roots_would_find_two() ->
     # What is not loaded in the finished wheel has no business in the graph.
     assert graph.outside() == ("/opt/a/libdeep.so", "/opt/a/libx.so")
     assert "/opt/b/libdeep.so" not in graph.elf
+
+
+def test_an_absolute_rpath_in_a_sysroot_leads_into_the_sysroot() -> None:
+    files = {
+        CORE: NEEDS_A,
+        "/root/lib/liba.so": elf_info(needed=("libb.so",), rpath=("/usr/lib/private",)),
+        "/usr/lib/private/libb.so": elf_info(),
+        "/root/usr/lib/private/libb.so": elf_info(),
+    }
+    supply = Supply(("/root/lib",), follow_rpath=True, sysroot="/root")
+    graph = resolve(FakeFiles(files), X86_64, supply)
+    assert graph.outside() == ("/root/lib/liba.so", "/root/usr/lib/private/libb.so")

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import re
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -189,3 +191,13 @@ def test_the_build_folder_is_asked_for_where_scikit_build_core_asks(
     setting: tuple[str, str] | None,
 ) -> None:
     assert build_dir_setting(config, table, environ) == setting
+
+
+def test_a_kept_build_folder_is_another_one_for_each_sysroot() -> None:
+    folders = set()
+    for name in ("/a", "/b"):
+        zig = replace(ZIG, sysroot=Path(name))
+        call = plan_invocation(TARGET, {"build-dir": "b"}, {}, {}, zig)
+        folders.add(call.config["build-dir"])
+    assert len(folders) == 2
+    assert all(re.fullmatch("b-musl-aarch64-[0-9a-f]{8}", str(folder)) for folder in folders)

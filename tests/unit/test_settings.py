@@ -24,6 +24,7 @@ SAME = [
     ((["a", "b"], "a;b", "a;b"), Settings(bundled_licenses=("a", "b")), "bundled-licenses"),
     ((True, "true", "1"), Settings(strip=True), "strip"),
     ((5000000, "5MB", "5 mb"), Settings(max_size=5_000_000), "max-size"),
+    (("a b/c:d", "a b/c:d", "a b/c:d"), Settings(sysroot="a b/c:d"), "sysroot"),
 ]
 
 KEYS = (
@@ -35,6 +36,7 @@ KEYS = (
     "max-size",
     "strict",
     "strip",
+    "sysroot",
     "system-libraries",
     "target",
 )
@@ -162,6 +164,7 @@ NAME = "a name such as x86_64"
 RELEASE = "a musl release such as 1.2.0"
 BOOLEAN = "true or false"
 STRINGS = "a list of strings"
+FOLDER = "a folder such as alpine-root"
 
 
 def test_a_release_without_quotes_is_named_as_what_it_is() -> None:
@@ -190,6 +193,8 @@ def test_a_release_without_quotes_is_named_as_what_it_is() -> None:
         ("exclude", ["a", 1], STRINGS),
         ("exclude", {"a": "b"}, STRINGS),
         ("library-dirs", True, STRINGS),
+        ("sysroot", "", FOLDER),
+        ("sysroot", ["a"], FOLDER),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_refused_by_its_place(
