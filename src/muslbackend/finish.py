@@ -89,11 +89,12 @@ def order_for(target: Target, settings: Settings, base: Path, output: Path | Non
     """
     own = [str((base / folder).resolve()) for folder in settings.library_dirs]
     system: Iterable[str] = ()
-    sysroot = read_sysroot(base, settings.sysroot, target.arch) if settings.sysroot else None
-    if sysroot is not None:
-        system = [str(sysroot / folder) for folder in SYSROOT_FOLDERS]
-    elif target.native:
+    sysroot = None
+    if target.native:
         system = system_folders(Path(sys.executable), target.arch)
+    elif settings.sysroot is not None:
+        sysroot = read_sysroot(base, settings.sysroot, target.arch)
+        system = [str(sysroot / folder) for folder in SYSROOT_FOLDERS]
     supply = Supply(
         (*own, *system),
         follow_rpath=True,

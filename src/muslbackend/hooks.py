@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from muslbackend import HOOKS, stage
 from muslbackend.errors import MuslBackendError, SettingsError
 from muslbackend.settings import Settings, foreign_config, parse_settings
-from muslbackend.target import Facts, Target, decide, refuse_idle_sysroot
+from muslbackend.target import Facts, Target, decide
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,7 +29,6 @@ def build_wheel(
     """Write a wheel into ``wheel_directory`` and return its name (PEP 517)."""
     with _boundary():
         settings, target, pyproject = _read(config_settings)
-        refuse_idle_sysroot(settings, target)
         foreign = foreign_config(config_settings or {})
         if target is None:
             return str(_theirs("build_wheel", wheel_directory, foreign, metadata_directory))

@@ -121,16 +121,6 @@ def decide(settings: Settings, facts: Facts) -> Target | None:
     return Target(arch, floor, native=native, strict=settings.strict or not native)
 
 
-def refuse_idle_sysroot(settings: Settings, target: Target | None) -> None:
-    """Raise :class:`SettingsError` for a ``sysroot`` where nothing is crossed to."""
-    if settings.sysroot is not None and (target is None or target.native):
-        raise SettingsError(
-            f"sysroot = {settings.sysroot} is for cross builds, and this one is for the Python "
-            "that runs it",
-            hint="name the target, as -C musl.target=aarch64 does, or drop sysroot",
-        )
-
-
 def _named_target(settings: Settings) -> tuple[Architecture, MuslVersion]:
     """Return the architecture and the floor that ``target`` names, one way or the other."""
     name = settings.target

@@ -5,7 +5,7 @@ import pytest
 from muslbackend.errors import SettingsError
 from muslbackend.musl import ARCHITECTURES, MuslVersion
 from muslbackend.settings import Settings
-from muslbackend.target import Facts, PlatformTag, Target, decide, refuse_idle_sysroot
+from muslbackend.target import Facts, PlatformTag, Target, decide
 
 NAMES = "auto, host, x86_64, aarch64, i686, armv7l, armv6l, ppc64le, s390x, riscv64, loongarch64"
 
@@ -201,22 +201,3 @@ def test_a_target_that_promises_nothing_has_the_plain_tag() -> None:
 def test_the_suffix_of_extension_modules_is_that_of_the_target(arch: str, suffix: str) -> None:
     target = Target(ARCHITECTURES[arch], None, native=False, strict=True)
     assert target.ext_suffix("cpython-311") == suffix
-
-
-@pytest.mark.parametrize(
-    ("target", "facts"), [("auto", GLIBC), ("auto", MUSL), ("host", MUSL), ("x86_64", MUSL)]
-)
-def test_a_sysroot_without_a_target_to_cross_to_is_refused(target: str, facts: Facts) -> None:
-    settings = Settings(target=target, sysroot="root")
-    with pytest.raises(SettingsError) as caught:
-        refuse_idle_sysroot(settings, decide(settings, facts))
-    assert caught.value.message == (
-        "sysroot = root is for cross builds, and this one is for the Python that runs it"
-    )
-    assert caught.value.hint == ("name the target, as -C musl.target=aarch64 does, or drop sysroot")
-
-
-@pytest.mark.parametrize(("target", "facts"), [("aarch64", MUSL), ("x86_64", GLIBC)])
-def test_a_sysroot_goes_with_a_target_to_cross_to(target: str, facts: Facts) -> None:
-    settings = Settings(target=target, sysroot="root")
-    refuse_idle_sysroot(settings, decide(settings, facts))
