@@ -2,7 +2,8 @@
 
 Everything CMake needs stands in one folder, which is named after its contents and made once:
 the wrappers, the toolchain file, the target Python. zig itself is found through an environment
-variable at run time, so that a build folder survives the isolated environment zig came in.
+variable at run time, so that a build folder survives the isolated environment zig came in. Its
+library folder is kept as well: zig compiles libc++ anew for files of another inode or time.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from muslbackend.targetpython import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from muslbackend.musl import Architecture
     from muslbackend.targetpython import HostPython
@@ -103,7 +104,8 @@ def cross_toolchain(arch: Architecture, cache: Path | None = None) -> Toolchain:
         msg = "zig is needed to compile for musl and was not found, or is of another release"
         raise ToolError(msg, hint=f"pip install '{ZIG_REQUIREMENT}'")
     host = read_host_python()
-    root = _make(arch, zig, host, cache or _cache_folder())
+    cache = cache or _cache_folder()
+    root = _make(arch, zig, host, cache)
     soabi = f"{host.soabi}-{arch.multiarch}"
     environment = {
         _ZIG_VARIABLE: zig.program,
@@ -113,7 +115,46 @@ def cross_toolchain(arch: Architecture, cache: Path | None = None) -> Toolchain:
         # ccache asks for the compiler's time; the wrapper's says nothing about zig's.
         "CCACHE_COMPILERCHECK": os.environ.get("CCACHE_COMPILERCHECK", "content"),
     }
+    library = os.environ.get("ZIG_LIB_DIR") or kept_library(zig, cache)
+    if library:
+        environment["ZIG_LIB_DIR"] = str(library)
     return Toolchain(root / "toolchain.cmake", environment, f"zig {zig.version}")
+
+
+def kept_library(zig: Zig, cache: Path) -> Path | None:
+    """Return a lasting twin of the library folder of a zig that was installed from PyPI.
+
+    An isolated build gets its zig in a new folder each time. Any other zig is where it was the
+    last time: ``None``.
+    """
+    folder = Path(zig.program).resolve().parent
+    records = sorted(folder.parent.glob("ziglang-*.dist-info/RECORD"))
+    key = library_key(records[0].read_text(encoding="utf-8")) if len(records) == 1 else None
+    if folder.name != "ziglang" or key is None:
+        return None
+    library = cache / "zig" / f"{zig.version}-{key}"
+    return _once(library, cache, lambda new: _link_tree(folder / "lib", new))
+
+
+def library_key(record: str) -> str | None:
+    """Return what tells one library folder from another, by the digests in ``RECORD``."""
+    lines = sorted(line for line in record.splitlines() if line.startswith("ziglang/lib/"))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16] if lines else None
+
+
+def _link_tree(source: Path, new: Path) -> None:
+    """Copy a folder, by hard links where the file system lets us."""
+
+    def link(old: str, to: str) -> None:
+        try:
+            os.link(old, to)
+        except OSError:  # another file system, or one without them
+            shutil.copy2(old, to)
+
+    try:
+        shutil.copytree(source, new, copy_function=link)
+    except shutil.Error as error:  # one for all files, each with its reason
+        raise OSError(None, error.args[0][0][2]) from error
 
 
 def _cache_folder() -> Path:
@@ -129,12 +170,17 @@ def _make(arch: Architecture, zig: Zig, host: HostPython, cache: Path) -> Path:
     # The folder's own name is part of its contents: hash them under a name of the same kind.
     key = repr((arch, zig.version, host, _files(arch, zig, host, Path("/"))))
     root = cache / "cross" / f"{arch.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+    return _once(root, cache, lambda new: _fill(new, _files(arch, zig, host, root), host))
+
+
+def _once(root: Path, cache: Path, make: Callable[[Path], None]) -> Path:
+    """Return ``root``, a folder that ``make`` fills if it is not there; it is seen only whole."""
     if root.is_dir():
         return root
     try:
         root.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=root.parent, prefix=".new-") as made:
-            _fill(Path(made) / "it", _files(arch, zig, host, root), host)
+            make(Path(made) / "it")
             try:
                 (Path(made) / "it").rename(root)
             except OSError:
