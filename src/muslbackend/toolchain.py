@@ -229,6 +229,8 @@ def _files(arch: Architecture, zig: Zig, host: HostPython, root: Path) -> dict[s
 _WRAPPER: Final = """\
 #!/bin/sh
 # zig {version}
+# CMake asks which compiler this is before it has flags; zig has one libc++ for -s, one without.
+case "$*" in *CMakeC*CompilerId.c*) set -- -O3 -s "$@" ;; esac
 exec "${{{variable}:?is not set: run this through muslbackend}}" {command} "$@"
 """
 
@@ -251,7 +253,7 @@ foreach(_language C CXX)
     " \\"-ffile-prefix-map=${{CMAKE_BINARY_DIR}}=build\\"")
 endforeach()
 
-# One optimisation level for checks and product: zig builds its runtime for each.
+# One optimisation level for checks and product, both stripped: zig builds its runtime for each.
 set(CMAKE_TRY_COMPILE_CONFIGURATION Release)
 foreach(_kind MODULE SHARED EXE)
   set(CMAKE_${{_kind}}_LINKER_FLAGS_RELEASE_INIT "-s")

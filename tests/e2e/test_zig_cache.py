@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from muslbackend.errors import ToolError
-from muslbackend.toolchain import Zig, find_zig, kept_library, library_key
+from muslbackend.musl import ARCHITECTURES
+from muslbackend.toolchain import Zig, cross_toolchain, find_zig, kept_library, library_key
 
 #: Prints the environment of a cross build, as one isolated environment has it.
 ASK = """
@@ -97,3 +98,17 @@ def test_the_key_follows_the_library_and_nothing_else() -> None:
     assert library_key(record) == library_key(other)
     assert library_key(record) != library_key(record.replace("sha256=2", "sha256=4"))
     assert library_key("") is None
+
+
+def test_the_question_which_compiler_this_is_needs_no_libcxx_of_its_own(tmp_path: Path) -> None:
+    made = cross_toolchain(ARCHITECTURES["x86_64"], tmp_path)
+    environ = {**os.environ, "_MUSLBACKEND_ZIG": "echo"}
+
+    def flags(name: str, source: str) -> str:
+        command = [str(made.cmake_file.parent / "bin" / name), source]
+        said = subprocess.run(command, env=environ, check=True, capture_output=True, text=True)
+        return said.stdout.partition(" -dynamic ")[2].strip()
+
+    assert flags("c++", "CMakeCXXCompilerId.cpp") == "-O3 -s CMakeCXXCompilerId.cpp"
+    assert flags("cc", "CMakeCCompilerId.c") == "-O3 -s CMakeCCompilerId.c"
+    assert flags("c++", "my.cpp") == "my.cpp"
