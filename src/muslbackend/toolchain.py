@@ -8,13 +8,9 @@ variable at run time, so that a build folder survives the isolated environment z
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
-import re
 import shutil
-import subprocess
 import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -26,18 +22,13 @@ from muslbackend.targetpython import (
     sysconfigdata_name,
     target_python_files,
 )
+from muslbackend.zig import ZIG_REQUIREMENT, Zig, cache_folder, find_zig, kept_library, once
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from muslbackend.musl import Architecture
     from muslbackend.targetpython import HostPython
-
-#: The releases whose command line and runtime the wrappers were made for and tested with; older
-#: ones refuse -rpath-link, which CMake gives for every library that needs another one.
-ZIG_REQUIREMENT: Final = "ziglang>=0.16,<0.18"
-_OLDEST_ZIG: Final = (0, 16, 0)
-_FIRST_UNTRIED_ZIG: Final = (0, 18, 0)
 
 _ZIG_VARIABLE: Final = "_MUSLBACKEND_ZIG"
 _SYSROOT_VARIABLE: Final = "_MUSLBACKEND_SYSROOT"
@@ -57,14 +48,6 @@ _ZIG_TARGETS: Final[Mapping[str, tuple[str, str]]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Zig:
-    """A usable zig."""
-
-    program: str
-    version: str
-
-
-@dataclass(frozen=True, slots=True)
 class Toolchain:
     """What a cross build is started with."""
 
@@ -73,24 +56,6 @@ class Toolchain:
     """Variables to set while scikit-build-core runs."""
     description: str
     sysroot: Path | None = None
-
-
-def find_zig() -> Zig | None:
-    """Return the zig of the ``ziglang`` package or of PATH, ``None`` if there is none we know."""
-    for program in _zig_programs():
-        answer = subprocess.run([program, "version"], capture_output=True, text=True, check=False)
-        match = re.match(r"(\d+)\.(\d+)\.(\d+)", answer.stdout)
-        if match and _OLDEST_ZIG <= tuple(map(int, match.groups())) < _FIRST_UNTRIED_ZIG:
-            return Zig(program, answer.stdout.strip())
-    return None
-
-
-def _zig_programs() -> list[str]:
-    spec = importlib.util.find_spec("ziglang")
-    packaged = Path(spec.origin).parent / "zig" if spec and spec.origin else None
-    found = [str(packaged)] if packaged and packaged.is_file() else []
-    on_path = shutil.which("zig")
-    return [*found, on_path] if on_path else found
 
 
 def cross_toolchain(
@@ -111,7 +76,8 @@ def cross_toolchain(
         msg = "zig is needed to compile for musl and was not found, or is of another release"
         raise ToolError(msg, hint=f"pip install '{ZIG_REQUIREMENT}'")
     host = read_host_python()
-    root = _make(arch, zig, host, cache or _cache_folder())
+    cache = cache or cache_folder()
+    root = _make(arch, zig, host, cache)
     soabi = f"{host.soabi}-{arch.multiarch}"
     environment = {
         _ZIG_VARIABLE: zig.program,
@@ -121,6 +87,9 @@ def cross_toolchain(
         # ccache asks for the compiler's time; the wrapper's says nothing about zig's.
         "CCACHE_COMPILERCHECK": os.environ.get("CCACHE_COMPILERCHECK", "content"),
     }
+    library = os.environ.get("ZIG_LIB_DIR") or kept_library(zig, cache)
+    if library:
+        environment["ZIG_LIB_DIR"] = str(library)
     if sysroot is not None:
         # CMake packages that are Python packages (pybind11, nanobind) are found beside those of
         # the sysroot.
@@ -129,34 +98,12 @@ def cross_toolchain(
     return Toolchain(root / "toolchain.cmake", environment, f"zig {zig.version}", sysroot)
 
 
-def _cache_folder() -> Path:
-    home = os.environ.get("XDG_CACHE_HOME") or os.environ.get("HOME")
-    if home is None:
-        return Path(tempfile.gettempdir()) / f"muslbackend-{os.getuid()}"
-    base = Path(home) if "XDG_CACHE_HOME" in os.environ else Path(home) / ".cache"
-    return base / "muslbackend"
-
-
 def _make(arch: Architecture, zig: Zig, host: HostPython, cache: Path) -> Path:
     """Return the folder of the toolchain; concurrent builds may make it at the same time."""
     # The folder's own name is part of its contents: hash them under a name of the same kind.
     key = repr((arch, zig.version, host, _files(arch, zig, host, Path("/"))))
     root = cache / "cross" / f"{arch.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
-    if root.is_dir():
-        return root
-    try:
-        root.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=root.parent, prefix=".new-") as made:
-            _fill(Path(made) / "it", _files(arch, zig, host, root), host)
-            try:
-                (Path(made) / "it").rename(root)
-            except OSError:
-                if not root.is_dir():  # else somebody else was quicker, with the same contents
-                    raise
-    except OSError as error:
-        msg = f"{cache}: the toolchain cannot be written: {error.strerror}"
-        raise ToolError(msg, hint="set XDG_CACHE_HOME to a folder that can be written") from error
-    return root
+    return once(root, cache, lambda new: _fill(new, _files(arch, zig, host, root), host))
 
 
 def _fill(folder: Path, files: Mapping[str, str], host: HostPython) -> None:
@@ -199,6 +146,8 @@ def _files(arch: Architecture, zig: Zig, host: HostPython, root: Path) -> dict[s
 _WRAPPER: Final = """\
 #!/bin/sh
 # zig {version}
+# CMake asks which compiler this is before it has flags; zig has one libc++ for -s, one without.
+case "$*" in *CMakeC*CompilerId.c*) set -- -O3 -s "$@" ;; esac
 exec "${{{variable}:?is not set: run this through muslbackend}}" {command} "$@"
 """
 
@@ -221,7 +170,7 @@ foreach(_language C CXX)
     " \\"-ffile-prefix-map=${{CMAKE_BINARY_DIR}}=build\\"")
 endforeach()
 
-# One optimisation level for checks and product: zig builds its runtime for each.
+# One optimisation level for checks and product, both stripped: zig builds its runtime for each.
 set(CMAKE_TRY_COMPILE_CONFIGURATION Release)
 foreach(_kind MODULE SHARED EXE)
   set(CMAKE_${{_kind}}_LINKER_FLAGS_RELEASE_INIT "-s")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from building import PROJECT, PipWheel, run
-from muslbackend.toolchain import find_zig
+from muslbackend.zig import find_zig
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from building import PROJECT, build, members, run
-from muslbackend.toolchain import ZIG_REQUIREMENT
+from muslbackend.zig import ZIG_REQUIREMENT
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,7 +17,7 @@ import pytest
 
 import debian
 from building import PY, PipWheel, assert_record_is_true, members, pip_install, python, run
-from muslbackend.toolchain import find_zig
+from muslbackend.zig import find_zig
 
 if TYPE_CHECKING:
     from pathlib import Path

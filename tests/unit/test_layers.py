@@ -22,7 +22,7 @@ LAYERS: Final = (
     {"errors", "findings"},
     {"musl", "explain"},
     {"settings", "elf", "foreign", "package", "sbom"},
-    {"target", "rpath", "elfimage", "relocations", "owners", "licences"},
+    {"target", "rpath", "elfimage", "relocations", "owners", "licences", "zig"},
     {"elfnotes", "elfversions"},
     {"graph", "elfreader", "relr", "wheel", "targetpython"},
     {"needs", "resolve", "layout", "scan", "stage", "toolchain", "wheelwriter"},

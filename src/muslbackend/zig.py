@@ -1,0 +1,122 @@
+"""Finds zig, and keeps what zig must find again: a folder of ours in the user's cache.
+
+zig compiles libc++ anew when its library folder has files of another inode or time, as that of
+each isolated environment has.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from muslbackend.errors import ToolError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: The releases whose command line and runtime the wrappers were made for and tested with; older
+#: ones refuse -rpath-link, which CMake gives for every library that needs another one.
+ZIG_REQUIREMENT: Final = "ziglang>=0.16,<0.18"
+_OLDEST_ZIG: Final = (0, 16, 0)
+_FIRST_UNTRIED_ZIG: Final = (0, 18, 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Zig:
+    """A usable zig."""
+
+    program: str
+    version: str
+
+
+def find_zig() -> Zig | None:
+    """Return the zig of the ``ziglang`` package or of PATH, ``None`` if there is none we know."""
+    for program in _zig_programs():
+        answer = subprocess.run([program, "version"], capture_output=True, text=True, check=False)
+        match = re.match(r"(\d+)\.(\d+)\.(\d+)", answer.stdout)
+        if match and _OLDEST_ZIG <= tuple(map(int, match.groups())) < _FIRST_UNTRIED_ZIG:
+            return Zig(program, answer.stdout.strip())
+    return None
+
+
+def _zig_programs() -> list[str]:
+    spec = importlib.util.find_spec("ziglang")
+    packaged = Path(spec.origin).parent / "zig" if spec and spec.origin else None
+    found = [str(packaged)] if packaged and packaged.is_file() else []
+    on_path = shutil.which("zig")
+    return [*found, on_path] if on_path else found
+
+
+def kept_library(zig: Zig, cache: Path) -> Path | None:
+    """Return a lasting twin of the library folder of a zig that was installed from PyPI.
+
+    An isolated build gets its zig in a new folder each time. ``None`` for any other zig, which is
+    where it was the last time, and where there is no room: zig then compiles more, no less right.
+    """
+    folder = Path(zig.program).resolve().parent
+    records = sorted(folder.parent.glob("ziglang-*.dist-info/RECORD"))
+    key = library_key(records[0].read_text(encoding="utf-8")) if len(records) == 1 else None
+    if folder.name != "ziglang" or key is None:
+        return None
+    library = cache / "zig" / f"{zig.version}-{key}"
+    with contextlib.suppress(ToolError):
+        return once(library, cache, lambda new: _link_tree(folder / "lib", new))
+    return None
+
+
+def library_key(record: str) -> str | None:
+    """Return what tells one library folder from another, by the digests in ``RECORD``."""
+    lines = sorted(line for line in record.splitlines() if line.startswith("ziglang/lib/"))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16] if lines else None
+
+
+def _link_tree(source: Path, new: Path) -> None:
+    """Copy a folder, by hard links where the file system lets us."""
+
+    def link(old: str, to: str) -> None:
+        try:
+            os.link(old, to)
+        except OSError:  # another file system, or one without them
+            shutil.copy2(old, to)
+
+    try:
+        shutil.copytree(source, new, copy_function=link)
+    except shutil.Error as error:  # one for all files, each with its reason
+        raise OSError(None, error.args[0][0][2]) from error
+
+
+def cache_folder() -> Path:
+    """Return our folder in the user's cache, whether it is there or not."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.environ.get("HOME")
+    if home is None:
+        return Path(tempfile.gettempdir()) / f"muslbackend-{os.getuid()}"
+    base = Path(home) if "XDG_CACHE_HOME" in os.environ else Path(home) / ".cache"
+    return base / "muslbackend"
+
+
+def once(root: Path, cache: Path, make: Callable[[Path], None]) -> Path:
+    """Return ``root``, a folder that ``make`` fills if it is not there; it is seen only whole."""
+    if root.is_dir():
+        return root
+    try:
+        root.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=root.parent, prefix=".new-") as made:
+            make(Path(made) / "it")
+            try:
+                (Path(made) / "it").rename(root)
+            except OSError:
+                if not root.is_dir():  # else somebody else was quicker, with the same contents
+                    raise
+    except OSError as error:
+        msg = f"{cache}: the toolchain cannot be written: {error.strerror}"
+        raise ToolError(msg, hint="set XDG_CACHE_HOME to a folder that can be written") from error
+    return root
