@@ -196,16 +196,11 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _repair(options: argparse.Namespace) -> int:
-    import platform
-    import sysconfig
-
     from muslbackend import outcome
     from muslbackend.settings import cli_settings
-    from muslbackend.target import Facts
+    from muslbackend.targetpython import read_facts
 
-    settings = cli_settings(vars(options), os.environ)
-    suffix = str(sysconfig.get_config_var("EXT_SUFFIX") or "")
-    facts = Facts(sys.platform, suffix, platform.machine())
+    settings, facts = cli_settings(vars(options), os.environ), read_facts()
     results, status = [], 0
     for path in options.wheels:
         result, exit_code = _repaired(path, settings, facts, options.output)

@@ -13,12 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.tags import Tag
-
 from muslbackend import inventory, layout, patch
 from muslbackend.graph import Supply
 from muslbackend.licences import find_texts, parse_rules
-from muslbackend.musl import MuslVersion
 from muslbackend.outcome import Outcome
 from muslbackend.packaged import ABOUT_THE_PACKAGE
 from muslbackend.plan import Plan, Wishes, expanded, make_plan, to_expand
@@ -29,17 +26,18 @@ from muslbackend.scan import (
     SYSROOT_FOLDERS,
     Scan,
     build_folders,
-    digest,
-    digest_for_name,
+    digests,
     read_sysroot,
     system_folders,
 )
-from muslbackend.target import PlatformTag, Target
+from muslbackend.target import Target, claimed_floor
 from muslbackend.wheel import Member, WheelName, retag
 from muslbackend.wheelwriter import copy_wheel, packed_sizes, write_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
+
+    from packaging.tags import Tag
 
     from muslbackend.graph import Graph
     from muslbackend.licences import LicenceText
@@ -55,11 +53,6 @@ class Material:
     """In the order of the archive, without RECORD."""
     generator: str
     """What the ``WHEEL`` file is to say made it."""
-
-    @property
-    def dist_info(self) -> str:
-        """The path of the metadata folder, with a slash at its end."""
-        return f"{self.name.distribution}.dist-info/"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,14 +130,15 @@ def finish(material: Material, order: Order) -> Outcome:
         msg = f"the wheel cannot be tagged {target.tag}; nothing was written"
         raise PolicyError(verdict, msg, hint="see the findings above")
     if not verdict.ok:
-        original = replace(original, name=_named(original.name, target.plain_tag))
+        original = replace(original, name=original.name.tagged(str(target.plain_tag), "linux_"))
         _write(order, original)
         return Outcome(original.name, verdict, Plan(), promised=False)
-    names = {path: digest_for_name(path) for path in graph.outside()}
+    found = {path: digests(path, graph.elf[path].rpath) for path in graph.outside()}
+    names = {path: both.placeless for path, both in found.items()}
     edits = make_plan(graph, names, wishes)
-    grafts = tuple(replace(graft, sha256=digest(graft.source)) for graft in edits.grafts)
+    grafts = tuple(replace(graft, sha256=found[graft.source].whole) for graft in edits.grafts)
     plan = replace(edits, grafts=grafts, moves=plan.moves, copies=plan.copies)
-    material = replace(material, name=_named(material.name, target.tag))
+    material = replace(material, name=material.name.tagged(str(target.tag), "linux_"))
     if order.output is None or plan.is_empty:
         sizes, spare = _write(order, material, as_it_is=True), _strippable(graph)
         return Outcome(material.name, verdict, plan, True, sizes, spare)
@@ -156,13 +150,14 @@ def _carried_out(
 ) -> Outcome:
     """Patch copies, prove that they are what was promised, account for them and write the wheel."""
     with tempfile.TemporaryDirectory(prefix="muslbackend-") as work:
-        members = patch.apply(plan, material.members, Path(work), material.dist_info)
+        members = patch.apply(plan, material.members, Path(work), material.name.dist_info)
         verdict, graph = _prove(members, order, before)
         if plan.grafts:
             places = inventory.Places(order.build_dir, order.sysroot)
             libraries = inventory.bundled(plan.grafts, members, graph, names, places)
-            distribution = material.name.distribution
-            members, notes = inventory.account_for(libraries, members, distribution, order.licences)
+            members, notes = inventory.account_for(
+                libraries, members, material.name, order.licences
+            )
             verdict = replace(verdict, findings=(*verdict.findings, *notes))
         sizes = _write(order, replace(material, members=tuple(members)))
     return Outcome(material.name, verdict, plan, True, sizes, _strippable(graph))
@@ -188,15 +183,17 @@ def _twins(material: Material) -> tuple[dict[str, str], set[str]]:
     """Return the digests of files that may be one, and those of their names that text mentions."""
     by_path = {member.path: member for member in material.members}
     chains = layout.chains(by_path)
-    digests = {path: by_path[path].sha256() for chain in chains for path in chain}
-    names = sorted({posixpath.basename(path) for path in digests})
+    if not chains:
+        return {}, set()
+    shas = {path: by_path[path].sha256() for chain in chains for path in chain}
+    names = sorted({posixpath.basename(path) for path in shas})
     # libx.so is no part of libx.so.1 here.
     found = re.compile(rb"(?<![\w.+-])(?:%s)(?![\w.+-])" % b"|".join(map(_escaped, names)))
     mentioned: set[str] = set()
-    for member in material.members if names else ():
-        if member.path not in digests:
+    for member in material.members:
+        if member.path not in shas:
             mentioned |= {name.decode() for name in found.findall(member.read())}
-    return digests, mentioned
+    return shas, mentioned
 
 
 def _escaped(name: str) -> bytes:
@@ -251,7 +248,7 @@ def _promise(tags: Iterable[Tag], target: Target) -> tuple[Target, bool]:
 
     A floor of the settings within the claimed X.Y stands: the project has declared it.
     """
-    claimed = claimed_floor(tags)
+    claimed = claimed_floor(tag.platform for tag in tags)
     if claimed is None:
         return target, False
     own = target.floor
@@ -260,29 +257,13 @@ def _promise(tags: Iterable[Tag], target: Target) -> tuple[Target, bool]:
     return replace(target, floor=claimed), True
 
 
-def claimed_floor(tags: Iterable[Tag]) -> MuslVersion | None:
-    """Return the oldest musl that musllinux tags promise, ``None`` if there is no such tag."""
-    parsed = (PlatformTag.parse(tag.platform) for tag in tags)
-    claims = [MuslVersion(*t.version, 0) for t in parsed if t and t.version and t.is_musllinux]
-    return min(claims, default=None)
-
-
 def _libs_dir(material: Material) -> str:
     return f"{material.name.distribution.partition('-')[0]}.libs"
 
 
-def _named(name: WheelName, platform: PlatformTag) -> WheelName:
-    """Return the name with ``platform`` in the place of what names this kind of machine only."""
-    tags = {
-        Tag(tag.interpreter, tag.abi, str(platform)) if tag.platform.startswith("linux_") else tag
-        for tag in name.tags
-    }
-    return replace(name, tags=frozenset(tags))
-
-
 def _members(material: Material) -> list[Member]:
     """Return the members with the ``WHEEL`` file that goes with the name."""
-    path = f"{material.dist_info}WHEEL"
+    path = f"{material.name.dist_info}WHEEL"
     return [
         Member(path, retag(m.read(), material.name.tags, material.generator))
         if m.path == path

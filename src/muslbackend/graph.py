@@ -116,6 +116,14 @@ class Graph:
             sorted({e.provider for e in self.edges if e.via is Via.OUTSIDE and e.provider})
         )
 
+    def opened(self) -> tuple[str, ...]:
+        """Return what is opened by ``import`` or by hand, and what that loads; sorted.
+
+        Not what a program loads when it starts.
+        """
+        loads = (loaded for root, loaded in self.loads.items() if not self.elf[root].executable)
+        return tuple(sorted(set().union(*loads)))
+
     def is_open(self, root: str) -> bool:
         """Say whether something loaded with ``root`` is unknown, so its symbols are too."""
         loaded = set(self.loads[root])

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import platform
 import sys
-import sysconfig
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from muslbackend import HOOKS, stage
 from muslbackend.errors import MuslBackendError, SettingsError
 from muslbackend.settings import Settings, foreign_config, parse_settings
-from muslbackend.target import Facts, Target, decide
+from muslbackend.target import Target, decide
+from muslbackend.targetpython import read_facts
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -137,9 +136,7 @@ def _read(config_settings: Config) -> tuple[Settings, Target | None, Mapping[str
         pyproject = {}
     table = pyproject.get("tool", {}).get("muslbackend", {})
     settings = parse_settings(table, config_settings or {}, os.environ)
-    suffix = str(sysconfig.get_config_var("EXT_SUFFIX") or "")
-    facts = Facts(sys.platform, suffix, platform.machine())
-    return settings, decide(settings, facts), pyproject
+    return settings, decide(settings, read_facts()), pyproject
 
 
 @contextmanager

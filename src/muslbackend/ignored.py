@@ -22,8 +22,7 @@ _USUAL_STACK: Final = 128 << 10
 
 def thread_stack(graph: Graph, _: Target) -> Iterator[Finding]:
     """Only at the start of a program do files raise the size (commit 7b3348a9, 1.1.21)."""
-    opened = [loaded for root, loaded in graph.loads.items() if not graph.elf[root].executable]
-    for path in sorted(set().union(*opened)):
+    for path in graph.opened():
         size = graph.elf[path].stack_size
         if size > _USUAL_STACK:
             yield Finding(

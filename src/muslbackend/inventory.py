@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from muslbackend.licences import LicenceText
     from muslbackend.plan import Graft
     from muslbackend.sbom import Owner
+    from muslbackend.wheel import WheelName
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ def bundled(
     copied = {graft.dest for graft in grafts}
     found = []
     for graft in grafts:
-        shipped = by_path[graft.dest]
+        shipped = by_path[graft.dest].read()
         owner = owners.get(graft.source)
         needs = {e.provider for e in graph.edges if e.needer == graft.dest and e.via is Via.LOADER}
         found.append(
@@ -69,8 +71,8 @@ def bundled(
                 graft.dest,
                 Path(graft.source).name,
                 graft.sha256 if graft.sha256 == names[graft.source] else "",
-                shipped.sha256(),
-                len(shipped.read()),
+                hashlib.sha256(shipped).hexdigest(),
+                len(shipped),
                 _origin(graft.source, owner, places.build_dir),
                 owner,
                 tuple(sorted(copied & needs)),
@@ -88,18 +90,16 @@ def _origin(source: str, owner: Owner | None, build_dir: Path | None) -> Origin:
 def account_for(
     libraries: Sequence[Bundled],
     members: Sequence[Member],
-    distribution: str,
+    name: WheelName,
     texts: Sequence[LicenceText],
 ) -> tuple[list[Member], tuple[Finding, ...]]:
     """Return the members with the SBOM and the licence texts, and notes on what has no text.
 
-    ``distribution`` is ``NAME-VERSION``. What was accounted for earlier, when a wheel was repaired,
-    is replaced.
+    What was accounted for earlier, when a wheel was repaired, is replaced.
     """
-    dist_info = f"{distribution}.dist-info/"
-    sbom = document(Product.of(distribution), libraries, __version__)
-    licences = collect(libraries, texts, dist_info)
-    added: Mapping[str, Path | bytes] = {sbom_path(dist_info): sbom, **dict(licences.members)}
+    sbom = document(Product.of(name.distribution), libraries, __version__)
+    licences = collect(libraries, texts, name.dist_info)
+    added: Mapping[str, Path | bytes] = {sbom_path(name.dist_info): sbom, **dict(licences.members)}
     kept = [member for member in members if member.path not in added]
     new = [Member(path, content) for path, content in sorted(added.items())]
     return [*kept, *new], tuple(_without_text(licences.without))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 #: Every file has a few bytes that strip takes out: this many are worth a line.
-WORTH_STRIPPING: Final = 100_000
+WORTH_A_LINE: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +56,7 @@ def _build_lines(outcome: Outcome) -> Iterator[str]:
         yield f"muslbackend: {outcome.wheel} promises nothing: a musllinux tag would not be true"
         yield "  contents  as scikit-build-core made them; a local install works as without us"
     yield from plan_lines(outcome.plan, outcome.sizes)
-    if outcome.strippable >= WORTH_STRIPPING:
+    if outcome.strippable >= WORTH_A_LINE:
         yield f"  strip     would take out about {outcome.strippable:,} bytes (strip = true)"
     yield from findings_lines(outcome.verdict.findings)
 
@@ -127,7 +127,7 @@ def _repaired(result: Repaired, *, written: bool) -> dict[str, Any]:
         "error": result.error,
         "floor": str(floor) if floor else None,
         "findings": findings_json(verdict.findings) if verdict else [],
-        **(_planned(outcome) if outcome else _planned(None)),
+        **_planned(outcome),
     }
 
 

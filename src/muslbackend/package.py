@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_WHEEL_FILE: Final = re.compile(r"[^/]+\.dist-info/WHEEL")
+#: The path of the file that says how a wheel is to be installed.
+WHEEL_FILE: Final = re.compile(r"[^/]+\.dist-info/WHEEL")
 _PURELIB: Final = re.compile(rb"(?mi)^Root-Is-Purelib:\s*true\s*$")
 
 
@@ -31,12 +32,12 @@ class Package:
 
 def tells(path: str) -> bool:
     """Say whether :func:`describe` wants to read a member of the wheel."""
-    return path.endswith(".py") or _WHEEL_FILE.fullmatch(path) is not None
+    return path.endswith(".py") or WHEEL_FILE.fullmatch(path) is not None
 
 
 def describe(platforms: Iterable[str], texts: Mapping[str, bytes]) -> Package:
     """Return what the platforms of the tags and the members that tell something say."""
-    wheel_file = next((t for p, t in texts.items() if _WHEEL_FILE.fullmatch(p)), b"")
+    wheel_file = next((t for p, t in texts.items() if WHEEL_FILE.fullmatch(p)), b"")
     openers = (p for p, text in texts.items() if p.endswith(".py") and b"RTLD_GLOBAL" in text)
     return Package(
         set(platforms) == {"any"},

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from muslbackend import __version__, stage
 from muslbackend.errors import MalformedError, MuslBackendError
 from muslbackend.findings import Finding, Severity
-from muslbackend.finish import Material, after_build, claimed_floor, finish, order_for
+from muslbackend.finish import Material, after_build, finish, order_for
 from muslbackend.graph import Supply
 from muslbackend.invocation import build_dir_setting, plan_invocation
 from muslbackend.musl import ARCHITECTURES
@@ -27,7 +27,7 @@ from muslbackend.resolve import resolve
 from muslbackend.rules import FINISHED_RULES
 from muslbackend.scan import Scan
 from muslbackend.settings import DEFAULT_FLOOR
-from muslbackend.target import PlatformTag, Target
+from muslbackend.target import PlatformTag, Target, claimed_floor
 from muslbackend.toolchain import cross_toolchain
 from muslbackend.wheel import read_wheel
 
@@ -92,7 +92,7 @@ def _agree(staged: Staged, metadata: Path | None) -> None:
     """
     if metadata is None:
         return
-    members = {m.path.removeprefix(staged.dist_info): m for m in staged.members}
+    members = {m.path.removeprefix(staged.name.dist_info): m for m in staged.members}
     for name in ("METADATA", "entry_points.txt"):
         prepared = metadata / name
         now = members[name].read() if name in members else b""
@@ -140,7 +140,9 @@ def check_wheel(path: Path, question: Question = _ITS_TAGS) -> Checked:
     if libc == "glibc" and target.floor is None:
         verdict = replace(judge(graph, target, ABOUT_THE_PACKAGE), floor=None, because=())
     default = replace(target, floor=DEFAULT_FLOOR)
-    whole = judge(graph, default, FINISHED_RULES)
+    # Most wheels were asked just that.
+    asked = target == default and question.against is None
+    whole = verdict if asked else judge(graph, default, FINISHED_RULES)
     tag = str(default.tag) if whole.ok else None
     files = {
         name: File(len(wheel.elf[name]), floor)
@@ -172,7 +174,8 @@ def _claimed_target(wheel: Wheel, scan: Scan, question: Question) -> Target | No
         archs = Counter([question.arch.name])
     if not archs or not scan.wheel_paths():
         return None
-    promised = question.floor or question.against or claimed_floor(wheel.tags)
+    claimed = claimed_floor(tag.platform for tag in wheel.tags)
+    promised = question.floor or question.against or claimed
     arch = ARCHITECTURES[min(archs, key=lambda a: (-archs[a], a))]
     return Target(arch, promised, native=False, strict=True)
 

@@ -9,7 +9,7 @@ from muslbackend import musl
 from muslbackend.errors import MuslBackendError
 from muslbackend.findings import Severity
 from muslbackend.needs import needs
-from muslbackend.rules import ABOUT_THE_TAG, RULES
+from muslbackend.rules import RULES, is_fatal
 
 if TYPE_CHECKING:
     from muslbackend.findings import Finding
@@ -50,7 +50,7 @@ class PolicyError(MuslBackendError):
 def judge(graph: Graph, target: Target, rules: tuple[Rule, ...] = RULES) -> Verdict:
     """Return every finding of every rule, and the musl floor of the whole."""
     findings = {finding for rule in rules for finding in rule(graph, target)}
-    fatal = any(f.severity is Severity.ERROR and f.code not in ABOUT_THE_TAG for f in findings)
+    fatal = any(map(is_fatal, findings))
     reasons = needs(graph, target.arch)
     oldest = musl.oldest(target.arch)
     floor = max((oldest, *(r.since for r in reasons)))

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Final
 
 from muslbackend import musl
 from muslbackend.errors import SettingsError
-from muslbackend.findings import Severity
 from muslbackend.graph import Via
 from muslbackend.needs import needs
 from muslbackend.packaged import undefined_symbols
 from muslbackend.policy import Verdict, judge
-from muslbackend.rules import ABOUT_THE_TAG, FINISHED_RULES, newer_symbols
+from muslbackend.rules import FINISHED_RULES, is_fatal, newer_symbols
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -94,11 +93,7 @@ def floors(
 
     Only what the file itself asks for counts: a library that it needs has a floor of its own.
     """
-    fatal = {
-        finding.subject
-        for finding in findings
-        if finding.severity is Severity.ERROR and finding.code not in ABOUT_THE_TAG
-    }
+    fatal = {finding.subject for finding in findings if is_fatal(finding)}
     floor = dict.fromkeys(graph.wheel, musl.oldest(arch))
     for reason in needs(graph, arch):
         if reason.file in floor:

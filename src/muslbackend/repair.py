@@ -7,8 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from packaging.tags import Tag
-
 from muslbackend.elf import ElfInfo
 from muslbackend.errors import MalformedError
 from muslbackend.finish import Material, finish, order_for
@@ -17,7 +15,7 @@ from muslbackend.outcome import Outcome
 from muslbackend.plan import Plan
 from muslbackend.policy import Verdict
 from muslbackend.scan import Scan
-from muslbackend.target import PlatformTag, Target, repair_target
+from muslbackend.target import PlatformTag, repair_target
 from muslbackend.wheel import Member, WheelName, generator, in_platlib, unpack
 from muslbackend.wheelwriter import copy_wheel
 
@@ -38,22 +36,13 @@ def repair_wheel(path: Path, settings: Settings, facts: Facts, output: Path | No
         target = repair_target((tag.platform for tag in name.tags), settings, facts)
         if target is None:
             return _pure(path, name, output)
-        about = f"{name.distribution}.dist-info/WHEEL"
+        about = f"{name.dist_info}WHEEL"
         wheel_file = next((m.read() for m in members if m.path == about), b"")
-        material = Material(_plainly_tagged(name, target), members, generator(wheel_file))
+        # What it claims of musl is found out anew.
+        plain = name.tagged(str(target.plain_tag), "linux_", "musllinux_")
+        material = Material(plain, members, generator(wheel_file))
         order = order_for(target, settings, Path.cwd(), output)
         return finish(material, replace(order, original=path))
-
-
-def _plainly_tagged(name: WheelName, target: Target) -> WheelName:
-    """Return the name without what it claims of musl: that is found out anew."""
-    tags = {
-        Tag(tag.interpreter, tag.abi, str(target.plain_tag))
-        if tag.platform.startswith(("linux_", "musllinux_"))
-        else tag
-        for tag in name.tags
-    }
-    return replace(name, tags=frozenset(tags))
 
 
 def _for_its_machine(
@@ -76,8 +65,7 @@ def _for_its_machine(
         msg = f"{name} is tagged for any machine and has native code: {min(native)}"
         raise MalformedError(msg, hint="build it with the tag of its platform")
     plain = str(PlatformTag("linux", arch))
-    tags = frozenset(Tag(tag.interpreter, tag.abi, plain) for tag in name.tags)
-    return replace(name, tags=tags), tuple(map(in_platlib, members))
+    return name.tagged(plain, "any"), tuple(map(in_platlib, members))
 
 
 def _pure(path: Path, name: WheelName, output: Path | None) -> Outcome:

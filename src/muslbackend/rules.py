@@ -193,8 +193,7 @@ def unknown_relocations(graph: Graph, target: Target) -> Iterator[Finding]:
 
 def early_tls(graph: Graph, target: Target) -> Iterator[Finding]:
     """What is opened after the program started cannot have initial-exec TLS."""
-    opened = (loaded for root, loaded in graph.loads.items() if not graph.elf[root].executable)
-    for path in sorted(set().union(*opened)):
+    for path in graph.opened():
         elf = graph.elf[path]
         if elf.fits(target.arch) and any(
             relocations.is_early_tls(kind, target.arch) for kind in elf.relocations
@@ -279,3 +278,8 @@ FINISHED_RULES: Final[tuple[Rule, ...]] = (*RULES, out_of_reach, *FINISHED_HAZAR
 
 #: Errors of files that do load, though not wherever the tag says.
 ABOUT_THE_TAG: Final = frozenset({"MB103", "MB104", "MB121"})
+
+
+def is_fatal(finding: Finding) -> bool:
+    """Say whether the file loads on no musl at all."""
+    return finding.severity is Severity.ERROR and finding.code not in ABOUT_THE_TAG

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.elf import MAGIC, ElfInfo, is_named_as_extension
 from muslbackend.elfreader import read_elf
@@ -78,24 +78,23 @@ class Scan:
         return os.path.realpath(path)
 
 
-def digest(path: str) -> str:
-    """Return the SHA-256 of a file on disk, in hexadecimal."""
-    with Path(path).open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+class Digests(NamedTuple):
+    """SHA-256 of a library on disk, in hexadecimal."""
+
+    whole: str
+    placeless: str
+    """But for the folders that its rpath names. Linkers leave the build folder there, which is
+    another one in each build; the copy in the wheel gets an rpath of its own."""
 
 
-def digest_for_name(path: str) -> str:
-    """Return the SHA-256 of a library on disk but for the folders that its rpath names.
-
-    Linkers leave the build folder there, which is another one in each build; the copy in the
-    wheel gets an rpath of its own.
-    """
+def digests(path: str, rpath: Iterable[str]) -> Digests:
+    """Return both digests of a library whose rpath is known."""
     data = Path(path).read_bytes()
-    elf = _read(data)
-    for entry in elf.rpath if isinstance(elf, ElfInfo) else ():
-        if entry.startswith("/"):
-            data = data.replace(os.fsencode(entry), b"X" * len(os.fsencode(entry)))
-    return hashlib.sha256(data).hexdigest()
+    whole = hashlib.sha256(data).hexdigest()
+    folders = [os.fsencode(entry) for entry in rpath if entry.startswith("/")]
+    for folder in folders:
+        data = data.replace(folder, b"X" * len(folder))
+    return Digests(whole, hashlib.sha256(data).hexdigest() if folders else whole)
 
 
 def build_folders(root: Path) -> tuple[str, ...]:

@@ -38,11 +38,6 @@ class Staged:
     backend: str
     """``scikit-build-core X.Y.Z``"""
 
-    @property
-    def dist_info(self) -> str:
-        """The path of the metadata folder, with a slash at its end."""
-        return f"{self.name.distribution}.dist-info/"
-
 
 def hook(name: str) -> Callable[..., Any] | None:
     """Return scikit-build-core's own hook, ``None`` if it offers none of that name here."""

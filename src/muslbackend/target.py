@@ -35,9 +35,11 @@ class PlatformTag:
         return f"{self.kind}{version}_{self.arch}"
 
     @property
-    def is_musllinux(self) -> bool:
-        """It promises something of musl."""
-        return self.kind == "musllinux"
+    def floor(self) -> MuslVersion | None:
+        """The oldest musl that it promises, ``None`` if it promises none."""
+        if self.kind != "musllinux" or self.version is None:
+            return None
+        return MuslVersion(*self.version, 0)
 
     @classmethod
     def parse(cls, text: str) -> PlatformTag | None:
@@ -127,17 +129,21 @@ def _named_target(settings: Settings) -> tuple[Architecture, MuslVersion]:
     if name in ARCHITECTURES:
         return ARCHITECTURES[name], settings.floor or DEFAULT_FLOOR
     tag = PlatformTag.parse(name)
-    if tag is None or tag.kind != "musllinux" or tag.version is None:
+    if tag is None or tag.floor is None or tag.arch not in ARCHITECTURES:
         _refuse(name)
-    if tag.arch not in ARCHITECTURES:
-        _refuse(name)
-    floor = settings.floor or MuslVersion(*tag.version, 0)
+    floor = settings.floor or tag.floor
     if (floor.major, floor.minor) != tag.version:
         raise SettingsError(
             f"target = {name} promises another musl than floor = {floor}",
             hint="drop one of the two",
         )
     return ARCHITECTURES[tag.arch], floor
+
+
+def claimed_floor(platforms: Iterable[str]) -> MuslVersion | None:
+    """Return the oldest musl that musllinux tags promise, ``None`` if there is no such tag."""
+    tags = (PlatformTag.parse(platform) for platform in platforms)
+    return min((tag.floor for tag in tags if tag and tag.floor), default=None)
 
 
 def repair_target(platforms: Iterable[str], settings: Settings, facts: Facts) -> Target | None:
@@ -151,7 +157,7 @@ def repair_target(platforms: Iterable[str], settings: Settings, facts: Facts) ->
     if platforms == ["any"]:
         return None
     tags = [tag for text in platforms if (tag := PlatformTag.parse(text)) is not None]
-    ours = [tag for tag in tags if tag.is_musllinux or tag.kind == "linux"]
+    ours = [tag for tag in tags if tag.kind in ("linux", "musllinux")]
     archs = sorted({tag.arch for tag in ours})
     if len(archs) != 1 or archs[0] not in ARCHITECTURES:
         raise SettingsError(
@@ -159,9 +165,8 @@ def repair_target(platforms: Iterable[str], settings: Settings, facts: Facts) ->
             hint="give a wheel that is tagged linux_ARCH or musllinux_X_Y_ARCH, for one of "
             + ", ".join(ARCHITECTURES),
         )
-    claims = [MuslVersion(*tag.version, 0) for tag in ours if tag.version is not None]
     arch = ARCHITECTURES[archs[0]]
-    floor = settings.floor or min(claims, default=DEFAULT_FLOOR)
+    floor = settings.floor or claimed_floor(platforms) or DEFAULT_FLOOR
     return Target(arch, floor, native=facts.musl_arch == arch, strict=True)
 
 

@@ -7,6 +7,7 @@ musl target; an overlay corrects what depends on the machine.
 
 from __future__ import annotations
 
+import platform
 import re
 import sys
 import sysconfig
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from muslbackend.errors import ToolError
+from muslbackend.target import Facts
 
 if TYPE_CHECKING:
     from muslbackend.musl import Architecture
@@ -52,6 +54,12 @@ class HostPython:
     abiflags: str
     variables: dict[str, Any]
     """``build_time_vars`` of its sysconfig data."""
+
+
+def read_facts() -> Facts:
+    """Return what the interpreter that runs us says of itself and of the machine."""
+    suffix = str(sysconfig.get_config_var("EXT_SUFFIX") or "")
+    return Facts(sys.platform, suffix, platform.machine())
 
 
 def read_host_python() -> HostPython:

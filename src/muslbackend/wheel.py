@@ -11,21 +11,19 @@ import re
 import struct
 import zipfile
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from packaging.tags import parse_tag
+from packaging.tags import Tag, parse_tag
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from muslbackend.elf import MAGIC
 from muslbackend.errors import MalformedError, MuslBackendError
-from muslbackend.package import tells
+from muslbackend.package import WHEEL_FILE, tells
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
-
-    from packaging.tags import Tag
 
 #: What zipfile raises for a damaged archive. Not every Python has lzma; zipfile does without.
 _UNREADABLE: Final[tuple[type[Exception], ...]] = (
@@ -41,7 +39,6 @@ _UNREADABLE: Final[tuple[type[Exception], ...]] = (
 
 #: Behind NAME-VERSION: what is made anew, and the signatures that go with it (PEP 427).
 _RECORDS: Final = re.compile(r"\.dist-info/RECORD(\.jws|\.p7s)?")
-_WHEEL: Final = re.compile(r"[^/]+\.dist-info/WHEEL")
 _PURELIB: Final = re.compile(rb"(?mi)^(Root-Is-Purelib:)\s*true")
 
 
@@ -96,6 +93,19 @@ class WheelName:
     variant: str = ""
     """Label of a wheel variant, an experiment of scikit-build-core; empty for most."""
 
+    @property
+    def dist_info(self) -> str:
+        """The path of the metadata folder, with a slash at its end."""
+        return f"{self.distribution}.dist-info/"
+
+    def tagged(self, platform: str, *instead_of: str) -> WheelName:
+        """Return the name with ``platform`` for those platforms that begin with one of these."""
+        tags = {
+            Tag(tag.interpreter, tag.abi, platform) if tag.platform.startswith(instead_of) else tag
+            for tag in self.tags
+        }
+        return replace(self, tags=frozenset(tags))
+
     def __str__(self) -> str:
         parts = [self.distribution, *filter(None, [self.build])]
         for attribute in ("interpreter", "abi", "platform"):
@@ -137,7 +147,7 @@ def retag(wheel_file: bytes, tags: Collection[Tag], generator: str) -> bytes:
 
 def in_platlib(member: Member) -> Member:
     """Return a ``WHEEL`` file that says that the root is platlib; any other member as it is."""
-    if _WHEEL.fullmatch(member.path) is None:
+    if WHEEL_FILE.fullmatch(member.path) is None:
         return member
     return Member(member.path, _PURELIB.sub(rb"\1 false", member.read()))
 

@@ -12,7 +12,6 @@ import csv
 import hashlib
 import io
 import os
-import re
 import shutil
 import stat
 import time
@@ -20,6 +19,7 @@ import zipfile
 from typing import TYPE_CHECKING, Final
 
 from muslbackend.errors import MalformedError, MuslBackendError, SettingsError
+from muslbackend.package import WHEEL_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -105,7 +105,7 @@ def _write_zip(stream: io.BufferedWriter, members: Sequence[Member]) -> None:
 
 
 def _record_path(members: Iterable[Member]) -> str:
-    wheel_files = [m.path for m in members if re.fullmatch(r"[^/]+\.dist-info/WHEEL", m.path)]
+    wheel_files = [m.path for m in members if WHEEL_FILE.fullmatch(m.path)]
     if len(wheel_files) != 1:
         msg = f"{len(wheel_files)} WHEEL files in one wheel"
         raise MalformedError(msg, hint="exactly one .dist-info folder belongs into a wheel")

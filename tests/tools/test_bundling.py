@@ -17,7 +17,7 @@ from muslbackend.graph import Graph, Supply
 from muslbackend.musl import ARCHITECTURES
 from muslbackend.plan import Edit, Plan, Wishes, make_plan
 from muslbackend.resolve import resolve
-from muslbackend.scan import Scan, digest
+from muslbackend.scan import Scan, digests
 from muslbackend.wheel import Member
 from samples import Library, function, graph_of, lay_out, members, promised, verdict_on, write
 
@@ -43,7 +43,8 @@ def resolved(wheel: Path, outside: Path) -> Graph:
 
 def planned(wheel: Path, outside: Path, libs_dir: str = "demo.libs") -> Plan:
     graph = resolved(wheel, outside)
-    return make_plan(graph, {path: digest(path) for path in graph.outside()}, Wishes(libs_dir))
+    names = {path: digests(path, ()).whole for path in graph.outside()}
+    return make_plan(graph, names, Wishes(libs_dir))
 
 
 @pytest.fixture
