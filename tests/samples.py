@@ -117,6 +117,14 @@ class Place:
 Compare: TypeAlias = Callable[[Sample], tuple[bool, Outcome]]
 
 
+def assert_by_rule(sample: Sample, release: str, compare: Compare) -> None:
+    """Check that the loader of that release, and we, take the sample as the rule says."""
+    ours, loader = compare(sample)
+    by_rule = sample.loads_on(release)
+    assert (loader.state == "loads") == by_rule, loader.words
+    assert ours == by_rule, f"{sample}: we say {ours}"
+
+
 def extension(
     missing: str = "", *, weak: bool = False, needs: Sequence[str] = (), rpath: str = ""
 ) -> Library:

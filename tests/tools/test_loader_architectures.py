@@ -20,6 +20,7 @@ from samples import (
     Maker,
     Patched,
     Sample,
+    assert_by_rule,
     extension,
     function,
     lay_out,
@@ -244,10 +245,7 @@ CASES: Final = [
 def test_we_promise_what_the_loader_does(
     sample: Sample, compare_there: Compare, place: Place
 ) -> None:
-    ours, loader = compare_there(sample)
-    by_rule = sample.loads_on(place.release)
-    assert (loader.state == "loads") == by_rule, loader.words
-    assert ours == by_rule
+    assert_by_rule(sample, place.release, compare_there)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from samples import (
     Library,
     Maker,
     Sample,
+    assert_by_rule,
     build,
     extension,
     function,
@@ -124,10 +125,7 @@ def codes(folder: Path) -> str:
 def test_we_promise_what_the_loader_does(
     sample: Sample, said: str, compare: Compare, real_loader: tuple[str, Path], tmp_path: Path
 ) -> None:
-    ours, loader = compare(sample)
-    by_rule = sample.loads_on(real_loader[0])
-    assert (loader.state == "loads") == by_rule, loader.words
-    assert ours == by_rule
+    assert_by_rule(sample, real_loader[0], compare)
     assert codes(tmp_path / "site-packages") == said
 
 

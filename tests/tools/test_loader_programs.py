@@ -14,6 +14,7 @@ from samples import (
     Library,
     Maker,
     Sample,
+    assert_by_rule,
     build,
     extension,
     function,
@@ -140,10 +141,7 @@ SAMPLES: Final = (
 def test_we_promise_what_the_loader_does(
     sample: Sample, compare: Compare, real_loader: tuple[str, Path]
 ) -> None:
-    ours, loader = compare(sample)
-    by_rule = sample.loads_on(real_loader[0])
-    assert (loader.state == "loads") == by_rule, loader.words
-    assert ours == by_rule
+    assert_by_rule(sample, real_loader[0], compare)
 
 
 def test_a_program_gets_a_copy_of_the_data_of_a_library(

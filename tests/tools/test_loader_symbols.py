@@ -16,6 +16,7 @@ from samples import (
     Maker,
     Patched,
     Sample,
+    assert_by_rule,
     extension,
     function,
     lay_out,
@@ -218,10 +219,7 @@ SAMPLES: Final = (
 def test_we_promise_what_the_loader_does(
     sample: Sample, compare: Compare, real_loader: tuple[str, Path]
 ) -> None:
-    ours, loader = compare(sample)
-    by_rule = sample.loads_on(real_loader[0])
-    assert (loader.state == "loads") == by_rule, loader.words
-    assert ours == by_rule
+    assert_by_rule(sample, real_loader[0], compare)
 
 
 ONLY_V1: Final = Library("int foo(void) { return 1; }\n", maker=Maker.GNU, script="V1 { foo; };")
