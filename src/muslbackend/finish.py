@@ -31,6 +31,7 @@ from muslbackend.scan import (
     system_folders,
 )
 from muslbackend.target import Target, claimed_floor
+from muslbackend.verify import open_all
 from muslbackend.wheel import Member, WheelName, retag
 from muslbackend.wheelwriter import copy_wheel, packed_sizes, write_wheel
 
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from muslbackend.graph import Graph
     from muslbackend.licences import LicenceText
     from muslbackend.settings import Settings
+    from muslbackend.verify import Opened, Opener
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class Order:
     """The unpacked root that libraries may be from."""
     licences: tuple[LicenceText, ...] = ()
     """Texts that the user named for what is bundled."""
+    opener: Opener | None = None
+    """Opens every file before it is written, if that was asked for."""
 
 
 def order_for(target: Target, settings: Settings, base: Path, output: Path | None) -> Order:
@@ -140,8 +144,9 @@ def finish(material: Material, order: Order) -> Outcome:
     plan = replace(edits, grafts=grafts, moves=plan.moves, copies=plan.copies)
     material = replace(material, name=material.name.tagged(str(target.tag), "linux_"))
     if order.output is None or plan.is_empty:
+        opened = _opened(order, material.members, graph)
         sizes, spare = _write(order, material, as_it_is=True), _strippable(graph)
-        return Outcome(material.name, verdict, plan, True, sizes, spare)
+        return Outcome(material.name, verdict, plan, True, sizes, spare, opened)
     return _carried_out(material, order, plan, names, verdict)
 
 
@@ -152,6 +157,7 @@ def _carried_out(
     with tempfile.TemporaryDirectory(prefix="muslbackend-") as work:
         members = patch.apply(plan, material.members, Path(work), material.name.dist_info)
         verdict, graph = _prove(members, order, before)
+        opened = _opened(order, members, graph)
         if plan.grafts:
             places = inventory.Places(order.build_dir, order.sysroot)
             libraries = inventory.bundled(plan.grafts, members, graph, names, places)
@@ -160,7 +166,13 @@ def _carried_out(
             )
             verdict = replace(verdict, findings=(*verdict.findings, *notes))
         sizes = _write(order, replace(material, members=tuple(members)))
-    return Outcome(material.name, verdict, plan, True, sizes, _strippable(graph))
+    return Outcome(material.name, verdict, plan, True, sizes, _strippable(graph), opened)
+
+
+def _opened(order: Order, members: Sequence[Member], graph: Graph) -> Opened | None:
+    if order.opener is None:
+        return None
+    return open_all(order.opener, members, graph, order.target)
 
 
 def _strippable(graph: Graph) -> int:

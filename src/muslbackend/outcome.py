@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from muslbackend.plan import Edit, Plan
     from muslbackend.policy import Verdict
+    from muslbackend.verify import Opened
     from muslbackend.wheel import WheelName
 
 
@@ -34,6 +35,8 @@ class Outcome:
     """Of each member of the wheel that was written: bytes, and bytes in the archive."""
     strippable: int = 0
     """About how many bytes of its ELF files ``strip`` would take out."""
+    opened: Opened | None = None
+    """What a real loader opened before the wheel was written, if that was asked for."""
 
     @property
     def wheel(self) -> str:
@@ -50,6 +53,8 @@ def _build_lines(outcome: Outcome) -> Iterator[str]:
     if outcome.promised:
         yield f"muslbackend: {outcome.wheel}"
         yield f"  loads on  {reach_text(outcome.verdict)}"
+        if outcome.opened is not None:
+            yield f"  opened by {outcome.opened}"
     elif outcome.promised is None:
         yield f"muslbackend: {outcome.wheel} is for no machine in particular: nothing to judge"
     else:

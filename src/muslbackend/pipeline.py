@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -13,9 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from muslbackend import __version__, stage
+from muslbackend.emulation import Emulation, find_emulation, read_loader
 from muslbackend.errors import MalformedError, MuslBackendError
 from muslbackend.findings import Finding, Severity
-from muslbackend.finish import Material, after_build, finish, order_for
+from muslbackend.finish import Material, Order, after_build, finish, order_for
 from muslbackend.graph import Supply
 from muslbackend.invocation import build_dir_setting, plan_invocation
 from muslbackend.musl import ARCHITECTURES
@@ -25,10 +27,11 @@ from muslbackend.reach import Question, answer, floors, with_system
 from muslbackend.report import Checked, File
 from muslbackend.resolve import resolve
 from muslbackend.rules import FINISHED_RULES
-from muslbackend.scan import Scan
+from muslbackend.scan import Scan, own_loader
 from muslbackend.settings import DEFAULT_FLOOR
 from muslbackend.target import PlatformTag, Target, claimed_floor
 from muslbackend.toolchain import cross_toolchain
+from muslbackend.verify import opener_for
 from muslbackend.wheel import read_wheel
 
 if TYPE_CHECKING:
@@ -69,6 +72,10 @@ def build_wheel(job: Job) -> Outcome:
     order = order_for(job.target, job.settings, job.project, job.output)
     native, arch = job.target.native, job.target.arch
     toolchain = None if native else cross_toolchain(arch, sysroot=order.sysroot)
+    emulation = _emulation(job, order)
+    if job.settings.verify:
+        compiler = toolchain.cmake_file.with_name("bin") / "cc" if toolchain else None
+        order = replace(order, opener=opener_for(emulation, compiler))
     call = plan_invocation(job.target, job.config, job.table, os.environ, toolchain)
     outcomes: list[Outcome] = []
 
@@ -79,10 +86,19 @@ def build_wheel(job: Job) -> Outcome:
         outcomes.append(finish(material, after_build(order, staged.build_dir)))
         return outcomes[-1].name
 
-    with _environment(call.environment):
+    with _environment({**call.environment, **({} if native else emulation.environment)}):
         unset = build_dir_setting(call.config, job.table, os.environ) is None
         stage.build(call.config, finished, keeps_no_build_dir=unset)
     return outcomes[-1]
+
+
+def _emulation(job: Job, order: Order) -> Emulation:
+    """Return what runs programs of the target here; of a native build, what runs this one."""
+    arch, named = job.target.arch, job.settings.loader
+    if job.target.native:
+        return find_emulation(arch, own_loader(Path(sys.executable)))
+    given = None if named is None else read_loader(job.project, named, arch)
+    return find_emulation(arch, given, order.sysroot)
 
 
 def _agree(staged: Staged, metadata: Path | None) -> None:

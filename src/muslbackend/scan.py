@@ -123,15 +123,22 @@ def system_folders(program: Path, arch: Architecture) -> tuple[str, ...]:
     The loader reads ``etc/ld-musl-ARCH.path`` beside its own folder, colons or newlines between
     the entries; without it the default path holds (ldso/dynlink.c ``load_library``).
     """
-    elf = _read_outside(program)
-    if not isinstance(elf, ElfInfo) or elf.interpreter is None:
+    loader = own_loader(program)
+    if loader is None:
         return DEFAULT_SEARCH_PATH
-    path_file = Path(elf.interpreter).parents[1] / "etc" / f"ld-musl-{arch.loader}.path"
+    path_file = loader.parents[1] / "etc" / f"ld-musl-{arch.loader}.path"
     try:
         text = path_file.read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
         return DEFAULT_SEARCH_PATH
     return tuple(entry for entry in text.replace("\n", ":").split(":") if entry)
+
+
+def own_loader(program: Path) -> Path | None:
+    """Return the loader that a program names, ``None`` if it names none."""
+    elf = _read_outside(program)
+    named = elf.interpreter if isinstance(elf, ElfInfo) else None
+    return None if named is None else Path(named)
 
 
 def read_sysroot(base: Path, name: str, arch: Architecture) -> Path:

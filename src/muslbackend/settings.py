@@ -50,6 +50,10 @@ class Settings:
     """In bytes; a larger wheel is not written."""
     sysroot: str | None = None
     """An unpacked root of the target, whose headers and libraries a cross build uses."""
+    loader: str | None = None
+    """musl's dynamic loader for the target, which programs of a cross build are run with."""
+    verify: bool = False
+    """Have the real loader open every file before the wheel is written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,16 +143,15 @@ def _refuse_unknown(
             )
 
 
-def _string(place: str, value: object) -> str:
-    if isinstance(value, str) and value:
-        return value
-    raise _wrong(place, value, "a name such as x86_64")
+def _text(wanted: str) -> Callable[[str, object], str]:
+    """Return a reader of texts that are not empty; ``wanted`` says what one is to be."""
 
+    def read(place: str, value: object) -> str:
+        if isinstance(value, str) and value:
+            return value
+        raise _wrong(place, value, wanted)
 
-def _folder(place: str, value: object) -> str:
-    if isinstance(value, str) and value:
-        return value
-    raise _wrong(place, value, "a folder such as alpine-root")
+    return read
 
 
 def _boolean(place: str, value: object) -> bool:
@@ -200,7 +203,7 @@ def _wrong(place: str, value: object, wanted: str) -> SettingsError:
 
 
 _KEYS: Final = (
-    _Key("target", _string),
+    _Key("target", _text("a name such as x86_64")),
     _Key("floor", _version),
     _Key("strict", _boolean),
     _Key("exclude", _strings),
@@ -210,5 +213,7 @@ _KEYS: Final = (
     _Key("bundled-licenses", _strings),
     _Key("strip", _boolean),
     _Key("max-size", _size),
-    _Key("sysroot", _folder),
+    _Key("sysroot", _text("a folder such as alpine-root")),
+    _Key("loader", _text("a file such as ld-musl-x86_64.so.1")),
+    _Key("verify", _boolean),
 )

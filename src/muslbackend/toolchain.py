@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from muslbackend.emulation import emulate_script
 from muslbackend.errors import ToolError
 from muslbackend.targetpython import (
     link_headers,
@@ -132,11 +132,11 @@ def _files(arch: Architecture, zig: Zig, host: HostPython, root: Path) -> dict[s
     }
     # zig cannot strip what is linked already; the linker does it (see CMAKE_*_RELEASE_INIT).
     files["bin/strip"] = "#!/bin/sh\nexit 0\n"
+    files["bin/emulate"] = emulate_script(arch)
     files |= target_python_files(host, arch, root)
     files["toolchain.cmake"] = _TOOLCHAIN.format(
         root=root,
         processor=processor,
-        env=shutil.which("env") or "/usr/bin/env",
         sysconfigdata=sysconfigdata_name(arch),
         soabi=f"{host.soabi}-{arch.multiarch}",
     )
@@ -212,8 +212,11 @@ foreach(_language C CXX)
   set(CMAKE_${{_language}}_STANDARD_LIBRARIES_INIT "${{_libraries}}")
 endforeach()
 
-# FindPython runs the host's interpreter and asks it about the target (CMake policy CMP0190).
-set(CMAKE_CROSSCOMPILING_EMULATOR "{env}")
+# Programs of the project, and the host's Python, which FindPython asks about the target (CMake
+# policy CMP0190).
+if(NOT DEFINED CMAKE_CROSSCOMPILING_EMULATOR)
+  set(CMAKE_CROSSCOMPILING_EMULATOR "{root}/bin/emulate")
+endif()
 set(ENV{{_PYTHON_SYSCONFIGDATA_NAME}} "{sysconfigdata}")
 set(ENV{{PYTHONPATH}} "{root}/sysconfig:$ENV{{PYTHONPATH}}")
 foreach(_prefix Python Python3)

@@ -23,6 +23,8 @@ SAME = [
     ),
     ((["a", "b"], "a;b", "a;b"), Settings(bundled_licenses=("a", "b")), "bundled-licenses"),
     ((True, "true", "1"), Settings(strip=True), "strip"),
+    (("a b/c:d", "a b/c:d", "a b/c:d"), Settings(loader="a b/c:d"), "loader"),
+    ((True, "true", "1"), Settings(verify=True), "verify"),
     ((5000000, "5MB", "5 mb"), Settings(max_size=5_000_000), "max-size"),
     (("a b/c:d", "a b/c:d", "a b/c:d"), Settings(sysroot="a b/c:d"), "sysroot"),
 ]
@@ -33,12 +35,14 @@ KEYS = (
     "floor",
     "include",
     "library-dirs",
+    "loader",
     "max-size",
     "strict",
     "strip",
     "sysroot",
     "system-libraries",
     "target",
+    "verify",
 )
 
 
@@ -165,6 +169,7 @@ RELEASE = "a musl release such as 1.2.0"
 BOOLEAN = "true or false"
 STRINGS = "a list of strings"
 FOLDER = "a folder such as alpine-root"
+FILE = "a file such as ld-musl-x86_64.so.1"
 
 
 def test_a_release_without_quotes_is_named_as_what_it_is() -> None:
@@ -195,6 +200,9 @@ def test_a_release_without_quotes_is_named_as_what_it_is() -> None:
         ("library-dirs", True, STRINGS),
         ("sysroot", "", FOLDER),
         ("sysroot", ["a"], FOLDER),
+        ("loader", "", FILE),
+        ("loader", True, FILE),
+        ("verify", "maybe", BOOLEAN),
     ],
 )
 def test_a_value_of_the_wrong_kind_is_refused_by_its_place(

@@ -1,0 +1,204 @@
+"""The real loader's word: every file of a wheel is opened before the wheel gets its name.
+
+In a cross build a program opens it that defines what files use of Python's C API and does
+nothing else; in a native build the interpreter that runs us does.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from muslbackend.errors import MuslBackendError, ToolError
+from muslbackend.graph import Via
+from muslbackend.rpath import site_path
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from muslbackend.emulation import Emulation
+    from muslbackend.graph import Graph
+    from muslbackend.musl import MuslVersion
+    from muslbackend.target import Target
+    from muslbackend.wheel import Member
+
+#: Seconds after which a file is taken to hang the process that opens it.
+PATIENCE: Final = 120
+
+#: Ends without destructors: its status tells of the loading alone. A crash leaves no core file.
+_PROGRAM: Final = """\
+#include <dlfcn.h>
+#include <stdio.h>
+#include <sys/resource.h>
+#include <unistd.h>
+int main(int argc, char **argv)
+{
+    setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+    if (!dlopen(argv[1], RTLD_NOW)) return puts(dlerror()), 1;
+    _exit(0);
+}
+"""
+_PYTHON_PROGRAM: Final = """\
+import ctypes, os, resource, sys
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+try:
+    ctypes.CDLL(sys.argv[1], mode=os.RTLD_NOW)
+except OSError as error:
+    print(error, flush=True)
+    os._exit(1)
+os._exit(0)
+"""
+_PYTHON_NAME: Final = re.compile(r"_?Py\w+", re.ASCII)
+#: Those that are data; the rest are taken for functions. Constructors may look at either.
+_DATA_NAME: Final = re.compile(
+    r"PyExc_\w+|\w+(_Type|Struct|Flag|Hook)|_Py_EllipsisObject|_PyRuntime|Py_Version"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Opener:
+    """What opens files, ready to start."""
+
+    start: tuple[str, ...]
+    """The words that musl's loader is started with."""
+    musl: MuslVersion
+    """The loader's release."""
+    through: str
+    """The name of QEMU's program, empty without it."""
+    compiler: Path | None
+    """What the program that opens files is compiled with; ``None``: this interpreter opens them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """What was opened."""
+
+    musl: MuslVersion
+    through: str
+    files: int
+
+    def __str__(self) -> str:
+        through = f" through {self.through}" if self.through else ""
+        return f"musl {self.musl}{through}: {self.files} file{'s' * (self.files != 1)}"
+
+
+def opener_for(emulation: Emulation, compiler: Path | None) -> Opener:
+    """Return what opens files; :class:`ToolError` where no loader for the target runs here."""
+    through = Path(emulation.qemu or "").name
+    return Opener(emulation.start, emulation.musl(), through, compiler)
+
+
+def open_all(opener: Opener, members: Iterable[Member], graph: Graph, target: Target) -> Opened:
+    """Have the loader open each file of ``graph`` that is opened by itself; return what it did.
+
+    Programs are only listed, which starts none. Raises :class:`MuslBackendError` with the
+    loader's words on each file that it refuses or crashes on.
+    """
+    with tempfile.TemporaryDirectory(prefix="muslbackend-") as work:
+        site = Path(work).resolve() / "site"
+        for member in members:
+            if member.path in graph.elf:
+                file = site / site_path(member.path)
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(member.read())
+        roots = [path for path in graph.loads if graph.elf[path].dynamic]
+        libraries = [path for path in roots if not graph.elf[path].executable]
+        opening = _opening(opener, Path(work), graph) if libraries else []
+        commands = [
+            [*(opening if path in libraries else [*opener.start, "--list"]), site / site_path(path)]
+            for path in roots
+        ]
+        environment = _environment(opener)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            ends = list(pool.map(partial(_end, folder=work, environment=environment), commands))
+        words = [end.replace(f"{site}/", "") for end in ends]
+    refused = {path: said for path, said in zip(roots, words, strict=True) if said}
+    if refused:
+        raise _refusal(opener, refused, graph, target)
+    return Opened(opener.musl, opener.through, len({p for r in roots for p in graph.loads[r]}))
+
+
+def _opening(opener: Opener, work: Path, graph: Graph) -> list[str | Path]:
+    """Return the command that opens the file whose path follows."""
+    if opener.compiler is None:
+        return [sys.executable, "-I", "-S", "-c", _PYTHON_PROGRAM]
+    source, program = work / "open.c", work / "open"
+    source.write_text("\n".join([_PROGRAM, *_stubs(graph)]), encoding="utf-8")
+    command: list[str | Path] = [
+        opener.compiler,
+        "-O3",
+        "-s",
+        "-w",
+        "-rdynamic",
+        source,
+        "-o",
+        program,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        msg = f"the program that opens files was not compiled: {done.stderr.strip()}"
+        raise ToolError(msg, hint="leave verify out, and report this")
+    return [*opener.start, program]
+
+
+def _stubs(graph: Graph) -> Iterator[str]:
+    """Yield definitions of what files use of Python's C API, and none of them defines."""
+    files = [graph.elf[path] for path in graph.wheel]
+    used = {name for elf in files for name in elf.imports} - {n for e in files for n in e.exports}
+    for name in sorted(filter(_PYTHON_NAME.fullmatch, used)):
+        data = _DATA_NAME.fullmatch(name)
+        yield f"void *{name}[1024];" if data else f"void *{name}(void) {{ return 0; }}"
+
+
+def _environment(opener: Opener) -> dict[str, str] | None:
+    """Return a cross build's variables without those of the host's loader, which musl's obeys."""
+    if opener.compiler is None:
+        return None
+    return {name: value for name, value in os.environ.items() if not name.startswith("LD_")}
+
+
+def _end(command: Sequence[str | Path], folder: str, environment: dict[str, str] | None) -> str:
+    """Return how a process failed, in the loader's own words if it has any; empty if it did not."""
+    try:
+        done = subprocess.run(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            timeout=PATIENCE,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"does not end within {PATIENCE} seconds"
+    said = done.stdout.strip()
+    if done.returncode < 0:
+        return f"crashes with {signal.Signals(-done.returncode).name} {said}".strip()
+    return "" if done.returncode == 0 else said or f"ends with exit status {done.returncode}"
+
+
+def _refusal(
+    opener: Opener, refused: dict[str, str], graph: Graph, target: Target
+) -> MuslBackendError:
+    lines = [f"\n  {path}: {' '.join(said.splitlines())}" for path, said in refused.items()]
+    msg = f"musl {opener.musl} does not open what the wheel was to hold; nothing was written"
+    left = sorted({e.name for e in graph.edges if e.via in (Via.EXCLUDED, Via.SYSTEM)})
+    if target.floor is not None and opener.musl < target.floor:
+        hint = f"the wheel is for musl {target.floor} and later: give the loader of one of these"
+    elif left:
+        hint = f"{', '.join(left)} must be there too: give a sysroot that has what is left to it"
+    else:
+        hint = "our rules do not see it: build without verify, or report it with the file"
+    return MuslBackendError(msg + "".join(lines), hint=hint)
