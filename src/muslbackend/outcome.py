@@ -37,6 +37,8 @@ class Outcome:
     """About how many bytes of its ELF files ``strip`` would take out."""
     opened: Opened | None = None
     """What a real loader opened before the wheel was written, if that was asked for."""
+    remarks: tuple[str, ...] = ()
+    """Lines of the report about how it was compiled."""
 
     @property
     def wheel(self) -> str:
@@ -60,6 +62,7 @@ def _build_lines(outcome: Outcome) -> Iterator[str]:
     else:
         yield f"muslbackend: {outcome.wheel} promises nothing: a musllinux tag would not be true"
         yield "  contents  as scikit-build-core made them; a local install works as without us"
+    yield from outcome.remarks
     yield from plan_lines(outcome.plan, outcome.sizes)
     if outcome.strippable >= WORTH_A_LINE:
         yield f"  strip     would take out about {outcome.strippable:,} bytes (strip = true)"

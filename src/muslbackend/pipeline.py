@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -15,12 +16,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from muslbackend import __version__, stage
 from muslbackend.emulation import Emulation, find_emulation, read_loader
-from muslbackend.errors import MalformedError, MuslBackendError
+from muslbackend.errors import MalformedError, MuslBackendError, SettingsError
 from muslbackend.findings import Finding, Severity
 from muslbackend.finish import Material, Order, after_build, finish, order_for
 from muslbackend.graph import Supply
-from muslbackend.invocation import build_dir_setting, plan_invocation
+from muslbackend.invocation import build_dir_setting, named_toolchain, plan_invocation
 from muslbackend.musl import ARCHITECTURES
+from muslbackend.notes import failure, parse_notes, remarks, unanswered
 from muslbackend.packaged import ABOUT_THE_PACKAGE
 from muslbackend.policy import Verdict, judge
 from muslbackend.reach import Question, answer, floors, with_system
@@ -30,14 +32,16 @@ from muslbackend.rules import FINISHED_RULES
 from muslbackend.scan import Scan, own_loader
 from muslbackend.settings import DEFAULT_FLOOR
 from muslbackend.target import PlatformTag, Target, claimed_floor
-from muslbackend.toolchain import cross_toolchain
+from muslbackend.toolchain import Choice, cross_toolchain
 from muslbackend.verify import opener_for
 from muslbackend.wheel import read_wheel
+from muslbackend.wrapper import NOTES_VARIABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from muslbackend.graph import Graph
+    from muslbackend.notes import Note
     from muslbackend.outcome import Outcome
     from muslbackend.settings import Settings
     from muslbackend.stage import Staged
@@ -71,7 +75,7 @@ def build_wheel(job: Job) -> Outcome:
     """
     order = order_for(job.target, job.settings, job.project, job.output)
     native, arch = job.target.native, job.target.arch
-    toolchain = None if native else cross_toolchain(arch, sysroot=order.sysroot)
+    toolchain = None if native else cross_toolchain(arch, _choice(job, order.sysroot))
     emulation = _emulation(job, order)
     if job.settings.verify:
         compiler = toolchain.cmake_file.with_name("bin") / "cc" if toolchain else None
@@ -79,17 +83,57 @@ def build_wheel(job: Job) -> Outcome:
     call = plan_invocation(job.target, job.config, job.table, os.environ, toolchain)
     outcomes: list[Outcome] = []
 
-    def finished(staged: Staged) -> WheelName:
-        _agree(staged, job.metadata)
-        generator = f"muslbackend {__version__} ({staged.backend})"
-        material = Material(staged.name, staged.members, generator)
-        outcomes.append(finish(material, after_build(order, staged.build_dir)))
-        return outcomes[-1].name
+    with _noting(job) as notes:
 
-    with _environment({**call.environment, **({} if native else emulation.environment)}):
-        unset = build_dir_setting(call.config, job.table, os.environ) is None
-        stage.build(call.config, finished, keeps_no_build_dir=unset)
+        def finished(staged: Staged) -> WheelName:
+            _agree(staged, job.metadata)
+            idle = unanswered(notes())
+            if idle is not None:
+                raise idle
+            generator = f"muslbackend {__version__} ({staged.backend})"
+            material = Material(staged.name, staged.members, generator)
+            made = finish(material, after_build(order, staged.build_dir))
+            outcomes.append(replace(made, remarks=remarks(notes())))
+            return made.name
+
+        if toolchain is not None:
+            stage.log(toolchain.description)
+        with _environment({**call.environment, **({} if native else emulation.environment)}):
+            unset = build_dir_setting(call.config, job.table, os.environ) is None
+            stage.build(call.config, finished, keeps_no_build_dir=unset)
     return outcomes[-1]
+
+
+def _choice(job: Job, sysroot: Path | None) -> Choice:
+    """Return what was decided about the toolchain; :class:`SettingsError` for a missing file."""
+    name = job.settings.toolchain_file or named_toolchain(job.config, os.environ)
+    if name is None:
+        return Choice(sysroot)
+    file = (job.project / name).resolve()
+    if not file.is_file():
+        raise SettingsError(f"toolchain-file = {name}: there is no file {file}", hint="give a path")
+    return Choice(sysroot, file)
+
+
+@contextmanager
+def _noting(job: Job) -> Iterator[Callable[[], Sequence[Note]]]:
+    """Have wrappers and CMake note down what happens; if they fail, say what of it is the reason.
+
+    Gives a function that reads what was noted up to then.
+    """
+    with tempfile.TemporaryDirectory(prefix="muslbackend-") as folder:
+        file = Path(folder) / "notes"
+        file.touch()
+
+        def notes() -> Sequence[Note]:
+            return parse_notes(file.read_text(encoding="utf-8", errors="replace"))
+
+        try:
+            with _environment({NOTES_VARIABLE: str(file)}):
+                yield notes
+        except SystemExit as error:  # scikit-build-core's, which has printed what it knows
+            texts = stage.cmake_texts(job.project)
+            raise failure(notes(), os.environ, texts) or error from None
 
 
 def _emulation(job: Job, order: Order) -> Emulation:

@@ -50,6 +50,8 @@ class Settings:
     """In bytes; a larger wheel is not written."""
     sysroot: str | None = None
     """An unpacked root of the target, whose headers and libraries a cross build uses."""
+    toolchain_file: str | None = None
+    """A CMake toolchain file for a cross build."""
     loader: str | None = None
     """musl's dynamic loader for the target, which programs of a cross build are run with."""
     verify: bool = False
@@ -214,6 +216,7 @@ _KEYS: Final = (
     _Key("strip", _boolean),
     _Key("max-size", _size),
     _Key("sysroot", _text("a folder such as alpine-root")),
+    _Key("toolchain-file", _text("a CMake toolchain file")),
     _Key("loader", _text("a file such as ld-musl-x86_64.so.1")),
     _Key("verify", _boolean),
 )

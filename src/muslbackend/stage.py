@@ -50,6 +50,22 @@ def hook_names() -> frozenset[str]:
     return frozenset(import_module("scikit_build_core.build").__all__)
 
 
+def log(text: str) -> None:
+    """Print one line among those of scikit-build-core and CMake."""
+    print(f"muslbackend: {text}", flush=True)
+
+
+def cmake_texts(project: Path) -> dict[str, str]:
+    """Return the texts that tell CMake of a project what to do, by their paths below it."""
+    names = ("pyproject.toml", "**/CMakeLists.txt", "**/*.cmake")
+    found = (path for name in names for path in project.glob(name))
+    return {
+        path.relative_to(project).as_posix(): path.read_text(encoding="utf-8", errors="replace")
+        for path in found
+        if path.is_file()
+    }
+
+
 def build(
     config: Mapping[str, object],
     finish: Callable[[Staged], WheelName],

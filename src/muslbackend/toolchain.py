@@ -1,4 +1,4 @@
-"""Compilers for the target: zig, wrapped so that CMake takes it for an ordinary cross compiler.
+"""What a cross build is started with: compilers, wrapped for CMake, and a Python of the target.
 
 Everything CMake needs stands in one folder, which is named after its contents and made once:
 the wrappers, the toolchain file, the target Python. zig itself is found through an environment
@@ -12,39 +12,25 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
+from muslbackend.cmakefile import PACKAGES_VARIABLE, TOOLCHAIN_VARIABLE, Ground, cmake_text
+from muslbackend.compilers import Compilers, find_compilers
 from muslbackend.emulation import emulate_script
-from muslbackend.errors import ToolError
 from muslbackend.targetpython import (
     link_headers,
     read_host_python,
     sysconfigdata_name,
     target_python_files,
 )
-from muslbackend.zig import ZIG_REQUIREMENT, Zig, cache_folder, find_zig, kept_library, once
+from muslbackend.wrapper import SYSROOT_VARIABLE
+from muslbackend.zig import cache_folder, kept_library, once
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from muslbackend.musl import Architecture
     from muslbackend.targetpython import HostPython
-
-_ZIG_VARIABLE: Final = "_MUSLBACKEND_ZIG"
-_SYSROOT_VARIABLE: Final = "_MUSLBACKEND_SYSROOT"
-_PACKAGES_VARIABLE: Final = "_MUSLBACKEND_PACKAGES"
-
-#: zig's name for each target, and what CMake calls its processor.
-_ZIG_TARGETS: Final[Mapping[str, tuple[str, str]]] = {
-    "x86_64": ("x86_64-linux-musl", "x86_64"),
-    "aarch64": ("aarch64-linux-musl", "aarch64"),
-    "i686": ("x86-linux-musl", "i686"),
-    "armv7l": ("arm-linux-musleabihf", "armv7l"),
-    "ppc64le": ("powerpc64le-linux-musl", "ppc64le"),
-    "s390x": ("s390x-linux-musl", "s390x"),
-    "riscv64": ("riscv64-linux-musl", "riscv64"),
-    "loongarch64": ("loongarch64-linux-musl", "loongarch64"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,55 +41,73 @@ class Toolchain:
     environment: Mapping[str, str]
     """Variables to set while scikit-build-core runs."""
     description: str
+    """What compiles, for the log."""
+    key: str
+    """Tells it from others: what CMake found by one is not in another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the user decided about it."""
+
     sysroot: Path | None = None
+    """Where the target's libraries and their headers are; musl's own are the compiler's."""
+    file: Path | None = None
+    """A CMake toolchain file that says what compiles."""
+
+
+NO_CHOICE = Choice()
 
 
 def cross_toolchain(
-    arch: Architecture, cache: Path | None = None, sysroot: Path | None = None
+    arch: Architecture, choice: Choice = NO_CHOICE, cache: Path | None = None
 ) -> Toolchain:
-    """Return the zig toolchain for ``arch``, made in the user's cache if it is not there yet.
+    """Return the toolchain for ``arch``, made in the user's cache if it is not there yet.
 
-    ``sysroot`` is where the target's libraries and their headers are; musl's own are zig's.
-
-    Raises :class:`ToolError` when zig or the host's Python headers are missing, or zig has no
-    such target.
+    What compiles is the user's toolchain file, or what ``CC`` and ``CXX`` name if that is for musl
+    on ``arch``, or zig. Raises :class:`ToolError` when zig is needed and missing or has no such
+    target, and when the host's Python headers are missing.
     """
-    if arch.name not in _ZIG_TARGETS:
-        msg = f"zig does not compile for {arch.name}"
-        raise ToolError(msg, hint=f"it compiles for {', '.join(_ZIG_TARGETS)}")
-    zig = find_zig()
-    if zig is None:
-        msg = "zig is needed to compile for musl and was not found, or is of another release"
-        raise ToolError(msg, hint=f"pip install '{ZIG_REQUIREMENT}'")
+    compilers = find_compilers(arch, os.environ) if choice.file is None else _theirs(choice.file)
     host = read_host_python()
     cache = cache or cache_folder()
-    root = _make(arch, zig, host, cache)
+    root = _make(arch, compilers, host, cache)
     soabi = f"{host.soabi}-{arch.multiarch}"
     environment = {
-        _ZIG_VARIABLE: zig.program,
+        **compilers.environment,
         # The tag of the platform, for scikit-build-core; ours is written afterwards.
         "_PYTHON_HOST_PLATFORM": f"linux-{arch.name}",
         "SETUPTOOLS_EXT_SUFFIX": f".{soabi}.so",
         # ccache asks for the compiler's time; the wrapper's says nothing about zig's.
         "CCACHE_COMPILERCHECK": os.environ.get("CCACHE_COMPILERCHECK", "content"),
     }
-    library = os.environ.get("ZIG_LIB_DIR") or kept_library(zig, cache)
-    if library:
-        environment["ZIG_LIB_DIR"] = str(library)
-    if sysroot is not None:
+    if compilers.zig is not None:
+        library = os.environ.get("ZIG_LIB_DIR") or kept_library(compilers.zig, cache)
+        environment |= {"ZIG_LIB_DIR": str(library)} if library else {}
+    if choice.sysroot is not None:
+        environment[SYSROOT_VARIABLE] = str(choice.sysroot)
+    if choice.sysroot is not None or compilers.zig is None:
         # CMake packages that are Python packages (pybind11, nanobind) are found beside those of
-        # the sysroot.
+        # the roots.
         packages = [p for p in sys.path if Path(p).name in ("site-packages", "dist-packages")]
-        environment |= {_SYSROOT_VARIABLE: str(sysroot), _PACKAGES_VARIABLE: ";".join(packages)}
-    return Toolchain(root / "toolchain.cmake", environment, f"zig {zig.version}", sysroot)
+        environment[PACKAGES_VARIABLE] = ";".join(packages)
+    words = f"{compilers.description} compiles for musl on {arch.name}"
+    if compilers.passed_over:
+        words = f"{words}; {compilers.passed_over}"
+    key = hashlib.sha256(repr((root.name, choice)).encode()).hexdigest()[:8]
+    return Toolchain(root / "toolchain.cmake", environment, words, key)
 
 
-def _make(arch: Architecture, zig: Zig, host: HostPython, cache: Path) -> Path:
+def _theirs(file: Path) -> Compilers:
+    return Compilers(str(file), {}, {TOOLCHAIN_VARIABLE: str(file)})
+
+
+def _make(arch: Architecture, compilers: Compilers, host: HostPython, cache: Path) -> Path:
     """Return the folder of the toolchain; concurrent builds may make it at the same time."""
     # The folder's own name is part of its contents: hash them under a name of the same kind.
-    key = repr((arch, zig.version, host, _files(arch, zig, host, Path("/"))))
+    key = repr((arch, host, _files(arch, compilers, host, Path("/"))))
     root = cache / "cross" / f"{arch.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
-    return once(root, cache, lambda new: _fill(new, _files(arch, zig, host, root), host))
+    return once(root, cache, lambda new: _fill(new, _files(arch, compilers, host, root), host))
 
 
 def _fill(folder: Path, files: Mapping[str, str], host: HostPython) -> None:
@@ -117,112 +121,20 @@ def _fill(folder: Path, files: Mapping[str, str], host: HostPython) -> None:
     link_headers(host, folder / "include")
 
 
-def _files(arch: Architecture, zig: Zig, host: HostPython, root: Path) -> dict[str, str]:
-    triple, processor = _ZIG_TARGETS[arch.name]
-    # UBSan is zig's default without optimisation and drags in its runtime. Without -dynamic a
-    # program is linked statically: CMake's first checks would build all of musl for nothing.
-    # The sysroot's headers come last, after zig's of musl and C++; CMake sees that they are
-    # searched anyway and does not give their folder again.
-    extra = f'${{{_SYSROOT_VARIABLE}:+-idirafter "${_SYSROOT_VARIABLE}/usr/include"}}'
-    flags = f"-target {triple} -fno-sanitize=undefined -dynamic {extra}"
-    tools = {"cc": f"cc {flags}", "c++": f"c++ {flags}", "ar": "ar", "ranlib": "ranlib"}
-    files = {
-        f"bin/{name}": _WRAPPER.format(version=zig.version, variable=_ZIG_VARIABLE, command=command)
-        for name, command in tools.items()
-    }
-    # zig cannot strip what is linked already; the linker does it (see CMAKE_*_RELEASE_INIT).
-    files["bin/strip"] = "#!/bin/sh\nexit 0\n"
+def _files(
+    arch: Architecture, compilers: Compilers, host: HostPython, root: Path
+) -> dict[str, str]:
+    files = {f"bin/{name}": text for name, text in compilers.programs.items()}
     files["bin/emulate"] = emulate_script(arch)
     files |= target_python_files(host, arch, root)
-    files["toolchain.cmake"] = _TOOLCHAIN.format(
-        root=root,
-        processor=processor,
-        sysconfigdata=sysconfigdata_name(arch),
-        soabi=f"{host.soabi}-{arch.multiarch}",
+    ground = Ground(
+        root,
+        arch.name,
+        f"{host.soabi}-{arch.multiarch}",
+        sysconfigdata_name(arch),
+        compilers.programs,
+        compilers.zig is not None,
+        compilers.roots,
     )
+    files["toolchain.cmake"] = cmake_text(ground)
     return files
-
-
-_WRAPPER: Final = """\
-#!/bin/sh
-# zig {version}
-# CMake asks which compiler this is before it has flags; zig has one libc++ for -s, one without.
-case "$*" in *CMakeC*CompilerId.c*) set -- -O3 -s "$@" ;; esac
-exec "${{{variable}:?is not set: run this through muslbackend}}" {command} "$@"
-"""
-
-_TOOLCHAIN: Final = """\
-set(CMAKE_SYSTEM_NAME Linux)
-set(CMAKE_SYSTEM_PROCESSOR {processor})
-set(CMAKE_C_COMPILER "{root}/bin/cc")
-set(CMAKE_CXX_COMPILER "{root}/bin/c++")
-set(CMAKE_ASM_COMPILER "{root}/bin/cc")
-foreach(_tool AR RANLIB STRIP)
-  string(TOLOWER "${{_tool}}" _program)
-  set(CMAKE_${{_tool}} "{root}/bin/${{_program}}" CACHE FILEPATH "" FORCE)
-endforeach()
-foreach(_language C CXX)
-  set(CMAKE_${{_language}}_COMPILER_AR "{root}/bin/ar" CACHE FILEPATH "")
-  set(CMAKE_${{_language}}_COMPILER_RANLIB "{root}/bin/ranlib" CACHE FILEPATH "")
-  # No folder of this machine may show in the product (__FILE__, debug information).
-  set(CMAKE_${{_language}}_FLAGS_INIT "\\"-ffile-prefix-map=${{CMAKE_SOURCE_DIR}}=.\\"")
-  string(APPEND CMAKE_${{_language}}_FLAGS_INIT
-    " \\"-ffile-prefix-map=${{CMAKE_BINARY_DIR}}=build\\"")
-endforeach()
-
-# One optimisation level for checks and product, both stripped: zig builds its runtime for each.
-set(CMAKE_TRY_COMPILE_CONFIGURATION Release)
-foreach(_kind MODULE SHARED EXE)
-  set(CMAKE_${{_kind}}_LINKER_FLAGS_RELEASE_INIT "-s")
-  set(CMAKE_${{_kind}}_LINKER_FLAGS_MINSIZEREL_INIT "-s")
-endforeach()
-# Compilers of musl distributions make position independent code unasked; zig does not.
-set(CMAKE_POSITION_INDEPENDENT_CODE ON CACHE BOOL "")
-set(CMAKE_BUILD_RPATH_USE_ORIGIN ON CACHE BOOL "")
-
-set(_root "$ENV{{_MUSLBACKEND_SYSROOT}}")
-if(_root)
-  set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE ONLY)
-  foreach(_language C CXX)
-    string(APPEND CMAKE_${{_language}}_FLAGS_INIT " \\"-ffile-prefix-map=${{_root}}=sysroot\\"")
-  endforeach()
-else()
-  # An empty root: without one, ONLY is without effect and the host's /usr/include gets in.
-  set(_root "{root}/root")
-  set(CMAKE_FIND_ROOT_PATH_MODE_PACKAGE BOTH)
-endif()
-list(APPEND CMAKE_FIND_ROOT_PATH "${{_root}}" $ENV{{_MUSLBACKEND_PACKAGES}})
-set(CMAKE_FIND_ROOT_PATH_MODE_PROGRAM NEVER)
-set(CMAKE_FIND_ROOT_PATH_MODE_LIBRARY ONLY)
-set(CMAKE_FIND_ROOT_PATH_MODE_INCLUDE ONLY)
-set(_libraries "")
-set(_pkgconfig "${{_root}}/usr/share/pkgconfig")
-foreach(_folder usr/local/lib lib usr/lib)
-  string(PREPEND _pkgconfig "${{_root}}/${{_folder}}/pkgconfig:")
-  if(IS_DIRECTORY "${{_root}}/${{_folder}}")
-    # After the project's own folders: the system's are searched last.
-    string(PREPEND _libraries " \\"-L${{_root}}/${{_folder}}\\"")
-  endif()
-endforeach()
-set(ENV{{PKG_CONFIG_PATH}} "")
-set(PKG_CONFIG_USE_CMAKE_PREFIX_PATH OFF)
-set(ENV{{PKG_CONFIG_LIBDIR}} "${{_pkgconfig}}")
-set(ENV{{PKG_CONFIG_SYSROOT_DIR}} "${{_root}}")
-foreach(_language C CXX)
-  set(CMAKE_${{_language}}_STANDARD_LIBRARIES_INIT "${{_libraries}}")
-endforeach()
-
-# Programs of the project, and the host's Python, which FindPython asks about the target (CMake
-# policy CMP0190).
-if(NOT DEFINED CMAKE_CROSSCOMPILING_EMULATOR)
-  set(CMAKE_CROSSCOMPILING_EMULATOR "{root}/bin/emulate")
-endif()
-set(ENV{{_PYTHON_SYSCONFIGDATA_NAME}} "{sysconfigdata}")
-set(ENV{{PYTHONPATH}} "{root}/sysconfig:$ENV{{PYTHONPATH}}")
-foreach(_prefix Python Python3)
-  set(${{_prefix}}_INCLUDE_DIR "{root}/include" CACHE PATH "" FORCE)
-  set(_${{_prefix}}_CONFIG "{root}/python-config" CACHE FILEPATH "" FORCE)
-endforeach()
-set(PYTHON_INCLUDE_DIR "{root}/include" CACHE PATH "" FORCE)
-set(PYTHON_MODULE_EXTENSION ".{soabi}.so" CACHE INTERNAL "" FORCE)
-"""

@@ -86,7 +86,7 @@ def test_where_there_is_no_room_zig_compiles_more(tmp_path: Path) -> None:
     assert zig is not None
     (tmp_path / "zig").write_text("in the way")
     assert kept_library(zig, tmp_path) is None
-    assert "ZIG_LIB_DIR" not in cross_toolchain(ARCHITECTURES["x86_64"], tmp_path).environment
+    assert "ZIG_LIB_DIR" not in cross_toolchain(ARCHITECTURES["x86_64"], cache=tmp_path).environment
 
 
 def test_the_key_follows_the_library_and_nothing_else() -> None:
@@ -98,7 +98,7 @@ def test_the_key_follows_the_library_and_nothing_else() -> None:
 
 
 def test_the_question_which_compiler_this_is_needs_no_libcxx_of_its_own(tmp_path: Path) -> None:
-    made = cross_toolchain(ARCHITECTURES["x86_64"], tmp_path)
+    made = cross_toolchain(ARCHITECTURES["x86_64"], cache=tmp_path)
     environ = {**os.environ, "_MUSLBACKEND_ZIG": "echo"}
 
     def flags(name: str, source: str) -> str:

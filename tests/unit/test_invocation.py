@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import re
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +9,12 @@ import pytest
 
 from builders import target_for
 from muslbackend.errors import SettingsError
-from muslbackend.invocation import Invocation, build_dir_setting, plan_invocation
+from muslbackend.invocation import (
+    Invocation,
+    build_dir_setting,
+    named_toolchain,
+    plan_invocation,
+)
 from muslbackend.toolchain import Toolchain
 
 if TYPE_CHECKING:
@@ -19,7 +23,8 @@ if TYPE_CHECKING:
     from muslbackend.target import Target
 
 TARGET: Target = target_for("aarch64")
-ZIG = Toolchain(Path("/cache/tool.cmake"), {"_ZIG": "/zig", "_PYTHON": "linux-aarch64"}, "zig 0.17")
+FILE = Path("/cache/tool.cmake")
+ZIG = Toolchain(FILE, {"_ZIG": "/zig", "_PYTHON": "linux-aarch64"}, "zig 0.17", "5eed")
 USE_ORIGIN = "-DCMAKE_BUILD_RPATH_USE_ORIGIN=ON"
 TOOLCHAIN = "-DCMAKE_TOOLCHAIN_FILE=/cache/tool.cmake"
 
@@ -86,7 +91,7 @@ def test_a_cross_build_is_started_with_the_toolchain() -> None:
 
 
 def test_a_toolchain_in_a_folder_with_blanks_stays_one_argument() -> None:
-    zig = Toolchain(Path("/my cache/it's.cmake"), {}, "zig")
+    zig = Toolchain(Path("/my cache/it's.cmake"), {}, "zig", "5eed")
     call = plan_invocation(TARGET, {}, {}, {"CMAKE_ARGS": "-DX=1"}, zig)
     assert shlex.split(call.environment["CMAKE_ARGS"]) == [
         "-DCMAKE_TOOLCHAIN_FILE=/my cache/it's.cmake",
@@ -95,32 +100,36 @@ def test_a_toolchain_in_a_folder_with_blanks_stays_one_argument() -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "config", "table", "environ"),
+    ("config", "environ"),
     [
-        ("CMAKE_TOOLCHAIN_FILE in the environment", {}, {}, {"CMAKE_TOOLCHAIN_FILE": "f"}),
-        ("SKBUILD_CMAKE_TOOLCHAIN_FILE", {}, {}, {"SKBUILD_CMAKE_TOOLCHAIN_FILE": "f"}),
-        ("-C cmake.toolchain-file", {"cmake.toolchain-file": "f"}, {}, {}),
-        ("-C skbuild.cmake.toolchain-file", {"skbuild.cmake.toolchain-file": "f"}, {}, {}),
-        ("CMAKE_ARGS", {}, {}, {"CMAKE_ARGS": "-DX=1 -DCMAKE_TOOLCHAIN_FILE:PATH=f"}),
-        ("-C cmake.define", {"cmake.define.CMAKE_TOOLCHAIN_FILE": "f"}, {}, {}),
-        ("cmake.define", {}, {"cmake": {"define": {"CMAKE_TOOLCHAIN_FILE": "f"}}}, {}),
+        ({}, {"CMAKE_TOOLCHAIN_FILE": "f"}),
+        ({}, {"SKBUILD_CMAKE_TOOLCHAIN_FILE": "f"}),
+        ({"cmake.toolchain-file": "f"}, {}),
+        ({"skbuild.cmake.toolchain-file": "f"}, {}),
     ],
 )
-def test_a_second_toolchain_is_refused_by_its_place(
-    place: str, config: Mapping[str, object], table: Mapping[str, Any], environ: Mapping[str, str]
+def test_ours_takes_the_place_of_a_toolchain_file_that_it_includes(
+    config: Mapping[str, object], environ: Mapping[str, str]
 ) -> None:
-    with pytest.raises(SettingsError) as caught:
-        cross(config, table, environ)
-    assert caught.value.message == (
-        f"target = aarch64 brings a CMake toolchain of its own, and {place} names another"
-    )
-    assert caught.value.hint == "drop one of the two"
+    assert named_toolchain(config, environ) == "f"
+    call = cross(config, {}, environ)
+    assert call.config == dict.fromkeys(config, str(FILE))
+    assert {name: call.environment[name] for name in environ} == dict.fromkeys(environ, str(FILE))
+    assert call.environment["CMAKE_ARGS"] == TOOLCHAIN
+
+
+def test_the_environment_names_a_toolchain_file_before_the_options() -> None:
+    config = {"cmake.toolchain-file": "c"}
+    assert named_toolchain(config, {"CMAKE_TOOLCHAIN_FILE": "e"}) == "e"
+    assert named_toolchain({"cmake.toolchain-file": ""}, {"CMAKE_TOOLCHAIN_FILE": ""}) is None
 
 
 @pytest.mark.parametrize(
     ("config", "table", "environ"),
     [
+        ({"cmake.define.CMAKE_TOOLCHAIN_FILE": "f"}, {}, {}),
         ({"skbuild.cmake.define.CMAKE_TOOLCHAIN_FILE": "f"}, {}, {}),
+        ({}, {"cmake": {"define": {"CMAKE_TOOLCHAIN_FILE": "f"}}}, {}),
         ({"cmake.args": "-DCMAKE_TOOLCHAIN_FILE=f"}, {}, {}),
         ({"cmake.args": ["--toolchain", "f"]}, {}, {}),
         ({}, {"cmake": {"args": ["-DCMAKE_TOOLCHAIN_FILE=f"]}}, {}),
@@ -133,7 +142,7 @@ def test_a_second_toolchain_is_refused_by_its_place(
 def test_a_second_toolchain_is_refused_wherever_it_hides(
     config: Mapping[str, object], table: Mapping[str, Any], environ: Mapping[str, str]
 ) -> None:
-    with pytest.raises(SettingsError, match="brings a CMake toolchain of its own"):
+    with pytest.raises(SettingsError, match="brings a CMake toolchain file of its own"):
         cross(config, table, environ)
 
 
@@ -141,16 +150,16 @@ def test_a_second_toolchain_is_refused_wherever_it_hides(
     ("config", "table", "environ", "changed", "variable"),
     [
         ({}, {}, {}, {}, None),
-        ({"build-dir": "b"}, {}, {}, {"build-dir": "b-musl-aarch64"}, None),
-        ({"skbuild.build-dir": "b"}, {}, {}, {"skbuild.build-dir": "b-musl-aarch64"}, None),
-        ({}, {"build-dir": "b"}, {}, {"build-dir": "b-musl-aarch64"}, None),
-        ({"build-dir": "c"}, {"build-dir": "t"}, {}, {"build-dir": "c-musl-aarch64"}, None),
+        ({"build-dir": "b"}, {}, {}, {"build-dir": "b-musl-aarch64-5eed"}, None),
+        ({"skbuild.build-dir": "b"}, {}, {}, {"skbuild.build-dir": "b-musl-aarch64-5eed"}, None),
+        ({}, {"build-dir": "b"}, {}, {"build-dir": "b-musl-aarch64-5eed"}, None),
+        ({"build-dir": "c"}, {"build-dir": "t"}, {}, {"build-dir": "c-musl-aarch64-5eed"}, None),
         (
             {"build-dir": "c"},
             {"build-dir": "t"},
             {"SKBUILD_BUILD_DIR": "e"},
             {"build-dir": "c"},
-            "e-musl-aarch64",
+            "e-musl-aarch64-5eed",
         ),
         ({}, {}, {"SKBUILD_BUILD_DIR": ""}, {}, None),
     ],
@@ -193,11 +202,9 @@ def test_the_build_folder_is_asked_for_where_scikit_build_core_asks(
     assert build_dir_setting(config, table, environ) == setting
 
 
-def test_a_kept_build_folder_is_another_one_for_each_sysroot() -> None:
+def test_a_kept_build_folder_is_another_one_for_each_toolchain() -> None:
     folders = set()
-    for name in ("/a", "/b"):
-        zig = replace(ZIG, sysroot=Path(name))
-        call = plan_invocation(TARGET, {"build-dir": "b"}, {}, {}, zig)
+    for key in ("5eed", "beef"):
+        call = plan_invocation(TARGET, {"build-dir": "b"}, {}, {}, replace(ZIG, key=key))
         folders.add(call.config["build-dir"])
-    assert len(folders) == 2
-    assert all(re.fullmatch("b-musl-aarch64-[0-9a-f]{8}", str(folder)) for folder in folders)
+    assert folders == {"b-musl-aarch64-5eed", "b-musl-aarch64-beef"}

@@ -19,11 +19,11 @@ MODULES: Final = sorted(PACKAGE.rglob("*.py"))
 #: Lowest first. A module imports from lower layers only, not even from its own.
 LAYERS: Final = (
     {"", "data"},
-    {"errors", "findings"},
-    {"musl", "explain"},
+    {"errors", "findings", "wrapper"},
+    {"musl", "explain", "notes"},
     {"settings", "elf", "foreign", "package", "sbom"},
     {"target", "rpath", "elfimage", "relocations", "owners", "licences", "zig", "emulation"},
-    {"elfnotes", "elfversions"},
+    {"elfnotes", "elfversions", "cmakefile", "compilers"},
     {"graph", "elfreader", "relr", "wheel", "targetpython"},
     {"needs", "resolve", "layout", "scan", "stage", "toolchain", "wheelwriter"},
     {"hazards", "packaged", "plan", "abi", "ignored", "names"},
@@ -41,6 +41,7 @@ LAYERS: Final = (
 #: Modules that decide: all they know is what they are given.
 DECIDING: Final = (
     "abi",
+    "cmakefile",
     "elf",
     "elfimage",
     "elfnotes",
@@ -57,6 +58,7 @@ DECIDING: Final = (
     "musl",
     "names",
     "needs",
+    "notes",
     "outcome",
     "package",
     "packaged",
@@ -72,6 +74,7 @@ DECIDING: Final = (
     "sbom",
     "settings",
     "target",
+    "wrapper",
 )
 WORLD: Final = frozenset({"os", "subprocess", "shutil", "tempfile", "sys", "platform", "sysconfig"})
 

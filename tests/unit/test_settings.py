@@ -25,6 +25,7 @@ SAME = [
     ((True, "true", "1"), Settings(strip=True), "strip"),
     (("a b/c:d", "a b/c:d", "a b/c:d"), Settings(loader="a b/c:d"), "loader"),
     ((True, "true", "1"), Settings(verify=True), "verify"),
+    (("a b/c:d", "a b/c:d", "a b/c:d"), Settings(toolchain_file="a b/c:d"), "toolchain-file"),
     ((5000000, "5MB", "5 mb"), Settings(max_size=5_000_000), "max-size"),
     (("a b/c:d", "a b/c:d", "a b/c:d"), Settings(sysroot="a b/c:d"), "sysroot"),
 ]
@@ -42,6 +43,7 @@ KEYS = (
     "sysroot",
     "system-libraries",
     "target",
+    "toolchain-file",
     "verify",
 )
 
