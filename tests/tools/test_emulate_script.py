@@ -38,6 +38,8 @@ void _start(void)
 #endif
 }
 """
+#: What the host's programs can preload, and musl cannot.
+GLIBC_ONLY: Final = "extern int gnu_get_libc_version; int *needs = &gnu_get_libc_version;\n"
 WORDS: Final = ("two words", "*")
 SAID: Final = "3 two words *\n"
 
@@ -111,6 +113,17 @@ def test_libraries_of_the_sysroot_are_found(folder: Path, cache: Path) -> None:
     assert "Error loading shared library libonly.so.1" in emulate(folder, emulation, linked).stderr
     (folder / "libonly.so").rename(sysroot / "usr/lib/libonly.so.1")
     assert emulate(folder, emulation, linked, *WORDS).stdout == SAID
+
+
+def test_what_the_host_preloads_does_not_get_into_it(
+    folder: Path, tmp_path: Path, cache: Path
+) -> None:
+    emulation = find_emulation(ARCHITECTURES["x86_64"], loader("1.2.5", cache))
+    (tmp_path / "library.c").write_text(GLIBC_ONLY)
+    compile_c(tmp_path / "host.so", ["-shared", "-fPIC", "library.c"], cache)
+    made = program(folder, cache, "x86_64", "-dynamic")
+    done = emulate(folder, emulation, made, *WORDS, LD_PRELOAD=f"{tmp_path}/host.so")
+    assert (done.stdout, done.stderr) == (SAID, "")
 
 
 @pytest.mark.parametrize("arch", ["x86_64", "aarch64"])
