@@ -183,6 +183,7 @@ esac
 # A static program needs no loader, and one of the host's has another.
 if dd if="$program" bs=4096 count=1 2>/dev/null | LC_ALL=C grep -q {loader}; then
   [ -n "$_MUSLBACKEND_LOADER" ] || unable {no_loader}
+  unset LD_PRELOAD # that of the host, as fakeroot sets it, is none for musl
   libraries=$_MUSLBACKEND_LIBRARIES
   set -- "$_MUSLBACKEND_LOADER" ${{libraries:+--library-path "$libraries"}} "$@"
 fi

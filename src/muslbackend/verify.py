@@ -198,7 +198,7 @@ def _refusal(
     if target.floor is not None and opener.musl < target.floor:
         hint = f"the wheel is for musl {target.floor} and later: give the loader of one of these"
     elif left:
-        hint = f"{', '.join(left)} must be there too: give a sysroot that has what is left to it"
+        hint = f"{', '.join(left)} must be there too: give a sysroot that has it"
     else:
-        hint = "our rules do not see it: build without verify, or report it with the file"
+        hint = "if its own code is not to blame, report it with the file; or build without verify"
     return MuslBackendError(msg + "".join(lines), hint=hint)
