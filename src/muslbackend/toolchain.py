@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 from muslbackend.errors import ToolError
 from muslbackend.targetpython import (
     link_headers,
+    python_config_name,
     read_host_python,
     sysconfigdata_name,
     target_python_files,
@@ -137,7 +138,8 @@ def _files(arch: Architecture, zig: Zig, host: HostPython, root: Path) -> dict[s
         root=root,
         processor=processor,
         env=shutil.which("env") or "/usr/bin/env",
-        sysconfigdata=sysconfigdata_name(arch),
+        sysconfigdata=sysconfigdata_name(host, arch),
+        python_config=python_config_name(host),
         soabi=f"{host.soabi}-{arch.multiarch}",
     )
     return files
@@ -214,11 +216,17 @@ endforeach()
 
 # FindPython runs the host's interpreter and asks it about the target (CMake policy CMP0190).
 set(CMAKE_CROSSCOMPILING_EMULATOR "{env}")
-set(ENV{{_PYTHON_SYSCONFIGDATA_NAME}} "{sysconfigdata}")
-set(ENV{{PYTHONPATH}} "{root}/sysconfig:$ENV{{PYTHONPATH}}")
+if(NOT "$ENV{{_PYTHON_SYSCONFIGDATA_NAME}}" STREQUAL "{sysconfigdata}")
+  set(ENV{{_PYTHON_SYSCONFIGDATA_NAME}} "{sysconfigdata}")
+  set(_path "{root}/sysconfig")
+  if(NOT "$ENV{{PYTHONPATH}}" STREQUAL "")  # an empty folder in it would be the current one
+    string(APPEND _path ":$ENV{{PYTHONPATH}}")
+  endif()
+  set(ENV{{PYTHONPATH}} "${{_path}}")
+endif()
 foreach(_prefix Python Python3)
   set(${{_prefix}}_INCLUDE_DIR "{root}/include" CACHE PATH "" FORCE)
-  set(_${{_prefix}}_CONFIG "{root}/python-config" CACHE FILEPATH "" FORCE)
+  set(_${{_prefix}}_CONFIG "{root}/{python_config}" CACHE FILEPATH "" FORCE)
 endforeach()
 set(PYTHON_INCLUDE_DIR "{root}/include" CACHE PATH "" FORCE)
 set(PYTHON_MODULE_EXTENSION ".{soabi}.so" CACHE INTERNAL "" FORCE)
