@@ -1,8 +1,7 @@
 """A target Python made from the host's: what CMake asks a Python for, answered for musl.
 
-CPython's headers of one X.Y are the same on every platform but for ``pyconfig.h``, and there
-glibc and musl differ only in feature macros, never in sizes, so that the host's headers serve a
-musl target; an overlay corrects what depends on the machine.
+CPython's headers of one X.Y are the same on every platform but for ``pyconfig.h``. An overlay
+corrects there what depends on the machine, and what glibc has and musl has not.
 """
 
 from __future__ import annotations
@@ -22,23 +21,30 @@ from muslbackend.target import Facts
 if TYPE_CHECKING:
     from muslbackend.musl import Architecture
 
-#: Macros of pyconfig.h whose value follows the machine; the compiler knows them better.
-_SIZES: Final = {
-    "SIZEOF_LONG": "__SIZEOF_LONG__",
-    "SIZEOF_VOID_P": "__SIZEOF_POINTER__",
-    "SIZEOF_SIZE_T": "__SIZEOF_SIZE_T__",
-    "SIZEOF_UINTPTR_T": "__SIZEOF_POINTER__",
-    "SIZEOF_WCHAR_T": "__SIZEOF_WCHAR_T__",
-    "SIZEOF_LONG_DOUBLE": "__SIZEOF_LONG_DOUBLE__",
-    "SIZEOF_PTHREAD_T": "__SIZEOF_POINTER__",
-    "SIZEOF_TIME_T": "8",
-    "SIZEOF_OFF_T": "8",
-    "SIZEOF_FPOS_T": "16",
-    "SIZEOF_PTHREAD_KEY_T": "4",
-    "ALIGNOF_LONG": "__SIZEOF_LONG__",
-    "ALIGNOF_SIZE_T": "__SIZEOF_SIZE_T__",
-    "ALIGNOF_MAX_ALIGN_T": "__BIGGEST_ALIGNMENT__",
-}
+#: ``sizeof(long double)`` where it is not 16, and ``_Alignof(max_align_t)`` where that is not 16.
+_LONG_DOUBLE: Final = {"i686": 12, "armv7l": 8, "armv6l": 8, "ppc64le": 8}
+_MAX_ALIGN: Final = dict.fromkeys(("i686", "armv7l", "armv6l", "ppc64le", "s390x"), 8)
+
+#: What CPython's configure script finds in glibc and not in musl 1.2.0; the last is a part of
+#: CPython that is only made for glibc.
+_NOT_IN_MUSL: Final = (
+    "HAVE_BACKTRACE",
+    "HAVE_CLOSEFROM",
+    "HAVE_CLOSE_RANGE",
+    "HAVE_DLADDR1",
+    "HAVE_EXECINFO_H",
+    "HAVE_GETWD",
+    "HAVE_POSIX_SPAWN_FILE_ACTIONS_ADDCLOSEFROM_NP",
+    "HAVE_PREADV2",
+    "HAVE_PTHREAD_GETNAME_NP",
+    "HAVE_PWRITEV2",
+    "HAVE_RPC_RPC_H",
+    "HAVE_SEM_CLOCKWAIT",
+    "HAVE_STATX",
+    "HAVE_SYS_PIDFD_H",
+    "HAVE_TMPNAM_R",
+    "PY_HAVE_PERF_TRAMPOLINE",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,14 +75,15 @@ def read_host_python() -> HostPython:
     """
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     include = Path(sysconfig.get_path("include"))
-    match = re.match(r"(cpython-\d+\w*)-", str(sysconfig.get_config_var("SOABI")))
+    match = re.match(r"cpython-\d+\w*", str(sysconfig.get_config_var("SOABI")))
     if match is None:
         msg = f"{sys.executable} is {sys.implementation.name}: only CPython can be crossed"
         raise ToolError(msg, hint="run the build with CPython")
     if not (include / "Python.h").is_file():
         raise ToolError(
             f"the headers of Python {version} are missing: there is no {include / 'Python.h'}",
-            hint=f"install them: apt install python{version}-dev, dnf install python3-devel, ...",
+            hint=f"install them: apt install python{version}-dev (Debian, Ubuntu), "
+            "dnf install python3-devel (Fedora), apk add python3-dev (Alpine)",
         )
     # As sysconfig does it: there is no public name for the module of build-time variables.
     name = f"_sysconfigdata_{sys.abiflags}_{sys.platform}_{sys.implementation._multiarch}"
@@ -85,7 +92,7 @@ def read_host_python() -> HostPython:
     except ImportError:
         variables = dict(sysconfig.get_config_vars())
     pyconfig = _pyconfig(include, str(sysconfig.get_config_var("MULTIARCH")))
-    return HostPython(include, pyconfig, version, match[1], sys.abiflags, variables)
+    return HostPython(include, pyconfig, version, match[0], sys.abiflags, variables)
 
 
 def _pyconfig(include: Path, multiarch: str) -> Path:
@@ -98,21 +105,46 @@ def _pyconfig(include: Path, multiarch: str) -> Path:
     return own if own.is_file() else include / "pyconfig.h"
 
 
+def pyconfig_macros(arch: Architecture) -> dict[str, int | None]:
+    """Return the macros of ``pyconfig.h`` that may be another on ``arch`` than on the host.
+
+    ``None`` is for one that is not defined. Sizes and alignments are in bytes.
+    """
+    word = arch.bits // 8
+    big = arch.byteorder == "big"
+    words = ("SIZEOF_LONG", "SIZEOF_VOID_P", "SIZEOF_SIZE_T", "SIZEOF_UINTPTR_T")
+    pointers = ("SIZEOF_PTHREAD_T", "ALIGNOF_LONG", "ALIGNOF_SIZE_T")
+    return {
+        **dict.fromkeys((*words, *pointers), word),
+        # musl's own on every machine; glibc's time_t has 4 bytes on some.
+        "SIZEOF_FPOS_T": 16,
+        "SIZEOF_OFF_T": 8,
+        "SIZEOF_TIME_T": 8,
+        "SIZEOF_LONG_DOUBLE": _LONG_DOUBLE.get(arch.name, 16),
+        "ALIGNOF_MAX_ALIGN_T": _MAX_ALIGN.get(arch.name, 16),
+        "HAVE_LARGEFILE_SUPPORT": 1 if word == 4 else None,
+        **dict.fromkeys(("HAVE_GCC_UINT128_T", "HAVE___UINT128_T"), 1 if word == 8 else None),
+        "WORDS_BIGENDIAN": 1 if big else None,
+        "DOUBLE_IS_BIG_ENDIAN_IEEE754": 1 if big else None,
+        "DOUBLE_IS_LITTLE_ENDIAN_IEEE754": None if big else 1,
+        "HAVE_USABLE_WCHAR_T": 1 if arch.name in ("aarch64", "armv7l", "armv6l") else None,
+        "HAVE_GCC_ASM_FOR_X64": 1 if arch.name == "x86_64" else None,
+        "HAVE_GCC_ASM_FOR_X87": 1 if arch.name in ("x86_64", "i686") else None,
+        "X87_DOUBLE_ROUNDING": None,  # zig computes with SSE2, on i686 too
+        "HAVE_DECL_RTLD_DEEPBIND": 0,
+        "HAVE_STRLCPY": 1,
+        "PY_SUPPORT_TIER": 0,
+        **dict.fromkeys(_NOT_IN_MUSL),
+    }
+
+
 def pyconfig_overlay(arch: Architecture) -> str:
     """Return what is to follow the host's ``pyconfig.h`` for it to be true on ``arch``."""
     lines = ["", f"/* for {arch.multiarch} */"]
-    for name, value in _SIZES.items():
-        lines += [f"#undef {name}", f"#define {name} {value}"]
-    if arch.bits == 32:
-        lines.append("#undef HAVE_GCC_UINT128_T")
-    lines += ["#undef WORDS_BIGENDIAN", "#undef DOUBLE_IS_BIG_ENDIAN_IEEE754"]
-    lines.append("#undef DOUBLE_IS_LITTLE_ENDIAN_IEEE754")
-    if arch.byteorder == "big":
-        lines += ["#define WORDS_BIGENDIAN 1", "#define DOUBLE_IS_BIG_ENDIAN_IEEE754 1"]
-    else:
-        lines.append("#define DOUBLE_IS_LITTLE_ENDIAN_IEEE754 1")
-    if arch.name not in ("x86_64", "i686"):
-        lines += ["#undef HAVE_GCC_ASM_FOR_X64", "#undef HAVE_GCC_ASM_FOR_X87"]
+    for name, value in pyconfig_macros(arch).items():
+        lines.append(f"#undef {name}")
+        if value is not None:
+            lines.append(f"#define {name} {value}")
     return "\n".join([*lines, ""])
 
 
@@ -124,22 +156,22 @@ def target_python_files(host: HostPython, arch: Architecture, root: Path) -> dic
     """
     soabi = f"{host.soabi}-{arch.multiarch}"
     include = str(root / "include")
-    variables = host.variables | {
+    macros = {name: value or 0 for name, value in pyconfig_macros(arch).items()}
+    # sysconfig has the macros among its variables: 0 for those that are not defined.
+    variables = host.variables | {n: v for n, v in macros.items() if n in host.variables}
+    variables |= {
         "EXT_SUFFIX": f".{soabi}.so",
         "SOABI": soabi,
         "MULTIARCH": arch.multiarch,
         "HOST_GNU_TYPE": arch.multiarch,
         "INCLUDEPY": include,
         "CONFINCLUDEPY": include,
-        "SIZEOF_LONG": arch.bits // 8,
-        "SIZEOF_VOID_P": arch.bits // 8,
-        "SIZEOF_SIZE_T": arch.bits // 8,
     }
     pyconfig = host.pyconfig.read_text(encoding="utf-8")
     return {
         "include/pyconfig.h": pyconfig + pyconfig_overlay(arch),
-        f"sysconfig/{sysconfigdata_name(arch)}.py": f"build_time_vars = {variables!r}\n",
-        "python-config": _PYTHON_CONFIG.format(
+        f"sysconfig/{sysconfigdata_name(host, arch)}.py": f"build_time_vars = {variables!r}\n",
+        python_config_name(host): _PYTHON_CONFIG.format(
             suffix=f".{soabi}.so",
             abiflags=host.abiflags,
             include=include,
@@ -156,9 +188,14 @@ def link_headers(host: HostPython, include: Path) -> None:
             (include / header.name).symlink_to(header)
 
 
-def sysconfigdata_name(arch: Architecture) -> str:
+def sysconfigdata_name(host: HostPython, arch: Architecture) -> str:
     """Return the module that ``_PYTHON_SYSCONFIGDATA_NAME`` names for this target."""
-    return f"_sysconfigdata__linux_{arch.multiarch}"
+    return f"_sysconfigdata_{host.abiflags}_linux_{arch.multiarch}"
+
+
+def python_config_name(host: HostPython) -> str:
+    """Return the name of the config script; FindPython reads the version from it."""
+    return f"python{host.version}{host.abiflags}-config"
 
 
 #: FindPython of CMake 3.x asks the interpreter's config script when it cross-compiles.

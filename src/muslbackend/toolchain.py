@@ -131,7 +131,7 @@ def _files(
         root,
         arch.name,
         f"{host.soabi}-{arch.multiarch}",
-        sysconfigdata_name(arch),
+        sysconfigdata_name(host, arch),
         compilers.programs,
         compilers.zig is not None,
         compilers.roots,
