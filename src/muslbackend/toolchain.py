@@ -178,6 +178,8 @@ foreach(_kind MODULE SHARED EXE)
 endforeach()
 # Compilers of musl distributions make position independent code unasked; zig does not.
 set(CMAKE_POSITION_INDEPENDENT_CODE ON CACHE BOOL "")
+# From C++20 on CMake looks for modules with clang-scan-deps, which zig has not.
+set(CMAKE_CXX_SCAN_FOR_MODULES OFF CACHE BOOL "")
 set(CMAKE_BUILD_RPATH_USE_ORIGIN ON CACHE BOOL "")
 
 set(_root "$ENV{{_MUSLBACKEND_SYSROOT}}")
