@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from muslbackend import __version__, stage
+from muslbackend.cmakecache import without_openmp
 from muslbackend.errors import MalformedError, MuslBackendError
 from muslbackend.findings import Finding, Severity
 from muslbackend.finish import Material, after_build, finish, order_for
@@ -76,13 +77,22 @@ def build_wheel(job: Job) -> Outcome:
         _agree(staged, job.metadata)
         generator = f"muslbackend {__version__} ({staged.backend})"
         material = Material(staged.name, staged.members, generator)
-        outcomes.append(finish(material, after_build(order, staged.build_dir)))
-        return outcomes[-1].name
+        made = finish(material, after_build(order, staged.build_dir))
+        verdict = made.verdict
+        known = (*verdict.findings, *_about_the_build(staged))
+        outcomes.append(replace(made, verdict=replace(verdict, findings=known)))
+        return made.name
 
     with _environment(call.environment):
         unset = build_dir_setting(call.config, job.table, os.environ) is None
         stage.build(call.config, finished, keeps_no_build_dir=unset)
     return outcomes[-1]
+
+
+def _about_the_build(staged: Staged) -> Iterator[Finding]:
+    cache = staged.build_dir / "CMakeCache.txt" if staged.build_dir else None
+    if cache is not None and cache.is_file():
+        yield from without_openmp(cache.read_text(encoding="utf-8", errors="replace"))
 
 
 def _agree(staged: Staged, metadata: Path | None) -> None:

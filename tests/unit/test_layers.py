@@ -21,7 +21,7 @@ LAYERS: Final = (
     {"", "data"},
     {"errors", "findings"},
     {"musl", "explain"},
-    {"settings", "elf", "foreign", "package", "sbom"},
+    {"settings", "elf", "foreign", "package", "sbom", "cmakecache"},
     {"target", "rpath", "elfimage", "relocations", "owners", "licences", "zig"},
     {"elfnotes", "elfversions"},
     {"graph", "elfreader", "relr", "wheel", "targetpython"},
@@ -41,6 +41,7 @@ LAYERS: Final = (
 #: Modules that decide: all they know is what they are given.
 DECIDING: Final = (
     "abi",
+    "cmakecache",
     "elf",
     "elfimage",
     "elfnotes",

@@ -1,4 +1,4 @@
-"""C++ of later standards, crossed."""
+"""What CMake looks for and zig has not: crossed builds do without it, and say so."""
 
 from __future__ import annotations
 
@@ -25,6 +25,14 @@ extern "C" int sum(const int *values, int count)
 }
 """
 
+#: As phonopy does it: what is not found is not used.
+OPENMP = """\
+find_package(OpenMP)
+if(OpenMP_FOUND)
+  target_link_libraries(_demo PRIVATE OpenMP::OpenMP_C)
+endif()
+"""
+
 
 def test_standards_that_have_modules_take_no_scanner(tmp_path: Path, musl_venv: Path) -> None:
     # From 3.28 on CMake would scan these sources for modules with clang-scan-deps.
@@ -35,3 +43,14 @@ def test_standards_that_have_modules_take_no_scanner(tmp_path: Path, musl_venv: 
     made = build(write_project(tmp_path / "project", files), "musl.target=x86_64").wheel
     pip_install(musl_venv, made)
     assert python(musl_venv, "import demo; print(demo.run())") == "42\n"
+
+
+def test_openmp_that_is_not_found_is_said(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "project", {"extra.cmake": OPENMP})
+    made = build(project, "musl.target=x86_64")
+    (said,) = [line for line in made.output.splitlines() if "MB136" in line]
+    assert said == (
+        "warning[MB136] CMakeLists.txt: find_package(OpenMP) found none for C: "
+        "what it was to run in parallel runs in one thread"
+    )
+    assert made.wheel.name.endswith("-musllinux_1_2_x86_64.whl")
