@@ -46,6 +46,10 @@ def prepare_metadata_for_build_wheel(folder, config_settings=None):
     info.mkdir()
     shutil.copy("PKG-INFO", info / "METADATA")
     return info.name
+def __getattr__(name):  # what a backend that wraps this one takes of it
+    if name.startswith("__"):
+        raise AttributeError(name)
+    return lambda *_: []
 __legacy__ = sys.modules[__name__]
 """
 
@@ -185,7 +189,7 @@ def wheel(pin: Pin, platform_tag: str, version: str, cache: Path) -> Path:
 
 
 def sdist(pin: Pin, cache: Path) -> Path:
-    """Return the path of the pinned sdist, none of whose code is run."""
+    """Return the path of the pinned sdist; of its code only a backend of its own is run."""
     with tempfile.TemporaryDirectory() as scratch:
         for name in ("setuptools/build_meta.py", "scikit_build_core/build.py"):
             backend = Path(scratch) / name

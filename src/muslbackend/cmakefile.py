@@ -100,6 +100,8 @@ endif()
 """
 
 _ZIG: Final = """\
+# From C++20 on CMake looks for modules with clang-scan-deps, which zig has not.
+set(CMAKE_CXX_SCAN_FOR_MODULES OFF CACHE BOOL "")
 # One optimisation level for checks and product, both stripped: zig builds its runtime for each.
 set(CMAKE_TRY_COMPILE_CONFIGURATION Release)
 foreach(_kind MODULE SHARED EXE)

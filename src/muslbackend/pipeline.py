@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from muslbackend import __version__, stage
+from muslbackend.cmakecache import without_openmp
 from muslbackend.emulation import Emulation, find_emulation, read_loader
 from muslbackend.errors import MalformedError, MuslBackendError, SettingsError
 from muslbackend.findings import Finding, Severity
@@ -93,7 +94,9 @@ def build_wheel(job: Job) -> Outcome:
             generator = f"muslbackend {__version__} ({staged.backend})"
             material = Material(staged.name, staged.members, generator)
             made = finish(material, after_build(order, staged.build_dir))
-            outcomes.append(replace(made, remarks=remarks(notes())))
+            known = (*made.verdict.findings, *_about_the_build(staged))
+            verdict = replace(made.verdict, findings=known)
+            outcomes.append(replace(made, verdict=verdict, remarks=remarks(notes())))
             return made.name
 
         if toolchain is not None:
@@ -143,6 +146,12 @@ def _emulation(job: Job, order: Order) -> Emulation:
         return find_emulation(arch, own_loader(Path(sys.executable)))
     given = None if named is None else read_loader(job.project, named, arch)
     return find_emulation(arch, given, order.sysroot)
+
+
+def _about_the_build(staged: Staged) -> Iterator[Finding]:
+    cache = staged.build_dir / "CMakeCache.txt" if staged.build_dir else None
+    if cache is not None and cache.is_file():
+        yield from without_openmp(cache.read_text(encoding="utf-8", errors="replace"))
 
 
 def _agree(staged: Staged, metadata: Path | None) -> None:

@@ -17,7 +17,7 @@ ZIG_VARIABLE: Final = "_MUSLBACKEND_ZIG"
 
 #: Linker flags, as patterns of sh, that zig refuses and without which the product does the same:
 #: they optimise, report, check, or say what musl passes over. Symbols of static libraries stay
-#: visible without --exclude-libs; where that can matter, MB118 says so.
+#: visible without --exclude-libs; where that can matter, a finding says so.
 HARMLESS: Final = (
     *("--add-needed", "--no-add-needed", "--copy-dt-needed-entries", "--no-copy-dt-needed-entries"),
     *("-Bsymbolic-functions", "--dynamic-list-data", "--dynamic-list-cpp-*", "--default-symver"),

@@ -1,134 +1,123 @@
-"""Real projects from PyPI, with nothing changed but the backend's name, built both ways and used.
+"""Real projects from PyPI, with little changed but the backend's name, built and used.
 
-levenshtein is C++ and Cython; spglib is C and C++ with a private shared library of its own that
-CMake installs as three copies.
+Two of them in `make test`, C++ with Cython (levenshtein) and C with a private library (spglib); all
+of them, each compiled whole for each machine, in `make test-all`.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
-import tarfile
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
 
-import debian
-from building import PY, PipWheel, assert_record_is_true, members, pip_install, python, run
+from building import PipWheel, assert_record_is_true, members, pip_install, python, run
+from loaders import dlopen, loader, start
+from muslbackend.elf import MAGIC
+from muslbackend.elfreader import read_elf
 from muslbackend.zig import find_zig
+from realprojects import FEW, OTHERS
+from unpacked import installed, unpack
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from building import Build
+    from realprojects import Real
+
 pytestmark = [pytest.mark.network, pytest.mark.slow]
-
-
-@dataclass(frozen=True)
-class Real:
-    """A project, and a call of it whose result is known."""
-
-    pin: debian.Pin
-    name: str
-    call: str
-    result: str
-    code: tuple[str, ...]
-    """Its ELF files; ``{soabi}`` stands for the interpreter's."""
-
-
-PROJECTS = [
-    Real(
-        debian.Pin(
-            "levenshtein==0.27.5",
-            "22021caf5867a46fae5ab927bbdcb430599d7e5ee3898449cbbe430ff07b7d08",
-        ),
-        "levenshtein-0.27.5",
-        "import Levenshtein; print(Levenshtein.distance('kitten', 'sitting'))",
-        "3\n",
-        ("Levenshtein/levenshtein_cpp.{soabi}.so",),
-    ),
-    Real(
-        debian.Pin(
-            "spglib==2.8.0", "12a224434b5659793353937625fd7eb91c00c8952c18ca729a7a8117b1e29e8f"
-        ),
-        "spglib-2.8.0",
-        "import spglib; lattice = [[4, 0, 0], [0, 4, 0], [0, 0, 4]]; "
-        "print(spglib.get_spacegroup((lattice, [[0, 0, 0], [.5, .5, .5]], [1, 1])))",
-        "Im-3m (229)\n",
-        (
-            "spglib/_spglib.{soabi}.so",
-            "spglib/lib/libsymspg.so",
-            "spglib/lib/libsymspg.so.2",
-            "spglib/lib/libsymspg.so.2.8.0",
-        ),
-    ),
-]
-
-
-@pytest.fixture(params=PROJECTS, ids=lambda real: real.name)
-def real(request: pytest.FixtureRequest) -> Real:
-    value: Real = request.param
-    return value
 
 
 @pytest.fixture
 def project(real: Real, cache: Path, tmp_path: Path) -> Path:
-    """The unpacked sdist with two words changed."""
-    with tarfile.open(debian.sdist(real.pin, cache)) as archive:
-        if hasattr(tarfile, "data_filter"):  # Debian 12's Python has none, newer ones want one
-            archive.extractall(tmp_path, filter="data")
-        else:
-            archive.extractall(tmp_path)  # noqa: S202 - pinned by its hash
-    folder = tmp_path / real.name
-    file = folder / "pyproject.toml"
-    text = file.read_text()
-    text, backends = re.subn(r'"scikit_build_core\.build"', '"muslbackend"', text)
-    text, requirements = re.subn(r'"scikit-build-core>=0\.11"', '"muslbackend"', text)
-    assert (backends, requirements) == (1, 1)
-    file.write_text(text)
-    return folder
+    return real.unpacked(tmp_path, cache)
 
 
-def check(wheel: Path, real: Real, interpreter: Path) -> None:
-    """Install with the musl CPython's own pip, dependencies from PyPI, and use it."""
-    assert wheel.name == f"{real.name}-{PY}-{PY}-musllinux_1_2_x86_64.whl"
-    soabi = f"cpython-{PY[2:]}-x86_64-linux-musl"
-    found = [name for name, data in members(wheel).items() if data.startswith(b"\x7fELF")]
-    assert sorted(found) == sorted(name.format(soabi=soabi) for name in real.code)
+def check(wheel: Path, real: Real, arch: str) -> None:
+    """Look at the wheel's name and files, and have our own command judge it."""
+    assert wheel.name == f"{real.name}-{real.tag}-musllinux_1_2_{arch}.whl"
     assert_record_is_true(wheel)
+    found = sorted(name for name, data in members(wheel).items() if data.startswith(MAGIC))
+    libs = f"{real.name.partition('-')[0]}.libs/"
+    bundled = [name for name in found if name.startswith(libs)]
+    assert [name for name in found if name not in bundled] == real.elf_files(arch)
+    unhashed = (re.sub(r"-[0-9a-f]{8}(?=\.so)", "", name) for name in bundled)
+    assert tuple(sorted(name.removeprefix(libs) for name in unhashed)) == real.bundled
+    judged = subprocess.run([sys.executable, "-m", "muslbackend", "check", wheel], check=False)
+    assert judged.returncode == 0
+
+
+def use(wheel: Path, real: Real, interpreter: Path) -> None:
+    """Install with the musl CPython's own pip, dependencies from PyPI, and use it."""
     tag = "-".join(wheel.name.removesuffix(".whl").split("-")[2:])
     accepted = (
         f"from pip._vendor.packaging import tags; print('{tag}' in map(str, tags.sys_tags()))"
     )
     assert python(interpreter, accepted) == "True\n"
-    said = pip_install(interpreter, wheel, index=True)
+    if real.needs is not None:
+        pip_install(interpreter, *real.needs, index=True)
+    said = pip_install(interpreter, *(["--no-deps"] if real.needs else []), wheel, index=True)
     assert "Successfully installed" in said
     assert not re.search("not supported|incompatible|not a supported", said)
-    assert python(interpreter, real.call) == real.result
+    assert python(interpreter, real.call) == f"{real.result}\n"
 
 
+def cross(real: Real, project: Path, arch: str, own_wheel: Path, cache: Path) -> Build:
+    """As the README says it, build isolation included; only zig is on PATH already."""
+    zig, work = find_zig(), project.parent
+    assert zig is not None
+    (work / "bin").mkdir()
+    (work / "bin" / "zig").symlink_to(zig.program)
+    settings = ["-C", f"musl.target={arch}"]
+    if real.root is not None:
+        real.root(work / "root", arch, cache)
+        settings += ["-C", f"musl.sysroot={work}/root"]
+    environ = {
+        "PIP_FIND_LINKS": str(own_wheel.parent),
+        "PATH": os.pathsep.join([str(work / "bin"), os.environ["PATH"]]),
+    }
+    command = [sys.executable, "-m", "build", "--wheel", *settings, "--outdir", str(work / "out")]
+    return run([*command, str(project)], work / "out", environ)
+
+
+@pytest.mark.parametrize("real", FEW, ids=str)
 def test_built_inside_a_musl_python(
     real: Real, project: Path, pip_wheel: PipWheel, musl_venv: Path
 ) -> None:
     result = pip_wheel(project)
     assert "loads on  musl" in result.output, result.output
-    check(result.wheel, real, musl_venv)
+    check(result.wheel, real, "x86_64")
+    use(result.wheel, real, musl_venv)
 
 
-def test_crossed_from_this_machine(
-    real: Real, project: Path, own_wheel: Path, musl_venv: Path, tmp_path: Path
+@pytest.mark.parametrize(
+    "real", [*FEW, *(pytest.param(real, marks=pytest.mark.sources) for real in OTHERS)], ids=str
+)
+def test_crossed_and_used(
+    real: Real, project: Path, own_wheel: Path, musl_venv: Path, cache: Path
 ) -> None:
-    """As the README says it, build isolation included; only zig is on PATH already."""
-    zig = find_zig()
-    assert zig is not None
-    (tmp_path / "bin").mkdir()
-    (tmp_path / "bin" / "zig").symlink_to(zig.program)
-    folder = tmp_path / "out"
-    command = [sys.executable, "-m", "build", "--wheel", "-C", "musl.target=x86_64"]
-    environ = {
-        "PIP_FIND_LINKS": str(own_wheel.parent),
-        "PATH": os.pathsep.join([str(tmp_path / "bin"), os.environ["PATH"]]),
-    }
-    result = run([*command, "--outdir", str(folder), str(project)], folder, environ)
-    check(result.wheel, real, musl_venv)
+    result = cross(real, project, "x86_64", own_wheel, cache)
+    check(result.wheel, real, "x86_64")
+    use(result.wheel, real, musl_venv)
+
+
+@pytest.mark.sources
+@pytest.mark.parametrize("real", [*FEW, *OTHERS], ids=str)
+def test_crossed_for_aarch64_and_opened_there(
+    real: Real, project: Path, own_wheel: Path, cache: Path, tmp_path: Path
+) -> None:
+    result = cross(real, project, "aarch64", own_wheel, cache)
+    check(result.wheel, real, "aarch64")
+    unpack(result.wheel, tmp_path / "installed")
+    for release in ("1.2.2", "1.2.5"):
+        theirs = loader(release, cache, "aarch64")
+        for name in real.elf_files("aarch64"):
+            file = tmp_path / "installed" / installed(name)
+            if read_elf(file.read_bytes()).executable:
+                outcome = start(theirs, file)
+            else:
+                outcome = dlopen(theirs, file, stub_python=True, cache=cache)
+            assert outcome.state == "loads", (release, name, outcome.words)

@@ -21,7 +21,7 @@ LAYERS: Final = (
     {"", "data"},
     {"errors", "findings", "wrapper"},
     {"musl", "explain", "notes"},
-    {"settings", "elf", "foreign", "package", "sbom"},
+    {"settings", "elf", "foreign", "package", "sbom", "cmakecache"},
     {"target", "rpath", "elfimage", "relocations", "owners", "licences", "zig", "emulation"},
     {"elfnotes", "elfversions", "cmakefile", "compilers"},
     {"graph", "elfreader", "relr", "wheel", "targetpython"},
@@ -41,6 +41,7 @@ LAYERS: Final = (
 #: Modules that decide: all they know is what they are given.
 DECIDING: Final = (
     "abi",
+    "cmakecache",
     "cmakefile",
     "elf",
     "elfimage",

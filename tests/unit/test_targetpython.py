@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from muslbackend.compilers import ZIG_TARGETS
 from muslbackend.musl import ARCHITECTURES, MuslVersion, provides
 from muslbackend.targetpython import (
     HostPython,
@@ -20,7 +21,6 @@ from muslbackend.targetpython import (
     sysconfigdata_name,
     target_python_files,
 )
-from muslbackend.toolchain import _ZIG_TARGETS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -94,7 +94,7 @@ def host() -> HostPython:
 
 
 def compiler(arch: str) -> list[str]:
-    return [sys.executable, "-m", "ziglang", "cc", "-target", _ZIG_TARGETS[arch][0]]
+    return [sys.executable, "-m", "ziglang", "cc", "-target", *ZIG_TARGETS[arch].split()]
 
 
 def make(host: HostPython, arch: str, root: Path) -> Path:
@@ -113,7 +113,7 @@ def macros(host: HostPython, arch: str, root: Path) -> dict[str, str]:
     return dict(re.findall(r"(?m)^#define (\w+) ?(.*)$", defined))
 
 
-@pytest.mark.parametrize("arch", _ZIG_TARGETS)
+@pytest.mark.parametrize("arch", ZIG_TARGETS)
 def test_every_size_and_order_is_the_compilers(host: HostPython, arch: str, tmp_path: Path) -> None:
     defined = macros(host, arch, tmp_path)
     largefile = "HAVE_LARGEFILE_SUPPORT" in defined
