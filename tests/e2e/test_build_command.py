@@ -230,6 +230,13 @@ install(TARGETS _demo DESTINATION demo)
 """
 
 
+DEFAULT = """\
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_all_and_leaves_what_is_finished(
     tmp_path: Path, fleet: Fleet, number: signal.Signals
@@ -241,7 +248,7 @@ def test_a_signal_ends_all_and_leaves_what_is_finished(
     archs = ("--arch", "x86_64,aarch64,i686", "-j1")
     process = subprocess.Popen(
         # Where this is run in the background, SIGINT is ignored, and so it would be there.
-        ["env", "--default-signal", *fleet.command(project, "--python", HERE, *archs)],
+        [sys.executable, "-c", DEFAULT, *fleet.command(project, "--python", HERE, *archs)],
         env={**os.environ, **fleet.environ},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -255,11 +262,19 @@ def test_a_signal_ends_all_and_leaves_what_is_finished(
     assert process.returncode == 128 + number, output
     assert f"muslbackend: ended by {number.name}; what is built is in {fleet.output}" in output
     assert fleet.wheels == [f"demo-1.0-{PY}-{PY}-musllinux_1_2_x86_64.whl"]
-    assert not Path("/proc", marker.read_text().strip()).exists()
+    assert state(marker.read_text().strip()) in ("gone", "Z")
     assert not [p for p in Path("/proc").glob("[0-9]*/cmdline") if names(p, fleet.temporary)]
     assert fleet.left == []
     assert os.listdir(fleet.output.parent) == ["wheels"]  # noqa: PTH208 - no logs
     assert "i686" not in output
+
+
+def state(process: str) -> str:
+    """Return the state of a process; ``Z`` is one that has ended and that nobody asked about."""
+    try:
+        return Path("/proc", process, "stat").read_text().rpartition(") ")[2][0]
+    except OSError:
+        return "gone"
 
 
 def names(command_line: Path, folder: Path) -> bool:
@@ -308,8 +323,8 @@ def test_without_the_package_build_one_message_says_so(tmp_path: Path, own_wheel
         done = run(["env", "-C", str(project), *command, "build"], tmp_path, {"PYTHONPATH": ""})
         assert done.status == 3
         assert done.output == (
-            "muslbackend: error: muslbackend build needs the package build, which is not installed\n"
-            "  hint  pip install 'muslbackend[build]'\n"
+            "muslbackend: error: muslbackend build needs the package build, which is not "
+            "installed\n  hint  pip install 'muslbackend[build]'\n"
         )
 
 
@@ -354,8 +369,7 @@ def test_wrong_usage_stops_before_anything_is_built(
         (
             '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n',
             2,
-            "its build-backend is hatchling.build, which makes no wheels for musl\n"
-            '  hint  say build-backend = "muslbackend"; ',
+            "its build-backend is hatchling.build, which makes no wheels for musl\n  hint  say ",
         ),
         (BACKEND + "[project]\nrequires-python = 'new'\n", 2, "'new' is not a list of versions"),
         (BACKEND + "[project]\nrequires-python = '<3'\n", 3, "no Python on PATH can build "),
