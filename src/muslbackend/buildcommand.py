@@ -10,13 +10,13 @@ import os
 import platform
 import tomllib
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from muslbackend import fleet, interpreters
 from muslbackend.errors import SettingsError, ToolError
+from muslbackend.invocation import build_dir_setting
 from muslbackend.processes import Interrupted, signals
 
 if TYPE_CHECKING:
@@ -116,12 +116,12 @@ def run(options: argparse.Namespace) -> int:
             raise
         msg = "muslbackend build needs the package build, which is not installed"
         raise ToolError(msg, hint="pip install 'muslbackend[build]'") from None
-    with signals() as later, TemporaryDirectory(prefix="muslbackend-") as scratch:
+    with signals() as later, jobs.scratch_folder(options.project) as scratch:
         try:
             project = options.project
             if not project.is_dir():
-                project = jobs.unpack(project, Path(scratch) / "project")
-            return driver.build_all(_order(options, project), Path(scratch))
+                project = jobs.unpack(project, scratch / "project")
+            return driver.build_all(_order(options, project), scratch)
         except Interrupted as stop:
             driver.say(
                 f"muslbackend: ended by {stop.signal.name}; what is built is in {options.output}"
@@ -159,6 +159,7 @@ def _order(options: argparse.Namespace, project: Path) -> Order:
         jobs=jobs,
         config=config,
         verify=options.verify,
+        build_dir=build_dir_setting(config, skbuild, os.environ) is not None,
         cores=cores,
         at_once=min(options.jobs or cores, len(jobs)),
         output=options.output,

@@ -33,6 +33,8 @@ class Order:
     jobs: tuple[FleetJob, ...]
     config: Mapping[str, str | list[str]]
     verify: bool
+    build_dir: bool
+    """The user or the project says where CMake builds."""
     cores: int
     at_once: int
     output: Path
@@ -91,6 +93,8 @@ def _wheels(order: Order, common: Fleet) -> list[Result]:
     def make(job: FleetJob) -> Result:
         say(results.starting(job, places[job]))
         config = fleet.job_settings(order.config, job.arch, verify=order.verify)
+        if not order.build_dir:
+            config["build-dir"] = str(common.scratch / job.name / "build")
         return jobs.build_wheel(jobs.Attempt(job, common, config, _log(order, common, job)))
 
     done: dict[FleetJob, Result] = {}

@@ -5,7 +5,10 @@ The hooks are driven by ``build``, which is needed for nothing else here.
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -13,7 +16,7 @@ import threading
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 from typing import TYPE_CHECKING, Literal
 
 from build import BuildBackendException, BuildException, ProjectBuilder
@@ -25,7 +28,7 @@ from muslbackend.results import Result
 from muslbackend.zig import ZIG_REQUIREMENT, find_zig
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
     from muslbackend.fleet import FleetJob
     from muslbackend.processes import Processes
@@ -130,6 +133,31 @@ class _Run:
         self.processes.run(cmd, cwd, {**environ, **(extra_environ or {})}, self.log)
 
 
+@contextlib.contextmanager
+def scratch_folder(project: Path) -> Iterator[Path]:
+    """Make a temporary folder, which has one name for each project if nobody else is in it.
+
+    Compilers are given paths: those that cache what they did would not know them again.
+    """
+    digest = hashlib.sha256(bytes(project.resolve())).hexdigest()[:16]
+    named = _folder(Path(gettempdir()) / f"muslbackend-build-{digest}")
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = stack.enter_context(named)
+        except FileExistsError:
+            folder = Path(stack.enter_context(TemporaryDirectory(prefix="muslbackend-build-")))
+        yield folder
+
+
+@contextlib.contextmanager
+def _folder(path: Path) -> Iterator[Path]:
+    path.mkdir(mode=0o700)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
 def unpack(sdist: Path, folder: Path) -> Path:
     """Unpack an sdist into ``folder``, a new one, and return the project's own folder there.
 
@@ -207,8 +235,8 @@ def _result(make: Callable[[Path], Result], attempt: Attempt) -> Result:
     begin, log = time.monotonic(), attempt.log
     log.write_bytes(b"")
     try:
-        with TemporaryDirectory(prefix=f"{attempt.job.name}-", dir=attempt.fleet.scratch) as folder:
-            return replace(make(Path(folder)), seconds=time.monotonic() - begin)
+        with _folder(attempt.fleet.scratch / attempt.job.name) as folder:
+            return replace(make(folder), seconds=time.monotonic() - begin)
     except BuildBackendException as error:
         # The hooks of muslbackend exit with its own codes.
         status = getattr(error.exception, "returncode", 1)
