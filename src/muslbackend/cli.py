@@ -1,4 +1,4 @@
-"""The command line: ``muslbackend check``, ``repair`` and ``explain``."""
+"""The command line: ``muslbackend check``, ``repair``, ``build`` and ``explain``."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from muslbackend import __version__
+from muslbackend import __version__, buildcommand
 from muslbackend.errors import MuslBackendError
 from muslbackend.musl import ARCHITECTURES, MuslVersion, releases
 
@@ -49,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_check(commands)
     _add_repair(commands)
+    buildcommand.add_parser(commands)
     _add_explain(commands)
     return parser
 

@@ -183,12 +183,18 @@ _OTHER_NAMES: Final = {
 }
 
 
-def _refuse(name: str) -> NoReturn:
+def alike(name: str, *others: str) -> str | None:
+    """Return the architecture, or which of ``others``, that ``name`` may stand for."""
     near = [_OTHER_NAMES[name]] if name in _OTHER_NAMES else []
-    near += difflib.get_close_matches(name, ["auto", "host", *ARCHITECTURES], n=1)
+    near += difflib.get_close_matches(name, [*others, *ARCHITECTURES], n=1)
+    return next(iter(near), None)
+
+
+def _refuse(name: str) -> NoReturn:
+    near = alike(name, "auto", "host")
     raise SettingsError(
         f"target = {name!r} is nothing that can be built for",
-        hint=(f"did you mean {near[0]}? " if near else "")
+        hint=(f"did you mean {near}? " if near else "")
         + f"there are auto, host, {', '.join(ARCHITECTURES)}, "
         "and tags such as musllinux_1_2_x86_64",
     )
