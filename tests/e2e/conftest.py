@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import muslpython
 from building import PROJECT, PipWheel, run
 from muslbackend.zig import find_zig
 
@@ -36,6 +37,13 @@ def new_musl_venv(
         return folder / "bin" / "python"
 
     return new
+
+
+@pytest.fixture(scope="session")
+def emulated_python(cache: Path) -> Path:
+    """A real musl CPython for aarch64, of this interpreter's X.Y; QEMU runs it."""
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    return muslpython.make(cache / f"python-{version}-aarch64", version, cache, "aarch64")
 
 
 @pytest.fixture
