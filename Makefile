@@ -10,10 +10,10 @@ demo: $(VENV)/.demo
 	$(VENV)/bin/python examples/demo.py
 
 test: $(VENV)/.test
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n auto --dist loadfile
 
 truth: $(VENV)/.test
-	$(VENV)/bin/python -m pytest -m "" tests/truth
+	$(VENV)/bin/python -m pytest -n auto --dist loadfile -m "" tests/truth
 
 lint: $(VENV)/.lint
 	$(VENV)/bin/ruff check

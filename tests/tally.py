@@ -18,6 +18,17 @@ def count(config: pytest.Config, what: str, *, agreed: bool | None) -> None:
     config.stash.setdefault(TALLY, {}).setdefault(what, Counter())[agreed] += 1
 
 
+def packed(config: pytest.Config) -> list[tuple[str, list[tuple[bool | None, int]]]]:
+    """Return what was counted, as a process of pytest-xdist can hand it over."""
+    return [(what, list(counts.items())) for what, counts in config.stash.get(TALLY, {}).items()]
+
+
+def add(config: pytest.Config, counted: list[tuple[str, list[tuple[bool | None, int]]]]) -> None:
+    """Add what another process has counted."""
+    for what, counts in counted:
+        config.stash.setdefault(TALLY, {}).setdefault(what, Counter()).update(dict(counts))
+
+
 def lines(config: pytest.Config) -> Iterator[str]:
     """Yield one line for all that was counted of each kind."""
     for what, counts in config.stash.get(TALLY, {}).items():
