@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from muslbackend.pipeline import check_wheel
+from muslbackend.check import check_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

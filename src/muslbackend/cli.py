@@ -178,7 +178,7 @@ def _folder(text: str) -> str:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from muslbackend import pipeline, report
+    from muslbackend import check, report
     from muslbackend.reach import Question
 
     question = Question(
@@ -188,7 +188,7 @@ def _check(options: argparse.Namespace) -> int:
         tuple(options.library_dir),
         tuple(options.exclude),
     )
-    results = [pipeline.check_wheel(path, question) for path in options.wheels]
+    results = [check.check_wheel(path, question) for path in options.wheels]
     if options.json:
         print(report.check_json(results))
     else:

@@ -1,6 +1,6 @@
-"""The story: what happens to a project or a wheel, from beginning to end. Read this page first.
+"""The story: what happens to a project, from beginning to end. Read this page first.
 
-``build_wheel`` stages and finishes; ``check_wheel`` judges what is finished already.
+``build_wheel`` stages and finishes. What is finished already is judged in :mod:`check`.
 """
 
 from __future__ import annotations
@@ -8,48 +8,33 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections import Counter
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from muslbackend import __version__, stage
 from muslbackend.cmakecache import without_openmp
 from muslbackend.emulation import Emulation, find_emulation, read_loader
-from muslbackend.errors import MalformedError, MuslBackendError, SettingsError
-from muslbackend.findings import Finding, Severity
+from muslbackend.errors import MuslBackendError, SettingsError
 from muslbackend.finish import Material, Order, after_build, finish, order_for
-from muslbackend.graph import Supply
 from muslbackend.invocation import build_dir_setting, named_toolchain, plan_invocation
-from muslbackend.musl import ARCHITECTURES
 from muslbackend.notes import failure, parse_notes, remarks, unanswered
-from muslbackend.packaged import ABOUT_THE_PACKAGE
-from muslbackend.policy import Verdict, judge
-from muslbackend.reach import Question, answer, floors, with_system
-from muslbackend.report import Checked, File
-from muslbackend.resolve import resolve
-from muslbackend.rules import FINISHED_RULES
-from muslbackend.scan import Scan, own_loader
-from muslbackend.settings import DEFAULT_FLOOR
-from muslbackend.target import PlatformTag, Target, claimed_floor
+from muslbackend.scan import own_loader
 from muslbackend.toolchain import Choice, cross_toolchain
 from muslbackend.verify import opener_for
-from muslbackend.wheel import read_wheel
 from muslbackend.wrapper import NOTES_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from muslbackend.graph import Graph
+    from muslbackend.findings import Finding
     from muslbackend.notes import Note
     from muslbackend.outcome import Outcome
     from muslbackend.settings import Settings
     from muslbackend.stage import Staged
-    from muslbackend.wheel import Wheel, WheelName
-
-_ZLIB: Final = "libz.so.1"
-_ITS_TAGS: Final = Question()
+    from muslbackend.target import Target
+    from muslbackend.wheel import WheelName
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,73 +168,3 @@ def _environment(changes: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-def check_wheel(path: Path, question: Question = _ITS_TAGS) -> Checked:
-    """Judge a finished wheel by its bytes alone.
-
-    By default the question is whether it loads on the X.Y.0 that its tag claims and later. A
-    damaged wheel is a finding too.
-    """
-    try:
-        wheel = read_wheel(path)
-    except MalformedError as error:
-        finding = Finding("MB100", Severity.ERROR, path.name, error.message, error.hint)
-        verdict = Verdict(None, (), (finding,))
-        return Checked(path.name, False, None, None, (), None, verdict, None)
-    scan = Scan.of_wheel(wheel)
-    claimed = tuple(sorted({tag.platform for tag in wheel.tags}))
-    target = _claimed_target(wheel, scan, question)
-    if target is None:
-        nothing = Verdict(None, (), ())
-        return Checked(path.name, True, None, None, claimed, None, nothing, None)
-    graph = with_system(resolve(scan, target.arch, _system(question)))
-    libc = _libc(graph)
-    verdict = answer(graph, target, question.against)
-    if libc == "glibc" and target.floor is None:
-        verdict = replace(judge(graph, target, ABOUT_THE_PACKAGE), floor=None, because=())
-    default = replace(target, floor=DEFAULT_FLOOR)
-    # Most wheels were asked just that.
-    asked = target == default and question.against is None
-    whole = verdict if asked else judge(graph, default, FINISHED_RULES)
-    tag = str(default.tag) if whole.ok else None
-    files = {
-        name: File(len(wheel.elf[name]), floor)
-        for name, floor in floors(graph, target.arch, whole.findings).items()
-    }
-    arch = target.arch.name
-    return Checked(path.name, verdict.ok, arch, libc, claimed, tag, verdict, graph, question, files)
-
-
-def _system(question: Question) -> Supply:
-    """Return what a machine is taken to have besides musl.
-
-    auditwheel's policy leaves zlib to the system; where nothing says that it is there, a warning
-    tells.
-    """
-    known = any((Path(folder) / _ZLIB).is_file() for folder in question.library_dirs)
-    exclude = (*question.exclude, *(() if known else (_ZLIB,)))
-    return Supply(question.library_dirs, exclude=exclude, installed=True)
-
-
-def _claimed_target(wheel: Wheel, scan: Scan, question: Question) -> Target | None:
-    """Return what a wheel is to be judged for; ``None`` if that is nothing with musl to it."""
-    tags = [t for t in (PlatformTag.parse(tag.platform) for tag in wheel.tags) if t is not None]
-    archs = Counter(t.arch for t in tags if t.arch in ARCHITECTURES)
-    if not archs:
-        found = (scan.look(path) for path in scan.wheel_paths())
-        archs = Counter(e.arch for e in found if not isinstance(e, str | None) and e.arch)
-    if question.arch is not None:
-        archs = Counter([question.arch.name])
-    if not archs or not scan.wheel_paths():
-        return None
-    claimed = claimed_floor(tag.platform for tag in wheel.tags)
-    promised = question.floor or question.against or claimed
-    arch = ARCHITECTURES[min(archs, key=lambda a: (-archs[a], a))]
-    return Target(arch, promised, native=False, strict=True)
-
-
-def _libc(graph: Graph) -> str | None:
-    """Return the libc that the wheel's files name: musl if any does, else glibc if any does."""
-    found = {graph.elf[path].libc for path in graph.wheel}
-    return next((libc for libc in ("musl", "glibc") if libc in found), None)

@@ -62,8 +62,8 @@ from auditwheel_projects import SUFFIX, Built, File, Project, build, bundled_whe
 from building import assert_record_is_true, members, pip_install
 from loaders import RELEASES, dlopen, dlopen_in, loader
 from machines import DEBIAN_EXPORTS, MACHINES
+from muslbackend.check import check_wheel
 from muslbackend.cli import main
-from muslbackend.pipeline import check_wheel
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,8 +15,8 @@ import pytest
 
 import muslpython
 from building import PROJECT, PY, Build, build, members, run, write_project
+from muslbackend.check import check_wheel
 from muslbackend.cli import main
-from muslbackend.pipeline import check_wheel
 
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 OTHER = "3.13" if HERE == "3.12" else "3.12"

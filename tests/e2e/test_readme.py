@@ -13,7 +13,7 @@ import debian
 import muslbackend
 from building import EXTENSION, PROJECT, build, run, write_project
 from muslbackend import report, settings
-from muslbackend.pipeline import check_wheel
+from muslbackend.check import check_wheel
 from showcase import EXAMPLES
 
 README = (PROJECT / "README.md").read_text(encoding="utf-8")

@@ -8,7 +8,7 @@ import pytest
 from packaging.tags import Tag
 
 from loaders import dlopen
-from muslbackend.pipeline import check_wheel
+from muslbackend.check import check_wheel
 from muslbackend.wheel import Member, WheelName
 from muslbackend.wheelwriter import write_wheel
 from patching import DT_RPATH, DT_SONAME, retagged

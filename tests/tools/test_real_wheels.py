@@ -10,9 +10,9 @@ import pytest
 
 from debian import Pin, wheel
 from loaders import dlopen, missing_python_symbols
+from muslbackend.check import check_wheel
 from muslbackend.cli import main
 from muslbackend.findings import Severity
-from muslbackend.pipeline import check_wheel
 from muslbackend.reach import Question
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from corpus import ROWS, each, every_row
+from muslbackend.check import check_wheel
 from muslbackend.findings import Severity
 from muslbackend.musl import MuslVersion
-from muslbackend.pipeline import check_wheel
 from muslbackend.reach import Question
 
 if TYPE_CHECKING:

@@ -16,8 +16,8 @@ from clibraries import ZLIB, library
 from corpus import every_row
 from loaders import RELEASES, loader
 from machines import MACHINES
+from muslbackend.check import check_wheel
 from muslbackend.findings import Severity
-from muslbackend.pipeline import check_wheel
 from muslbackend.reach import Question
 from unpacked import Opener, Unpacked, is_static, python_symbols, unpack
 

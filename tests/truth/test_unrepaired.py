@@ -19,9 +19,9 @@ from building import assert_record_is_true
 from clibraries import ZLIB, library
 from corpus import ROWS
 from loaders import RELEASES, loader
+from muslbackend.check import check_wheel
 from muslbackend.cli import main
 from muslbackend.musl import MuslVersion
-from muslbackend.pipeline import check_wheel
 from muslbackend.reach import Question
 from unpacked import Opener, Unpacked, is_static, unpack
 from unrepair import BUNDLED, unhashed, unrepair

@@ -33,7 +33,7 @@ LAYERS: Final = (
     {"report"},
     {"outcome"},
     {"finish"},
-    {"pipeline", "repair", "jobs"},
+    {"pipeline", "check", "repair", "jobs"},
     {"driver"},
     {"hooks", "buildcommand"},
     {"cli"},
