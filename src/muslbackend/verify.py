@@ -133,16 +133,8 @@ def _opening(opener: Opener, work: Path, graph: Graph) -> list[str | Path]:
         return [sys.executable, "-I", "-S", "-c", _PYTHON_PROGRAM]
     source, program = work / "open.c", work / "open"
     source.write_text("\n".join([_PROGRAM, *_stubs(graph)]), encoding="utf-8")
-    command: list[str | Path] = [
-        opener.compiler,
-        "-O3",
-        "-s",
-        "-w",
-        "-rdynamic",
-        source,
-        "-o",
-        program,
-    ]
+    options = ["-O3", "-s", "-w", "-rdynamic", "-o", str(program)]
+    command = [str(opener.compiler), *options, str(source)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         msg = f"the program that opens files was not compiled: {done.stderr.strip()}"
