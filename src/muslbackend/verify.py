@@ -14,7 +14,6 @@ import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -34,6 +33,8 @@ if TYPE_CHECKING:
 #: Seconds after which a file is taken to hang the process that opens it.
 PATIENCE: Final = 120
 
+#: The status of a process that opened its file, which a constructor does not end it with by itself.
+_DONE: Final = 42
 #: Ends without destructors: its status tells of the loading alone. A crash leaves no core file.
 _PROGRAM: Final = """\
 #include <dlfcn.h>
@@ -44,7 +45,7 @@ int main(int argc, char **argv)
 {
     setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
     if (!dlopen(argv[1], RTLD_NOW)) return puts(dlerror()), 1;
-    _exit(0);
+    _exit(42);
 }
 """
 _PYTHON_PROGRAM: Final = """\
@@ -55,7 +56,7 @@ try:
 except OSError as error:
     print(error, flush=True)
     os._exit(1)
-os._exit(0)
+os._exit(42)
 """
 _PYTHON_NAME: Final = re.compile(r"_?Py\w+", re.ASCII)
 #: Those that are data; the rest are taken for functions. Constructors may look at either.
@@ -113,14 +114,16 @@ def open_all(opener: Opener, members: Iterable[Member], graph: Graph, target: Ta
         roots = [path for path in graph.loads if graph.elf[path].dynamic]
         libraries = [path for path in roots if not graph.elf[path].executable]
         opening = _opening(opener, Path(work), graph) if libraries else []
-        commands = [
-            [*(opening if path in libraries else [*opener.start, "--list"]), site / site_path(path)]
-            for path in roots
-        ]
         environment = _environment(opener)
+
+        def end(path: str) -> str:
+            command = opening if path in libraries else [*opener.start, "--list"]
+            done = _DONE if path in libraries else 0
+            said = _end([*command, site / site_path(path)], done, work, environment)
+            return said.replace(f"{site}/", "")
+
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            ends = list(pool.map(partial(_end, folder=work, environment=environment), commands))
-        words = [end.replace(f"{site}/", "") for end in ends]
+            words = list(pool.map(end, roots))
     refused = {path: said for path, said in zip(roots, words, strict=True) if said}
     if refused:
         raise _refusal(opener, refused, graph, target)
@@ -133,16 +136,8 @@ def _opening(opener: Opener, work: Path, graph: Graph) -> list[str | Path]:
         return [sys.executable, "-I", "-S", "-c", _PYTHON_PROGRAM]
     source, program = work / "open.c", work / "open"
     source.write_text("\n".join([_PROGRAM, *_stubs(graph)]), encoding="utf-8")
-    command: list[str | Path] = [
-        opener.compiler,
-        "-O3",
-        "-s",
-        "-w",
-        "-rdynamic",
-        source,
-        "-o",
-        program,
-    ]
+    options = ["-O3", "-s", "-w", "-rdynamic", "-o", str(program)]
+    command = [str(opener.compiler), *options, str(source)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         msg = f"the program that opens files was not compiled: {done.stderr.strip()}"
@@ -166,10 +161,15 @@ def _environment(opener: Opener) -> dict[str, str] | None:
     return {name: value for name, value in os.environ.items() if not name.startswith("LD_")}
 
 
-def _end(command: Sequence[str | Path], folder: str, environment: dict[str, str] | None) -> str:
-    """Return how a process failed, in the loader's own words if it has any; empty if it did not."""
+def _end(
+    command: Sequence[str | Path], done: int, folder: str, environment: dict[str, str] | None
+) -> str:
+    """Return how a process failed, in the loader's own words if it has any.
+
+    Empty if it ended with the status ``done``.
+    """
     try:
-        done = subprocess.run(
+        ended = subprocess.run(
             command,
             cwd=folder,
             env=environment,
@@ -183,10 +183,12 @@ def _end(command: Sequence[str | Path], folder: str, environment: dict[str, str]
         )
     except subprocess.TimeoutExpired:
         return f"does not end within {PATIENCE} seconds"
-    said = done.stdout.strip()
-    if done.returncode < 0:
-        return f"crashes with {signal.Signals(-done.returncode).name} {said}".strip()
-    return "" if done.returncode == 0 else said or f"ends with exit status {done.returncode}"
+    said = ended.stdout.strip()
+    if ended.returncode < 0:
+        return f"crashes with {signal.Signals(-ended.returncode).name} {said}".strip()
+    if ended.returncode == done:
+        return ""
+    return said or f"ends with exit status {ended.returncode}"
 
 
 def _refusal(
