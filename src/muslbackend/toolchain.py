@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Final
 
 from muslbackend.errors import ToolError
 from muslbackend.targetpython import (
+    header_folder,
     link_headers,
-    python_config_name,
     read_host_python,
     sysconfigdata_name,
     target_python_files,
@@ -115,7 +115,7 @@ def _fill(folder: Path, files: Mapping[str, str], host: HostPython) -> None:
         if text.startswith("#!"):
             path.chmod(0o755)
     (folder / "root").mkdir()
-    link_headers(host, folder / "include")
+    link_headers(host, folder / header_folder(host))
 
 
 def _files(arch: Architecture, zig: Zig, host: HostPython, root: Path) -> dict[str, str]:
@@ -139,7 +139,8 @@ def _files(arch: Architecture, zig: Zig, host: HostPython, root: Path) -> dict[s
         processor=processor,
         env=shutil.which("env") or "/usr/bin/env",
         sysconfigdata=sysconfigdata_name(host, arch),
-        python_config=python_config_name(host),
+        include=root / header_folder(host),
+        pointer=arch.bits // 8,
         soabi=f"{host.soabi}-{arch.multiarch}",
     )
     return files
@@ -225,9 +226,15 @@ if(NOT "$ENV{{_PYTHON_SYSCONFIGDATA_NAME}}" STREQUAL "{sysconfigdata}")
   set(ENV{{PYTHONPATH}} "${{_path}}")
 endif()
 foreach(_prefix Python Python3)
-  set(${{_prefix}}_INCLUDE_DIR "{root}/include" CACHE PATH "" FORCE)
-  set(_${{_prefix}}_CONFIG "{root}/{python_config}" CACHE FILEPATH "" FORCE)
+  set(${{_prefix}}_INCLUDE_DIR "{include}" CACHE PATH "" FORCE)
+  set(_${{_prefix}}_CONFIG "{root}/python-config" CACHE FILEPATH "" FORCE)
+  # It is forgotten when the interpreter is not asked for; this is then taken.
+  set(${{_prefix}}_SOABI "{soabi}" CACHE INTERNAL "" FORCE)
 endforeach()
-set(PYTHON_INCLUDE_DIR "{root}/include" CACHE PATH "" FORCE)
+set(PYTHON_INCLUDE_DIR "{include}" CACHE PATH "" FORCE)
 set(PYTHON_MODULE_EXTENSION ".{soabi}.so" CACHE INTERNAL "" FORCE)
+# The classic search of pybind11 asks the interpreter for all that is not said here.
+set(PYBIND11_PYTHONLIBS_OVERWRITE OFF CACHE BOOL "" FORCE)
+set(PYTHON_MODULE_DEBUG_POSTFIX "" CACHE INTERNAL "" FORCE)
+set(PYTHON_SIZEOF_VOID_P {pointer} CACHE INTERNAL "" FORCE)
 """
