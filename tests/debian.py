@@ -80,10 +80,12 @@ class Source:
     signed_by: str
     """Empty, or all that follows `Signed-By:`, continuation lines with it."""
 
-    def stanza(self, suite: str) -> str:
+    def stanza(self, suite: str, kind: str = "deb") -> str:
         """Return the paragraph that names this place for `suite`."""
         key = f"Signed-By:{self.signed_by}\n" if self.signed_by else ""
-        fields = f"Types: deb\nURIs: {self.uris}\nSuites: {suite}\nComponents: {self.components}\n"
+        fields = (
+            f"Types: {kind}\nURIs: {self.uris}\nSuites: {suite}\nComponents: {self.components}\n"
+        )
         return fields + key
 
 
@@ -100,6 +102,27 @@ def unpack(
     package: str, suites: Mapping[str, str], folder: Path, architecture: str = "amd64"
 ) -> None:
     """Unpack a package, out of the suite for this distribution, into an empty folder."""
+    with _suite(package, suites, folder) as state:
+        say(f"apt-get: {package}, {architecture}")
+        file = _download(package, "*.deb", ["download"], architecture, state)
+        remedy = "it needs the programs of Debian's package dpkg"
+        run(["dpkg-deb", "--extract", file, folder], remedy)
+
+
+def unpack_original(package: str, suites: Mapping[str, str], folder: Path) -> None:
+    """Unpack the upstream source of a package, without Debian's changes, into an empty folder."""
+    with _suite(package, suites, folder, "deb-src") as state:
+        say(f"apt-get: source of {package}")
+        command = ["source", "--download-only"]
+        file = _download(package, "*.orig.tar.?z*", command, "amd64", state)
+        run(["tar", "-xf", file, "--strip-components=1", "-C", folder], "it needs tar and xz")
+
+
+@contextmanager
+def _suite(
+    package: str, suites: Mapping[str, str], folder: Path, kind: str = "deb"
+) -> Iterator[Path]:
+    """Give a folder for apt's state that knows the suite for this distribution."""
     distribution, codename = _release()
     suite = suites.get(distribution)
     if suite is None:
@@ -108,12 +131,8 @@ def unpack(
     sources = _sources(codename)
     with tempfile.TemporaryDirectory(prefix="apt-", dir=folder.parent) as scratch:
         state = Path(scratch)
-        (state / "suite.sources").write_text("\n".join(s.stanza(suite) for s in sources))
-        say(f"apt-get: {package} of {distribution} {suite}, {architecture}")
-        run(
-            ["dpkg-deb", "--extract", _download(package, architecture, state), folder],
-            "it needs the programs of Debian's package dpkg",
-        )
+        (state / "suite.sources").write_text("\n".join(s.stanza(suite, kind) for s in sources))
+        yield state
 
 
 def _release() -> tuple[str, str]:
@@ -162,8 +181,10 @@ def _one_line_sources(text: str, codename: str) -> Iterator[Source]:
             yield Source(uri, components.strip(), f" {key[1]}" if key else "")
 
 
-def _download(package: str, architecture: str, state: Path) -> Path:
-    """Return the path of the .deb, below `state`, which holds `suite.sources`."""
+def _download(
+    package: str, pattern: str, command: Sequence[str], architecture: str, state: Path
+) -> Path:
+    """Return the path of what `command` fetches, below `state`, which holds `suite.sources`."""
     settings = state / "apt.conf"
     settings.write_text(APT_SETTINGS.format(state=state, architecture=architecture))
     target = state / "package"
@@ -177,8 +198,8 @@ def _download(package: str, architecture: str, state: Path) -> Path:
     except FixtureError as error:
         told = str(error)
     remedy = f"see whether this machine's mirror has the suite, what came before was\n{told}"
-    run([*apt_get, "download", package], remedy, folder=target)
-    return next(target.glob("*.deb"))
+    run([*apt_get, *command, package], remedy, folder=target)
+    return next(file for file in target.glob(pattern) if file.suffix != ".asc")
 
 
 def wheel(pin: Pin, platform_tag: str, version: str, cache: Path) -> Path:

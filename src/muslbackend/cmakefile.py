@@ -30,6 +30,10 @@ class Ground:
     """``cpython-311-x86_64-linux-musl``"""
     sysconfigdata: str
     """The module that ``_PYTHON_SYSCONFIGDATA_NAME`` names."""
+    headers: str
+    """Where Python's headers are below ``root``."""
+    pointer: int
+    """Bytes of a pointer."""
     programs: Collection[str]
     """In ``bin``: ``cc``, ``c++``, ``ar`` ...; empty if the user's own file says what compiles."""
     zig: bool
@@ -45,6 +49,8 @@ def cmake_text(ground: Ground) -> str:
         "processor": ground.processor,
         "soabi": ground.soabi,
         "sysconfigdata": ground.sysconfigdata,
+        "include": f"{ground.root}/{ground.headers}",
+        "pointer": str(ground.pointer),
         "roots": ";".join(ground.roots),
         "sysroot_variable": SYSROOT_VARIABLE,
         "packages_variable": PACKAGES_VARIABLE,
@@ -192,12 +198,24 @@ _PYTHON: Final = """\
 if(NOT DEFINED CMAKE_CROSSCOMPILING_EMULATOR)
   set(CMAKE_CROSSCOMPILING_EMULATOR "@root@/bin/emulate")
 endif()
-set(ENV{_PYTHON_SYSCONFIGDATA_NAME} "@sysconfigdata@")
-set(ENV{PYTHONPATH} "@root@/sysconfig:$ENV{PYTHONPATH}")
+if(NOT "$ENV{_PYTHON_SYSCONFIGDATA_NAME}" STREQUAL "@sysconfigdata@")
+  set(ENV{_PYTHON_SYSCONFIGDATA_NAME} "@sysconfigdata@")
+  set(_path "@root@/sysconfig")
+  if(NOT "$ENV{PYTHONPATH}" STREQUAL "")  # an empty folder in it would be the current one
+    string(APPEND _path ":$ENV{PYTHONPATH}")
+  endif()
+  set(ENV{PYTHONPATH} "${_path}")
+endif()
 foreach(_prefix Python Python3)
-  set(${_prefix}_INCLUDE_DIR "@root@/include" CACHE PATH "" FORCE)
+  set(${_prefix}_INCLUDE_DIR "@include@" CACHE PATH "" FORCE)
   set(_${_prefix}_CONFIG "@root@/python-config" CACHE FILEPATH "" FORCE)
+  # It is forgotten when the interpreter is not asked for; this is then taken.
+  set(${_prefix}_SOABI "@soabi@" CACHE INTERNAL "" FORCE)
 endforeach()
-set(PYTHON_INCLUDE_DIR "@root@/include" CACHE PATH "" FORCE)
+set(PYTHON_INCLUDE_DIR "@include@" CACHE PATH "" FORCE)
 set(PYTHON_MODULE_EXTENSION ".@soabi@.so" CACHE INTERNAL "" FORCE)
+# The classic search of pybind11 asks the interpreter for all that is not said here.
+set(PYBIND11_PYTHONLIBS_OVERWRITE OFF CACHE BOOL "" FORCE)
+set(PYTHON_MODULE_DEBUG_POSTFIX "" CACHE INTERNAL "" FORCE)
+set(PYTHON_SIZEOF_VOID_P @pointer@ CACHE INTERNAL "" FORCE)
 """

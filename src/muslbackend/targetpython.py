@@ -155,7 +155,7 @@ def target_python_files(host: HostPython, arch: Architecture, root: Path) -> dic
     file of its own, because ``Python.h`` includes it from its own folder.
     """
     soabi = f"{host.soabi}-{arch.multiarch}"
-    include = str(root / "include")
+    include = str(root / header_folder(host))
     macros = {name: value or 0 for name, value in pyconfig_macros(arch).items()}
     # sysconfig has the macros among its variables: 0 for those that are not defined.
     variables = host.variables | {n: v for n, v in macros.items() if n in host.variables}
@@ -166,18 +166,21 @@ def target_python_files(host: HostPython, arch: Architecture, root: Path) -> dic
         "HOST_GNU_TYPE": arch.multiarch,
         "INCLUDEPY": include,
         "CONFINCLUDEPY": include,
+        # sysconfig puts the folder of headers together from these.
+        "installed_base": str(root),
+        "installed_platbase": str(root),
     }
     pyconfig = host.pyconfig.read_text(encoding="utf-8")
     return {
-        "include/pyconfig.h": pyconfig + pyconfig_overlay(arch),
+        f"{header_folder(host)}/pyconfig.h": pyconfig + pyconfig_overlay(arch),
         f"sysconfig/{sysconfigdata_name(host, arch)}.py": f"build_time_vars = {variables!r}\n",
-        python_config_name(host): _PYTHON_CONFIG.format(
-            suffix=f".{soabi}.so",
-            abiflags=host.abiflags,
-            include=include,
-            configdir=f"{root}/config-{host.version}-{arch.multiarch}",
-        ),
+        "python-config": _PYTHON_CONFIG.format(suffix=f".{soabi}.so", abiflags=host.abiflags),
     }
+
+
+def header_folder(host: HostPython) -> str:
+    """Return where the headers are below the root of the target Python, as CPython has them."""
+    return f"include/python{host.version}{host.abiflags}"
 
 
 def link_headers(host: HostPython, include: Path) -> None:
@@ -193,22 +196,11 @@ def sysconfigdata_name(host: HostPython, arch: Architecture) -> str:
     return f"_sysconfigdata_{host.abiflags}_linux_{arch.multiarch}"
 
 
-def python_config_name(host: HostPython) -> str:
-    """Return the name of the config script; FindPython reads the version from it."""
-    return f"python{host.version}{host.abiflags}-config"
-
-
-#: FindPython of CMake 3.x asks the interpreter's config script when it cross-compiles.
+#: What FindPython of CMake 3 asks in the place of the interpreter when it crosses.
 _PYTHON_CONFIG: Final = """\
 #!/bin/sh
-for option in "$@"; do
-  case "$option" in
-    --help) echo "Usage: --includes|--extension-suffix|--abiflags|--configdir" ;;
-    --extension-suffix) echo "{suffix}" ;;
-    --abiflags) echo "{abiflags}" ;;
-    --includes) echo "-I{include}" ;;
-    --configdir) echo "{configdir}" ;;
-    *) echo ;;
-  esac
-done
+case "$1" in
+  --extension-suffix) echo "{suffix}" ;;
+  --abiflags) echo "{abiflags}" ;;
+esac
 """

@@ -18,6 +18,7 @@ from muslbackend.cmakefile import PACKAGES_VARIABLE, TOOLCHAIN_VARIABLE, Ground,
 from muslbackend.compilers import Compilers, find_compilers
 from muslbackend.emulation import emulate_script
 from muslbackend.targetpython import (
+    header_folder,
     link_headers,
     read_host_python,
     sysconfigdata_name,
@@ -118,7 +119,7 @@ def _fill(folder: Path, files: Mapping[str, str], host: HostPython) -> None:
         if text.startswith("#!"):
             path.chmod(0o755)
     (folder / "root").mkdir()
-    link_headers(host, folder / "include")
+    link_headers(host, folder / header_folder(host))
 
 
 def _files(
@@ -132,6 +133,8 @@ def _files(
         arch.name,
         f"{host.soabi}-{arch.multiarch}",
         sysconfigdata_name(host, arch),
+        header_folder(host),
+        arch.bits // 8,
         compilers.programs,
         compilers.zig is not None,
         compilers.roots,

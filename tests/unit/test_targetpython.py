@@ -16,6 +16,7 @@ from muslbackend.compilers import ZIG_TARGETS
 from muslbackend.musl import ARCHITECTURES, MuslVersion, provides
 from muslbackend.targetpython import (
     HostPython,
+    header_folder,
     link_headers,
     read_host_python,
     sysconfigdata_name,
@@ -102,20 +103,22 @@ def make(host: HostPython, arch: str, root: Path) -> Path:
     for name, text in target_python_files(host, ARCHITECTURES[arch], root).items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
-    link_headers(host, root / "include")
-    return root / "include"
+    include = root / header_folder(host)
+    link_headers(host, include)
+    return include
 
 
-def macros(host: HostPython, arch: str, root: Path) -> dict[str, str]:
+def macros(include: Path, arch: str) -> dict[str, str]:
     """Return what ``pyconfig.h`` defines, by a preprocessor."""
-    command = [*compiler(arch), "-E", "-dM", str(make(host, arch, root) / "pyconfig.h")]
+    command = [*compiler(arch), "-E", "-dM", str(include / "pyconfig.h")]
     defined = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return dict(re.findall(r"(?m)^#define (\w+) ?(.*)$", defined))
 
 
 @pytest.mark.parametrize("arch", ZIG_TARGETS)
 def test_every_size_and_order_is_the_compilers(host: HostPython, arch: str, tmp_path: Path) -> None:
-    defined = macros(host, arch, tmp_path)
+    include = make(host, arch, tmp_path)
+    defined = macros(include, arch)
     largefile = "HAVE_LARGEFILE_SUPPORT" in defined
     code = CHECKS.replace("defined_largefile", str(int(largefile)))
     sizes = [re.match("(SIZEOF|ALIGNOF)_(.+)", name) for name in sorted(defined)]
@@ -125,14 +128,14 @@ def test_every_size_and_order_is_the_compilers(host: HostPython, arch: str, tmp_
     assert code.count("sizeof(") > 15
     source = tmp_path / "checks.c"
     source.write_text(code)
-    command = [*compiler(arch), f"-I{tmp_path}/include", "-c", "-o", f"{source}.o", str(source)]
+    command = [*compiler(arch), f"-I{include}", "-c", "-o", f"{source}.o", str(source)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
 
 
 def test_functions_are_those_that_musl_has(host: HostPython, tmp_path: Path) -> None:
     """Of those that CPython's configure script asks for and a libc has, this machine's or musl."""
-    defined = macros(host, "x86_64", tmp_path)
+    defined = macros(make(host, "x86_64", tmp_path), "x86_64")
     asked = set(re.findall(r"\bHAVE_[A-Z0-9_]+\b", host.pyconfig.read_text()))
     libraries = [ctypes.CDLL(name) for name in (None, "libm.so.6", "librt.so.1", "libutil.so.1")]
     musl, x86_64 = MuslVersion(1, 2, 0), ARCHITECTURES["x86_64"]
@@ -154,7 +157,8 @@ def test_functions_are_those_that_musl_has(host: HostPython, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("arch", ["x86_64", "armv7l"])
 def test_headers_are_those_that_musl_has(host: HostPython, arch: str, tmp_path: Path) -> None:
-    names = [re.fullmatch(r"HAVE_(\w+)_H", name) for name in macros(host, arch, tmp_path)]
+    defined = macros(make(host, arch, tmp_path), arch)
+    names = [re.fullmatch(r"HAVE_(\w+)_H", name) for name in defined]
     wanted = [match[1] for match in names if match and not OTHERS.fullmatch(match[1])]
     assert len(wanted) > 50
     code = ""
@@ -182,7 +186,7 @@ def test_sysconfig_tells_the_same(host: HostPython, arch: str, tmp_path: Path) -
     assert told["SOABI"] == f"{host.soabi}-{machine.multiarch}"
     assert told["EXT_SUFFIX"] == f".{told['SOABI']}.so"
     assert told["MULTIARCH"] == machine.multiarch
-    assert told["INCLUDEPY"] == str(tmp_path / "include")
+    assert told["INCLUDEPY"] == str(tmp_path / header_folder(host))
     assert told["SIZEOF_VOID_P"] * 8 == machine.bits
     assert told["SIZEOF_TIME_T"] == 8
     assert told["HAVE_LARGEFILE_SUPPORT"] == (machine.bits == 32)

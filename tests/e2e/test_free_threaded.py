@@ -1,0 +1,68 @@
+"""A free-threaded Python crosses to free-threaded wheels."""
+
+from __future__ import annotations
+
+import os
+import sysconfig
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import muslbackend
+import threadedpython
+from building import EXTENSION, build, members, write_project
+from loaders import dlopen, loader
+from pypackages import CMAKES, environment
+
+if TYPE_CHECKING:
+    from debian import Pin
+
+pytestmark = [pytest.mark.network, pytest.mark.slow]
+
+DECLARE = """
+#ifndef Py_GIL_DISABLED
+#error the headers are of a Python with a GIL
+#endif
+"""
+
+CMAKE = """\
+cmake_minimum_required(VERSION 3.18...4.4)
+project(demo LANGUAGES C)
+find_package(Python REQUIRED COMPONENTS {interpreter} Development.Module)
+message(STATUS "SAYS ${{Python_SOABI}} ${{Python_INCLUDE_DIRS}}")
+execute_process(COMMAND "${{Python_EXECUTABLE}}" -c
+  "import sysconfig; print('DATA', sysconfig._get_sysconfigdata_name())")
+Python_add_library(_demo MODULE WITH_SOABI demo.c)
+install(TARGETS _demo DESTINATION demo)
+"""
+
+
+@pytest.fixture(scope="module")
+def threaded_python(cache: Path) -> Path:
+    return threadedpython.make(cache)
+
+
+@pytest.mark.parametrize("cmake", CMAKES.values(), ids=CMAKES)
+@pytest.mark.parametrize("interpreter", ["Interpreter", ""])
+@pytest.mark.parametrize("arch", ["x86_64", "aarch64"])
+def test_the_wheel_is_free_threaded(  # noqa: PLR0913, PLR0917 - fixtures and parameters
+    threaded_python: Path, cmake: Pin, interpreter: str, arch: str, cache: Path, tmp_path: Path
+) -> None:
+    source = EXTENSION.format(declare=DECLARE, call="42")
+    files = {"demo.c": source, "CMakeLists.txt": CMAKE.format(interpreter=interpreter)}
+    folder = write_project(tmp_path / "project", files)
+    environ = environment([cmake], cache)
+    # Of this environment it can use what has no compiled code: that is all a build needs.
+    ours = (str(Path(muslbackend.__file__).parents[1]), sysconfig.get_path("purelib"))
+    environ["PYTHONPATH"] = os.pathsep.join([environ["PYTHONPATH"], *ours])
+    result = build(folder, f"musl.target={arch}", python=threaded_python, environ=environ)
+    assert result.wheel.name == f"demo-1.0-cp313-cp313t-musllinux_1_2_{arch}.whl"
+    assert f"SAYS cpython-313t-{arch}-linux-musl " in result.output
+    assert "/include/python3.13t\n" in result.output
+    assert f"DATA _sysconfigdata_t_linux_{arch}-linux-musl\n" in result.output
+    name = f"_demo.cpython-313t-{arch}-linux-musl.so"
+    extension = tmp_path / name
+    extension.write_bytes(members(result.wheel)[f"demo/{name}"])
+    real = loader("1.2.3", cache, arch)
+    assert dlopen(real, extension, stub_python=True, cache=cache).state == "loads"

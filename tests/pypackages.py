@@ -1,0 +1,54 @@
+"""Packages of PyPI, each installed into a folder of its own that goes in front of all others."""
+
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from debian import Pin, cached, run, wheel
+
+CMAKES: Final = {
+    "3.25.2": Pin(
+        "cmake==3.25.2", "f9587645cea5298d5eb20649f58a83cc53c9efa7d57b0716449a39f366a74986"
+    ),
+    "4.4.4": Pin(
+        "cmake==4.4.4", "f773a0544c66370408f451acd487c2c643b0dfebb48c5d64f3638bc1bb820238"
+    ),
+}
+CYTHON: Final = (
+    Pin("cython==3.3.1", "61abc7feedd20dac6c4ff7ab3a30e17136a067b242ab9253e2b4a6d9a72c2b61"),
+    Pin("cython-cmake==0.3.0", "67ac5c790316b0e7f8f196328cf76479a2f181a67205f305b36e44e1559978ba"),
+)
+NANOBIND: Final = Pin(
+    "nanobind==3.1.0", "96984dbe8154ffb86e653b1b60aaeed6985c710c5e75ad0279eb87943c66292d"
+)
+PYBIND11: Final = {
+    "2.13.6": Pin(
+        "pybind11==2.13.6", "237c41e29157b962835d356b370ededd57594a26d5894a795960f0047cb5caf5"
+    ),
+    "3.1.0": Pin(
+        "pybind11==3.1.0", "b8488090f8acffbcb6b5d6a85571a6827a0a2981ffb75e5a0b27b87c4a6b7dd0"
+    ),
+}
+
+
+def installed(pin: Pin, cache: Path) -> Path:
+    """Return a folder with one package, without those that it needs."""
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+
+    def fill(folder: Path) -> None:
+        file = wheel(pin, "manylinux2014_x86_64", version, cache)
+        pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index"]
+        run([*pip, "--target", folder, file], "see whether this Python has a pip")
+
+    return cached(cache / f"installed-{pin.requirement.replace('==', '-')}-{pin.sha256[:8]}", fill)
+
+
+def environment(pins: Iterable[Pin], cache: Path) -> dict[str, str]:
+    """Return what makes Pythons import these packages, and shells find their programs."""
+    folders = [installed(pin, cache) for pin in pins]
+    programs = [*(f"{folder}/bin" for folder in folders), os.environ["PATH"]]
+    before = os.environ.get("PYTHONPATH")
+    modules = [*map(str, folders), *([before] if before else [])]
+    return {"PYTHONPATH": os.pathsep.join(modules), "PATH": os.pathsep.join(programs)}
