@@ -1,8 +1,9 @@
-# make demo   build the examples for musl here, install them into a real musl CPython, run them
-# make test   the whole test suite, with the small ones of the real wheels
-# make truth  real wheels from PyPI, half a gigabyte of them: judged, and opened by real loaders
-# make lint   style and types
-# make clean  remove what these made
+# make demo      build the examples for musl here, install them into a real musl CPython, run them
+# make test      the test suite, with the small ones of the real wheels
+# make test-all  that, C++ for every machine, and twelve real projects for two
+# make truth     real wheels from PyPI, half a gigabyte of them: judged, and opened by real loaders
+# make lint      style and types
+# make clean     remove what these made
 
 VENV := .venv
 
@@ -11,6 +12,9 @@ demo: $(VENV)/.demo
 
 test: $(VENV)/.test
 	$(VENV)/bin/python -m pytest -n auto --dist loadfile
+
+test-all: $(VENV)/.test
+	$(VENV)/bin/python -m pytest -n auto --dist loadfile -m "not corpus"
 
 truth: $(VENV)/.test
 	$(VENV)/bin/python -m pytest -n auto --dist loadfile -m "" tests/truth
@@ -28,4 +32,4 @@ $(VENV)/.%: pyproject.toml tests/setup.sh
 	touch $@
 
 .PRECIOUS: $(VENV)/.%
-.PHONY: demo test truth lint clean
+.PHONY: demo test test-all truth lint clean

@@ -109,7 +109,7 @@ def test_tools_of_the_host_run_in_a_cross_build(cmake: Pin, cache: Path, tmp_pat
 
 def test_the_current_folder_is_not_where_tools_import_from(tmp_path: Path) -> None:
     """As it would be if nothing stood on one side of a colon in PYTHONPATH."""
-    toolchain = cross_toolchain(ARCHITECTURES["aarch64"], tmp_path / "cache")
+    toolchain = cross_toolchain(ARCHITECTURES["aarch64"], cache=tmp_path / "cache")
     project, tools = tmp_path / "project", tmp_path / "tools"
     project.mkdir()
     tools.mkdir()
