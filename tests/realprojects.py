@@ -240,7 +240,7 @@ with tempfile.TemporaryDirectory() as folder:
     subprocess.run([*ninja, "--quiet", "-C", folder], check=True)
     print(Path(folder, "said").read_text().strip())
 """,
-    "1.13.2\nmusl",
+    "1.13.2.git.kitware.jobserver-pipe-1\nmusl",
     ("ninja-1.13.2.data/scripts/ninja",),
     tag="py3-none",
     requires=f'{SWAPPED}, "scikit-build-core>=0.10"',
@@ -293,7 +293,7 @@ with tempfile.NamedTemporaryFile(suffix=".oas") as file:
     library.write_oas(file.name, compression_level=9)
     print(gdstk.read_oas(file.name).cells[0].area())
 """,
-    "1.0\n6.5\n5.0",
+    "1.0\n7.0\n5.0",
     ("gdstk/_gdstk.{soabi}.so",),
     root=_with_qhull,
     bundled=("libqhull_r.so.8.0", "libz.so.1"),
