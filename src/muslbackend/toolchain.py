@@ -95,6 +95,9 @@ def cross_toolchain(
         # the sysroot.
         packages = [p for p in sys.path if Path(p).name in ("site-packages", "dist-packages")]
         environment |= {_SYSROOT_VARIABLE: str(sysroot), _PACKAGES_VARIABLE: ";".join(packages)}
+        # The sysroot's headers are named inside the wrapper, where ccache does not see which they
+        # are: it is to preprocess each time, and compare what comes of it.
+        environment["CCACHE_NODIRECT"] = "1"
     return Toolchain(root / "toolchain.cmake", environment, f"zig {zig.version}", sysroot)
 
 
