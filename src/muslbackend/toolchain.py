@@ -87,6 +87,9 @@ def cross_toolchain(
         environment |= {"ZIG_LIB_DIR": str(library)} if library else {}
     if choice.sysroot is not None:
         environment[SYSROOT_VARIABLE] = str(choice.sysroot)
+        # The sysroot's headers are named inside the wrapper, where ccache does not see which they
+        # are: it is to preprocess each time, and compare what comes of it.
+        environment["CCACHE_NODIRECT"] = "1"
     if choice.sysroot is not None or compilers.zig is None:
         # CMake packages that are Python packages (pybind11, nanobind) are found beside those of
         # the roots.
