@@ -25,6 +25,11 @@ LANGUAGE: Final = "language"
 NOT_RUN: Final = "not-run"
 
 #: Where CMake tries things out: try_compile, and check_language.
+#: Variables of the environment that flags come from.
+_FLAGS: Final = (
+    *("CFLAGS", "CPPFLAGS", "CXXFLAGS", "ASMFLAGS", "LDFLAGS"),
+    *("CMAKE_ARGS", "SKBUILD_CMAKE_ARGS", "SKBUILD_CMAKE_DEFINE"),
+)
 _TRIAL: Final = re.compile(r"/CMakeFiles/(CMakeTmp|CMakeScratch|Check[A-Z]\w*)(/|$)")
 
 
@@ -58,12 +63,19 @@ def remarks(notes: Iterable[Note]) -> tuple[str, ...]:
     return (f"  left out  flags that zig does not know and that change nothing: {flags}",)
 
 
+def said(config: Mapping[str, object], environ: Mapping[str, str]) -> dict[str, str]:
+    """Return what the user said beside the project, by the place where it was said."""
+    options = {f"-C {key}": str(value) for key, value in config.items()}
+    return options | {name: environ[name] for name in _FLAGS if environ.get(name)}
+
+
 def failure(
-    notes: Iterable[Note], environ: Mapping[str, str], files: Mapping[str, str]
+    notes: Iterable[Note], said: Mapping[str, str], files: Mapping[str, str]
 ) -> ToolError | None:
     """Return the reason why a build failed, ``None`` if no note tells.
 
-    ``environ`` and ``files``, texts by name, are searched for where a refused flag comes from.
+    A refused flag is looked for in what the user said, see :func:`said`, and in the project's
+    ``files``, texts by path.
     """
     notes = list(notes)
     languages = [note.subject for note in notes if note.kind == LANGUAGE and not note.trial]
@@ -76,15 +88,17 @@ def failure(
     # CMake's trials may fail; but if nothing else did, it was the trial of the compiler itself.
     flags = [note.subject for note in refused if not note.trial]
     flags = list(dict.fromkeys(flags or [n.subject for n in refused]))
-    placed = [(flag, origin(flag, environ, files)) for flag in flags]
+    placed = [(flag, origin(flag, said, files)) for flag in flags]
     if all(note.trial for note in refused):
-        placed = [(flag, place) for flag, place in placed if place in environ]
+        placed = [(flag, place) for flag, place in placed if place in said]
     return _refused(placed) if placed else None
 
 
 def unanswered(notes: Iterable[Note]) -> ToolError | None:
     """Return the error of programs that could not be run: what they would have told is unknown."""
-    programs = dict.fromkeys(note.subject for note in notes if note.kind == NOT_RUN)
+    programs = dict.fromkeys(
+        note.subject.rpartition("/")[2] for note in notes if note.kind == NOT_RUN
+    )
     if not programs:
         return None
     names = ", ".join(programs)
@@ -124,15 +138,15 @@ def _refused(placed: Sequence[tuple[str, str]]) -> ToolError:
     )
 
 
-def origin(flag: str, environ: Mapping[str, str], files: Mapping[str, str]) -> str:
-    """Return where a flag is said: a variable's name, or ``file:line``; empty if nowhere.
+def origin(flag: str, said: Mapping[str, str], files: Mapping[str, str]) -> str:
+    """Return where a flag is said: a place of ``said``, or ``file:line``; empty if nowhere.
 
     A flag with a value is looked for without it: CMake may have put the two together.
     """
     name = flag.partition(" ")[2] or (flag if flag.startswith("-m") else flag.partition("=")[0])
-    for variable in sorted(environ):
-        if name in environ[variable]:
-            return variable
+    for place in sorted(said):
+        if name in said[place]:
+            return place
     return next(_lines_with(name, files), "")
 
 

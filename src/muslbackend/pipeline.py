@@ -19,7 +19,7 @@ from muslbackend.emulation import Emulation, find_emulation, read_loader
 from muslbackend.errors import MuslBackendError, SettingsError
 from muslbackend.finish import Material, Order, after_build, finish, order_for
 from muslbackend.invocation import build_dir_setting, named_toolchain, plan_invocation
-from muslbackend.notes import failure, parse_notes, remarks, unanswered
+from muslbackend.notes import failure, parse_notes, remarks, said, unanswered
 from muslbackend.scan import own_loader
 from muslbackend.toolchain import Choice, cross_toolchain
 from muslbackend.verify import opener_for
@@ -121,7 +121,7 @@ def _noting(job: Job) -> Iterator[Callable[[], Sequence[Note]]]:
                 yield notes
         except SystemExit as error:  # scikit-build-core's, which has printed what it knows
             texts = stage.cmake_texts(job.project)
-            raise failure(notes(), os.environ, texts) or error from None
+            raise failure(notes(), said(job.config, os.environ), texts) or error from None
 
 
 def _emulation(job: Job, order: Order) -> Emulation:

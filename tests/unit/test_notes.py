@@ -3,13 +3,13 @@ from __future__ import annotations
 import pytest
 
 from muslbackend.errors import ToolError
-from muslbackend.notes import Note, failure, origin, parse_notes, remarks, unanswered
+from muslbackend.notes import Note, failure, origin, parse_notes, remarks, said, unanswered
 
 TRIAL = "/b/CMakeFiles/CMakeScratch/TryCompile-x"
 
 
-def failed(*notes: Note, environ: dict[str, str] | None = None) -> str | None:
-    error = failure(notes, environ or {}, {"CMakeLists.txt": "a\n-Wl,--defsym,x=1\n"})
+def failed(*notes: Note, told: dict[str, str] | None = None) -> str | None:
+    error = failure(notes, told or {}, {"CMakeLists.txt": "a\n-Wl,--defsym,x=1\n"})
     return None if error is None else error.message
 
 
@@ -51,7 +51,7 @@ def test_a_refused_flag_is_told_with_its_place() -> None:
 def test_a_refused_trial_is_told_only_if_the_environment_has_the_flag() -> None:
     trial = Note("refused", "--defsym", TRIAL)
     assert failed(trial) is None
-    told = failed(trial, environ={"LDFLAGS": "-Wl,--defsym,x=1"})
+    told = failed(trial, told={"LDFLAGS": "-Wl,--defsym,x=1"})
     assert told is not None
     assert told.endswith("--defsym (LDFLAGS)")
 
@@ -81,7 +81,7 @@ def test_what_a_language_would_take(language: str, needed: str) -> None:
 def test_a_program_that_was_not_run_is_an_error_by_itself() -> None:
     error = unanswered([Note("not-run", "./gen", "/b"), Note("not-run", "./gen", "/c")])
     assert error is not None
-    assert error.message.endswith("which cannot be done here: ./gen")
+    assert error.message.endswith("which cannot be done here: gen")
     assert unanswered([Note("dropped", "-M", "/b")]) is None
     assert failed(Note("not-run", "./gen", "/b")) == error.message
 
@@ -101,3 +101,13 @@ def test_where_a_flag_comes_from(flag: str, text: str, line: int) -> None:
     assert origin(flag, {"LDFLAGS": "-s"}, files) == f"b.cmake:{line}"
     assert origin(flag, {"LDFLAGS": text.partition("\n")[2] or text}, files) == "LDFLAGS"
     assert origin(flag, {}, {}) == ""
+
+
+def test_what_the_user_said_beside_the_project() -> None:
+    environ = {"LDFLAGS": "-s", "CFLAGS": "", "HOME": "/h", "CMAKE_ARGS": "-DX=1"}
+    assert said({"cmake.define.A": "B", "cmake.args": ["-DC=1"]}, environ) == {
+        "-C cmake.define.A": "B",
+        "-C cmake.args": "['-DC=1']",
+        "LDFLAGS": "-s",
+        "CMAKE_ARGS": "-DX=1",
+    }
