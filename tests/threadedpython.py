@@ -34,7 +34,7 @@ def make(cache: Path) -> Path:
             "ZLIB_CFLAGS": f"-I{zlib}",
             "ZLIB_LIBS": " ".join(str(unit) for unit in sorted(zlib.glob("*.o"))),
         }
-        configure = [source / "configure", "-q", f"--prefix={prefix}", *OPTIONS]
+        configure = [f"{source}/configure", "-q", f"--prefix={prefix}", *OPTIONS]
         run(configure, remedy, folder=work, environment=environment)
         run(["make", f"-j{os.cpu_count()}"], remedy, folder=work)
         run(["make", "install", f"DESTDIR={work}/root"], remedy, folder=work)

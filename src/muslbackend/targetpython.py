@@ -47,6 +47,15 @@ _NOT_IN_MUSL: Final = (
 )
 
 
+#: Python.h has no <stdio.h> where its API is limited, and libc++ none in <string>, as libstdc++
+#: has: nanobind's own sources, compiled for the stable ABI, need it.
+_STDIO: Final = """\
+#if defined __cplusplus && defined Py_LIMITED_API
+#include <stdio.h>
+#endif
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class HostPython:
     """What the target Python is made from."""
@@ -145,7 +154,7 @@ def pyconfig_overlay(arch: Architecture) -> str:
         lines.append(f"#undef {name}")
         if value is not None:
             lines.append(f"#define {name} {value}")
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, _STDIO])
 
 
 def target_python_files(host: HostPython, arch: Architecture, root: Path) -> dict[str, str]:

@@ -147,7 +147,6 @@ PYBIND11_MODULE(_demo, module) { module.def("run", [] { return sizeof(void *); }
 """
 
 NANOBIND_SOURCE = """\
-#include <stdio.h>  // nanobind takes it for granted where Python.h is limited
 #include <nanobind/nanobind.h>
 #ifdef HAVE_CLOSE_RANGE
 #error pyconfig.h is that of glibc

@@ -121,7 +121,7 @@ def test_the_current_folder_is_not_where_tools_import_from(tmp_path: Path) -> No
         f'execute_process(COMMAND "{sys.executable}" "{tools}/tool.py"\n'
         '  WORKING_DIRECTORY "${CMAKE_SOURCE_DIR}" COMMAND_ERROR_IS_FATAL ANY)\n'
     )
-    command = ["cmake", "-S", project, "-B", tmp_path / "build"]
+    command = ["cmake", "-S", str(project), "-B", str(tmp_path / "build")]
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     done = subprocess.run(
         [*command, f"-DCMAKE_TOOLCHAIN_FILE={toolchain.cmake_file}"],

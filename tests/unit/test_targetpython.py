@@ -202,3 +202,15 @@ def test_a_free_threaded_host_gives_a_free_threaded_target(
     files = target_python_files(threaded, ARCHITECTURES["aarch64"], tmp_path)
     data = files["sysconfig/_sysconfigdata_t_linux_aarch64-linux-musl.py"]
     assert "'EXT_SUFFIX': '.cpython-314t-aarch64-linux-musl.so'" in data
+
+
+def test_the_limited_api_has_stdio_in_cxx_as_with_other_compilers(
+    host: HostPython, tmp_path: Path
+) -> None:
+    include = make(host, "x86_64", tmp_path)
+    source = tmp_path / "limited.cpp"
+    source.write_text('#include <Python.h>\nvoid say() { fputs("", stderr); }\n')
+    command = [*compiler("x86_64"), f"-I{include}", "-DPy_LIMITED_API=0x030b0000"]
+    command += ["-c", "-o", f"{source}.o", str(source)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,45 @@
+"""The target Python's ``pyconfig.h`` beside that of a CPython that was configured for musl."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from muslbackend.musl import ARCHITECTURES
+from muslbackend.targetpython import pyconfig_overlay, read_host_python
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: Which libraries an interpreter was linked with and how, not what libc has.
+CHOICES = re.compile(
+    r"\w*CURSES\w*|WINDOW_HAS_FLAGS|MVWDELCH_IS_EXPRESSION|Py_ENABLE_SHARED|WITH_DTRACE"
+    r"|WITH_DOC_STRINGS|Py_RL_STARTUP_HOOK_TAKES_ARGS|HAVE_DYNAMIC_LOADING"
+)
+
+
+def defined(pyconfig: Path) -> dict[str, str]:
+    """Return the macros of a ``pyconfig.h``, as a compiler for musl takes them."""
+    compiler = [sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-linux-musl"]
+    command = [*compiler, "-E", "-dM", str(pyconfig)]
+    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return dict(re.findall(r"(?m)^#define (\w+) ?(.*)$", text))
+
+
+def test_what_the_headers_of_python_look_at_is_what_a_musl_python_says(
+    musl_python: Path, tmp_path: Path
+) -> None:
+    host = read_host_python()
+    ours = tmp_path / "pyconfig.h"
+    overlay = pyconfig_overlay(ARCHITECTURES["x86_64"])
+    ours.write_text(host.pyconfig.read_text(encoding="utf-8") + overlay, encoding="utf-8")
+    theirs = musl_python.parent.parent / "include" / f"python{host.version}" / "pyconfig.h"
+    here, there = defined(ours), defined(theirs)
+    headers = (p for p in host.include.rglob("*.h") if p.name != "pyconfig.h")
+    words = {w for p in headers for w in re.findall(r"\w+", p.read_text(errors="replace"))}
+    asked = {name for name in words & {*here, *there} if not CHOICES.fullmatch(name)}
+    different = {n: (here.get(n), there.get(n)) for n in asked if here.get(n) != there.get(n)}
+    assert different == {}
+    assert {"SIZEOF_LONG", "SIZEOF_WCHAR_T", "HAVE_CLOCK_GETTIME"} <= asked
