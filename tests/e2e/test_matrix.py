@@ -194,7 +194,9 @@ def interpreter(
     return venv
 
 
-@pytest.mark.parametrize("names", [IN_C, pytest.param(IN_CXX, marks=pytest.mark.matrix)])
+@pytest.mark.parametrize(
+    "names", [pytest.param(IN_C, id="C"), pytest.param(IN_CXX, marks=pytest.mark.matrix, id="C++")]
+)
 @pytest.mark.parametrize("arch", USED)
 def test_a_real_musl_python_of_that_machine_installs_and_uses_them(
     arch: str,
