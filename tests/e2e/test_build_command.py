@@ -17,6 +17,7 @@ import muslpython
 from building import PROJECT, PY, Build, build, members, run, write_project
 from muslbackend.check import check_wheel
 from muslbackend.cli import main
+from muslbackend.jobs import scratch_folder
 
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 OTHER = "3.13" if HERE == "3.12" else "3.12"
@@ -407,6 +408,18 @@ def test_an_output_that_is_a_file_is_refused(
     (tmp_path / "out").touch()
     assert main(["build", str(project), "-o", str(tmp_path / "out"), "--python", HERE]) == 2
     assert f"{tmp_path / 'out'}: the folder cannot be made: File exists" in capsys.readouterr().err
+
+
+def test_the_folder_of_a_project_has_one_name_and_no_two_users(tmp_path: Path) -> None:
+    with scratch_folder(tmp_path) as first:
+        (first / "x86_64").mkdir()
+        with scratch_folder(tmp_path) as second, scratch_folder(tmp_path / "other") as third:
+            assert len({first, second, third}) == 3
+            assert second.is_dir()
+    assert not any(path.exists() for path in (first, second, third))
+    with scratch_folder(tmp_path) as again:
+        assert again == first
+        assert not list(again.iterdir())
 
 
 def test_help_tells_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -218,6 +218,7 @@ def distcc(tools: Path, reachable: Path) -> Iterator[Launcher]:
     assert library is not None
     shutil.copy(zig.program, reachable / "zig")
     shutil.copytree(tools / "usr", reachable / "usr", symlinks=True)
+    (reachable / "client").mkdir()
     known = reachable / "known"
     known.mkdir()
     known.chmod(0o777)
