@@ -58,7 +58,7 @@ def test_the_demo_runs_its_examples() -> None:
     demo = run([sys.executable, str(PROJECT / "examples" / "demo.py")], PROJECT)
     assert demo.status == 0, demo.output
     assert demo.output.endswith("all examples ran\n")
-    assert demo.output.count("muslbackend: ") == len(EXAMPLES)
+    assert demo.output.count("  loads on  musl ") == len(EXAMPLES)
     folders = {path.parent.name for path in (PROJECT / "examples").glob("*/pyproject.toml")}
     assert folders == {example.folder for example in EXAMPLES}
 
