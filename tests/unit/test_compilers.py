@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from muslbackend.compilers import ZIG_TARGETS, Answer, _sibling, ask, find_compilers, read_macros
 from muslbackend.errors import ToolError
 from muslbackend.musl import ARCHITECTURES
 from muslbackend.zig import find_zig
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 X86_64 = ARCHITECTURES["x86_64"]
 
@@ -68,6 +73,27 @@ def test_what_is_passed_over_is_said(cc: str, told: str) -> None:
     found = find_compilers(X86_64, {"CC": cc})
     assert found.passed_over.startswith(told)
     assert found.description.startswith("zig ")
+
+
+def test_the_cxx_compiler_beside_cc_is_taken_if_it_is_for_the_target(tmp_path: Path) -> None:
+    zig = find_zig()
+    assert zig is not None
+    for name, mode, target in (
+        ("cc", "cc", "x86_64"),
+        ("c++", "c++", "x86_64"),
+        ("g++", "c++", "x86"),
+    ):
+        program = tmp_path / f"my-{name}"
+        program.write_text(
+            f'#!/bin/sh\nexec "{zig.program}" {mode} -target {target}-linux-musl "$@"\n'
+        )
+        program.chmod(0o755)
+    cc = str(tmp_path / "my-cc")
+    found = find_compilers(X86_64, {"CC": cc})
+    assert (found.description, found.zig, found.passed_over) == (cc, None, "")
+    assert {"cc", "c++", "ar", "ranlib"} <= set(found.programs)
+    other = find_compilers(X86_64, {"CC": cc, "CXX": str(tmp_path / "my-g++")})
+    assert "c++" not in other.programs
 
 
 def test_without_cc_there_is_nothing_to_say() -> None:
