@@ -64,11 +64,13 @@ def plan_invocation(
     return Invocation(config, {**environment, **changes})
 
 
-def named_toolchain(config: Mapping[str, object], environ: Mapping[str, str]) -> str | None:
-    """Return the CMake toolchain file that the user named in one of the usual places."""
-    named = [environ.get(name) for name in _FILE_VARIABLES]
-    named += [str(config[key]) for key in _FILE_KEYS if config.get(key)]
-    return next(filter(None, named), None)
+def named_toolchain(
+    config: Mapping[str, object], environ: Mapping[str, str]
+) -> tuple[str, str] | None:
+    """Return (where it is set, path) of the CMake toolchain file of the user, if one is named."""
+    named = [(name, environ.get(name, "")) for name in _FILE_VARIABLES]
+    named += [(f"-C {key}", str(config.get(key) or "")) for key in _FILE_KEYS]
+    return next((both for both in named if both[1]), None)
 
 
 def _refuse_hidden_toolchain(

@@ -94,12 +94,15 @@ def build_wheel(job: Job) -> Outcome:
 
 def _choice(job: Job, sysroot: Path | None) -> Choice:
     """Return what was decided about the toolchain; :class:`SettingsError` for a missing file."""
-    name = job.settings.toolchain_file or named_toolchain(job.config, os.environ)
+    place, name = "toolchain-file", job.settings.toolchain_file
+    if name is None:
+        place, name = named_toolchain(job.config, os.environ) or ("", None)
     if name is None:
         return Choice(sysroot)
     file = (job.project / name).resolve()
     if not file.is_file():
-        raise SettingsError(f"toolchain-file = {name}: there is no file {file}", hint="give a path")
+        hint = "give the path of one, absolute or relative to the project"
+        raise SettingsError(f"{place} = {name}: there is no file {file}", hint=hint)
     return Choice(sysroot, file)
 
 

@@ -88,12 +88,15 @@ def test_an_editable_install_for_another_machine_is_refused(project: Path) -> No
     assert "an editable install is for this machine, target = aarch64 is not" in output
 
 
-def test_two_toolchains_are_one_too_many(project: Path) -> None:
-    status, output = ask(
-        project, "build_wheel", "out", {"musl.target": "x86_64"}, CMAKE_TOOLCHAIN_FILE="mine.cmake"
-    )
+def test_a_toolchain_file_that_is_missing_or_hidden_is_refused(project: Path) -> None:
+    config = {"musl.target": "x86_64"}
+    missing = ask(project, "build_wheel", "out", config, CMAKE_TOOLCHAIN_FILE="mine.cmake")
+    assert missing[0] == 2
+    assert f"CMAKE_TOOLCHAIN_FILE = mine.cmake: there is no file {project}/mine.cmake" in missing[1]
+    hidden = {"CMAKE_ARGS": "-DCMAKE_TOOLCHAIN_FILE=mine.cmake"}
+    status, output = ask(project, "build_wheel", "out", config, **hidden)
     assert status == 2
-    assert "CMAKE_TOOLCHAIN_FILE in the environment names another" in output
+    assert "the arguments, defines or overrides for CMake name another" in output
 
 
 def test_settings_come_from_all_three_places(tmp_path: Path) -> None:

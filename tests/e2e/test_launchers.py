@@ -120,8 +120,8 @@ def twice(project: Path, launcher: Launcher, *config: str) -> None:
     """Build twice, into an empty build folder each time; the second time nothing is compiled."""
 
     def once() -> dict[str, bytes]:
-        for folder in ("dist", "build-musl-x86_64"):
-            shutil.rmtree(project / folder, ignore_errors=True)
+        for folder in [project / "dist", *project.glob("build-musl-*")]:
+            shutil.rmtree(folder, ignore_errors=True)
         made = build(project, "musl.target=x86_64", *config, environ=launcher.launching)
         return members(made.wheel)
 

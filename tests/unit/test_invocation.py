@@ -111,7 +111,8 @@ def test_a_toolchain_in_a_folder_with_blanks_stays_one_argument() -> None:
 def test_ours_takes_the_place_of_a_toolchain_file_that_it_includes(
     config: Mapping[str, object], environ: Mapping[str, str]
 ) -> None:
-    assert named_toolchain(config, environ) == "f"
+    places = [*environ, *(f"-C {key}" for key in config)]
+    assert named_toolchain(config, environ) == (places[0], "f")
     call = cross(config, {}, environ)
     assert call.config == dict.fromkeys(config, str(FILE))
     assert {name: call.environment[name] for name in environ} == dict.fromkeys(environ, str(FILE))
@@ -120,7 +121,8 @@ def test_ours_takes_the_place_of_a_toolchain_file_that_it_includes(
 
 def test_the_environment_names_a_toolchain_file_before_the_options() -> None:
     config = {"cmake.toolchain-file": "c"}
-    assert named_toolchain(config, {"CMAKE_TOOLCHAIN_FILE": "e"}) == "e"
+    named = named_toolchain(config, {"CMAKE_TOOLCHAIN_FILE": "e"})
+    assert named == ("CMAKE_TOOLCHAIN_FILE", "e")
     assert named_toolchain({"cmake.toolchain-file": ""}, {"CMAKE_TOOLCHAIN_FILE": ""}) is None
 
 
