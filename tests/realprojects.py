@@ -12,7 +12,8 @@ phik           nothing; its dependencies have 80 MB
 tetgen         nothing
 iminuit        its requirement stays: it reads ``minimum-version`` from it
 ninja          the same, and its backend is a file of its own that wraps scikit-build-core
-phonopy        nothing; without OpenMP, which zig has not
+phonopy        nothing; it is built without OpenMP, which zig has not, and that is said;
+               phonors, which it needs, has no wheel for musl: only its extensions are used
 pyzmq          a sysroot with libzmq and zmq.h
 gdstk          a sysroot with libqhull_r and zlib, and their headers
 =============  =====================================================================
@@ -62,6 +63,8 @@ class Real:
     """Fills a sysroot for a machine."""
     bundled: tuple[str, ...] = ()
     """Libraries, sorted, without hash."""
+    warnings: tuple[str, ...] = ()
+    """Codes of what the report of a cross build warns of."""
     needs: tuple[str, ...] | None = None
     """What to install for the call, where not all dependencies are to be had for musl."""
 
@@ -264,6 +267,7 @@ print(_recgrid.snf3x3(d, p, q, a.copy()), d.tolist(), (p @ a @ q == numpy.diag(d
 """,
     "True [1, 2, 24] True",
     ("phonopy/_phonopy.{soabi}.so", "phonopy/_recgrid.{soabi}.so"),
+    warnings=("MB136",),
     needs=("numpy",),
 )
 PYZMQ: Final = Real(

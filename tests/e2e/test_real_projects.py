@@ -80,7 +80,10 @@ def cross(real: Real, project: Path, arch: str, own_wheel: Path, cache: Path) ->
         "PATH": os.pathsep.join([str(work / "bin"), os.environ["PATH"]]),
     }
     command = [sys.executable, "-m", "build", "--wheel", *settings, "--outdir", str(work / "out")]
-    return run([*command, str(project)], work / "out", environ)
+    result = run([*command, str(project)], work / "out", environ)
+    warned = re.findall(r"(?m)^warning\[(MB\d+)\]", result.output)
+    assert (result.status, warned) == (0, list(real.warnings)), result.output
+    return result
 
 
 @pytest.mark.parametrize("real", FEW, ids=str)
