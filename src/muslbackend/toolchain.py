@@ -169,6 +169,8 @@ foreach(_language C CXX)
   string(APPEND CMAKE_${{_language}}_FLAGS_INIT
     " \\"-ffile-prefix-map=${{CMAKE_BINARY_DIR}}=build\\"")
 endforeach()
+# gcc's <stdexcept> brings it along and code relies on that (nanobind); zig's libc++ does not.
+string(APPEND CMAKE_CXX_FLAGS_INIT " -include stdio.h")
 
 # One optimisation level for checks and product, both stripped: zig builds its runtime for each.
 set(CMAKE_TRY_COMPILE_CONFIGURATION Release)

@@ -1,4 +1,4 @@
-"""What CMake looks for and zig has not: crossed builds do without it, and say so."""
+"""What gcc has and zig has not: crossed builds make up for it, or do without and say so."""
 
 from __future__ import annotations
 
@@ -25,6 +25,15 @@ extern "C" int sum(const int *values, int count)
 }
 """
 
+#: As nanobind does it: gcc's <stdexcept> has stdio.h in it.
+STDERR = """\
+#include <stdexcept>
+extern "C" int written(void)
+{
+    return fprintf(stderr, "%s", std::runtime_error("muslbackend").what());
+}
+"""
+
 #: As phonopy does it: what is not found is not used.
 OPENMP = """\
 find_package(OpenMP)
@@ -43,6 +52,14 @@ def test_standards_that_have_modules_take_no_scanner(tmp_path: Path, musl_venv: 
     made = build(write_project(tmp_path / "project", files), "musl.target=x86_64").wheel
     pip_install(musl_venv, made)
     assert python(musl_venv, "import demo; print(demo.run())") == "42\n"
+
+
+def test_cxx_that_relies_on_what_gcc_includes(tmp_path: Path) -> None:
+    source = EXTENSION.format(declare="int written(void);", call="written()")
+    cmake = "enable_language(CXX)\ntarget_sources(_demo PRIVATE written.cpp)\n"
+    files = {"demo.c": source, "written.cpp": STDERR, "extra.cmake": cmake}
+    made = build(write_project(tmp_path / "project", files), "musl.target=x86_64").wheel
+    assert made.name.endswith("-musllinux_1_2_x86_64.whl")
 
 
 def test_openmp_that_is_not_found_is_said(tmp_path: Path) -> None:
