@@ -12,7 +12,8 @@ phik           nothing; its dependencies have 80 MB
 tetgen         nothing
 iminuit        its requirement stays: it reads ``minimum-version`` from it
 ninja          the same, and its backend is a file of its own that wraps scikit-build-core
-phonopy        nothing; without OpenMP, which zig has not
+phonopy        nothing; it is built without OpenMP, which zig has not, and that is said;
+               phonors, which it needs, has no wheel for musl: only its extensions are used
 pyzmq          a sysroot with libzmq and zmq.h
 gdstk          a sysroot with libqhull_r and zlib, and their headers
 =============  =====================================================================
@@ -21,23 +22,25 @@ gdstk          a sysroot with libqhull_r and zlib, and their headers
 from __future__ import annotations
 
 import re
-import shutil
+import sys
 import tarfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import debian
 from building import PY
-from clibraries import ZLIB, library, unpack_source
-from machines import MACHINES
 from muslbackend.musl import ARCHITECTURES
-from unrepair import unrepair
+from sysroots import with_qhull_and_zlib, with_zmq
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
 SWAPPED: Final = '"muslbackend"'
+
+#: nanobind can keep to the stable ABI from 3.12 on.
+STABLE: Final = sys.version_info >= (3, 12)
+NANOBIND: Final = "abi3" if STABLE else "{soabi}"
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,9 @@ class Real:
     """Fills a sysroot for a machine."""
     bundled: tuple[str, ...] = ()
     """Libraries, sorted, without hash."""
-    needs: tuple[str, ...] | None = None
+    warnings: tuple[str, ...] = ()
+    """Codes of what the report of a cross build warns of."""
+    needs: tuple[str, ...] = ()
     """What to install for the call, where not all dependencies are to be had for musl."""
 
     def __str__(self) -> str:
@@ -93,50 +98,6 @@ class Real:
         soabi = f"cpython-{PY[2:]}-{ARCHITECTURES[arch].multiarch}"
         return sorted(name.format(soabi=soabi) for name in self.code)
 
-
-def _headers(package: str, suites: dict[str, str], root: Path) -> None:
-    """Put the headers of a Debian package, which are the same for all machines, into a root."""
-    scratch = root.with_name(f"{package}-package")
-    scratch.mkdir()
-    debian.unpack(package, suites, scratch)
-    shutil.copytree(scratch / "usr/include", root / "usr/include", dirs_exist_ok=True)
-
-
-def _with_zmq(root: Path, arch: str, cache: Path) -> None:
-    """Put libzmq and what it needs into a root, as Alpine has them: out of pyzmq's own wheel."""
-    pin = debian.Pin("pyzmq==27.3.0", PYZMQ_WHEELS[arch])
-    found = debian.wheel(pin, f"musllinux_1_2_{arch}", "3.12", cache)
-    libraries = unrepair(found, root.with_name("pyzmq-unrepaired")).libraries
-    shutil.copytree(libraries, root / "usr/lib")
-    (zmq,) = (root / "usr/lib").glob("libzmq.so.*")
-    (root / "usr/lib/libzmq.so").symlink_to(zmq.name)
-    _headers("libzmq3-dev", {"debian": "bookworm"}, root)
-
-
-def _with_qhull(root: Path, arch: str, cache: Path) -> None:
-    """Put libqhull_r, out of a wheel that has little else, and zlib into a root."""
-    pin = debian.Pin("cmeel-qhull==8.0.2.1", QHULL_WHEELS[arch])
-    found = debian.wheel(pin, f"musllinux_1_2_{arch}", "3.12", cache)
-    unpacked = root.with_name("qhull")
-    shutil.unpack_archive(found, unpacked, "zip")
-    shutil.copytree(unpacked / "cmeel.prefix", root / "usr")
-    shutil.copy(library(ZLIB, cache, MACHINES[arch]) / ZLIB.name, root / "usr/lib")
-    (root / "usr/lib/libz.so").symlink_to(ZLIB.name)
-    source = root.with_name("zlib")
-    source.mkdir()
-    unpack_source(ZLIB, cache, source)
-    for header in ("zlib.h", "zconf.h"):
-        shutil.copy(source / header, root / "usr/include")
-
-
-PYZMQ_WHEELS: Final = {
-    "x86_64": "d317685b83663fbd03ca8b5c34add7463e9bed094e3e1a69d2a895130b64ffaf",
-    "aarch64": "220095b4c11b0542ae5c0d67411331d3819753ee9ec0468e63a4ca6fd4ccf50f",
-}
-QHULL_WHEELS: Final = {
-    "x86_64": "1a49ce7f8492c9a8b49f930e34cce75b5e9b9843b015033dd0a25421441159fc",
-    "aarch64": "197c14c2006dbeba8f5a5771700a7afea72c1a441aab7cdeaaf10b4ed8c1137d",
-}
 
 LEVENSHTEIN: Final = Real(
     debian.Pin(
@@ -213,7 +174,8 @@ edges = nodes[elements[:, 1:]] - nodes[elements[:, :1]]
 print(round(sum(abs(numpy.linalg.det(edges))) / 6, 9))
 """,
     "1.0",
-    ("tetgen/_tetgen.{soabi}.so",),
+    (f"tetgen/_tetgen.{NANOBIND}.so",),
+    tag="cp312-abi3" if STABLE else f"{PY}-{PY}",
 )
 IMINUIT: Final = Real(
     debian.Pin(
@@ -263,7 +225,8 @@ a = numpy.array([[0, 3, 4], [2, 0, 4], [2, 3, 0]])
 print(_recgrid.snf3x3(d, p, q, a.copy()), d.tolist(), (p @ a @ q == numpy.diag(d)).all())
 """,
     "True [1, 2, 24] True",
-    ("phonopy/_phonopy.{soabi}.so", "phonopy/_recgrid.{soabi}.so"),
+    (f"phonopy/_phonopy.{NANOBIND}.so", f"phonopy/_recgrid.{NANOBIND}.so"),
+    warnings=("MB136",),
     needs=("numpy",),
 )
 PYZMQ: Final = Real(
@@ -277,7 +240,7 @@ with zmq.Context() as context, context.socket(zmq.PAIR) as a, context.socket(zmq
 """,
     "b'musl' 4.3.5 True",
     ("zmq/backend/cython/_zmq.{soabi}.so",),
-    root=_with_zmq,
+    root=with_zmq,
     bundled=("libgcc_s.so.1", "libsodium.so.26.4.0", "libstdc++.so.6.0.33", "libzmq.so.5.2.5"),
 )
 GDSTK: Final = Real(
@@ -295,7 +258,7 @@ with tempfile.NamedTemporaryFile(suffix=".oas") as file:
 """,
     "1.0\n7.0\n5.0",
     ("gdstk/_gdstk.{soabi}.so",),
-    root=_with_qhull,
+    root=with_qhull_and_zlib,
     bundled=("libqhull_r.so.8.0", "libz.so.1"),
 )
 

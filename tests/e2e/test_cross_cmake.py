@@ -1,4 +1,4 @@
-"""What CMake looks for and zig has not: crossed builds do without it, and say so."""
+"""What gcc has and zig has not: crossed builds make up for it, or do without and say so."""
 
 from __future__ import annotations
 
