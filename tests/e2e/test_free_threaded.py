@@ -18,7 +18,8 @@ from pypackages import CMAKES, environment
 if TYPE_CHECKING:
     from debian import Pin
 
-pytestmark = [pytest.mark.network, pytest.mark.slow]
+#: The interpreter is compiled, two minutes and a half of processor time.
+pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.matrix]
 
 DECLARE = """
 #ifndef Py_GIL_DISABLED
