@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from muslbackend.errors import ToolError
+from muslbackend.errors import SettingsError, ToolError
 from muslbackend.wrapper import ZIG_VARIABLE, plain_wrapper, tool_wrapper, zig_wrapper
 from muslbackend.zig import ZIG_REQUIREMENT, find_zig
 
@@ -90,7 +90,7 @@ class Answer:
 
 def needs_zig(arch: Architecture, environ: Mapping[str, str]) -> bool:
     """Say whether zig must be installed to compile for ``arch``."""
-    cc = shlex.split(environ.get("CC", ""))
+    cc = _words("CC", environ)
     return not (cc and ask(cc, "c").fits(arch)) and find_zig() is None
 
 
@@ -99,24 +99,27 @@ def find_compilers(arch: Architecture, environ: Mapping[str, str]) -> Compilers:
 
     ``CXX`` may be missing: the C++ compiler that goes by the name of the C compiler is taken, if
     it is there. Raises :class:`ToolError` when zig would be needed and is missing or has no such
-    target.
+    target, and :class:`SettingsError` for a ``CC`` or ``CXX`` that is no command.
     """
-    cc, cxx = (shlex.split(environ.get(name, "")) for name in ("CC", "CXX"))
+    cc, named = _words("CC", environ), _words("CXX", environ)
     said = ask(cc, "c") if cc else None
     if said is None or not said.fits(arch):
         found = zig_compilers(arch)
         return found if said is None else replace(found, passed_over=f"CC={shlex.join(cc)} {said}")
-    programs = {"cc": plain_wrapper(shlex.join(_absolute(cc)))}
-    cxx = cxx or _sibling(cc)
-    if cxx and ask(cxx, "c++").fits(arch):
+    programs, passed_over = {"cc": plain_wrapper(shlex.join(_absolute(cc)))}, ""
+    cxx = named or _sibling(cc)
+    said = ask(cxx, "c++") if cxx else None
+    if said is not None and said.fits(arch):
         programs["c++"] = plain_wrapper(shlex.join(_absolute(cxx)))
+    elif named:
+        passed_over = f"CXX={shlex.join(named)} {said}"
     for tool in ("ar", "ranlib", "strip"):
         path = shutil.which(_output([*cc, f"-print-prog-name={tool}"]).strip() or tool)
         if path is not None:
             programs[tool] = f'#!/bin/sh\nexec {shlex.quote(path)} "$@"\n'
     root = Path(_output([*cc, "-print-sysroot"]).strip() or "/")
     roots = (str(root.resolve()),) if root.is_dir() and root.resolve() != Path("/") else ()
-    return Compilers(shlex.join(cc), programs, roots=roots)
+    return Compilers(shlex.join(cc), programs, roots=roots, passed_over=passed_over)
 
 
 def zig_compilers(arch: Architecture) -> Compilers:
@@ -135,14 +138,13 @@ def zig_compilers(arch: Architecture) -> Compilers:
     # UBSan is zig's default without optimisation and drags in its runtime. Without -dynamic a
     # program is linked statically: CMake's first checks would build all of musl for nothing.
     flags = f"-target {ZIG_TARGETS[arch.name]} -fno-sanitize=undefined -dynamic"
-    programs = {name: zig_wrapper(zig.version, f"{name} {flags}", arch.name) for name in _COMPILERS}
+    programs = {
+        name: zig_wrapper(zig.version, f"{name} {flags}", arch.name) for name in ("cc", "c++")
+    }
     programs |= {name: tool_wrapper(zig.version, name) for name in ("ar", "ranlib")}
     # zig cannot strip what is linked already; the linker does it (see CMAKE_*_RELEASE_INIT).
     programs["strip"] = "#!/bin/sh\nexit 0\n"
     return Compilers(f"zig {zig.version}", programs, {ZIG_VARIABLE: zig.program}, zig)
-
-
-_COMPILERS: Final = ("cc", "c++")
 
 
 def ask(command: Sequence[str], language: str) -> Answer:
@@ -171,6 +173,14 @@ def _sibling(cc: Sequence[str]) -> list[str]:
             name = match[1] + names[match[2]] + (match[3] or "")
             return [*cc[:index], name, *cc[index + 1 :]]
     return []
+
+
+def _words(name: str, environ: Mapping[str, str]) -> list[str]:
+    try:
+        return shlex.split(environ.get(name, ""))
+    except ValueError as error:
+        msg = f"{name} = {environ[name]} is no command: {error}"
+        raise SettingsError(msg, hint="quote it as for a shell") from None
 
 
 def _absolute(command: Sequence[str]) -> list[str]:

@@ -24,12 +24,12 @@ LANGUAGE: Final = "language"
 #: A program for the target that could not be run.
 NOT_RUN: Final = "not-run"
 
-#: Where CMake tries things out: try_compile, and check_language.
 #: Variables of the environment that flags come from.
 _FLAGS: Final = (
     *("CFLAGS", "CPPFLAGS", "CXXFLAGS", "ASMFLAGS", "LDFLAGS"),
     *("CMAKE_ARGS", "SKBUILD_CMAKE_ARGS", "SKBUILD_CMAKE_DEFINE"),
 )
+#: Where CMake tries things out: try_compile, and check_language.
 _TRIAL: Final = re.compile(r"/CMakeFiles/(CMakeTmp|CMakeScratch|Check[A-Z]\w*)(/|$)")
 
 

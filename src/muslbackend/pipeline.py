@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from muslbackend.settings import Settings
     from muslbackend.stage import Staged
     from muslbackend.target import Target
+    from muslbackend.toolchain import Toolchain
     from muslbackend.wheel import WheelName
 
 
@@ -64,8 +65,7 @@ def build_wheel(job: Job) -> Outcome:
     toolchain = None if native else cross_toolchain(arch, _choice(job, order.sysroot))
     emulation = _emulation(job, order)
     if job.settings.verify:
-        compiler = toolchain.cmake_file.with_name("bin") / "cc" if toolchain else None
-        order = replace(order, opener=opener_for(emulation, compiler))
+        order = replace(order, opener=opener_for(emulation, _compiler(toolchain)))
     call = plan_invocation(job.target, job.config, job.table, os.environ, toolchain)
     outcomes: list[Outcome] = []
 
@@ -90,6 +90,16 @@ def build_wheel(job: Job) -> Outcome:
             unset = build_dir_setting(call.config, job.table, os.environ) is None
             stage.build(call.config, finished, keeps_no_build_dir=unset)
     return outcomes[-1]
+
+
+def _compiler(toolchain: Toolchain | None) -> Path | None:
+    """Return what files that are opened are tried with; ``None`` for a native build."""
+    if toolchain is not None and toolchain.compiler is None:
+        raise SettingsError(
+            "verify takes a C compiler for the target, and only the toolchain file knows one",
+            hint="name the compiler with CC instead of a toolchain file, or leave out verify",
+        )
+    return None if toolchain is None else toolchain.compiler
 
 
 def _choice(job: Job, sysroot: Path | None) -> Choice:

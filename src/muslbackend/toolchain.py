@@ -45,6 +45,8 @@ class Toolchain:
     """What compiles, for the log."""
     key: str
     """Tells it from others: what CMake found by one is not in another."""
+    compiler: Path | None = None
+    """The C compiler; ``None`` if only the user's toolchain file knows it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,8 @@ def cross_toolchain(
     if compilers.passed_over:
         words = f"{words}; {compilers.passed_over}"
     key = hashlib.sha256(repr((root.name, choice)).encode()).hexdigest()[:8]
-    return Toolchain(root / "toolchain.cmake", environment, words, key)
+    compiler = root / "bin/cc" if "cc" in compilers.programs else None
+    return Toolchain(root / "toolchain.cmake", environment, words, key, compiler)
 
 
 def _theirs(file: Path) -> Compilers:

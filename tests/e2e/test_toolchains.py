@@ -157,6 +157,15 @@ def test_a_toolchain_file_that_is_not_there(tmp_path: Path) -> None:
     assert f"toolchain-file = none.cmake: there is no file {project}/none.cmake" in result.output
 
 
+def test_verify_takes_a_compiler_that_we_know(tmp_path: Path, cache: Path) -> None:
+    (tmp_path / "f.cmake").touch()
+    project = write_project(tmp_path / "project", {})
+    settings = ["musl.target=x86_64", "musl.toolchain-file=../f.cmake", "musl.verify=true"]
+    result = build(project, *settings, f"musl.loader={loader('1.2.5', cache)}")
+    assert "verify takes a C compiler for the target, and only the toolchain file" in result.output
+    assert "CMake" not in result.output
+
+
 def test_zig_is_required_only_where_nothing_else_compiles(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

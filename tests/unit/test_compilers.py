@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from muslbackend.compilers import ZIG_TARGETS, Answer, _sibling, ask, find_compilers, read_macros
-from muslbackend.errors import ToolError
+from muslbackend.errors import SettingsError, ToolError
 from muslbackend.musl import ARCHITECTURES
 from muslbackend.zig import find_zig
 
@@ -92,8 +92,16 @@ def test_the_cxx_compiler_beside_cc_is_taken_if_it_is_for_the_target(tmp_path: P
     found = find_compilers(X86_64, {"CC": cc})
     assert (found.description, found.zig, found.passed_over) == (cc, None, "")
     assert {"cc", "c++", "ar", "ranlib"} <= set(found.programs)
-    other = find_compilers(X86_64, {"CC": cc, "CXX": str(tmp_path / "my-g++")})
+    cxx = str(tmp_path / "my-g++")
+    other = find_compilers(X86_64, {"CC": cc, "CXX": cxx})
     assert "c++" not in other.programs
+    assert other.passed_over == f"CXX={cxx} compiles for musl on i686"
+
+
+@pytest.mark.parametrize("name", ["CC", "CXX"])
+def test_what_is_no_command_is_refused(name: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name} = gcc ' is no command: No closing quotation"):
+        find_compilers(X86_64, {name: "gcc '"})
 
 
 def test_without_cc_there_is_nothing_to_say() -> None:
