@@ -29,8 +29,10 @@ _FLAGS: Final = (
     *("CFLAGS", "CPPFLAGS", "CXXFLAGS", "ASMFLAGS", "LDFLAGS"),
     *("CMAKE_ARGS", "SKBUILD_CMAKE_ARGS", "SKBUILD_CMAKE_DEFINE"),
 )
-#: Where CMake tries things out: try_compile, and check_language.
-_TRIAL: Final = re.compile(r"/CMakeFiles/(CMakeTmp|CMakeScratch|Check[A-Z]\w*)(/|$)")
+#: Where CMake tries things out: try_compile, check_language, and which compiler it has.
+_TRIAL: Final = re.compile(
+    r"/CMakeFiles/(CMakeTmp|CMakeScratch|Check[A-Z]\w*|[\d.]+/CompilerId\w+)(/|$)"
+)
 
 
 @dataclass(frozen=True, slots=True)

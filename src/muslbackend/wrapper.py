@@ -107,6 +107,7 @@ _PROCESSORS: Final = {
     "ppc64le": """\
     -mcpu=power[0-9]*) set -- "$@" "-mcpu=pwr${arg#-mcpu=power}" ;;
     -mcpu=powerpc64le) note dropped "$arg" ;;
+    -flto|-flto=*) note dropped "$arg" ;; # its own libunwind cannot be linked with it
 """,
     "riscv64": """\
     -march=rv64gc) note dropped "$arg" ;;
@@ -198,7 +199,7 @@ while [ "$n" -gt 0 ]; do
     -Wl,*|-Xlinker|-z) ;;
     -u) refuse "-u $1" "zig has no way to ask for a symbol" ;;
     -symbolic) set -- "$@" -Wl,-Bsymbolic ;;
-    -flto=auto|-flto=jobserver|-flto=[0-9]*) set -- "$@" -flto ;;
+    -flto=auto|-flto=jobserver|-flto=[0-9]*) note dropped "$arg" ;; # gcc's
     -mtune=*) note dropped "$arg" ;;
     -march=native|-mcpu=native)
       refuse "$arg" "that is the processor of this machine, not of those that the wheel is for" ;;
@@ -211,8 +212,9 @@ done
 [ -z "$errors" ] || printf '%s\\n' "$errors" >&2
 [ "$status" = 0 ] || printf '%s\\n' "$errors" | while IFS= read -r line; do
   case $line in
-    *"unsupported linker arg: "*|*"unsupported linker extension flag: "*|*"unknown clang option: "*)
+    *"unsupported linker arg: "*|*"unsupported linker extension flag: "*)
       note refused "${line#*: *: }" ;;
+    *"unknown clang option: "*) line=${line##*: \\"} && note refused "${line%\\"}" ;;
     *"unknown CPU: "*) line=${line##* \\'} && note refused "-march=${line%\\'}" ;;
     *"unknown CPU feature: "*) line=${line##* \\'} && note refused "+${line%\\'}" ;;
   esac

@@ -27,6 +27,7 @@ def test_notes_are_read_once_each_in_order_and_what_is_none_is_passed_over() -> 
         ("/b/CMakeFiles/CMakeTmp", True),
         (TRIAL, True),
         ("/b/CMakeFiles/CheckFortran", True),
+        ("/b/CMakeFiles/3.25.1/CompilerIdCXX", True),
     ],
 )
 def test_what_cmake_tries_out_is_known_by_its_folder(folder: str, *, trial: bool) -> None:
