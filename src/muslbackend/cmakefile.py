@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from muslbackend.notes import LANGUAGE
-from muslbackend.wrapper import NOTES_VARIABLE, SYSROOT_VARIABLE
+from muslbackend.wrapper import NOTES_VARIABLE, SYSROOT_VARIABLE, fill
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -43,8 +43,9 @@ class Ground:
 
 def cmake_text(ground: Ground) -> str:
     """Return the toolchain file."""
-    parts = [_ONCE, _compilers(ground), _languages(ground), _COMMON, _SEARCH, _PYTHON]
+    parts = [_ONCE, _compilers(ground), _WATCH, _COMMON, _SEARCH, _PYTHON]
     names = {
+        "languages": " ".join(_missing_languages(ground)),
         "root": str(ground.root),
         "processor": ground.processor,
         "soabi": ground.soabi,
@@ -58,10 +59,7 @@ def cmake_text(ground: Ground) -> str:
         "notes_variable": NOTES_VARIABLE,
         "language": LANGUAGE,
     }
-    text = "\n".join(parts)
-    for name, value in names.items():
-        text = text.replace(f"@{name}@", value)
-    return text
+    return fill("\n".join(parts), names)
 
 
 def _compilers(ground: Ground) -> str:
@@ -81,15 +79,13 @@ def _compilers(ground: Ground) -> str:
     return "\n".join([*lines, "", _ZIG if ground.zig else ""])
 
 
-def _languages(ground: Ground) -> str:
-    """Return the lines that stop CMake when it looks for a compiler that we have not.
+def _missing_languages(ground: Ground) -> list[str]:
+    """Return the languages that stop CMake when it looks for a compiler of theirs.
 
     CMake would take the host's: its objects are for another libc, and perhaps machine.
     """
-    missing = [name for name in _LANGUAGES if name != "CXX" or "c++" not in ground.programs]
-    if not ground.programs:
-        missing.remove("CXX")
-    return _WATCH.replace("@languages@", " ".join(missing))
+    has_cxx = "c++" in ground.programs or not ground.programs
+    return [name for name in _LANGUAGES if name != "CXX" or not has_cxx]
 
 
 #: CMake reads the file twice for one project.

@@ -90,8 +90,8 @@ class Answer:
 
 def needs_zig(arch: Architecture, environ: Mapping[str, str]) -> bool:
     """Say whether zig must be installed to compile for ``arch``."""
-    cc = _words("CC", environ)
-    return not (cc and ask(cc, "c").fits(arch)) and find_zig() is None
+    said = _asked(_words("CC", environ), "c")
+    return not (said and said.fits(arch)) and find_zig() is None
 
 
 def find_compilers(arch: Architecture, environ: Mapping[str, str]) -> Compilers:
@@ -102,13 +102,13 @@ def find_compilers(arch: Architecture, environ: Mapping[str, str]) -> Compilers:
     target, and :class:`SettingsError` for a ``CC`` or ``CXX`` that is no command.
     """
     cc, named = _words("CC", environ), _words("CXX", environ)
-    said = ask(cc, "c") if cc else None
+    said = _asked(cc, "c")
     if said is None or not said.fits(arch):
         found = zig_compilers(arch)
         return found if said is None else replace(found, passed_over=f"CC={shlex.join(cc)} {said}")
     programs, passed_over = {"cc": plain_wrapper(shlex.join(_absolute(cc)))}, ""
     cxx = named or _sibling(cc)
-    said = ask(cxx, "c++") if cxx else None
+    said = _asked(cxx, "c++")
     if said is not None and said.fits(arch):
         programs["c++"] = plain_wrapper(shlex.join(_absolute(cxx)))
     elif named:
@@ -145,6 +145,10 @@ def zig_compilers(arch: Architecture) -> Compilers:
     # zig cannot strip what is linked already; the linker does it (see CMAKE_*_RELEASE_INIT).
     programs["strip"] = "#!/bin/sh\nexit 0\n"
     return Compilers(f"zig {zig.version}", programs, {ZIG_VARIABLE: zig.program}, zig)
+
+
+def _asked(command: Sequence[str], language: str) -> Answer | None:
+    return ask(command, language) if command else None
 
 
 def ask(command: Sequence[str], language: str) -> Answer:

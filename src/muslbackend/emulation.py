@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Final
 
 from muslbackend.errors import SettingsError, ToolError
 from muslbackend.musl import DEFAULT_SEARCH_PATH, MuslVersion
+from muslbackend.notes import NOT_RUN
+from muslbackend.wrapper import NOTES_VARIABLE, fill
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +84,7 @@ def find_emulation(
     A loader is run once, without a program, to see whether the kernel runs it (32-bit programs,
     binfmt_misc) or QEMU is needed.
     """
-    places = [root / f"lib/ld-musl-{arch.loader}.so.1" for root in (sysroot, _ROOT) if root]
+    places = [root / f"lib/{arch.loader_name}" for root in (sysroot, _ROOT) if root]
     loader = given or next(filter(Path.is_file, places), None)
     direct = platform.machine() == arch.name or (loader and _told([str(loader)]) is not None)
     found = filter(None, map(shutil.which, _qemu_programs(arch)))
@@ -98,26 +100,29 @@ def read_loader(base: Path, name: str, arch: Architecture) -> Path:
     path = (base / name).resolve()
     if not path.is_file():
         msg = f"loader = {name}: there is no file {path}"
-        raise SettingsError(msg, hint=f"give musl's loader, lib/ld-musl-{arch.loader}.so.1")
+        raise SettingsError(msg, hint=f"give musl's loader, lib/{arch.loader_name}")
     with path.open("rb") as stream:
         head = stream.read(20)
     start, machine = _identity(arch)
     if not head.startswith(start) or head[18:] != machine:
         msg = f"loader = {name}: {path} is not for {arch.name}"
-        raise SettingsError(msg, hint=f"give musl's loader, lib/ld-musl-{arch.loader}.so.1")
+        raise SettingsError(msg, hint=f"give musl's loader, lib/{arch.loader_name}")
     return path
 
 
 def emulate_script(arch: Architecture) -> str:
     """Return the script that CMake runs programs through (``CMAKE_CROSSCOMPILING_EMULATOR``)."""
     start, machine = _identity(arch)
-    return _SCRIPT.format(
-        arch=arch.name,
-        header=start.hex() + "?" * 24 + machine.hex(),
-        loader=f"ld-musl-{arch.loader}",
-        no_loader=_in_one_line(_no_loader(arch)),
-        no_qemu=_in_one_line(_no_qemu(arch)),
-    )
+    parts = {
+        "arch": arch.name,
+        "header": start.hex() + "?" * 24 + machine.hex(),
+        "loader": arch.loader_name.removesuffix(".so.1"),
+        "no_loader": _in_one_line(_no_loader(arch)),
+        "no_qemu": _in_one_line(_no_qemu(arch)),
+        "notes": NOTES_VARIABLE,
+        "not_run": NOT_RUN,
+    }
+    return fill(_SCRIPT, parts)
 
 
 def _identity(arch: Architecture) -> tuple[bytes, bytes]:
@@ -145,7 +150,7 @@ def _told(command: Sequence[str]) -> MuslVersion | None:
 
 
 def _no_loader(arch: Architecture) -> ToolError:
-    name = f"ld-musl-{arch.loader}.so.1"
+    name = arch.loader_name
     return ToolError(
         f"there is no musl loader for {arch.name}, neither lib/{name} in a sysroot nor /lib/{name}",
         hint="set sysroot to an unpacked root of the target, or loader to its loader"
@@ -167,26 +172,26 @@ def _in_one_line(error: ToolError) -> str:
 
 _SCRIPT: Final = """\
 #!/bin/sh
-# Runs programs for {arch} by musl's loader, all others (the host's Python) as they are.
+# Runs programs for @arch@ by musl's loader, all others (the host's Python) as they are.
 program=$1
-unable() {{
+unable() {
   echo "muslbackend: $program cannot be run: $1" >&2
-  if [ -n "$_MUSLBACKEND_NOTES" ]; then
-    printf 'not-run\\t%s\\t%s\\n' "$program" "$PWD" >>"$_MUSLBACKEND_NOTES"
+  if [ -n "$@notes@" ]; then
+    printf '@not_run@\\t%s\\t%s\\n' "$program" "$PWD" >>"$@notes@"
   fi
   exit 126
-}}
+}
 case $(od -An -v -tx1 -N20 "$program" 2>/dev/null | tr -d ' \\n') in
-  {header}) ;;
+  @header@) ;;
   *) exec "$@" ;;
 esac
 # A static program needs no loader, and one of the host's has another.
-if dd if="$program" bs=4096 count=1 2>/dev/null | LC_ALL=C grep -q {loader}; then
-  [ -n "$_MUSLBACKEND_LOADER" ] || unable {no_loader}
+if dd if="$program" bs=4096 count=1 2>/dev/null | LC_ALL=C grep -q @loader@; then
+  [ -n "$_MUSLBACKEND_LOADER" ] || unable @no_loader@
   unset LD_PRELOAD # that of the host, as fakeroot sets it, is none for musl
   libraries=$_MUSLBACKEND_LIBRARIES
-  set -- "$_MUSLBACKEND_LOADER" ${{libraries:+--library-path "$libraries"}} "$@"
+  set -- "$_MUSLBACKEND_LOADER" ${libraries:+--library-path "$libraries"} "$@"
 fi
-[ "${{_MUSLBACKEND_QEMU=missing}}" != missing ] || unable {no_qemu}
-exec ${{_MUSLBACKEND_QEMU:+"$_MUSLBACKEND_QEMU"}} "$@"
+[ "${_MUSLBACKEND_QEMU=missing}" != missing ] || unable @no_qemu@
+exec ${_MUSLBACKEND_QEMU:+"$_MUSLBACKEND_QEMU"} "$@"
 """

@@ -177,7 +177,7 @@ def needs_libpython(graph: Graph, _: Target) -> Iterator[Finding]:
 
 def foreign_interpreter(graph: Graph, target: Target) -> Iterator[Finding]:
     """The kernel starts a program by the loader that it names, from that place alone."""
-    loader = f"/lib/ld-musl-{target.arch.loader}.so.1"
+    loader = f"/lib/{target.arch.loader_name}"
     for path, elf in graph.elf.items():
         # What asks for glibc's loader is another finding.
         if elf.interpreter in (None, loader) or elf.libc == "glibc" or not elf.fits(target.arch):

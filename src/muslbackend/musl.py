@@ -74,6 +74,11 @@ class Architecture:
     loader: str
     """ARCH in ``ld-musl-ARCH.so.1`` (musl's ``configure``)."""
 
+    @property
+    def loader_name(self) -> str:
+        """The file name of musl's dynamic loader."""
+        return f"ld-musl-{self.loader}.so.1"
+
 
 ARCHITECTURES: Final[Mapping[str, Architecture]] = {
     arch.name: arch
@@ -121,7 +126,7 @@ def is_reserved(needed: str) -> bool:
 
 def is_musl(needed: str, arch: Architecture) -> bool:
     """Say whether a needed name is satisfied by the running musl on ``arch``."""
-    return is_reserved(needed) or needed == f"ld-musl-{arch.loader}.so.1"
+    return is_reserved(needed) or needed == arch.loader_name
 
 
 @cache

@@ -74,4 +74,9 @@ def asked_of_musl(graph: Graph) -> set[tuple[str, str]]:
         defined = frozenset().union(*(elf.exports for elf in files if not elf.is_libc))
         for path in loaded:
             asked |= {(path, symbol) for symbol in graph.elf[path].imports - defined}
-    return {(path, symbol) for path, symbol in asked if not _PYTHON_SYMBOL.match(symbol)}
+    return {(path, symbol) for path, symbol in asked if not is_pythons(symbol)}
+
+
+def is_pythons(symbol: str) -> bool:
+    """Say whether a symbol counts as one of CPython's C API, which the interpreter defines."""
+    return _PYTHON_SYMBOL.match(symbol) is not None

@@ -17,7 +17,7 @@ from muslbackend import __version__, stage
 from muslbackend.cmakecache import without_openmp
 from muslbackend.emulation import Emulation, find_emulation, read_loader
 from muslbackend.errors import MuslBackendError, SettingsError
-from muslbackend.finish import Material, Order, after_build, finish, order_for
+from muslbackend.finish import Material, after_build, finish, order_for
 from muslbackend.invocation import build_dir_setting, named_toolchain, plan_invocation
 from muslbackend.notes import failure, parse_notes, remarks, said, unanswered
 from muslbackend.scan import own_loader
@@ -29,12 +29,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from muslbackend.findings import Finding
+    from muslbackend.musl import Architecture
     from muslbackend.notes import Note
     from muslbackend.outcome import Outcome
     from muslbackend.settings import Settings
     from muslbackend.stage import Staged
     from muslbackend.target import Target
     from muslbackend.toolchain import Toolchain
+    from muslbackend.verify import Opener
     from muslbackend.wheel import WheelName
 
 
@@ -63,9 +65,9 @@ def build_wheel(job: Job) -> Outcome:
     order = order_for(job.target, job.settings, job.project, job.output)
     native, arch = job.target.native, job.target.arch
     toolchain = None if native else cross_toolchain(arch, _choice(job, order.sysroot))
-    emulation = _emulation(job, order)
+    emulation = None if native else _emulation(job, order.sysroot)
     if job.settings.verify:
-        order = replace(order, opener=opener_for(emulation, _compiler(toolchain)))
+        order = replace(order, opener=_opener(arch, toolchain, emulation))
     call = plan_invocation(job.target, job.config, job.table, os.environ, toolchain)
     outcomes: list[Outcome] = []
 
@@ -86,29 +88,30 @@ def build_wheel(job: Job) -> Outcome:
 
         if toolchain is not None:
             stage.log(toolchain.description)
-        with _environment({**call.environment, **({} if native else emulation.environment)}):
+        with _environment({**call.environment, **(emulation.environment if emulation else {})}):
             unset = build_dir_setting(call.config, job.table, os.environ) is None
             stage.build(call.config, finished, keeps_no_build_dir=unset)
     return outcomes[-1]
 
 
-def _compiler(toolchain: Toolchain | None) -> Path | None:
-    """Return what files that are opened are tried with; ``None`` for a native build."""
-    if toolchain is not None and toolchain.compiler is None:
+def _opener(arch: Architecture, toolchain: Toolchain | None, emulation: Emulation | None) -> Opener:
+    """Return what opens the files of the wheel; without a toolchain that is this interpreter."""
+    if toolchain is None or emulation is None:
+        return opener_for(find_emulation(arch, own_loader(Path(sys.executable))), None)
+    if toolchain.compiler is None:
         raise SettingsError(
             "verify takes a C compiler for the target, and only the toolchain file knows one",
             hint="name the compiler with CC instead of a toolchain file, or leave out verify",
         )
-    return None if toolchain is None else toolchain.compiler
+    return opener_for(emulation, toolchain.compiler)
 
 
 def _choice(job: Job, sysroot: Path | None) -> Choice:
     """Return what was decided about the toolchain; :class:`SettingsError` for a missing file."""
-    place, name = "toolchain-file", job.settings.toolchain_file
-    if name is None:
-        place, name = named_toolchain(job.config, os.environ) or ("", None)
-    if name is None:
+    named = named_toolchain(job.settings.toolchain_file, job.config, os.environ)
+    if named is None:
         return Choice(sysroot)
+    place, name = named
     file = (job.project / name).resolve()
     if not file.is_file():
         hint = "give the path of one, absolute or relative to the project"
@@ -137,13 +140,11 @@ def _noting(job: Job) -> Iterator[Callable[[], Sequence[Note]]]:
             raise failure(notes(), said(job.config, os.environ), texts) or error from None
 
 
-def _emulation(job: Job, order: Order) -> Emulation:
-    """Return what runs programs of the target here; of a native build, what runs this one."""
+def _emulation(job: Job, sysroot: Path | None) -> Emulation:
+    """Return what runs programs of the target here."""
     arch, named = job.target.arch, job.settings.loader
-    if job.target.native:
-        return find_emulation(arch, own_loader(Path(sys.executable)))
     given = None if named is None else read_loader(job.project, named, arch)
-    return find_emulation(arch, given, order.sysroot)
+    return find_emulation(arch, given, sysroot)
 
 
 def _about_the_build(staged: Staged) -> Iterator[Finding]:

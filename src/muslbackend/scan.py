@@ -154,7 +154,7 @@ def read_sysroot(base: Path, name: str, arch: Architecture) -> Path:
         msg = f"sysroot = {name}: {root} has no {', '.join(SYSROOT_FOLDERS)}"
         raise SettingsError(msg, hint="give the root itself, the folder above usr")
     loaders = sorted(path.name for path in (root / "lib").glob("ld-*.so.*"))
-    wanted = f"ld-musl-{arch.loader}.so.1"
+    wanted = arch.loader_name
     if loaders and wanted not in loaders:
         msg = f"sysroot = {name}: its loader is {', '.join(loaders)}, not {wanted}"
         raise SettingsError(msg, hint=f"give the root of a system with musl for {arch.name}")

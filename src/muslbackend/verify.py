@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from muslbackend.errors import MuslBackendError, ToolError
 from muslbackend.graph import Via
+from muslbackend.needs import is_pythons
 from muslbackend.rpath import site_path
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ except OSError as error:
     os._exit(1)
 os._exit(42)
 """
-_PYTHON_NAME: Final = re.compile(r"_?Py\w+", re.ASCII)
+_C_NAME: Final = re.compile(r"\w+", re.ASCII)
 #: Those that are data; the rest are taken for functions. Constructors may look at either.
 _DATA_NAME: Final = re.compile(
     r"PyExc_\w+|\w+(_Type|Struct|Flag|Hook)|_Py_EllipsisObject|_PyRuntime|Py_Version"
@@ -149,7 +150,7 @@ def _stubs(graph: Graph) -> Iterator[str]:
     """Yield definitions of what files use of Python's C API, and none of them defines."""
     files = [graph.elf[path] for path in graph.wheel]
     used = {name for elf in files for name in elf.imports} - {n for e in files for n in e.exports}
-    for name in sorted(filter(_PYTHON_NAME.fullmatch, used)):
+    for name in sorted(name for name in used if is_pythons(name) and _C_NAME.fullmatch(name)):
         data = _DATA_NAME.fullmatch(name)
         yield f"void *{name}[1024];" if data else f"void *{name}(void) {{ return 0; }}"
 

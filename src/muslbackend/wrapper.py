@@ -8,7 +8,10 @@ zig, and what zig then refuses is noted too (see :mod:`muslbackend.notes`).
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: Names the environment variable with the file that notes are appended to.
 NOTES_VARIABLE: Final = "_MUSLBACKEND_NOTES"
@@ -77,7 +80,15 @@ def zig_wrapper(version: str, command: str, arch: str) -> str:
         "lists": "|".join(LISTS),
         "list_pairs": "|".join(LIST_PAIRS),
     }
-    return re.sub("@([a-z_]+)@", lambda match: parts[match[1]], _WRAPPER)
+    return fill(_WRAPPER, parts)
+
+
+def fill(template: str, parts: Mapping[str, str]) -> str:
+    """Return a text with what ``parts`` has in the place of each ``@name@``.
+
+    sh and CMake have braces, dollars and percent signs of their own.
+    """
+    return re.sub("@([a-z_]+)@", lambda match: parts[match[1]], template)
 
 
 _ZIG: Final = f'"${{{ZIG_VARIABLE}:?is not set: run this through muslbackend}}"'

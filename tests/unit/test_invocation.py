@@ -112,7 +112,7 @@ def test_ours_takes_the_place_of_a_toolchain_file_that_it_includes(
     config: Mapping[str, object], environ: Mapping[str, str]
 ) -> None:
     places = [*environ, *(f"-C {key}" for key in config)]
-    assert named_toolchain(config, environ) == (places[0], "f")
+    assert named_toolchain(None, config, environ) == (places[0], "f")
     call = cross(config, {}, environ)
     assert call.config == dict.fromkeys(config, str(FILE))
     assert {name: call.environment[name] for name in environ} == dict.fromkeys(environ, str(FILE))
@@ -121,9 +121,11 @@ def test_ours_takes_the_place_of_a_toolchain_file_that_it_includes(
 
 def test_the_environment_names_a_toolchain_file_before_the_options() -> None:
     config = {"cmake.toolchain-file": "c"}
-    named = named_toolchain(config, {"CMAKE_TOOLCHAIN_FILE": "e"})
+    named = named_toolchain(None, config, {"CMAKE_TOOLCHAIN_FILE": "e"})
     assert named == ("CMAKE_TOOLCHAIN_FILE", "e")
-    assert named_toolchain({"cmake.toolchain-file": ""}, {"CMAKE_TOOLCHAIN_FILE": ""}) is None
+    both = named_toolchain("s", config, {"CMAKE_TOOLCHAIN_FILE": "e"})
+    assert both == ("toolchain-file", "s")
+    assert named_toolchain(None, {"cmake.toolchain-file": ""}, {"CMAKE_TOOLCHAIN_FILE": ""}) is None
 
 
 @pytest.mark.parametrize(
