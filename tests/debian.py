@@ -12,6 +12,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tarfile
 import tempfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -212,7 +213,11 @@ def wheel(pin: Pin, platform_tag: str, version: str, cache: Path) -> Path:
 def sdist(pin: Pin, cache: Path) -> Path:
     """Return the path of the pinned sdist; of its code only a backend of its own is run."""
     with tempfile.TemporaryDirectory() as scratch:
-        for name in ("setuptools/build_meta.py", "scikit_build_core/build.py"):
+        for name in (
+            "setuptools/build_meta.py",
+            "scikit_build_core/build.py",
+            "hatchling/build.py",
+        ):
             backend = Path(scratch) / name
             backend.parent.mkdir()
             (backend.parent / "__init__.py").touch()
@@ -220,6 +225,15 @@ def sdist(pin: Pin, cache: Path) -> Path:
         options = ["--no-binary=:all:", "--no-build-isolation", "--use-pep517"]
         path = f"{scratch}{os.pathsep}{os.environ.get('PYTHONPATH', '')}".rstrip(os.pathsep)
         return _pip_download(pin, options, {**os.environ, "PYTHONPATH": path}, cache)
+
+
+def unpack_sdist(pin: Pin, folder: Path, cache: Path) -> None:
+    """Unpack the pinned sdist below a folder: one folder named NAME-VERSION."""
+    with tarfile.open(sdist(pin, cache)) as archive:
+        if hasattr(tarfile, "data_filter"):  # Debian 12's Python has none, newer ones want one
+            archive.extractall(folder, filter="data")
+        else:
+            archive.extractall(folder)  # noqa: S202 - pinned by its hash
 
 
 def _pip_download(

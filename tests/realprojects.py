@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import re
 import sys
-import tarfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -80,11 +79,7 @@ class Real:
 
     def unpacked(self, folder: Path, cache: Path) -> Path:
         """Return the folder of the project, its backend swapped, unpacked below ``folder``."""
-        with tarfile.open(debian.sdist(self.pin, cache)) as archive:
-            if hasattr(tarfile, "data_filter"):  # Debian 12's Python has none, newer ones want one
-                archive.extractall(folder, filter="data")
-            else:
-                archive.extractall(folder)  # noqa: S202 - pinned by its hash
+        debian.unpack_sdist(self.pin, folder, cache)
         project = folder / self.name
         requirement = r"""["']scikit[-_]build[-_]core(?![\w.])[^"']*["']"""
         for name, old, new in (self.backend, ("pyproject.toml", requirement, self.requires)):
