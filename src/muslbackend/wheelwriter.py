@@ -12,6 +12,7 @@ import csv
 import hashlib
 import io
 import os
+import re
 import shutil
 import stat
 import time
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from muslbackend.wheel import Member, WheelName
 
 #: Zip cannot say anything earlier, nor later (APPNOTE.TXT 4.4.6).
+_METADATA: Final = re.compile(r"[^/]+\.dist-info/")
 _FIRST_TIME: Final = 315532800  # 1980-01-01
 _LAST_TIME: Final = 4354819199  # 2107-12-31
 
@@ -124,7 +126,9 @@ def _zip_info(
     info = zipfile.ZipInfo(path, date)
     info.compress_type = zipfile.ZIP_DEFLATED
     info.create_system = 3  # Unix: else the mode below is not looked at
-    info.external_attr = (stat.S_IFREG | (0o755 if executable else 0o644)) << 16
+    # scikit-build-core's own: umask never counts, and what it makes by itself is for a group too.
+    plain = 0o664 if _METADATA.match(path) else 0o644
+    info.external_attr = (stat.S_IFREG | (0o755 if executable else plain)) << 16
     return info
 
 
