@@ -15,7 +15,7 @@ MAGIC: Final = b"\x7fELF"
 #: Of the machines that have a choice (arm64, POWER, LoongArch).
 LARGEST_PAGE: Final = 1 << 16
 
-_EXTENSION_NAME: Final = re.compile(r"\.(cpython-3\d+[\w-]*|abi3)\.so$")
+_EXTENSION_NAME: Final = re.compile(r"\.(cpython-3\d+[\w-]*|abi3t?)\.so$")
 
 _GLIBC_LIBRARIES: Final = (
     "ld-linux",
