@@ -28,16 +28,16 @@ HOOKS: Final = frozenset(
 )
 
 
-def __getattr__(name: str) -> Callable[..., object]:
-    """Hand out the PEP 517/660 hooks of :mod:`muslbackend.hooks`.
+def __getattr__(name: str) -> Callable[..., object] | list[str]:
+    """Hand out the PEP 517/660 hooks of :mod:`muslbackend.hooks`, and ``__all__`` of their names.
 
     Frontends probe optional hooks with ``getattr``: one that scikit-build-core does not offer
-    for a project is missing here too.
+    for a project is missing here too. A backend that wraps this one may import ``*``.
     """
-    if name in HOOKS:
+    if name in HOOKS or name == "__all__":
         hooks = import_module("muslbackend.hooks")
-        if name in hooks.__all__:
-            hook: Callable[..., object] = getattr(hooks, name)
-            return hook
+        if name == "__all__" or name in hooks.__all__:
+            found: Callable[..., object] | list[str] = getattr(hooks, name)
+            return found
     msg = f"module {__name__!r} has no attribute {name!r}"
     raise AttributeError(msg)
