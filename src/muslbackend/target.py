@@ -63,18 +63,54 @@ class Facts:
     """``EXT_SUFFIX`` of sysconfig, such as ``.cpython-311-x86_64-linux-gnu.so``."""
     machine: str = ""
     """``platform.machine()``: tells armv6l from armv7l, whose suffix is the same."""
+    loader: str | None = None
+    """The loader that its file names (PT_INTERP), empty for one that is linked statically;
+    ``None`` if that is not known."""
+    implementation: str = "cpython"
+    """``sys.implementation.name``."""
 
     @property
     def musl_arch(self) -> Architecture | None:
-        """The architecture if this interpreter was built for musl, else ``None``.
+        """The architecture if this interpreter was built for musl and runs on it, else ``None``.
 
         CPython 3.11 and newer say so in their suffix, and look for nothing else (bpo-43112).
         """
+        return None if self.excluded else self._named_arch
+
+    @property
+    def _named_arch(self) -> Architecture | None:
         if self.system != "linux":
             return None
         soabi = self.ext_suffix.removesuffix(".so")
         fitting = [a for a in ARCHITECTURES.values() if soabi.endswith("-" + a.multiarch)]
         return next((a for a in fitting if a.name == self.machine), next(iter(fitting), None))
+
+    @property
+    def excluded(self) -> str:
+        """Why no musllinux tag goes with this interpreter, though it has to do with musl.
+
+        Empty for any other. PEP 656 leaves out interpreters that are linked statically, and mixed
+        builds: installers look at the loader, the interpreter itself at its suffix.
+        """
+        if self.system != "linux" or self.loader is None:
+            return ""
+        named, runs_on_musl = self._named_arch is not None, "ld-musl-" in self.loader
+        if named and not self.loader:
+            return (
+                "is linked statically: it can import no extension module, and pip takes no "
+                "musllinux wheel for it (PEP 656)"
+            )
+        if named and not runs_on_musl:
+            return (
+                f"is a mixed build: it looks for extension modules named {self.ext_suffix}, "
+                f"and runs on {self.loader}; pip takes no musllinux wheel for it (PEP 656)"
+            )
+        if runs_on_musl and not named:
+            return (
+                f"is a mixed build: it runs on {self.loader}, and looks for extension modules "
+                f"named {self.ext_suffix or '.so'}, which other interpreters for musl pass over"
+            )
+        return ""
 
 
 @dataclass(frozen=True, slots=True)

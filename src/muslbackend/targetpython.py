@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import platform
 import re
+import struct
 import sys
 import sysconfig
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from muslbackend.target import Facts
 
 if TYPE_CHECKING:
     from muslbackend.musl import Architecture
+
+PT_INTERP: Final = 3
 
 #: ``sizeof(long double)`` where it is not 16, and ``_Alignof(max_align_t)`` where that is not 16.
 _LONG_DOUBLE: Final = {"i686": 12, "armv7l": 8, "armv6l": 8, "ppc64le": 8}
@@ -74,7 +77,32 @@ class HostPython:
 def read_facts() -> Facts:
     """Return what the interpreter that runs us says of itself and of the machine."""
     suffix = str(sysconfig.get_config_var("EXT_SUFFIX") or "")
-    return Facts(sys.platform, suffix, platform.machine())
+    loader = named_loader(Path(sys.executable)) if sys.platform == "linux" else None
+    return Facts(sys.platform, suffix, platform.machine(), loader, sys.implementation.name)
+
+
+def named_loader(program: Path) -> str | None:
+    """Return the loader that a program names in its PT_INTERP, empty if it names none.
+
+    ``None`` for what is no ELF file, such as a script that starts an interpreter. Only the headers
+    are read: every hook asks this. System V gABI, chapter 5.
+    """
+    try:
+        with program.open("rb") as file:
+            ident = file.read(16)
+            wide, order = ident[4] == 2, "<" if ident[5] == 1 else ">"
+            header = struct.Struct(order + ("HHIQQQIHHH" if wide else "HHIIIIIHHH"))
+            fields = header.unpack(file.read(header.size))
+            entry = struct.Struct(order + ("I4xQ16xQ" if wide else "II8xI"))
+            for index in range(fields[9] if ident.startswith(b"\x7fELF") else 0):
+                file.seek(fields[4] + index * fields[8])
+                kind, offset, size = entry.unpack(file.read(entry.size))
+                if kind == PT_INTERP:
+                    file.seek(offset)
+                    return file.read(size).rstrip(b"\0").decode("utf-8", "replace")
+            return "" if ident.startswith(b"\x7fELF") else None
+    except (OSError, IndexError, ValueError, struct.error):  # missing, too short, damaged
+        return None
 
 
 def read_host_python() -> HostPython:

@@ -104,6 +104,44 @@ def test_any_other_interpreter_is_not_for_musl(system: str, suffix: str) -> None
     assert Facts(system, suffix).musl_arch is None
 
 
+MUSL_SUFFIX, GLIBC_SUFFIX = ".cpython-312-x86_64-linux-musl.so", ".cpython-312-x86_64-linux-gnu.so"
+MUSL_LOADER, GLIBC_LOADER = "/lib/ld-musl-x86_64.so.1", "/lib64/ld-linux-x86-64.so.2"
+
+
+@pytest.mark.parametrize(
+    ("suffix", "loader", "why"),
+    [
+        (MUSL_SUFFIX, MUSL_LOADER, ""),
+        (MUSL_SUFFIX, "/nix/store/x-musl-1.2.5/lib/ld-musl-x86_64.so.1", ""),
+        (MUSL_SUFFIX, None, ""),
+        (GLIBC_SUFFIX, GLIBC_LOADER, ""),
+        (GLIBC_SUFFIX, None, ""),
+        (GLIBC_SUFFIX, "", ""),
+        (MUSL_SUFFIX, "", "is linked statically"),
+        (MUSL_SUFFIX, GLIBC_LOADER, "is a mixed build: it looks for extension modules named"),
+        (GLIBC_SUFFIX, MUSL_LOADER, "is a mixed build: it runs on /lib/ld-musl-x86_64.so.1"),
+        ("", MUSL_LOADER, "named .so, which"),
+        (".pypy311-pp73-x86_64-linux-gnu.so", MUSL_LOADER, "named .pypy311-pp73"),
+    ],
+)
+def test_static_and_mixed_interpreters_are_told_from_others(
+    suffix: str, loader: str | None, why: str
+) -> None:
+    facts = Facts("linux", suffix, loader=loader)
+    assert why in facts.excluded
+    assert bool(why) == bool(facts.excluded)
+    built_for_musl = suffix == MUSL_SUFFIX and not why
+    assert facts.musl_arch == (ARCHITECTURES["x86_64"] if built_for_musl else None)
+    assert (decide(Settings(), facts) is None) == (facts.musl_arch is None)
+    crossed = decide(Settings(target="x86_64"), facts)
+    assert crossed is not None
+    assert crossed.native == built_for_musl
+
+
+def test_an_interpreter_of_another_system_is_never_left_out() -> None:
+    assert Facts("darwin", MUSL_SUFFIX, loader="").excluded == ""
+
+
 GLIBC = Facts("linux", ".cpython-311-x86_64-linux-gnu.so")
 MUSL = Facts("linux", ".cpython-311-x86_64-linux-musl.so")
 ARM = Facts("linux", ".cpython-311-arm-linux-musleabihf.so")
