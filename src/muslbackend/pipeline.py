@@ -1,17 +1,19 @@
 """The story: what happens to a project, from beginning to end. Read this page first.
 
-``build_wheel`` stages and finishes. What is finished already is judged in :mod:`check`.
+``build_wheel`` stages and finishes; ``prepare_metadata`` announces what the wheel will say of
+itself. What is finished already is judged in :mod:`check`.
 """
 
 from __future__ import annotations
 
+import operator
 import os
 import sys
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from muslbackend import __version__, stage
 from muslbackend.cmakecache import without_openmp
@@ -21,12 +23,14 @@ from muslbackend.finish import Material, after_build, finish, order_for
 from muslbackend.invocation import build_dir_setting, named_toolchain, plan_invocation
 from muslbackend.notes import failure, parse_notes, remarks, said, unanswered
 from muslbackend.scan import own_loader
-from muslbackend.toolchain import Choice, cross_toolchain
+from muslbackend.toolchain import PLATFORM_VARIABLE, Choice, cross_toolchain
 from muslbackend.verify import opener_for
+from muslbackend.wheel import made_by, said_alike
 from muslbackend.wrapper import NOTES_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from muslbackend.findings import Finding
     from muslbackend.musl import Architecture
@@ -40,6 +44,9 @@ if TYPE_CHECKING:
     from muslbackend.wheel import WheelName
 
 
+PREPARE: Final = "prepare_metadata_for_build_wheel"
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """A wheel to build for musl."""
@@ -49,9 +56,9 @@ class Job:
     settings: Settings
     config: Mapping[str, object]
     """scikit-build-core's ``-C`` keys."""
-    table: Mapping[str, Any]
-    """``[tool.scikit-build]``"""
+    pyproject: Mapping[str, Any]
     output: Path
+    """Folder for the wheel, or for its metadata."""
     metadata: Path | None = None
     """A ``.dist-info`` folder prepared earlier, which the wheel must agree with."""
 
@@ -68,18 +75,18 @@ def build_wheel(job: Job) -> Outcome:
     emulation = None if native else _emulation(job, order.sysroot)
     if job.settings.verify:
         order = replace(order, opener=_opener(arch, toolchain, emulation))
-    call = plan_invocation(job.target, job.config, job.table, os.environ, toolchain)
     outcomes: list[Outcome] = []
 
-    with _noting(job) as notes:
+    with _noting(job) as notes, _on(job.target):
+        table = _table(job)
+        call = plan_invocation(job.target, job.config, table, os.environ, toolchain)
 
         def finished(staged: Staged) -> WheelName:
             _agree(staged, job.metadata)
             idle = unanswered(notes())
             if idle is not None:
                 raise idle
-            generator = f"muslbackend {__version__} ({staged.backend})"
-            material = Material(staged.name, staged.members, generator)
+            material = Material(staged.name, staged.members, _generator(staged.backend))
             made = finish(material, after_build(order, staged.build_dir))
             known = (*made.verdict.findings, *_about_the_build(staged))
             verdict = replace(made.verdict, findings=known)
@@ -89,9 +96,37 @@ def build_wheel(job: Job) -> Outcome:
         if toolchain is not None:
             stage.log(toolchain.description)
         with _environment({**call.environment, **(emulation.environment if emulation else {})}):
-            unset = build_dir_setting(call.config, job.table, os.environ) is None
+            unset = build_dir_setting(call.config, table, os.environ) is None
             stage.build(call.config, finished, keeps_no_build_dir=unset)
     return outcomes[-1]
+
+
+def prepare_metadata(job: Job) -> str:
+    """Write the ``.dist-info`` folder that the wheel will have, and return its name (PEP 517).
+
+    Of ``WHEEL`` only the tag may become another: it is known when the files have been judged.
+    """
+    changes = {} if job.target.native else {PLATFORM_VARIABLE: f"linux-{job.target.arch.name}"}
+    with _on(job.target), _environment(changes):
+        name = str(stage.call(PREPARE, str(job.output), dict(job.config)))
+    file = job.output / name / "WHEEL"
+    file.write_bytes(made_by(file.read_bytes(), _generator(stage.version())))
+    return name
+
+
+def _on(target: Target) -> AbstractContextManager[None]:
+    """Have the project's overrides look at the machine that the wheel is for."""
+    return nullcontext() if target.native else stage.machine(target.arch.name)
+
+
+def _table(job: Job) -> Mapping[str, Any]:
+    """Return ``[tool.scikit-build]`` with the ``build-dir`` that its overrides decide for."""
+    table = job.pyproject.get("tool", {}).get("scikit-build", {})
+    return {**table, "build-dir": stage.decided(job.pyproject, job.config).build_dir}
+
+
+def _generator(backend: str) -> str:
+    return f"muslbackend {__version__} ({backend})"
 
 
 def _opener(arch: Architecture, toolchain: Toolchain | None, emulation: Emulation | None) -> Opener:
@@ -156,18 +191,25 @@ def _about_the_build(staged: Staged) -> Iterator[Finding]:
 def _agree(staged: Staged, metadata: Path | None) -> None:
     """Check that the wheel has the metadata that was prepared for it (PEP 517).
 
-    ``WHEEL`` may differ: the tag is known only when the files have been judged.
+    In ``WHEEL`` the tag may differ: it is known only when the files have been judged.
     """
     if metadata is None:
         return
-    members = {m.path.removeprefix(staged.name.dist_info): m for m in staged.members}
-    for name in ("METADATA", "entry_points.txt"):
-        prepared = metadata / name
-        now = members[name].read() if name in members else b""
-        before = prepared.read_bytes() if prepared.is_file() else b""
-        if now != before:
+    folder = staged.name.dist_info
+    now = {m.path: m.read() for m in staged.members if m.path.startswith(folder)}
+    before = {path: _read(metadata / path.removeprefix(folder)) for path in now}
+    entry_points = f"{folder}entry_points.txt"
+    before[entry_points] = _read(metadata / "entry_points.txt")
+    for path in sorted(before):
+        same = said_alike if path == f"{folder}WHEEL" else operator.eq
+        if not same(now.get(path, b""), before[path]):
+            name = path.removeprefix(folder)
             msg = f"{name} is not what prepare_metadata_for_build_wheel announced"
             raise MuslBackendError(msg, hint="do not change the project between the two hooks")
+
+
+def _read(file: Path) -> bytes:
+    return file.read_bytes() if file.is_file() else b""
 
 
 @contextmanager

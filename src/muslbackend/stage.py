@@ -15,6 +15,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from muslbackend.errors import MuslBackendError
+
 if TYPE_CHECKING:
     import zipfile
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -39,10 +41,16 @@ class Staged:
     """``scikit-build-core X.Y.Z``"""
 
 
-def hook(name: str) -> Callable[..., Any] | None:
-    """Return scikit-build-core's own hook, ``None`` if it offers none of that name here."""
+def call(name: str, *args: object) -> Any:  # noqa: ANN401 - theirs
+    """Call scikit-build-core's own hook of that name and return what it returns.
+
+    Raises :class:`MuslBackendError` if it offers none for this project.
+    """
     backend = import_module("scikit_build_core.build")
-    return getattr(backend, name) if name in backend.__all__ else None
+    if name not in backend.__all__:
+        msg = f"scikit-build-core offers no {name} for this project"
+        raise MuslBackendError(msg, hint="call build_wheel instead")
+    return getattr(backend, name)(*args)
 
 
 def hook_names() -> frozenset[str]:
@@ -66,6 +74,57 @@ def cmake_texts(project: Path) -> dict[str, str]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What scikit-build-core decided for a project: pyproject.toml with overrides and the rest."""
+
+    cmake: bool = True
+    """It runs CMake for a wheel (``wheel.cmake``)."""
+    build_dir: str = ""
+    """``build-dir`` with its placeholders; empty for a temporary one."""
+
+
+def decided(pyproject: Mapping[str, Any], config: Mapping[str, object]) -> Decided:
+    """Return its settings for a wheel; the defaults where its reader is none that we know.
+
+    Mistakes in the settings are for its own hooks to tell.
+    """
+    try:
+        reader = import_module("scikit_build_core.settings.skbuild_read_settings").SettingsReader
+        settings = reader(dict(pyproject), dict(config), state="wheel").settings
+        return Decided(bool(settings.wheel.cmake), str(settings.build_dir))
+    except (ImportError, AttributeError, TypeError):
+        return Decided()
+
+
+@contextmanager
+def machine(name: str) -> Iterator[None]:
+    """Have overrides (``if.platform-machine``) look at the target's machine, not at this one."""
+    module = import_module("scikit_build_core.settings.skbuild_overrides")
+    before = getattr(module, "platform", None)
+    if before is None:  # a release that asks another way: its overrides look at this machine
+        yield
+        return
+    module.platform = _Elsewhere(before, name)  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        module.platform = before  # type: ignore[attr-defined]
+
+
+class _Elsewhere:
+    """The module ``platform``, on another machine."""
+
+    def __init__(self, platform: Any, name: str) -> None:  # noqa: ANN401 - a module
+        self._platform, self._name = platform, name
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - the module's
+        return getattr(self._platform, name)
+
+    def machine(self) -> str:
+        return self._name
+
+
 def build(
     config: Mapping[str, object],
     finish: Callable[[Staged], WheelName],
@@ -86,26 +145,21 @@ def build(
     with tempfile.TemporaryDirectory(prefix="muslbackend-") as folder:
         if base is not None:
             with _seam(base, finish):
-                return str(_build_wheel()(folder, dict(config), None))
+                return str(call("build_wheel", folder, dict(config), None))
         print(
-            f"muslbackend: {_version()} shows no list of files that we know; "
-            "its wheel is read back",
+            f"muslbackend: {version()} shows no list of files that we know; its wheel is read back",
             file=sys.stderr,
         )
         # Its build folder must outlive the call: libraries to bundle may lie there.
         build_dir = Path(folder) / "build"
         kept = {"build-dir": str(build_dir)} if keeps_no_build_dir else {}
-        name = _build_wheel()(folder, {**config, **kept}, None)
+        name = call("build_wheel", folder, {**config, **kept}, None)
         own, members = unpack(Path(folder) / name, Path(folder) / "files")
-        return str(finish(Staged(own, members, build_dir if kept else None, _version())))
+        return str(finish(Staged(own, members, build_dir if kept else None, version())))
 
 
-def _build_wheel() -> Callable[..., Any]:
-    found: Callable[..., Any] = import_module("scikit_build_core.build").build_wheel
-    return found
-
-
-def _version() -> str:
+def version() -> str:
+    """Return ``scikit-build-core X.Y.Z``, as ``WHEEL`` files name it."""
     return f"scikit-build-core {import_module('scikit_build_core').__version__}"
 
 
@@ -179,7 +233,7 @@ def _plan_writer(
                 getattr(self, "variant_label", ""),
             )
             build_dir = next((d for d in reversed(build_dirs) if d.is_dir()), None)
-            final = finish(Staged(name, tuple(self.noted), build_dir, _version()))
+            final = finish(Staged(name, tuple(self.noted), build_dir, version()))
             # What scikit-build-core reports and returns is the name it would have given.
             self.tags = final.tags
 

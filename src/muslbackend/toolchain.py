@@ -12,7 +12,7 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from muslbackend.cmakefile import PACKAGES_VARIABLE, TOOLCHAIN_VARIABLE, Ground, cmake_text
 from muslbackend.compilers import Compilers, find_compilers
@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 
     from muslbackend.musl import Architecture
     from muslbackend.targetpython import HostPython
+
+
+#: What sysconfig, and so scikit-build-core, takes for the platform when it is set.
+PLATFORM_VARIABLE: Final = "_PYTHON_HOST_PLATFORM"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ def cross_toolchain(
     environment = {
         **compilers.environment,
         # The tag of the platform, for scikit-build-core; ours is written afterwards.
-        "_PYTHON_HOST_PLATFORM": f"linux-{arch.name}",
+        PLATFORM_VARIABLE: f"linux-{arch.name}",
         "SETUPTOOLS_EXT_SUFFIX": f".{soabi}.so",
         # ccache asks for the compiler's time; the wrapper's says nothing about zig's.
         "CCACHE_COMPILERCHECK": os.environ.get("CCACHE_COMPILERCHECK", "content"),

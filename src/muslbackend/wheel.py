@@ -39,6 +39,8 @@ _UNREADABLE: Final[tuple[type[Exception], ...]] = (
 
 #: Behind NAME-VERSION: what is made anew, and the signatures that go with it (PEP 427).
 _RECORDS: Final = re.compile(r"\.dist-info/RECORD(\.jws|\.p7s)?")
+_GENERATOR: Final = re.compile(rb"(?m)^Generator:.*$")
+_TOOLS_AND_TAGS: Final = re.compile(rb"(?m)^(Generator|Tag):.*$")
 _PURELIB: Final = re.compile(rb"(?mi)^(Root-Is-Purelib:)\s*true")
 
 
@@ -143,6 +145,17 @@ def retag(wheel_file: bytes, tags: Collection[Tag], generator: str) -> bytes:
     new = [f"Tag: {tag}" for tag in sorted(map(str, tags))]
     version, *rest = [*kept[:at], *new, *kept[at:]]
     return "\n".join([version, f"Generator: {generator}", *rest, "", ""]).encode()
+
+
+def made_by(wheel_file: bytes, generator: str) -> bytes:
+    """Return a ``WHEEL`` file with another generator, all else as it was."""
+    return _GENERATOR.sub(b"Generator: " + generator.encode(), wheel_file)
+
+
+def said_alike(one: bytes, other: bytes) -> bool:
+    """Say whether two ``WHEEL`` files agree on all but tags and generator."""
+    left, right = (_TOOLS_AND_TAGS.sub(b"", text).split() for text in (one, other))
+    return left == right
 
 
 def in_platlib(member: Member) -> Member:

@@ -34,7 +34,7 @@ LAYERS: Final = (
     {"outcome"},
     {"finish"},
     {"pipeline", "check", "repair", "jobs"},
-    {"driver"},
+    {"driver", "handover"},
     {"hooks", "buildcommand"},
     {"cli"},
     {"__main__"},

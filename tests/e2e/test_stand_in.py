@@ -1,0 +1,251 @@
+"""What a scikit-build-core project may rely on after the switch, where ours acts differently."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+import skbuild
+from building import PROJECT, PY, Build, build, members, run, write_project
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+PURE = """
+[tool.scikit-build]
+wheel.cmake = false
+"""
+LIBRARY = {
+    "CMakeLists.txt": """\
+cmake_minimum_required(VERSION 3.18...4.4)
+project(demo LANGUAGES C)
+add_library(seven SHARED seven.c)
+install(TARGETS seven DESTINATION demo)
+""",
+    "seven.c": "int seven(void) { return 7; }\n",
+    "demo/__init__.py": "",
+}
+#: An interpreter that takes itself for one of Windows, where POSIX's modules are missing.
+WINDOWS = """
+import os, sys, sysconfig
+sysconfig.get_config_vars()
+sys.modules.update(dict.fromkeys(("fcntl", "grp", "pwd", "resource", "termios")))
+sys.platform = "win32"
+"""
+OVERRIDES = """
+[[tool.scikit-build.overrides]]
+if.platform-machine = "^aarch64$"
+wheel.build-tag = "64"
+
+[[tool.scikit-build.overrides]]
+if.env.KEEP = true
+build-dir = "kept"
+"""
+
+
+def hook(python: Path | str, project: Path, call: str, *path: Path | str, **environ: str) -> Build:
+    """Run ``backend.CALL`` in a process of its own, in the project's folder."""
+    before = os.environ.get("PYTHONPATH")
+    folders = [*map(str, path), str(PROJECT / "src"), *([before] if before else [])]
+    environ["PYTHONPATH"] = os.pathsep.join(folders)
+    script = f"import os, muslbackend as backend; os.chdir({str(project)!r}); print(backend.{call})"
+    return run([str(python), "-c", script], project / "out", environ)
+
+
+@pytest.fixture
+def pure(tmp_path: Path) -> Path:
+    return write_project(tmp_path / "project", {"demo/__init__.py": ""}, PURE)
+
+
+def other_suffix(folder: Path, python: Path | str, old: str, new: str) -> Mapping[str, str]:
+    """Return the environment in which an interpreter looks for extension modules named else."""
+    folder.mkdir()
+    script = "import pprint, sysconfig; pprint.pprint(sysconfig.get_config_vars())"
+    shown = subprocess.run([str(python), "-c", script], capture_output=True, text=True, check=True)
+    assert old in shown.stdout
+    text = f"build_time_vars = {shown.stdout.replace(old, new)}"
+    (folder / "_sysconfigdata_mixed.py").write_text(text)
+    return {"_PYTHON_SYSCONFIGDATA_NAME": "_sysconfigdata_mixed"}
+
+
+def test_a_mixed_build_with_the_names_of_musl_is_told_what_holds(pure: Path) -> None:
+    folder = pure.parent / "mixed"
+    environ = other_suffix(folder, sys.executable, "-linux-gnu", "-linux-musl")
+    result = hook(sys.executable, pure, "build_wheel('out')", folder, **environ)
+    assert result.wheel.name == "demo-1.0-py3-none-any.whl"
+    assert (
+        f"muslbackend: {sys.executable} is a mixed build: it looks for extension modules named "
+        f".cpython-{PY[2:]}-x86_64-linux-musl.so, and runs on /lib64/ld-linux-x86-64.so.2; "
+        "pip takes no musllinux wheel for it (PEP 656)\n"
+    ) in result.output
+    assert "promises nothing; name a target, such as musl.target=x86_64" in result.output
+    result.wheel.unlink()
+    strict = hook(
+        sys.executable, pure, "build_wheel('out', {'musl.strict': 'true'})", folder, **environ
+    )
+    assert strict.status == 1
+    assert f"muslbackend: error: {sys.executable} is a mixed build" in strict.output
+    assert not list(strict.folder.iterdir())
+
+
+def test_a_mixed_build_that_runs_on_musl_is_told_what_holds(
+    pure: Path, musl_python: Path, cache: Path
+) -> None:
+    """Such as a CPython that was configured on another machine than it was built for."""
+    folder = pure.parent / "mixed"
+    environ = other_suffix(folder, musl_python, "-linux-musl", "-linux-gnu")
+    packages = skbuild.release(skbuild.NEWEST, cache), sysconfig.get_path("purelib")
+    result = hook(musl_python, pure, "build_wheel('out')", folder, *packages, **environ)
+    assert result.wheel.name == "demo-1.0-py3-none-any.whl"
+    assert f"muslbackend: {musl_python} is a mixed build: it runs on " in result.output
+    assert f"named .cpython-{PY[2:]}-x86_64-linux-gnu.so, which other" in result.output
+    plain = hook(musl_python, pure, "build_wheel('out')", *packages)
+    assert "mixed build" not in plain.output
+
+
+def test_another_implementation_is_told_what_is_not_checked(
+    pure: Path, musl_python: Path, cache: Path
+) -> None:
+    """None was to be had for musl: a CPython calls itself one."""
+    packages = [skbuild.release(skbuild.NEWEST, cache), Path(sysconfig.get_path("purelib"))]
+    call = "build_wheel('out')"
+    plain = hook(musl_python, pure, call, *packages)
+    assert "is not checked" not in plain.output
+    plain.wheel.unlink()
+    (pure.parent / "other").mkdir()
+    name = "import sys; sys.implementation.name = 'pypy'\n"
+    (pure.parent / "other" / "sitecustomize.py").write_text(name)
+    other = hook(musl_python, pure, call, pure.parent / "other", *packages)
+    assert other.wheel.name == "demo-1.0-py3-none-any.whl"
+    assert f"muslbackend: {musl_python} is pypy: the tag is about musl; that" in other.output
+
+
+@pytest.mark.parametrize(
+    ("config", "environ"),
+    [
+        (["wheel.tags=py3-none-musllinux_1_2_x86_64"], {}),
+        ([], {"SKBUILD_WHEEL_TAGS": "py3-none-musllinux_1_2_x86_64"}),
+        ([], {"_PYTHON_HOST_PLATFORM": "musllinux_1_2_x86_64"}),
+    ],
+    ids=["-C", "environment", "platform"],
+)
+def test_a_musllinux_tag_that_the_project_claims_is_judged_on_glibc_too(
+    tmp_path: Path, config: list[str], environ: dict[str, str]
+) -> None:
+    project = write_project(tmp_path / "project", {})
+    (project / "dist").mkdir()
+    claimed = build(project, *config, environ=environ)
+    assert claimed.status == 1
+    assert "error[MB107] demo/_demo.cpython-" in claimed.output
+    assert "claims what is not true; nothing was written" in claimed.output
+    assert not list(claimed.folder.iterdir())
+
+
+def test_a_musllinux_tag_that_the_project_claims_rightly_stays(
+    tmp_path: Path, zig_compiler: dict[str, str]
+) -> None:
+    project = write_project(tmp_path / "project", LIBRARY)
+    tag = "py3-none-musllinux_1_2_x86_64"
+    claimed = build(project, f"wheel.tags={tag}", environ=zig_compiler)
+    assert claimed.wheel.name == f"demo-1.0-{tag}.whl"
+    wheel_file = members(claimed.wheel)["demo-1.0.dist-info/WHEEL"].decode()
+    assert "Generator: scikit-build-core" in wheel_file
+
+
+def test_overrides_look_at_the_machine_that_the_wheel_is_for(tmp_path: Path) -> None:
+    project = write_project(tmp_path / "project", {}, OVERRIDES)
+    plain = build(project)
+    assert plain.wheel.name == f"demo-1.0-{PY}-{PY}-linux_x86_64.whl"
+    plain.wheel.unlink()
+    crossed = build(project, "musl.target=aarch64")
+    assert crossed.wheel.name == f"demo-1.0-64-{PY}-{PY}-musllinux_1_2_aarch64.whl"
+
+
+def test_a_build_folder_that_an_override_names_is_not_shared_with_a_cross_build(
+    tmp_path: Path,
+) -> None:
+    """CMake would go on with the compiler that it found there first."""
+    project = write_project(tmp_path / "project", {}, OVERRIDES)
+    build(project, environ={"KEEP": "1"}).wheel.unlink()
+    crossed = build(project, "musl.target=x86_64", environ={"KEEP": "1"})
+    assert crossed.wheel.name == f"demo-1.0-{PY}-{PY}-musllinux_1_2_x86_64.whl"
+    own, *_ = sorted(path.name for path in project.glob("kept*"))
+    assert own == "kept"
+    assert len(list(project.glob("kept-musl-x86_64-*"))) == 1
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "aarch64"])
+def test_metadata_prepared_for_another_machine_differ_in_the_tag_only(
+    tmp_path: Path, arch: str
+) -> None:
+    scripts = '\n[project.scripts]\ndemo = "demo:run"\n'
+    project = write_project(tmp_path / "project", {"LICENSE": "MIT\n"}, scripts + OVERRIDES)
+    (project / "out").mkdir()
+    config = {"musl.target": arch}
+    prepared = hook(sys.executable, project, f"prepare_metadata_for_build_wheel('out', {config})")
+    assert prepared.status == 0, prepared.output
+    (info,) = (project / "out").iterdir()
+    made = hook(sys.executable, project, f"build_wheel('wheels', {config}, 'out/{info.name}')")
+    assert made.status == 0, made.output
+    (wheel,) = (project / "wheels").iterdir()
+    in_wheel = {
+        name.removeprefix(f"{info.name}/"): data
+        for name, data in members(wheel).items()
+        if name.startswith(info.name)
+    }
+    before = {
+        path.relative_to(info).as_posix(): path.read_bytes()
+        for path in info.rglob("*")
+        if path.is_file()
+    }
+    assert in_wheel.pop("RECORD")
+    announced, written = before.pop("WHEEL").decode(), in_wheel.pop("WHEEL").decode()
+    assert before == in_wheel
+    assert set(before) == {"METADATA", "entry_points.txt", "licenses/LICENSE"}
+    assert f"-linux_{arch}\n" in announced
+    assert announced.replace("-linux_", "-musllinux_1_2_") == written
+
+
+def test_a_wheel_without_cmake_needs_no_zig(pure: Path) -> None:
+    no_zig = pure.parent / "hidden" / "ziglang"
+    no_zig.mkdir(parents=True)
+    (no_zig / "__init__.py").write_text("raise ImportError\n")
+    config = {"musl.target": "aarch64"}
+    asked = f"get_requires_for_build_wheel({config})"
+    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
+    assert "ziglang" not in hook(sys.executable, pure, asked, no_zig.parent, PATH=path).output
+    (pure / "pyproject.toml").write_text((pure / "pyproject.toml").read_text().replace(PURE, ""))
+    assert "ziglang" in hook(sys.executable, pure, asked, no_zig.parent, PATH=path).output
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "build_wheel('out')",
+        "build_sdist('out')",
+        "build_editable('out')",
+        "prepare_metadata_for_build_wheel('out')",
+        "prepare_metadata_for_build_editable('out')",
+    ],
+)
+def test_on_other_systems_every_hook_is_scikit_build_core_s(pure: Path, call: str) -> None:
+    """What ours imports must be there, and nothing else may happen; a real Windows was not had."""
+    made = []
+    for backend in ("muslbackend", "scikit_build_core.build"):
+        out = pure.parent / "out"
+        script = f"{WINDOWS}import {backend} as backend; os.chdir({str(pure)!r}); "
+        script += f"print(backend.{call.replace('out', str(out))})"
+        result = run([sys.executable, "-c", script], out, {"SOURCE_DATE_EPOCH": "1700000000"})
+        assert result.status == 0, result.output
+        files = {p.relative_to(out): p.read_bytes() for p in out.rglob("*") if p.is_file()}
+        made.append((files, result.output))
+        shutil.rmtree(out)
+    assert made[0] == made[1]
+    assert made[0][0]
