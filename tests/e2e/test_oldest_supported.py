@@ -1,4 +1,4 @@
-"""The two ways into scikit-build-core, and the oldest releases that are supported."""
+"""The two ways into scikit-build-core, older releases of it, and the oldest zig."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import skbuild
 from building import PROJECT, build, members, run
 from muslbackend.zig import ZIG_REQUIREMENT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-OLDEST = "0.10.7"
 OLDEST_ZIG = "0.16.0"
 
 #: A scikit-build-core whose wheel writer has been renamed: the seam is gone, the hooks are not.
@@ -42,19 +42,25 @@ def test_without_the_seam_the_same_wheel_comes_out(example: Path, tmp_path: Path
 
 @pytest.mark.network
 @pytest.mark.parametrize("example", ["private-library"], indirect=True)
-def test_the_oldest_supported_scikit_build_core_gives_the_same_files(
-    example: Path, tmp_path: Path
+def test_older_releases_of_scikit_build_core_give_the_same_files(
+    example: Path, cache: Path
 ) -> None:
-    """It is installed in front of the newest, which the tests run with otherwise."""
-    assert f'"scikit-build-core>={OLDEST}"' in (PROJECT / "pyproject.toml").read_text()
-    target = _install(f"scikit-build-core=={OLDEST}", tmp_path)
-    newest = build(example, "musl.target=x86_64")
-    contents = members(newest.wheel)
-    newest.wheel.unlink()
-    oldest = build(example, "musl.target=x86_64", environ={"PYTHONPATH": str(target)})
-    assert f"(scikit-build-core {OLDEST})" in _wheel_file(members(oldest.wheel))
-    assert "its wheel is read back" not in oldest.output
-    assert _code(members(oldest.wheel)) == _code(contents)
+    """Each is put in front of the one that the tests run with otherwise."""
+    wheels = {}
+    for version in skbuild.RELEASES:
+        folder = str(skbuild.release(version, cache))
+        made = build(example, "musl.target=x86_64", environ={"PYTHONPATH": folder})
+        assert "its wheel is read back" not in made.output
+        wheels[version] = members(made.wheel)
+        assert f"(scikit-build-core {version})" in _wheel_file(wheels[version])
+        made.wheel.unlink()
+    newest = wheels.pop(skbuild.NEWEST)
+    assert all(_code(older) == _code(newest) for older in wheels.values())
+
+
+def test_the_oldest_release_is_the_one_that_we_require() -> None:
+    required = f'"scikit-build-core>={skbuild.OLDEST}"'
+    assert required in (PROJECT / "pyproject.toml").read_text()
 
 
 @pytest.mark.network
