@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 import muslpython
 from building import PROJECT, PipWheel, run
+from hosts import Host, fill_index
+from loaders import LOADER_NAME
 from muslbackend.zig import find_zig
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 @pytest.fixture(scope="session")
@@ -64,6 +66,70 @@ def zig_compiler(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         wrapper.write_text(f'#!/bin/sh\nexec "{zig.program}" {name} {flags} "$@"\n')
         wrapper.chmod(0o755)
     return {"CC": str(folder / "cc"), "CXX": str(folder / "c++")}
+
+
+@pytest.fixture(scope="session")
+def index(own_wheel: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What makes pip take pinned wheels, and ours, from a folder and nothing from elsewhere."""
+    return fill_index(tmp_path_factory.mktemp("index"), own_wheel, cache)
+
+
+@pytest.fixture(scope="session")
+def new_alpine(
+    musl_python: Path,
+    zig_compiler: dict[str, str],
+    index: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Callable[[], Host]:
+    """Make a machine with a musl CPython, and a compiler for it whose programs run."""
+    folder = tmp_path_factory.mktemp("compiler")
+    loader = musl_python.resolve().parents[1] / "lib" / LOADER_NAME
+    compilers = {}
+    for name, program in zig_compiler.items():
+        wrapper = folder / name.lower()
+        wrapper.write_text(f'#!/bin/sh\nexec "{program}" -Wl,--dynamic-linker="{loader}" "$@"\n')
+        wrapper.chmod(0o755)
+        compilers[name] = str(wrapper)
+
+    def new() -> Host:
+        return Host.new(musl_python, tmp_path_factory.mktemp("alpine"), {**index, **compilers})
+
+    return new
+
+
+@pytest.fixture(scope="session")
+def new_debian(
+    index: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[], Host]:
+    """Make a machine with this interpreter's glibc CPython."""
+
+    def new() -> Host:
+        return Host.new(Path(sys.executable), tmp_path_factory.mktemp("debian"), index)
+
+    return new
+
+
+@pytest.fixture(scope="module")
+def alpine(new_alpine: Callable[[], Host]) -> Host:
+    """A machine with a musl CPython, for the tests of one module."""
+    return new_alpine()
+
+
+@pytest.fixture(scope="module")
+def debian(new_debian: Callable[[], Host]) -> Host:
+    """A machine with a glibc CPython, for the tests of one module."""
+    return new_debian()
+
+
+@pytest.fixture(scope="session")
+def cibuildwheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The python of an environment that has cibuildwheel."""
+    folder = tmp_path_factory.mktemp("cibuildwheel")
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
+    python = folder / "bin" / "python"
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "-q", "cibuildwheel>=4"]
+    subprocess.run(pip, check=True)
+    return python
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 
 import debian
 import muslbackend
+import page
 from building import EXTENSION, PROJECT, build, run, write_project
 from muslbackend import report, settings
 from muslbackend.check import check_wheel
@@ -25,14 +26,12 @@ UVLOOP = debian.Pin(
 
 def shown(language: str) -> list[str]:
     """Return the contents of the README's code blocks in one language, in order."""
-    return re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+    return [block.text for block in page.blocks(README) if block.language == language]
 
 
 def table(heading: str) -> list[str]:
     """Return the first column of the first table after a heading, without quotes."""
-    section = README[README.index(f"\n## {heading}\n") :]
-    rows = section[section.index("|---") :].splitlines()[1:]
-    cells = [row.split("|")[1].strip().strip("`") for row in rows[: rows.index("")]]
+    cells = [row[0].strip("`") for row in page.table(README, heading)]
     assert cells
     return cells
 

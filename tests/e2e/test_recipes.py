@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
-import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+import jsonschema
 import pytest
-import yaml
 
 from building import PROJECT, PY
+from hosts import engine_builds, engine_options, load_workflow, schema_of, tools
 from muslbackend.fleet import ON_PYPI
-from muslbackend.zig import find_zig
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,54 +22,50 @@ pytestmark = pytest.mark.network
 
 RECIPES = PROJECT / "examples" / "ci"
 
-#: Prints what cibuildwheel makes of its options.
-OPTIONS = """\
-import os, pathlib, sys
-from cibuildwheel.options import CommandLineArguments, compute_options
-arguments = CommandLineArguments.defaults()
-arguments.platform = "linux"
-arguments.package_dir = pathlib.Path(sys.argv[1])
-options = compute_options("linux", arguments, os.environ)
-print(repr(options.build_options("cp311-musllinux_x86_64").repair_command))
-"""
-
-
-@pytest.fixture(scope="session")
-def cibuildwheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The python of an environment that has cibuildwheel."""
-    folder = tmp_path_factory.mktemp("cibuildwheel")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-    python = folder / "bin" / "python"
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "-q", "cibuildwheel>=3"]
-    subprocess.run(pip, check=True)
-    return python
-
 
 @pytest.mark.parametrize("example", ["plain"], indirect=True)
 def test_cibuildwheel_builds_for_musl_and_repairs_nothing(
     example: Path, cibuildwheel: Path
 ) -> None:
-    environ = {**os.environ, "PYTHONPATH": ""}
-
     def repairing() -> str:
-        command = [str(cibuildwheel), "-c", OPTIONS, str(example)]
-        return subprocess.check_output(command, text=True, env=environ).strip()
+        said = engine_options(cibuildwheel, example, "cp311-musllinux_x86_64", "repair_command")
+        return str(json.loads(said)["repair_command"])
 
     assert "auditwheel repair" in repairing()
     recipe = (RECIPES / "cibuildwheel.toml").read_text()
     with (example / "pyproject.toml").open("a") as stream:
         stream.write("\n" + recipe)
-    program = str(cibuildwheel.with_name("cibuildwheel"))
-    command = [program, "--platform", "linux", "--print-build-identifiers", str(example)]
-    said = subprocess.check_output(command, text=True, env=environ).split()
+    said = engine_builds(cibuildwheel, example)
     assert {"cp311-musllinux_x86_64", "cp312-musllinux_aarch64"} <= set(said)
     assert all(name.startswith("cp3") and "-musllinux_" in name for name in said)
-    assert repairing() in ("''", "[]")
+    assert repairing() in ("", "[]")
+
+
+@pytest.mark.parametrize("example", ["plain"], indirect=True)
+def test_cibuildwheel_builds_for_no_python_that_muslbackend_does_not_run_on(
+    example: Path, cibuildwheel: Path
+) -> None:
+    pyproject = example / "pyproject.toml"
+    text = pyproject.read_text().replace('requires-python = ">=3.11"', "")
+    pyproject.write_text(text)
+    assert any(name.startswith("cp310-") for name in engine_builds(cibuildwheel, example))
+    pyproject.write_text(text + "\n" + (RECIPES / "cibuildwheel.toml").read_text())
+    versions = {name.partition("-")[0] for name in engine_builds(cibuildwheel, example)}
+    assert {"cp311", "cp312", "cp313"} <= versions
+    assert not versions & {"cp38", "cp39", "cp310"}
 
 
 def workflow() -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load((RECIPES / "github.yml").read_text())
-    return loaded
+    return load_workflow((RECIPES / "github.yml").read_text())
+
+
+def test_the_workflow_is_one_for_github(cache: Path) -> None:
+    schema = schema_of("github-workflows", cache)
+    jsonschema.validate(workflow(), schema)
+    broken = workflow()
+    broken["jobs"]["wheels"]["runs_on"] = broken["jobs"]["wheels"].pop("runs-on")
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(broken, schema)
 
 
 def test_the_workflow_has_a_machine_for_each_architecture() -> None:
@@ -100,17 +96,3 @@ def test_the_steps_of_the_workflow_run(example: Path, own_wheel: Path, tmp_path:
         subprocess.run(shell, check=True, cwd=example, env=environ)
     wheels = {path.name for path in (example / "dist").iterdir()}
     assert f"plain-1.0-{PY}-{PY}-musllinux_1_2_aarch64.whl" in wheels
-
-
-def tools(folder: Path) -> Path:
-    """Make a folder with the zig, cmake and ninja of this environment, to install none."""
-    made = folder / "tools"
-    made.mkdir()
-    zig = find_zig()
-    assert zig is not None
-    (made / "zig").symlink_to(zig.program)
-    for name in ("cmake", "ninja"):
-        found = shutil.which(name)
-        if found is not None:
-            (made / name).symlink_to(found)
-    return made
