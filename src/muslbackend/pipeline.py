@@ -189,27 +189,22 @@ def _about_the_build(staged: Staged) -> Iterator[Finding]:
 
 
 def _agree(staged: Staged, metadata: Path | None) -> None:
-    """Check that the wheel has the metadata that was prepared for it (PEP 517).
+    """Check that the wheel has the metadata that were prepared for it (PEP 517).
 
-    In ``WHEEL`` the tag may differ: it is known only when the files have been judged.
+    In ``WHEEL`` the tag may differ: it is known only when the files have been judged. The wheel may
+    have more, such as what CMake installs into ``SKBUILD_METADATA_DIR``.
     """
     if metadata is None:
         return
     folder = staged.name.dist_info
-    now = {m.path: m.read() for m in staged.members if m.path.startswith(folder)}
-    before = {path: _read(metadata / path.removeprefix(folder)) for path in now}
-    entry_points = f"{folder}entry_points.txt"
-    before[entry_points] = _read(metadata / "entry_points.txt")
-    for path in sorted(before):
-        same = said_alike if path == f"{folder}WHEEL" else operator.eq
-        if not same(now.get(path, b""), before[path]):
-            name = path.removeprefix(folder)
+    now = {m.path.removeprefix(folder): m for m in staged.members if m.path.startswith(folder)}
+    files = (path for path in metadata.rglob("*") if path.is_file())
+    before = {path.relative_to(metadata).as_posix(): path.read_bytes() for path in files}
+    for name in sorted({"METADATA", "entry_points.txt", *before} - {"RECORD"}):
+        same = said_alike if name == "WHEEL" else operator.eq
+        if not same(now[name].read() if name in now else b"", before.get(name, b"")):
             msg = f"{name} is not what prepare_metadata_for_build_wheel announced"
             raise MuslBackendError(msg, hint="do not change the project between the two hooks")
-
-
-def _read(file: Path) -> bytes:
-    return file.read_bytes() if file.is_file() else b""
 
 
 @contextmanager
