@@ -1,32 +1,32 @@
-"""pip, build, tox and nox with ``requires = ["muslbackend"]`` alone, build isolation included."""
+"""pip, build, tox and nox with ``requires = ["muslbackend"]`` alone, build isolation included.
+
+Most run on this Python and on a real musl CPython.
+"""
 
 from __future__ import annotations
 
+import shutil
 import sys
 import sysconfig
+from dataclasses import dataclass
 from time import sleep
 from typing import TYPE_CHECKING
 
 import pytest
 
-from building import EXTENSION, PY, members, write_project
+from building import EXTENSION, PROJECT, PY, members, write_project
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from frontends import User
 
-pytestmark = [
-    pytest.mark.network,
-    pytest.mark.skipif(
-        "-linux-musl" in str(sysconfig.get_config_var("EXT_SUFFIX")),
-        reason="test_musl_frontends.py has these for a musl Python",
-    ),
-]
+pytestmark = pytest.mark.network
 
-NATIVE = f"demo-1.0-{PY}-{PY}-linux_x86_64.whl"
+GLIBC = pytest.mark.parametrize("host", ["glibc"], indirect=True)
+MUSL = pytest.mark.parametrize("host", ["musl"], indirect=True)
+
 RUN = "import demo; print(demo.run())"
-
 
 #: Without an install step the extension has to be built where it is imported from.
 IN_PLACE = """\
@@ -36,70 +36,101 @@ endif()
 """
 
 
+@dataclass(frozen=True)
+class Host:
+    """A Python that frontends are run for."""
+
+    user: User
+    python: Path
+    tag: str
+    """The platform tag of the wheels that it builds for itself."""
+
+    def wheel(self, tag: str | None = None) -> str:
+        """The name of the wheel of ``demo`` that is built here."""
+        return f"demo-1.0-{PY}-{PY}-{tag or self.tag}.whl"
+
+    def pip(self, folder: Path, *command: str | Path, **environ: str) -> str:
+        return self.user.pip(self.python, folder, *command, **environ)
+
+    def answer(self) -> str:
+        """What the installed project says."""
+        return self.user.uses(self.python, RUN).strip()
+
+
+@pytest.fixture(params=["glibc", "musl"])
+def host(request: pytest.FixtureRequest, tmp_path: Path) -> Host:
+    """A fresh virtual environment."""
+    folder = tmp_path / "venv"
+    if request.param == "musl":
+        user: User = request.getfixturevalue("musl_user")
+        python: Path = request.getfixturevalue("musl_python")
+        return Host(user, user.venv(folder, python), "musllinux_1_2_x86_64")
+    if "-linux-musl" in str(sysconfig.get_config_var("EXT_SUFFIX")):
+        pytest.skip("this Python is for musl")
+    user = request.getfixturevalue("user")
+    return Host(user, user.venv(folder), "linux_x86_64")
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     return write_project(tmp_path / "project", {"extra.cmake": IN_PLACE})
-
-
-@pytest.fixture
-def venv(user: User, tmp_path: Path) -> Path:
-    return user.venv(tmp_path / "venv")
 
 
 def names(folder: Path) -> set[str]:
     return {path.name for path in folder.iterdir()}
 
 
-def answers(number: int) -> str:
-    """The source of an extension whose ``run`` returns that number."""
-    return EXTENSION.format(declare="", call=number)
+def edit(project: Path) -> None:
+    (project / "demo/__init__.py").write_text("def run(): return 'edited'\n")
 
 
-def test_build_makes_an_sdist_and_from_it_a_wheel(user: User, project: Path) -> None:
-    user.module(project, "build")
-    assert names(project / "dist") == {"demo-1.0.tar.gz", NATIVE}
-
-
-def test_build_crosses_from_the_sdist(user: User, project: Path) -> None:
-    user.module(project, "build", "-C", "musl.target=riscv64")
-    wanted = NATIVE.replace("linux_x86_64", "musllinux_1_2_riscv64")
-    assert names(project / "dist") == {"demo-1.0.tar.gz", wanted}
-
-
-def test_pip_wheel_crosses_where_the_environment_says_so(
-    user: User, project: Path, venv: Path
+@GLIBC
+@pytest.mark.parametrize("target", [None, "riscv64"])
+def test_build_makes_an_sdist_and_from_it_a_wheel(
+    target: str | None, host: Host, project: Path
 ) -> None:
-    said = user.pip(venv, project, "wheel", "-v", ".", MUSLBACKEND_TARGET="x86_64")
-    assert "zig 0." in said
+    settings = ["-C", f"musl.target={target}"] if target else []
+    host.user.module(project, "build", *settings)
+    tag = f"musllinux_1_2_{target}" if target else host.tag
+    assert names(project / "dist") == {"demo-1.0.tar.gz", host.wheel(tag)}
+
+
+@MUSL
+def test_build_on_a_musl_python(host: Host, project: Path) -> None:
+    host.pip(project, "install", "build")
+    host.user.run(project, host.python, "-m", "build")
+    assert names(project / "dist") == {"demo-1.0.tar.gz", host.wheel()}
+
+
+@GLIBC
+def test_pip_wheel_does_what_the_environment_says(host: Host, project: Path) -> None:
+    host.pip(project, "wheel", ".", MUSLBACKEND_TARGET="x86_64")
     (wheel,) = project.glob("*.whl")
-    assert wheel.name == NATIVE.replace("linux_x86_64", "musllinux_1_2_x86_64")
+    assert wheel.name == host.wheel("musllinux_1_2_x86_64")
     assert f"demo/_demo.cpython-{PY[2:]}-x86_64-linux-musl.so" in members(wheel)
 
 
-def test_pip_installs(user: User, project: Path, venv: Path) -> None:
-    user.pip(venv, project, "install", ".")
-    assert user.uses(venv, RUN) == "42\n"
+def test_pip_installs(host: Host, project: Path) -> None:
+    host.pip(project, "install", ".")
+    assert host.answer() == "42"
 
 
+@GLIBC
 def test_pip_shows_why_a_project_that_crosses_has_no_editable_install(
-    user: User, tmp_path: Path, venv: Path
+    host: Host, project: Path
 ) -> None:
-    settings = '[tool.muslbackend]\ntarget = "s390x"\n'
-    project = write_project(tmp_path / "crossing", {}, settings)
-    pip = [sys.executable, "-m", "pip", "--python", venv, "install"]
-    status, said = user.try_run(project, *pip, "-e", ".")
+    pip = [sys.executable, "-m", "pip", "--python", host.python, "install", "-e", "."]
+    status, said = host.user.try_run(project, *pip, MUSLBACKEND_TARGET="s390x")
     assert status != 0
     assert "an editable install is for this machine, target = s390x is not" in said
 
 
 @pytest.mark.parametrize("mode", ["redirect", "inplace"])
-def test_an_editable_install_is_the_source_tree(
-    mode: str, user: User, project: Path, venv: Path
-) -> None:
-    user.pip(venv, project, "install", "-e", ".", f"--config-settings=editable.mode={mode}")
-    assert user.uses(venv, RUN) == "42\n"
-    (project / "demo/__init__.py").write_text("def run(): return 'edited'\n")
-    assert user.uses(venv, RUN) == "edited\n"
+def test_an_editable_install_is_the_source_tree(mode: str, host: Host, project: Path) -> None:
+    host.pip(project, "install", "-e", ".", f"--config-settings=editable.mode={mode}")
+    assert host.answer() == "42"
+    edit(project)
+    assert host.answer() == "edited"
 
 
 REBUILD = """\
@@ -110,33 +141,47 @@ editable.verbose = false
 """
 
 
-def test_an_editable_install_rebuilds_what_was_edited(
-    user: User, tmp_path: Path, venv: Path
-) -> None:
+def test_an_editable_install_rebuilds_what_was_edited(host: Host, tmp_path: Path) -> None:
     project = write_project(tmp_path / "project", {}, REBUILD)
-    user.pip(venv, project, "install", "-e", ".")
-    assert user.uses(venv, RUN) == "42\n"
+    host.pip(project, "install", "-e", ".")
+    assert host.answer() == "42"
     sleep(1)  # CMake does not install what is newer by less than a second
-    (project / "demo.c").write_text(answers(43))
-    assert user.uses(venv, RUN) == "43\n"
+    (project / "demo.c").write_text(EXTENSION.format(declare="", call=43))
+    assert host.answer() == "43"
+
+
+def test_an_editable_install_finds_the_project_s_own_libraries(host: Host, tmp_path: Path) -> None:
+    """Nothing is bundled there: they stay where they were built, and CMake's rpath leads to it."""
+    project = tmp_path / "motto"
+    shutil.copytree(PROJECT / "examples/private-library", project)
+    place = 'set(CMAKE_LIBRARY_OUTPUT_DIRECTORY "${PROJECT_SOURCE_DIR}/src/motto")\n'
+    text = (project / "CMakeLists.txt").read_text()
+    (project / "CMakeLists.txt").write_text(text.replace("find_package", f"{place}find_package"))
+    host.pip(project, "install", "-e", ".", "--config-settings=editable.mode=inplace")
+    said = host.user.uses(host.python, "import motto; print(motto.motto())")
+    assert said == "The tag is a promise\n"
 
 
 TOX = """\
 env_list = ["wheel", "editable"]
 
+[env_pkg_base]
+base_python = ["{python}"]
+
 [env_run_base]
 package = "wheel"
+base_python = ["{python}"]
 commands = [["python", "-c", "import demo; print('tox', demo.run(), demo.__file__)"]]
-change_dir = "{work_dir}"
+change_dir = "{{work_dir}}"
 
 [env.editable]
 package = "editable"
 """
 
 
-def test_tox_tests_a_wheel_and_an_editable_install(user: User, project: Path) -> None:
-    (project / "tox.toml").write_text(TOX)
-    said = user.module(project, "tox")
+def test_tox_tests_a_wheel_and_an_editable_install(host: Host, project: Path) -> None:
+    (project / "tox.toml").write_text(TOX.format(python=host.python))
+    said = host.user.module(project, "tox")
     folders = {line.split()[2] for line in said.splitlines() if line.startswith("tox 42 ")}
     inside = project / ".tox/wheel/lib" / f"python3.{sys.version_info[1]}/site-packages"
     assert folders == {f"{inside}/demo/__init__.py", f"{project}/demo/__init__.py"}
@@ -145,21 +190,15 @@ def test_tox_tests_a_wheel_and_an_editable_install(user: User, project: Path) ->
 NOX = """\
 import nox
 
-@nox.session
+@nox.session(python="{python}")
 def tests(session):
     session.install(".")
     session.cd(session.create_tmp())
     session.run("python", "-c", "import demo; print('nox', demo.run())")
-
-@nox.session
-def wheels(session):
-    session.install("build")
-    session.run("python", "-m", "build", "--wheel", "-C", "musl.target=aarch64")
 """
 
 
-def test_nox_installs_and_crosses(user: User, project: Path) -> None:
-    (project / "noxfile.py").write_text(NOX)
-    said = user.module(project, "nox", "--no-error-on-missing-interpreters")
-    assert "nox 42" in said
-    assert names(project / "dist") == {NATIVE.replace("linux_x86_64", "musllinux_1_2_aarch64")}
+@GLIBC
+def test_nox_installs_and_runs(host: Host, project: Path) -> None:
+    (project / "noxfile.py").write_text(NOX.format(python=host.python))
+    assert "nox 42" in host.user.module(project, "nox", "--error-on-missing-interpreters")
