@@ -47,15 +47,16 @@ class LocalContainer:
         self,
         args: Sequence[str | PurePath],
         env: Mapping[str, str] | None = None,
-        capture_output: bool = False,  # noqa: FBT001, FBT002 - cibuildwheel's
+        capture_output: bool = False,
         cwd: str | PurePath | None = None,
     ) -> str:
-        words = [self.place(word) for word in args]
+        words = ["env", *map(self.place, args)]
+        folder = Path(self.place(cwd or PROJECT))
         print("+", *words, flush=True)
         done = subprocess.run(
             words,
             env=None if env is None else {name: self.place(env[name]) for name in env},
-            cwd=self.place(cwd or PROJECT) if cwd or self.root.joinpath("project").is_dir() else None,
+            cwd=folder if folder.is_dir() else self.root,
             stdout=subprocess.PIPE if capture_output else None,
             text=True,
             check=True,
