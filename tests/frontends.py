@@ -26,9 +26,9 @@ def install(cache: Path) -> Path:
 
     def fill(folder: Path) -> None:
         run([sys.executable, "-m", "venv", "--without-pip", folder], "it takes python3-venv")
-        pip = [sys.executable, "-m", "pip", "--python", folder / "bin/python", "install", "-q"]
-        options = ["--no-deps", "--only-binary=:all:", "--require-hashes", "-r", PINS]
-        run([*pip, *options], "see whether PyPI can be reached")
+        install = [*pip(folder / "bin/python"), "install", "-q"]
+        options = ["--no-deps", "--only-binary=:all:", "--require-hashes", "-r", str(PINS)]
+        run([*install, *options], "see whether PyPI can be reached")
 
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     key = hashlib.sha256(PINS.read_bytes()).hexdigest()[:8]
@@ -74,8 +74,7 @@ class User:
 
     def pip(self, interpreter: Path, folder: Path, *command: str | Path, **environ: str) -> str:
         """Run pip for an interpreter that need not have one."""
-        pip = [sys.executable, "-m", "pip", "--python", interpreter]
-        return self.run(folder, *pip, *command, **environ)
+        return self.run(folder, *pip(interpreter), *command, **environ)
 
     def venv(self, folder: Path, interpreter: Path | str = sys.executable) -> Path:
         """Make a virtual environment without pip; return its python."""
@@ -85,3 +84,8 @@ class User:
     def uses(self, interpreter: Path, script: str) -> str:
         """Run a script where nothing but installed packages can be imported; return its output."""
         return self.run(interpreter.parent, interpreter, "-c", script)
+
+
+def pip(interpreter: Path) -> list[str]:
+    """Return what begins a command of this environment's pip for another interpreter."""
+    return [sys.executable, "-m", "pip", "--python", str(interpreter)]

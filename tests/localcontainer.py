@@ -7,8 +7,6 @@ All of it is cibuildwheel's own code, except the class that talks to Docker. ROO
 container's file system, VENV is the virtual environment that takes the place of its Python.
 """
 
-# mypy: ignore-missing-imports
-
 from __future__ import annotations
 
 import dataclasses

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from building import EXTENSION, PROJECT, PY, members, write_project
+from frontends import pip
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -119,8 +120,8 @@ def test_pip_installs(host: Host, project: Path) -> None:
 def test_pip_shows_why_a_project_that_crosses_has_no_editable_install(
     host: Host, project: Path
 ) -> None:
-    pip = [sys.executable, "-m", "pip", "--python", host.python, "install", "-e", "."]
-    status, said = host.user.try_run(project, *pip, MUSLBACKEND_TARGET="s390x")
+    install = [*pip(host.python), "install", "-e", "."]
+    status, said = host.user.try_run(project, *install, MUSLBACKEND_TARGET="s390x")
     assert status != 0
     assert "an editable install is for this machine, target = s390x is not" in said
 
