@@ -98,7 +98,7 @@ def test_build_makes_an_sdist_and_from_it_a_wheel(
 
 @MUSL
 def test_build_on_a_musl_python(host: Host, project: Path) -> None:
-    host.pip(project, "install", "build")
+    host.pip(project, "install", "build[virtualenv]")
     host.user.run(project, host.python, "-m", "build")
     assert names(project / "dist") == {"demo-1.0.tar.gz", host.wheel()}
 
