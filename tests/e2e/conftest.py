@@ -126,14 +126,9 @@ def debian(new_debian: Callable[[], Host]) -> Host:
 
 
 @pytest.fixture(scope="session")
-def cibuildwheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def cibuildwheel(cache: Path) -> Path:
     """The python of an environment that has cibuildwheel."""
-    folder = tmp_path_factory.mktemp("cibuildwheel")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-    python = folder / "bin" / "python"
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "-q", "cibuildwheel>=4"]
-    subprocess.run(pip, check=True)
-    return python
+    return frontends.install(cache)
 
 
 @pytest.fixture
