@@ -132,8 +132,8 @@ def engine_options(cibuildwheel: Path, project: Path, identifier: str, *names: s
 
 def engine_builds(cibuildwheel: Path, project: Path) -> list[str]:
     """Return the names of all that the engine would build."""
-    program = str(cibuildwheel.with_name("cibuildwheel"))
-    command = [program, "--platform", "linux", "--print-build-identifiers", str(project)]
+    module = [str(cibuildwheel), "-m", "cibuildwheel"]
+    command = [*module, "--platform", "linux", "--print-build-identifiers", str(project)]
     environ = {**os.environ, "PYTHONPATH": ""}
     return subprocess.check_output(command, text=True, env=environ).split()
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+import frontends
 import muslpython
 from building import PROJECT, PipWheel, run
+from frontends import User
 from hosts import Host, fill_index
 from loaders import LOADER_NAME
 from muslbackend.zig import find_zig
@@ -122,17 +126,38 @@ def debian(new_debian: Callable[[], Host]) -> Host:
 
 
 @pytest.fixture(scope="session")
-def cibuildwheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def cibuildwheel(cache: Path) -> Path:
     """The python of an environment that has cibuildwheel."""
-    folder = tmp_path_factory.mktemp("cibuildwheel")
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", folder], check=True)
-    python = folder / "bin" / "python"
-    pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "-q", "cibuildwheel>=4"]
-    subprocess.run(pip, check=True)
-    return python
+    return frontends.install(cache)
 
 
 @pytest.fixture
 def pip_wheel(musl_venv: Path, own_wheel: Path, zig_compiler: dict[str, str]) -> PipWheel:
     """``pip wheel`` inside the musl CPython, which finds our wheel as if it were on PyPI."""
     return PipWheel(musl_venv, {**zig_compiler, "PIP_FIND_LINKS": str(own_wheel.parent)})
+
+
+@pytest.fixture(scope="session")
+def user(own_wheel: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> User:
+    """Someone who runs frontends on this machine; their index has our wheel."""
+    zig = find_zig()
+    assert zig is not None
+    folder = tmp_path_factory.mktemp("zig-on-path")
+    (folder / "zig").symlink_to(zig.program)  # not to fetch it from PyPI for each build
+    index = str(own_wheel.parent)
+    environ = {
+        "PATH": os.pathsep.join([str(folder), os.environ["PATH"]]),
+        "PYTHONPATH": "",
+        "PIP_FIND_LINKS": index,
+        "PIP_CACHE_DIR": str(cache.absolute() / "pip"),
+        "UV_FIND_LINKS": index,
+        "UV_CACHE_DIR": str(cache.absolute() / "uv"),
+        "UV_PYTHON_DOWNLOADS": "never",
+    }
+    return User(frontends.install(cache), environ)
+
+
+@pytest.fixture(scope="session")
+def musl_user(user: User, zig_compiler: dict[str, str]) -> User:
+    """The same with a compiler for musl, as on Alpine."""
+    return replace(user, environ={**user.environ, **zig_compiler})
