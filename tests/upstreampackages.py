@@ -6,18 +6,23 @@ the place of some ``pyproject.toml``; those are projects of their own, named FOL
 
 from __future__ import annotations
 
+import gzip
+import io
 import os
 import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import tempfile
 import tomllib
+import zipfile
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from pyproject_hooks import BuildBackendHookCaller, HookMissing
 
+from building import PROJECT
 from debian import Pin, cached
 from gfortran import gfortran
 from pypackages import CYTHON, PYBIND11, environment, installed
@@ -370,7 +375,58 @@ class Frontend:
         return Called(0, value, done[-1].stdout)
 
 
+def musl_frontend(
+    project: Path,
+    environ: Mapping[str, str],
+    python: Path,
+    cache: Path,
+    config: Mapping[str, Any] | None = None,
+) -> Frontend:
+    """Return a frontend whose Python is one for musl, which finds both backends by their folders.
+
+    There is no Fortran for musl: a compiler of this machine would make a wheel for nobody.
+    """
+    own = str(PROJECT / "src")
+    folders = [environ["PYTHONPATH"], environment(BASE, cache)["PYTHONPATH"], own]
+    more = {**environ, "FC": "/no/fortran", "PYTHONPATH": os.pathsep.join(folders)}
+    return Frontend(project, more, python, config)
+
+
 def files(folder: Path) -> dict[str, bytes]:
     """Return the contents of all files below a folder."""
     found = (path for path in sorted(folder.rglob("*")) if path.is_file())
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
+
+
+def assert_same(theirs: Path, ours: Path) -> None:
+    """Check that two wheels or sdists have every byte in common, but for the backend's name."""
+    if theirs.suffix == ".whl":
+        assert zip_members(ours) == zip_members(theirs)
+        assert ours.read_bytes() == theirs.read_bytes()
+    else:
+        assert tar_members(ours, THEIRS) == tar_members(theirs, THEIRS)
+
+
+def zip_members(wheel: Path) -> list[tuple[Any, ...]]:
+    """Return the members of a wheel in their order, with all that is known of them."""
+    with zipfile.ZipFile(wheel) as archive:
+        return [
+            (i.filename, oct(i.external_attr >> 16), i.date_time, i.create_system, archive.read(i))
+            for i in archive.infolist()
+        ]
+
+
+def tar_members(sdist: Path, backend: str) -> list[tuple[Any, ...]]:
+    """Return the members of an sdist likewise; the backend that they name is ``backend``."""
+    packed = sdist.read_bytes()
+    found: list[tuple[Any, ...]] = [(packed[:10],)]  # gzip's header, with its time
+    with tarfile.open(fileobj=io.BytesIO(gzip.decompress(packed))) as archive:
+        for member in archive:
+            stream = archive.extractfile(member)
+            data = stream.read() if stream else b""
+            if member.name.endswith("/pyproject.toml"):
+                data = swapped(data.decode(), backend).encode()
+            owner = (member.uid, member.gid, member.uname, member.gname)
+            kept = (member.name, member.type, oct(member.mode), member.mtime, owner)
+            found.append((*kept, member.linkname, data))
+    return found

@@ -9,9 +9,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import zipfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -19,10 +17,8 @@ import pytest
 from building import assert_record_is_true, members, pip_install
 from loaders import loader
 from muslbackend import __version__
-from pypackages import environment
 from skbuild import MIDDLE, NEWEST, OLDEST
 from upstreampackages import (
-    BASE,
     FAILS,
     OURS,
     THEIRS,
@@ -31,10 +27,13 @@ from upstreampackages import (
     cases,
     environ,
     lay,
+    musl_frontend,
+    zip_members,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 pytestmark = pytest.mark.network
 
@@ -103,17 +102,17 @@ def frontend(
 ) -> Callable[..., Frontend]:
     """Return what calls hooks in the musl Python, in a folder that is always the same."""
     project = tmp_path_factory.mktemp("work") / "project"
-    source = Path(sys.modules["muslbackend"].__file__ or "").parents[1]
-    # There is no Fortran for musl; a compiler of the host would make a wheel for nobody.
-    compilers = {**zig_compiler, "FC": "/no/fortran"}
 
     def of(version: str, case: str, **config: str) -> Frontend:
-        more = {**environ(version, case, cache), **compilers}
-        for folder in [environment(BASE, cache)["PYTHONPATH"], str(source)]:
-            more["PYTHONPATH"] += os.pathsep + folder
-        return Frontend(project, more, musl_python, config or None)
+        more = {**environ(version, case, cache), **zig_compiler}
+        return musl_frontend(project, more, musl_python, cache, config or None)
 
     return of
+
+
+@pytest.fixture(scope="module")
+def venv(new_musl_venv: Callable[[], Path]) -> Path:
+    return new_musl_venv()
 
 
 @pytest.fixture(scope="module")
@@ -161,16 +160,8 @@ def test_only_the_tag_differs(version: str, case: str, built: Callable[..., Pair
 @every
 def test_modes_and_times_are_the_same(version: str, case: str, built: Callable[..., Pair]) -> None:
     pair = built(version, case)
-    listed = []
-    for backend in (THEIRS, OURS):
-        with zipfile.ZipFile(pair.wheel(backend)) as archive:
-            listed.append(
-                [
-                    (i.filename, oct(i.external_attr >> 16), i.date_time, i.compress_type)
-                    for i in archive.infolist()
-                ]
-            )
-    assert listed[1] == listed[0]
+    theirs, ours = ([m[:-1] for m in zip_members(pair.wheel(b))] for b in (THEIRS, OURS))
+    assert ours == theirs
 
 
 @every
@@ -188,12 +179,11 @@ def test_check_agrees(version: str, case: str, built: Callable[..., Pair]) -> No
 def test_installed_they_do_what_they_are_for(
     version: str,
     built: Callable[..., Pair],
-    new_musl_venv: Callable[[], Path],
+    venv: Path,
     tmp_path: Path,
     cache: Path,
 ) -> None:
     """Several have one name: each is installed into a round of its own."""
-    venv = new_musl_venv()
     rounds: list[dict[str, tuple[str, Path]]] = []
     for release, case in BUILT:
         if release == version and case in (*USES, PROGRAM):
@@ -249,7 +239,7 @@ EDITABLE: Final = {
 def test_an_editable_install_works(
     mode: str,
     frontend: Callable[..., Frontend],
-    new_musl_venv: Callable[[], Path],
+    venv: Path,
     tmp_path: Path,
     cache: Path,
 ) -> None:
@@ -265,8 +255,7 @@ def test_an_editable_install_works(
     wheel = tmp_path / OURS / "out" / name
     assert wheel.read_bytes() == (tmp_path / THEIRS / "out" / name).read_bytes()
 
-    venv = new_musl_venv()
-    pip_install(venv, "--no-deps", wheel)
+    pip_install(venv, "--no-deps", "--force-reinstall", wheel)
     environment = {k: v for k, v in {**os.environ, **caller.environ}.items() if k != "PYTHONPATH"}
     script = [str(venv), "-c", "import simplest as m; print(m.square(3.0), m.__file__)"]
 
