@@ -47,7 +47,7 @@ WAYS: Final[Mapping[str, Way]] = {
     "a build folder": Way({"build-dir": "build/{wheel_tag}"}, EPOCH, kinds=("wheel", "editable")),
     "a folder in the package": Way({"wheel.install-dir": "deep/er"}, EPOCH),
     "for debugging": Way({"cmake.build-type": "Debug", "build-dir": "build"}, EPOCH),
-    "with symbols": Way({"install.strip": "false"}, EPOCH),
+    "with symbols": Way({"install.strip": "false", "build-dir": "build"}, EPOCH),
     "two packages": Way({"wheel.packages": ["src/rich", "src/other"]}, EPOCH),
     "something left out": Way({"wheel.exclude": ["**/data.txt", "rich/forced.txt"]}, EPOCH),
     "reproducible": Way({"wheel.reproducible": "true"}, kinds=("wheel", "sdist")),
@@ -61,7 +61,7 @@ WAYS: Final[Mapping[str, Way]] = {
     "no second try": Way(environ={"RICH_BREAK": "1", **EPOCH}),
     "an unknown key": Way({"wheel.no-such-key": "1"}, EPOCH, kinds=("wheel", "sdist")),
     "a wrong value": Way({"editable.mode": "perhaps"}, EPOCH),
-    "a bad time": Way(environ={"SOURCE_DATE_EPOCH": "noon"}),
+    "a bad time": Way(_PURE, {"SOURCE_DATE_EPOCH": "noon"}),
     "an sdist of few": Way(
         {"sdist.inclusion-mode": "manual", "sdist.include": ["src/*", "pyproject.toml"]},
         EPOCH,
