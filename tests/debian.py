@@ -136,6 +136,12 @@ def _suite(
         yield state
 
 
+def own_suites() -> dict[str, str]:
+    """Return the suite of this machine's own release: packages that fit those installed."""
+    distribution, codename = _release()
+    return {distribution: codename}
+
+
 def _release() -> tuple[str, str]:
     try:
         release = platform.freedesktop_os_release()

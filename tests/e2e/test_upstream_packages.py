@@ -1,0 +1,83 @@
+"""On glibc both backends make the same of the projects of scikit-build-core's own tests."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from skbuild import NEWEST, RELEASES, source
+from upstreampackages import (
+    FAILS,
+    OTHERS,
+    OURS,
+    PROJECTS,
+    THEIRS,
+    Frontend,
+    assert_same,
+    cases,
+    environ,
+    files,
+    lay,
+    projects,
+)
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = pytest.mark.network
+
+#: An sdist is made of these all the same.
+PACKS: Final = (
+    "broken_fallback FAIL_NOW=1",
+    "simple_pyproject_script_with_flags SKBUILD_CMAKE_ARGS=",
+)
+#: These are about how an editable install finds its parts.
+EDITABLE: Final = (
+    "cython_pxd_editable/pkg1",
+    "importlib_editable",
+    "navigate_editable",
+    "simple_purelib_package",
+    "simplest_c",
+)
+EVERYTHING: Final = [
+    pytest.param(version, case, kind, id=f"{version}-{case}-{kind}")
+    for version in RELEASES
+    for case in cases(version)
+    for kind in ("wheel", "sdist", "editable", "inplace")
+    if kind in ("wheel", "sdist") or case in EDITABLE
+]
+
+
+@pytest.mark.parametrize("version", RELEASES)
+def test_no_project_of_a_release_is_left_out(version: str, cache: Path) -> None:
+    found = projects(source(version, cache) / "tests/packages")
+    here = {name for name, backend in found.items() if backend in (THEIRS, None)}
+    assert here == PROJECTS[version]
+    assert {name: found[name] for name in found.keys() - here} == OTHERS[version]
+
+
+@pytest.mark.parametrize(("version", "case", "kind"), EVERYTHING)
+def test_both_backends_make_the_same(
+    version: str, case: str, kind: str, tmp_path: Path, cache: Path
+) -> None:
+    config = {"editable.mode": "inplace"} if kind == "inplace" else None
+    kind = "editable" if kind == "inplace" else kind
+    asks = version == NEWEST or case in EDITABLE or case.startswith("dynamic_metadata")
+    # The project is a fresh copy for each, in one place: its path is in what is made.
+    frontend = Frontend(tmp_path / "project", environ(version, case, cache), config=config)
+    made = []
+    for backend in (THEIRS, OURS):
+        lay(version, case, frontend.project, backend, cache)
+        made.append(frontend.make(backend, kind, tmp_path / backend, asks=asks))
+    theirs, ours = made
+    assert [(c.status, c.value) for c in ours] == [(c.status, c.value) for c in theirs]
+    assert files(tmp_path / OURS / "metadata") == files(tmp_path / THEIRS / "metadata")
+    if case in FAILS and not (kind == "sdist" and case in PACKS):
+        assert theirs[-1].status
+        assert FAILS[case] in theirs[-1].last
+        assert ours[-1].last == theirs[-1].last
+        return
+    assert theirs[-1].status == 0, theirs[-1].output
+    name = theirs[-1].value
+    assert_same(*(tmp_path / backend / "out" / name for backend in (THEIRS, OURS)))
