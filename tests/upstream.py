@@ -27,8 +27,8 @@ from typing import Final
 import muslpython
 import skbuild
 from building import PROJECT
-from machines import MACHINES
 from debian import ZIG, FixtureError, Pin, cached, run, say
+from machines import MACHINES
 from pypackages import CMAKES, installed
 from upstreamdiffers import MODULES, Difference, compare, known
 from upstreamrewrite import rewrite
@@ -80,14 +80,21 @@ def tools(interpreter: Path, cache: Path) -> Tools:
 
     def download(folder: Path) -> None:
         say(f"pip: what the tests of scikit-build-core need, for {abi}")
-        options = ["--require-hashes", "--only-binary=:all:", "-r", PINS, "-d", folder]
+        options: list[str | Path] = [
+            "--require-hashes",
+            "--only-binary=:all:",
+            "-r",
+            PINS,
+            "-d",
+            folder,
+        ]
         run([*pip, "download", *options], "see whether PyPI can be reached")
 
     wheels = cached(cache / f"upstream-wheels-{abi}-{state}", download)
 
     def install(folder: Path) -> None:
         files = sorted(wheels.glob("*.whl"))
-        options = ["--no-index", "--no-deps", "--target", folder]
+        options: list[str | Path] = ["--no-index", "--no-deps", "--target", folder]
         run([*pip, "install", *options, *files], "see what pip says")
 
     packages = cached(cache / f"upstream-{abi}-{state}", install)
