@@ -27,8 +27,8 @@ from typing import Final
 import muslpython
 import skbuild
 from building import PROJECT
-from debian import ZIG, FixtureError, Pin, cached, run, say
-from machines import MACHINES
+from debian import FixtureError, Pin, cached, run, say
+from muslbackend.zig import cache_folder, find_zig, kept_library
 from pypackages import CMAKES, installed
 from upstreamdiffers import MODULES, Difference, compare, known
 from upstreamrewrite import rewrite
@@ -229,20 +229,21 @@ class Comparison:
         return "  ".join([*columns, f"{listed} listed" if listed else ""]).rstrip()
 
 
-def compiler(folder: Path, interpreter: Path) -> dict[str, str]:
-    """Return CC and CXX that compile for musl; the programs are written to an empty folder.
+def compiler(folder: Path) -> dict[str, str]:
+    """Return what compiles for musl; the programs are written to an empty folder.
 
-    What they link is started by the loader of that musl Python: the machine has no other.
+    They are called as cross builds call zig, so that it need not compile another C++ library.
     """
-    loader = interpreter.parents[1] / "lib" / MACHINES["x86_64"].loader
-    flags = (
-        f"-target x86_64-linux-musl -fno-sanitize=undefined -dynamic -Wl,--dynamic-linker={loader}"
-    )
+    zig = find_zig()
+    assert zig is not None
+    flags = "-target x86_64-linux-musl -fno-sanitize=undefined -dynamic -s"
     for name in ("cc", "c++"):
         program = folder / name
-        program.write_text(f'#!/bin/sh\nexec {shlex.join(ZIG)} {name} {flags} "$@"\n')
+        program.write_text(f'#!/bin/sh\nexec "{zig.program}" {name} {flags} "$@"\n')
         program.chmod(0o755)
-    return {"CC": str(folder / "cc"), "CXX": str(folder / "c++")}
+    found = {"CC": str(folder / "cc"), "CXX": str(folder / "c++")}
+    library = kept_library(zig, cache_folder())
+    return found | ({"ZIG_LIB_DIR": str(library)} if library else {})
 
 
 def both(suite: Suite, *, musl: bool, scratch: Path) -> Comparison:
@@ -271,7 +272,7 @@ def main() -> int:
         interpreter, environ = Path(sys.executable), {}
         if options.musl:
             interpreter = muslpython.make(cache / f"python-{version}", version, cache)
-            environ = compiler(scratch / "compiler", interpreter)
+            environ = compiler(scratch / "compiler")
         found = tools(interpreter, cache)
         for release in options.versions or skbuild.RELEASES:
             (scratch / release).mkdir()

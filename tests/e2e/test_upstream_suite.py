@@ -41,7 +41,7 @@ def test_inside_a_musl_python_where_the_wheels_are_ours(
     release: str, modules: list[str], musl_python: Path, cache: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "compiler").mkdir()
-    environ = compiler(tmp_path / "compiler", musl_python)
+    environ = compiler(tmp_path / "compiler")
     suite = Suite(release, tools(musl_python, cache), cache, environ, modules)
     comparison = both(suite, musl=True, scratch=tmp_path)
     assert comparison.differences == [], "\n".join(comparison.table())
