@@ -12,6 +12,7 @@ a musl CPython, where the wheels are ours instead of scikit-build-core's.
 import argparse
 import hashlib
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -31,7 +32,7 @@ from debian import FixtureError, Pin, cached, run, say
 from muslbackend.zig import cache_folder, find_zig, kept_library
 from pypackages import CMAKES, installed
 from upstreamdiffers import MODULES, Difference, compare, known
-from upstreamrewrite import rewrite
+from upstreamrewrite import replace_hashes, rewrite
 
 PINS: Final = Path(__file__).with_name("upstream.txt")
 #: Of this machine, for a musl Python too; the tests want cmake not to be a package.
@@ -53,6 +54,16 @@ PROGRAMS: Final = (
         "bin/uv",
     ),
 )
+#: The project whose sdist must have a hash that the tests know.
+HASHED: Final = "simple_pyproject_ext"
+HASHES: Final = """\
+import gzip, hashlib, os, pathlib, sys
+from scikit_build_core.build import build_sdist
+for epoch in ("", "12345"):
+    os.environ |= {"SOURCE_DATE_EPOCH": epoch} if epoch else {}
+    sdist = pathlib.Path(sys.argv[1], build_sdist(sys.argv[1]))
+    print(hashlib.sha256(gzip.decompress(sdist.read_bytes())).hexdigest())
+"""
 #: Variables of the machine that a run keeps; all others could choose another compiler or index.
 KEPT: Final = ("HOME", "LANG", "LC_ALL", "TMPDIR", "USER", "CI")
 
@@ -126,11 +137,13 @@ class Suite:
         tests = folder / "source"
         shutil.copytree(skbuild.source(self.version, self.cache), tests)
         wheels = self._wheelhouse(tests, wheel)
+        python = self._environment(folder / "python", own=wheel is not None)
         if wheel is not None:
+            before = _sdist_hashes(python, tests)
             counted = rewrite(tests)
+            counted["hashes"] = replace_hashes(tests, before, _sdist_hashes(python, tests))
             said = ", ".join(f"{number} {what}" for what, number in counted.items())
             say(f"scikit-build-core {self.version}: rewrote {said}")
-        python = self._environment(folder / "python", own=wheel is not None)
         report = folder / "report.xml"
         there = [m for m in self.modules if (tests / f"tests/{m}.py").is_file()]
         command = [
@@ -185,6 +198,14 @@ class Suite:
         if done.returncode not in (0, 1):  # 1: some failed, which is for the comparison
             tail = log.read_text(errors="replace")[-3000:]
             raise FixtureError(f"{shlex.join(command)}: exit status {done.returncode}\n{tail}")
+
+
+def _sdist_hashes(python: Path, tests: Path) -> list[str]:
+    """Return what scikit-build-core's own sdists of the project have for hashes, dated and not."""
+    with tempfile.TemporaryDirectory() as folder:
+        project = tests / "tests/packages" / HASHED
+        said = run([python, "-c", HASHES, folder], "see what it says", folder=project)
+    return re.findall(r"(?m)^[0-9a-f]{64}$", said)
 
 
 def results(report: str) -> Results:

@@ -50,12 +50,7 @@ class Difference(NamedTuple):
     """Only inside of a musl Python, or only outside; either when None."""
 
 
-_HASH: Final = "has the hash of an sdist whose pyproject.toml names the other backend"
 KNOWN: Final = (
-    Difference("test_pyproject_pep517::test_pep517_sdist_hash", "passed", "failure", _HASH),
-    Difference(
-        "test_pyproject_pep517::test_pep517_sdist_time_hash_set_epoch", "passed", "failure", _HASH
-    ),
     Difference(
         "test_get_requires::test_get_requires_for_build_wheel",
         "passed",

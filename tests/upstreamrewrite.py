@@ -3,6 +3,7 @@
 import ast
 import re
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -79,6 +80,22 @@ def rewrite(tests: Path) -> Counter[str]:
     if missing:
         raise ValueError(f"{tests}: no {' and no '.join(missing)} to rewrite")
     return counted
+
+
+def replace_hashes(tests: Path, before: Sequence[str], after: Sequence[str]) -> int:
+    """Replace what the tests expect of an sdist whose pyproject.toml has been rewritten.
+
+    Both are hashes of scikit-build-core's own sdists. Raises ValueError where the tests do not
+    know one of the former. Returns how many were replaced.
+    """
+    conftest = tests / "tests/conftest.py"
+    text = conftest.read_text(encoding="utf-8")
+    for old, new in zip(before, after, strict=True):
+        if text.count(old) != 1 or old == new:
+            raise ValueError(f"{conftest}: {old} is not there once, or {new} is no other")
+        text = text.replace(old, new)
+    conftest.write_text(text, encoding="utf-8")
+    return len(before)
 
 
 def _substitute(path: Path, text: str) -> int:

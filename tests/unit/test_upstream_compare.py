@@ -8,7 +8,7 @@ import pytest
 
 from upstream import Comparison, results
 from upstreamdiffers import Difference, compare
-from upstreamrewrite import backend_from_us, hooks_from_us, rewrite
+from upstreamrewrite import backend_from_us, hooks_from_us, replace_hashes, rewrite
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,3 +110,15 @@ def test_a_module_with_hooks_that_is_not_run_is_refused(tmp_path: Path) -> None:
     module.write_text("from scikit_build_core.build import build_wheel\n")
     with pytest.raises(ValueError, match=r"test_new_thing\.py: calls hooks and is not among"):
         rewrite(tmp_path)
+
+
+def test_the_hash_of_a_project_that_was_rewritten_is_replaced(tmp_path: Path) -> None:
+    conftest = tmp_path / "tests/conftest.py"
+    conftest.parent.mkdir()
+    conftest.write_text('info("one", "two")\n')
+    assert replace_hashes(tmp_path, ["one", "two"], ["three", "four"]) == 2
+    assert conftest.read_text() == 'info("three", "four")\n'
+    with pytest.raises(ValueError, match="one is not there once"):
+        replace_hashes(tmp_path, ["one"], ["five"])
+    with pytest.raises(ValueError, match="three is no other"):
+        replace_hashes(tmp_path, ["three"], ["three"])
