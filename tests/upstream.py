@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import debian
 import muslpython
 import skbuild
 from building import PROJECT
@@ -160,8 +161,8 @@ class Suite:
         house.parent.mkdir(parents=True)
         shutil.copytree(self.tools.wheels, house)
         release = skbuild.RELEASES[self.version].wheel
-        tag = next(self.cache.glob(f"{release.requirement.replace('==', '-')}-*"))
-        for file in [*tag.glob("*.whl"), *([wheel] if wheel else [])]:
+        own = debian.wheel(release, "any", "3", self.cache)
+        for file in [own, *([wheel] if wheel else [])]:
             shutil.copyfile(file, house / file.name)
         return house
 
