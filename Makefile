@@ -2,6 +2,7 @@
 # make test      the test suite, with the small ones of the real wheels
 # make test-all  that, C++ for every machine, and twelve real projects for two
 # make truth     real wheels from PyPI, half a gigabyte of them: judged, and opened by real loaders
+# make upstream  scikit-build-core's own tests, of three releases, with its hooks and with ours
 # make lint      style and types
 # make clean     remove what these made
 
@@ -19,6 +20,10 @@ test-all: $(VENV)/.test
 truth: $(VENV)/.test
 	$(VENV)/bin/python -m pytest -n auto --dist loadfile -m "" tests/truth
 
+upstream: $(VENV)/.test
+	$(VENV)/bin/python tests/upstream.py
+	$(VENV)/bin/python tests/upstream.py --musl
+
 lint: $(VENV)/.lint
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
@@ -32,4 +37,4 @@ $(VENV)/.%: pyproject.toml tests/setup.sh
 	touch $@
 
 .PRECIOUS: $(VENV)/.%
-.PHONY: demo test test-all truth lint clean
+.PHONY: demo test test-all truth upstream lint clean
