@@ -182,4 +182,4 @@ def _pack(project: Project, tree: Path, folder: Path) -> Path:
     }
     members = [Member(path, file, executable=path in programs) for path, file in files.items()]
     members += [Member(f"{info}/{name}", text.encode()) for name, text in texts.items()]
-    return write_wheel(folder, WheelName(f"{project.name}-0.0.1", "", tags), members)
+    return write_wheel(folder, WheelName(f"{project.name}-0.0.1", "", tags), members).path

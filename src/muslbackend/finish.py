@@ -252,7 +252,7 @@ def _write(
     if as_it_is and order.original is not None and order.original.name == str(material.name):
         return packed_sizes(copy_wheel(order.original, order.output))
     members, limit = _members(material), order.settings.max_size
-    return packed_sizes(write_wheel(order.output, material.name, members, limit))
+    return write_wheel(order.output, material.name, members, limit).sizes
 
 
 def _promise(tags: Iterable[Tag], target: Target) -> tuple[Target, bool]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import io
 import re
 import struct
 import zipfile
@@ -24,6 +25,7 @@ from muslbackend.package import WHEEL_FILE, tells
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
+    from typing import BinaryIO
 
 #: What zipfile raises for a damaged archive. Not every Python has lzma; zipfile does without.
 _UNREADABLE: Final[tuple[type[Exception], ...]] = (
@@ -54,15 +56,25 @@ class Member:
     """A file on this disk, or the bytes themselves."""
     executable: bool = False
 
+    @contextlib.contextmanager
+    def open(self) -> Iterator[BinaryIO]:
+        """Open it for reading."""
+        if isinstance(self.content, bytes):
+            yield io.BytesIO(self.content)
+            return
+        try:
+            with self.content.open("rb") as stream:
+                yield stream
+        except OSError as error:
+            msg = f"{self.path}: {self.content} cannot be read: {error.strerror or error}"
+            raise MuslBackendError(msg, hint="build again") from error
+
     def read(self) -> bytes:
         """Return the bytes."""
         if isinstance(self.content, bytes):
             return self.content
-        try:
-            return self.content.read_bytes()
-        except OSError as error:
-            msg = f"{self.path}: {self.content} cannot be read: {error.strerror or error}"
-            raise MuslBackendError(msg, hint="build again") from error
+        with self.open() as stream:
+            return stream.read()
 
     def sha256(self) -> str:
         """Return the digest of the bytes, in hexadecimal."""

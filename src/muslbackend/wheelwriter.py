@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import csv
-import hashlib
 import io
 import os
 import re
@@ -17,48 +16,65 @@ import shutil
 import stat
 import time
 import zipfile
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
+from muslbackend.deflating import Packer
 from muslbackend.errors import MalformedError, MuslBackendError, SettingsError
 from muslbackend.package import WHEEL_FILE
+from muslbackend.wheel import Member
+from muslbackend.ziparchive import Entry, write_archive
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from muslbackend.wheel import Member, WheelName
+    from muslbackend.deflating import Packed
+    from muslbackend.wheel import WheelName
 
-#: Zip cannot say anything earlier, nor later (APPNOTE.TXT 4.4.6).
 _METADATA: Final = re.compile(r"[^/]+\.dist-info/")
+#: Zip cannot say anything earlier, nor later (APPNOTE.TXT 4.4.6).
 _FIRST_TIME: Final = 315532800  # 1980-01-01
 _LAST_TIME: Final = 4354819199  # 2107-12-31
 
 
-def packed_sizes(path: Path) -> dict[str, tuple[int, int]]:
-    """Return the size of each member of a wheel in bytes, and what it takes in the archive."""
+Sizes: TypeAlias = "dict[str, tuple[int, int]]"
+"""Of each member of a wheel: bytes, and bytes in the archive."""
+
+
+class Finished(NamedTuple):
+    """A wheel that was written."""
+
+    path: Path
+    sizes: Sizes
+
+
+def packed_sizes(path: Path) -> Sizes:
+    """Return the sizes of the members of a finished wheel, in the order of the archive."""
     with zipfile.ZipFile(path) as archive:
         return {i.filename: (i.file_size, i.compress_size) for i in archive.infolist()}
 
 
 def write_wheel(
     folder: Path, name: WheelName, members: Sequence[Member], limit: int | None = None
-) -> Path:
-    """Write the wheel and return its path.
+) -> Finished:
+    """Write the wheel and return its path and the sizes of its members.
 
     RECORD is made here and put beside WHEEL, as the last member. The file gets its name when
     it is complete; on any exception ``folder`` is as it was. Raises :class:`MuslBackendError` for
     a wheel of more than ``limit`` bytes.
     """
+    sizes: Sizes = {}
 
     def fill(partial: Path) -> None:
         with partial.open("xb") as stream:
-            _write_zip(stream, members)
-        size = partial.stat().st_size
+            written = write_archive(stream, _sources(members))
+            size = stream.tell()
+        sizes.update({w.entry.name: (w.size, w.packed_size) for w in written})
         if limit is not None and size > limit:
             msg = f"{name} would have {size} bytes, and max-size is {limit}; nothing was written"
-            raise MuslBackendError(msg, hint=_largest(partial))
+            raise MuslBackendError(msg, hint=_largest(sizes))
 
-    return _publish(folder, str(name), fill)
+    return Finished(_publish(folder, str(name), fill), sizes)
 
 
 def copy_wheel(original: Path, folder: Path) -> Path:
@@ -84,26 +100,26 @@ def _publish(folder: Path, name: str, fill: Callable[[Path], object]) -> Path:
     return final
 
 
-def _largest(path: Path) -> str:
+def _largest(sizes: Sizes) -> str:
     """Return a remedy that names what takes most of a wheel."""
-    packed = {name: size for name, (_, size) in packed_sizes(path).items()}
+    packed = {name: size for name, (_, size) in sizes.items()}
     most = sorted(packed, key=lambda name: (-packed[name], name))[:3]
     shown = ", ".join(f"{name} ({packed[name]} bytes)" for name in most)
     return f"the most is taken by {shown}; strip = true may help"
 
 
-def _write_zip(stream: io.BufferedWriter, members: Sequence[Member]) -> None:
-    date = _date_time()
+def _sources(members: Sequence[Member]) -> Iterator[tuple[Entry, Packed]]:
+    """Yield what goes into the archive, with RECORD of what was hashed on the way."""
+    date, record = _date_time(), _record_path(members)
     rows: list[tuple[str, str, str]] = []
-    record = _record_path(members)
-    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        for member in members:
-            data = member.read()
-            digest = base64.urlsafe_b64encode(hashlib.sha256(data).digest()).rstrip(b"=")
-            rows.append((member.path, f"sha256={digest.decode()}", str(len(data))))
-            archive.writestr(_zip_info(member.path, date, executable=member.executable), data)
+    with Packer() as packer:
+        for packed in packer.pack(members):
+            yield _entry(packed.member, date), packed
+            digest = base64.urlsafe_b64encode(bytes.fromhex(packed.sha256)).rstrip(b"=")
+            rows.append((packed.member.path, f"sha256={digest.decode()}", str(packed.size)))
         rows.append((record, "", ""))
-        archive.writestr(_zip_info(record, date, executable=False), _record(rows))
+        for packed in packer.pack([Member(record, _record(rows))]):
+            yield _entry(packed.member, date), packed
 
 
 def _record_path(members: Iterable[Member]) -> str:
@@ -120,16 +136,10 @@ def _record(rows: Iterable[tuple[str, str, str]]) -> bytes:
     return text.getvalue().encode("utf-8")
 
 
-def _zip_info(
-    path: str, date: tuple[int, int, int, int, int, int], *, executable: bool
-) -> zipfile.ZipInfo:
-    info = zipfile.ZipInfo(path, date)
-    info.compress_type = zipfile.ZIP_DEFLATED
-    info.create_system = 3  # Unix: else the mode below is not looked at
-    # scikit-build-core's own: umask never counts, and what it makes by itself is for a group too.
-    plain = 0o664 if _METADATA.match(path) else 0o644
-    info.external_attr = (stat.S_IFREG | (0o755 if executable else plain)) << 16
-    return info
+def _entry(member: Member, date: tuple[int, int, int, int, int, int]) -> Entry:
+    # scikit-build-core's own modes: umask never counts, what it makes itself is for a group too.
+    plain = 0o664 if _METADATA.match(member.path) else 0o644
+    return Entry(member.path, date, stat.S_IFREG | (0o755 if member.executable else plain))
 
 
 def _date_time() -> tuple[int, int, int, int, int, int]:

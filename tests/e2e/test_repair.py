@@ -62,7 +62,7 @@ def make(  # noqa: PLR0913
         Member(f"{distribution}.dist-info/METADATA", METADATA),
         Member(f"{distribution}.dist-info/WHEEL", WHEEL_FILE.format(purelib, tag).encode()),
     ]
-    return write_wheel(folder / "in", WheelName(distribution, "", parse_tag(tag)), found)
+    return write_wheel(folder / "in", WheelName(distribution, "", parse_tag(tag)), found).path
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import os
 import re
 import stat
 import zipfile
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import pytest
 from packaging.tags import Tag, parse_tag
@@ -50,7 +50,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("mask", [0o022, 0o077, 0o000])
 @pytest.mark.parametrize("mode", [0o600, 0o755])
 def test_two_runs_write_the_same_bytes(tmp_path: Path, umask: None, mask: int, mode: int) -> None:
-    first = write_wheel(tmp_path / "first", NAME, MEMBERS).read_bytes()
+    first = write_wheel(tmp_path / "first", NAME, MEMBERS).path.read_bytes()
     os.umask(mask)
     on_disk = []
     for number, member in enumerate(MEMBERS):
@@ -59,7 +59,7 @@ def test_two_runs_write_the_same_bytes(tmp_path: Path, umask: None, mask: int, m
         file.chmod(mode)
         os.utime(file, (number * 10**6, number * 10**8))
         on_disk.append(Member(member.path, file, member.executable))
-    second = write_wheel(tmp_path / "deep" / "second", NAME, on_disk)
+    second = write_wheel(tmp_path / "deep" / "second", NAME, on_disk).path
     assert second.read_bytes() == first
     assert second == tmp_path / "deep" / "second" / FILE
 
@@ -84,7 +84,7 @@ def test_the_time_of_every_member_is_source_date_epoch(
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     if epoch is not None:
         monkeypatch.setenv("SOURCE_DATE_EPOCH", epoch)
-    with zipfile.ZipFile(write_wheel(tmp_path, NAME, MEMBERS)) as archive:
+    with zipfile.ZipFile(write_wheel(tmp_path, NAME, MEMBERS).path) as archive:
         assert {info.date_time for info in archive.infolist()} == {date}
 
 
@@ -102,7 +102,7 @@ def test_a_time_that_is_no_number_is_refused_and_nothing_is_written(
 
 
 def test_record_lists_every_member_with_its_hash_and_size(tmp_path: Path) -> None:
-    with zipfile.ZipFile(write_wheel(tmp_path, NAME, MEMBERS)) as archive:
+    with zipfile.ZipFile(write_wheel(tmp_path, NAME, MEMBERS).path) as archive:
         assert archive.namelist() == [*(m.path for m in MEMBERS), INFO + "RECORD"]
         rows = list(csv.reader(io.StringIO(archive.read(INFO + "RECORD").decode())))
         for path, digest, size in rows[:-1]:
@@ -114,7 +114,7 @@ def test_record_lists_every_member_with_its_hash_and_size(tmp_path: Path) -> Non
 
 
 def test_record_is_written_with_plain_line_ends_and_quotes_where_needed(tmp_path: Path) -> None:
-    with zipfile.ZipFile(write_wheel(tmp_path, NAME, MEMBERS)) as archive:
+    with zipfile.ZipFile(write_wheel(tmp_path, NAME, MEMBERS).path) as archive:
         lines = archive.read(INFO + "RECORD").decode().split("\n")
     assert lines[0] == "demo/__init__.py,sha256=nia_NpkRxFwkPGhBR7I_yeHc_PJX0pmhxjIBam_NM_Q,6"
     assert lines[2].startswith('"demo/odd, ""name"".txt",sha256=')
@@ -122,7 +122,7 @@ def test_record_is_written_with_plain_line_ends_and_quotes_where_needed(tmp_path
 
 
 def test_modes_say_who_may_run_a_file(tmp_path: Path) -> None:
-    with zipfile.ZipFile(write_wheel(tmp_path, NAME, MEMBERS)) as archive:
+    with zipfile.ZipFile(write_wheel(tmp_path, NAME, MEMBERS).path) as archive:
         modes = {info.filename: info.external_attr >> 16 for info in archive.infolist()}
         assert {info.create_system for info in archive.infolist()} == {3}
         assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_DEFLATED}
@@ -136,7 +136,7 @@ def test_modes_say_who_may_run_a_file(tmp_path: Path) -> None:
 class Interrupted:
     """A file that somebody presses Ctrl-C over."""
 
-    def read_bytes(self) -> bytes:
+    def open(self, mode: str) -> BinaryIO:
         raise KeyboardInterrupt
 
 
@@ -194,7 +194,7 @@ def test_a_wheel_has_one_wheel_file(tmp_path: Path, count: int) -> None:
 
 def test_the_metadata_of_a_vendored_package_is_data_like_any_other(tmp_path: Path) -> None:
     vendored = Member("demo/_vendor/other-2.0.dist-info/WHEEL", b"")
-    with zipfile.ZipFile(write_wheel(tmp_path, NAME, [vendored, *MEMBERS])) as archive:
+    with zipfile.ZipFile(write_wheel(tmp_path, NAME, [vendored, *MEMBERS]).path) as archive:
         assert archive.namelist()[-1] == INFO + "RECORD"
 
 

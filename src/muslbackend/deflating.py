@@ -1,0 +1,153 @@
+"""Files packed on all cores: deflated in blocks, each with the end of the one before as dictionary.
+
+Blocks are cut at the same places whatever the number of cores, so the bytes are the same too. zlib
+and hashlib let other threads run meanwhile. The format of the blocks is RFC 1951.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import zlib
+from collections import deque
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from muslbackend.errors import MuslBackendError
+from muslbackend.ziparchive import DEFLATED, STORED
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import BinaryIO
+
+    from muslbackend.wheel import Member
+
+#: zlib's own, that of zipfile and pip: 6.
+DEFAULT_LEVEL: Final = zlib.Z_DEFAULT_COMPRESSION
+_BLOCK: Final = 1 << 20
+_WINDOW: Final = 1 << 15
+#: Of what is larger, samples are deflated first, to see whether it is any use.
+_WORTH_A_LOOK: Final = 1 << 16
+_SAMPLE: Final = 1 << 13
+_USELESS: Final = 0.97
+#: Pieces of small files that wait to be written.
+_MOST_AHEAD: Final = 256
+
+
+def cores() -> int:
+    """Return how many threads may run at once."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclass(slots=True)
+class Packed:
+    """A member while it is packed: a :class:`ziparchive.Source`."""
+
+    member: Member
+    size: int
+    method: int
+    crc: int = 0
+    sha256: str = ""
+    """Hexadecimal; known, as ``crc`` is, when all packed bytes were taken."""
+    pieces: Iterator[bytes] = field(default_factory=lambda: iter(()))
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self.pieces
+
+
+class _Piece(NamedTuple):
+    packed: Packed
+    data: Future[bytes] | bytes
+    size: int
+    last: bool
+
+
+class Packer:
+    """Packs members, some blocks ahead of what is asked for."""
+
+    def __init__(self, level: int = DEFAULT_LEVEL, workers: int | None = None) -> None:
+        self._level = level
+        self._workers = workers or cores()
+        self._pool = ThreadPoolExecutor(self._workers, "deflate")
+
+    def __enter__(self) -> Packer:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+    def pack(self, members: Iterable[Member]) -> Iterator[Packed]:
+        """Yield each member, in order; its bytes must be taken before the next is asked for."""
+        ahead: deque[_Piece] = deque()
+        coming = (piece for member in members for piece in self._pieces(member))
+        most = (2 * self._workers + 2) * _BLOCK
+
+        def fill() -> bool:
+            size = sum(piece.size for piece in ahead)
+            while size < most and len(ahead) < _MOST_AHEAD:
+                piece = next(coming, None)
+                if piece is None:
+                    break
+                ahead.append(piece)
+                size += piece.size
+            return bool(ahead)
+
+        def taken() -> Iterator[bytes]:
+            last = False
+            while not last and fill():
+                _, data, _, last = ahead.popleft()
+                yield data if isinstance(data, bytes) else data.result()
+
+        while fill():
+            packed = ahead[0].packed
+            packed.pieces = taken()
+            yield packed
+
+    def _pieces(self, member: Member) -> Iterator[_Piece]:
+        """Read a member from its beginning to its end, have it hashed and deflated."""
+        digest = hashlib.sha256()
+        with member.open() as stream:
+            size = stream.seek(0, io.SEEK_END)
+            packed = Packed(member, size, _method(stream, size))
+            stream.seek(0)
+            block, dictionary, done = stream.read(_BLOCK), b"", 0
+            while True:
+                digest.update(block)
+                packed.crc = zlib.crc32(block, packed.crc)
+                done += len(block)
+                following = stream.read(_BLOCK) if done < size else b""
+                last = not following
+                if last:
+                    packed.sha256 = digest.hexdigest()
+                data: Future[bytes] | bytes = block
+                if packed.method == DEFLATED:
+                    data = self._pool.submit(_deflate, block, dictionary, self._level, last)
+                yield _Piece(packed, data, len(block), last)
+                if last:
+                    break
+                block, dictionary = following, block[-_WINDOW:]
+        if done != size:
+            msg = f"{member.path}: changed while it was read"
+            raise MuslBackendError(msg, hint="build again")
+
+
+def _deflate(block: bytes, dictionary: bytes, level: int, last: bool) -> bytes:
+    machine = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS, zdict=dictionary)
+    end = zlib.Z_FINISH if last else zlib.Z_SYNC_FLUSH
+    return machine.compress(block) + machine.flush(end)
+
+
+def _method(stream: BinaryIO, size: int) -> int:
+    """Return how to store a file: as it is, where samples of it do not get smaller."""
+    if size < _WORTH_A_LOOK:
+        return DEFLATED
+    samples = []
+    for place in (0, (size - _SAMPLE) // 2, size - _SAMPLE):
+        stream.seek(place)
+        samples.append(stream.read(_SAMPLE))
+    smaller = sum(len(zlib.compress(sample, 1)) for sample in samples)
+    return STORED if smaller > _USELESS * sum(map(len, samples)) else DEFLATED
