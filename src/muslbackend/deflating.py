@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import zlib
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -16,6 +15,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.errors import MuslBackendError
+from muslbackend.processes import cores
+from muslbackend.wheel import Kept
 from muslbackend.ziparchive import DEFLATED, STORED
 
 if TYPE_CHECKING:
@@ -34,13 +35,6 @@ _SAMPLE: Final = 1 << 13
 _USELESS: Final = 0.97
 #: Pieces of small files that wait to be written.
 _MOST_AHEAD: Final = 256
-
-
-def cores() -> int:
-    """Return how many threads may run at once."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @dataclass(slots=True)
@@ -109,6 +103,9 @@ class Packer:
 
     def _pieces(self, member: Member) -> Iterator[_Piece]:
         """Read a member from its beginning to its end, have it hashed and deflated."""
+        if isinstance(member.content, Kept) and self._level == DEFAULT_LEVEL:
+            yield from _as_it_is(member, member.content)
+            return
         digest = hashlib.sha256()
         with member.open() as stream:
             size = stream.seek(0, io.SEEK_END)
@@ -133,6 +130,23 @@ class Packer:
         if done != size:
             msg = f"{member.path}: changed while it was read"
             raise MuslBackendError(msg, hint="build again")
+
+
+def _as_it_is(member: Member, kept: Kept) -> Iterator[_Piece]:
+    """Read the packed bytes of a member of a finished wheel."""
+    packed = Packed(member, kept.size, kept.method, kept.crc, kept.sha256)
+    left = kept.packed_size
+    with kept.archive.open("rb") as stream:
+        stream.seek(kept.offset)
+        while True:
+            block = stream.read(min(left, _BLOCK))
+            left -= len(block)
+            if left and not block:
+                msg = f"{kept.archive}: changed while it was read"
+                raise MuslBackendError(msg, hint="repair it again")
+            yield _Piece(packed, block, len(block), not left)
+            if not left:
+                break
 
 
 def _deflate(block: bytes, dictionary: bytes, level: int, last: bool) -> bytes:

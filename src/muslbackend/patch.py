@@ -73,7 +73,8 @@ def apply(plan: Plan, members: Sequence[Member], work: Path, dist_info: str) -> 
         if edit is None:
             return member
         copy = work / f"{number}.so"
-        copy.write_bytes(member.read())
+        with member.open() as source, copy.open("xb") as out:
+            shutil.copyfileobj(source, out, 1 << 20)
         tools.edit(copy, edit)
         return Member(member.path, copy, member.executable)
 

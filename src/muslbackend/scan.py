@@ -163,10 +163,10 @@ def read_sysroot(base: Path, name: str, arch: Architecture) -> Path:
 
 def _told(member: Member) -> bytes:
     """Return the bytes of an ELF file or of one that :func:`describe` reads; of others nothing."""
-    content, whole = member.content, tells(member.path)
-    if isinstance(content, bytes):
-        return content if whole or content.startswith(MAGIC) else b""
-    with content.open("rb") as stream:
+    whole = tells(member.path)
+    if isinstance(member.data, bytes):
+        return member.data if whole or member.data.startswith(MAGIC) else b""
+    with member.open() as stream:
         head = stream.read(len(MAGIC))
         return head + stream.read() if whole or head == MAGIC else b""
 

@@ -12,7 +12,9 @@ import re
 import struct
 import zipfile
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from packaging.tags import Tag, parse_tag
@@ -21,10 +23,10 @@ from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 from muslbackend.elf import MAGIC
 from muslbackend.errors import MalformedError, MuslBackendError
 from muslbackend.package import WHEEL_FILE, tells
+from muslbackend.processes import cores
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
-    from pathlib import Path
     from typing import BinaryIO
 
 #: What zipfile raises for a damaged archive. Not every Python has lzma; zipfile does without.
@@ -41,9 +43,29 @@ _UNREADABLE: Final[tuple[type[Exception], ...]] = (
 
 #: Behind NAME-VERSION: what is made anew, and the signatures that go with it (PEP 427).
 _RECORDS: Final = re.compile(r"\.dist-info/RECORD(\.jws|\.p7s)?")
+#: What of a wheel is held in memory, in bytes; the rest is unpacked to disk.
+_IN_MEMORY: Final = 48 << 20
+_BLOCK: Final = 1 << 20
 _GENERATOR: Final = re.compile(rb"(?m)^Generator:.*$")
 _TOOLS_AND_TAGS: Final = re.compile(rb"(?m)^(Generator|Tag):.*$")
 _PURELIB: Final = re.compile(rb"(?mi)^(Root-Is-Purelib:)\s*true")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A member of a finished wheel, which can go into another one without being packed again."""
+
+    archive: Path
+    offset: int
+    """Of its packed bytes."""
+    packed_size: int
+    method: int
+    """As in ZIP."""
+    crc: int
+    size: int
+    sha256: str
+    data: Path | bytes
+    """The file itself, unpacked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,33 +74,40 @@ class Member:
 
     path: str
     """In the wheel, with ``/``."""
-    content: Path | bytes
-    """A file on this disk, or the bytes themselves."""
+    content: Path | bytes | Kept
+    """A file on this disk, or the bytes themselves; one is given as it is to the new wheel."""
     executable: bool = False
+
+    @property
+    def data(self) -> Path | bytes:
+        """The file on this disk, or the bytes themselves."""
+        return self.content.data if isinstance(self.content, Kept) else self.content
 
     @contextlib.contextmanager
     def open(self) -> Iterator[BinaryIO]:
         """Open it for reading."""
-        if isinstance(self.content, bytes):
-            yield io.BytesIO(self.content)
+        data = self.data
+        if isinstance(data, bytes):
+            yield io.BytesIO(data)
             return
         try:
-            with self.content.open("rb") as stream:
+            with data.open("rb") as stream:
                 yield stream
         except OSError as error:
-            msg = f"{self.path}: {self.content} cannot be read: {error.strerror or error}"
+            msg = f"{self.path}: {data} cannot be read: {error.strerror or error}"
             raise MuslBackendError(msg, hint="build again") from error
 
     def read(self) -> bytes:
         """Return the bytes."""
-        if isinstance(self.content, bytes):
-            return self.content
         with self.open() as stream:
             return stream.read()
 
     def sha256(self) -> str:
         """Return the digest of the bytes, in hexadecimal."""
-        return hashlib.sha256(self.read()).hexdigest()
+        if isinstance(self.content, Kept):
+            return self.content.sha256
+        with self.open() as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +207,7 @@ def in_platlib(member: Member) -> Member:
 
 
 def unpack(path: Path, folder: Path) -> tuple[WheelName, tuple[Member, ...]]:
-    """Unpack a wheel into ``folder``; return its name and its members without RECORD.
+    """Read a wheel, what is large into ``folder``; return its name and members without RECORD.
 
     In the order of the archive. RECORD of the wheel itself is made anew when it is written, and
     its signatures are not true any more; those of a vendored package are files like others.
@@ -187,22 +216,70 @@ def unpack(path: Path, folder: Path) -> tuple[WheelName, tuple[Member, ...]]:
     """
     parts = path.name.removesuffix(".whl").split("-")
     distribution = "-".join(parts[:2])
-    members: dict[str, Member] = {}
+    found: dict[str, zipfile.ZipInfo] = {}
     with _open(path) as archive:
         tags = parse_tag("-".join(parts[-3:]))
         for info in archive.infolist():
             if info.is_dir() or _RECORDS.fullmatch(info.filename.removeprefix(distribution)):
                 continue
             target = (folder / info.filename).resolve()
-            if not target.is_relative_to(folder.resolve()) or info.filename in members:
+            if not target.is_relative_to(folder.resolve()) or info.filename in found:
                 msg = f"has a member that no wheel can have: {info.filename!r}"
                 raise MalformedError(msg, hint="build or download it again")
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(archive.read(info))
+            found[info.filename] = info
+        folder.mkdir(parents=True, exist_ok=True)
+        room = _IN_MEMORY
+        files: list[Path | None] = []
+        for number, info in enumerate(found.values()):
+            fits = info.file_size <= room
+            files.append(None if fits else folder / f"{number}")
+            room -= info.file_size if fits else 0
+
+        def member(info: zipfile.ZipInfo, file: Path | None) -> Member:
             executable = bool(info.external_attr >> 16 & 0o111)
-            members[info.filename] = Member(info.filename, target, executable)
+            return Member(info.filename, _kept(archive, path, info, file), executable)
+
+        with ThreadPoolExecutor(cores()) as pool:
+            members = tuple(pool.map(member, found.values(), files))
     build = parts[2] if len(parts) == 6 else ""  # NAME-VERSION-BUILD-PYTHON-ABI-PLATFORM
-    return WheelName(distribution, build, tags), tuple(members.values())
+    return WheelName(distribution, build, tags), members
+
+
+def _kept(
+    archive: zipfile.ZipFile, path: Path, info: zipfile.ZipInfo, file: Path | None
+) -> Kept | Path | bytes:
+    """Read a member to its end, to ``file`` or into memory."""
+    digest = hashlib.sha256()
+    data: Path | bytes
+    if file is None:
+        data = archive.read(info)
+        digest.update(data)
+    else:
+        data = file
+        with archive.open(info) as stream, file.open("xb") as out:
+            while block := stream.read(_BLOCK):
+                digest.update(block)
+                out.write(block)
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        return data
+    return Kept(
+        path,
+        _packed_bytes_of(path, info),
+        info.compress_size,
+        info.compress_type,
+        info.CRC,
+        info.file_size,
+        digest.hexdigest(),
+        data,
+    )
+
+
+def _packed_bytes_of(path: Path, info: zipfile.ZipInfo) -> int:
+    """Return where the packed bytes of a member begin: behind its local header (APPNOTE 4.3.7)."""
+    with path.open("rb") as stream:
+        stream.seek(info.header_offset + 26)
+        lengths = struct.unpack("<2H", stream.read(4))
+    return info.header_offset + 30 + sum(lengths)
 
 
 @contextlib.contextmanager
