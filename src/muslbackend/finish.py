@@ -11,7 +11,7 @@ import sys
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from muslbackend import inventory, layout, patch
 from muslbackend.graph import Supply
@@ -126,7 +126,7 @@ def finish(material: Material, order: Order) -> Outcome:
     if not claimed and not any(t.platform.startswith("linux_") for t in material.name.tags):
         return _for_no_musl(material, order)
     original = material
-    material, graph, plan = _laid_out(material, order)
+    material, scan, graph, plan = _laid_out(material, order)
     wishes = Wishes(_libs_dir(material), to_expand(graph, target), order.settings.strip)
     graph = expanded(graph, wishes.expand)
     verdict = judge(graph, target)
@@ -147,20 +147,28 @@ def finish(material: Material, order: Order) -> Outcome:
         opened = _opened(order, material.members, graph)
         sizes, spare = _write(order, material, as_it_is=True), _strippable(graph)
         return Outcome(material.name, verdict, plan, True, sizes, spare, opened)
-    return _carried_out(material, order, plan, names, verdict)
+    return _carried_out(material, order, _Known(scan, plan, names, verdict))
 
 
-def _carried_out(
-    material: Material, order: Order, plan: Plan, names: Mapping[str, str], before: Verdict
-) -> Outcome:
+class _Known(NamedTuple):
+    """What was found out about the files before any was changed."""
+
+    scan: Scan
+    plan: Plan
+    names: Mapping[str, str]
+    verdict: Verdict
+
+
+def _carried_out(material: Material, order: Order, known: _Known) -> Outcome:
     """Patch copies, prove that they are what was promised, account for them and write the wheel."""
+    plan = known.plan
     with tempfile.TemporaryDirectory(prefix="muslbackend-") as work:
         members = patch.apply(plan, material.members, Path(work), material.name.dist_info)
-        verdict, graph = _prove(members, order, before)
+        verdict, graph = _prove(members, order, known)
         opened = _opened(order, members, graph)
         if plan.grafts:
             places = inventory.Places(order.build_dir, order.sysroot)
-            libraries = inventory.bundled(plan.grafts, members, graph, names, places)
+            libraries = inventory.bundled(plan.grafts, members, graph, known.names, places)
             members, notes = inventory.account_for(
                 libraries, members, material.name, order.licences
             )
@@ -179,16 +187,16 @@ def _strippable(graph: Graph) -> int:
     return sum(elf.strippable for elf in graph.elf.values())
 
 
-def _laid_out(material: Material, order: Order) -> tuple[Material, Graph, Plan]:
+def _laid_out(material: Material, order: Order) -> tuple[Material, Scan, Graph, Plan]:
     """Put the wheel's own files where they belong; return them, their graph and what was done."""
-    graph = _resolved(material, order)
+    scan, graph = _resolved(material, order)
     moves = layout.moves(graph)
     copies = layout.copies(graph, *_twins(material))
     if moves or copies:
         members = patch.rearrange(material.members, moves, copies)
         material = replace(material, members=tuple(members))
-        graph = _resolved(material, order)
-    return material, graph, Plan(moves=moves, copies=copies)
+        scan, graph = _resolved(material, order, scan)
+    return material, scan, graph, Plan(moves=moves, copies=copies)
 
 
 def _twins(material: Material) -> tuple[dict[str, str], set[str]]:
@@ -212,15 +220,15 @@ def _escaped(name: str) -> bytes:
     return re.escape(name).encode()
 
 
-def _resolved(material: Material, order: Order) -> Graph:
+def _resolved(material: Material, order: Order, before: Scan | None = None) -> tuple[Scan, Graph]:
     platforms = (tag.platform for tag in material.name.tags)
-    scan = Scan.of_members(material.members, platforms)
-    return resolve(scan, order.target.arch, order.supply)
+    scan = Scan.of_members(material.members, platforms, before)
+    return scan, resolve(scan, order.target.arch, order.supply)
 
 
 def _for_no_musl(material: Material, order: Order) -> Outcome:
     """Write a wheel for any platform, or for one that is none of ours, as it is."""
-    verdict = judge(_resolved(material, order), order.target, ABOUT_THE_PACKAGE)
+    verdict = judge(_resolved(material, order)[1], order.target, ABOUT_THE_PACKAGE)
     if not verdict.ok and order.target.strict:
         msg = "the wheel cannot be tagged for any machine; nothing was written"
         raise PolicyError(verdict, msg, hint="see the findings above")
@@ -228,16 +236,17 @@ def _for_no_musl(material: Material, order: Order) -> Outcome:
     return Outcome(material.name, verdict, Plan(), None, sizes=sizes)
 
 
-def _prove(members: Sequence[Member], order: Order, before: Verdict) -> tuple[Verdict, Graph]:
-    """Read, resolve, judge and plan the patched files again: by the wheel alone all must hold.
+def _prove(members: Sequence[Member], order: Order, known: _Known) -> tuple[Verdict, Graph]:
+    """Read what was patched, resolve, judge and plan all again: by the wheel alone it must hold.
 
     Raises ``RuntimeError`` when it does not: that is a bug of ours, not of the project.
     """
     supply = replace(order.supply, directories=(), follow_rpath=False)
-    graph = resolve(Scan.of_members(members), order.target.arch, supply)
+    scan = Scan.of_members(members, before=known.scan)
+    graph = resolve(scan, order.target.arch, supply)
     verdict = judge(graph, order.target, FINISHED_RULES)
     rest = make_plan(graph, {}, Wishes(expand=to_expand(graph, order.target)))
-    if not verdict.ok or not rest.is_empty or verdict.floor != before.floor:
+    if not verdict.ok or not rest.is_empty or verdict.floor != known.verdict.floor:
         msg = f"muslbackend has a bug: after patching, {verdict.findings or rest}"
         raise RuntimeError(msg)
     return verdict, graph

@@ -26,6 +26,12 @@ SYSROOT_FOLDERS: Final = ("lib", "usr/lib", "usr/local/lib")
 _NOT_ELF: Final = "is not an ELF file"
 
 
+class _Known(NamedTuple):
+    content: object
+    """Held, so that no other gets its ``id``."""
+    elf: ElfInfo | str
+
+
 class Scan:
     """The ELF files of a wheel, and any file outside that the resolver asks for."""
 
@@ -42,16 +48,36 @@ class Scan:
         self._names = {site_path(path) for path in (*files, *elf)}
         self._folders = {folder for name in self._names for folder in _parents(name)}
         self._outside: dict[str, ElfInfo | str | None] = {}
+        self._known: dict[int, _Known] = {}
 
     @classmethod
-    def of_members(cls, members: Iterable[Member], platforms: Iterable[str] = ()) -> Scan:
+    def of_members(
+        cls,
+        members: Iterable[Member],
+        platforms: Iterable[str] = (),
+        before: Scan | None = None,
+    ) -> Scan:
         """Read what counts among the members of a wheel that is being made.
 
-        ``platforms`` are those of its tags.
+        ``platforms`` are those of its tags. Files that ``before`` has read and nobody has changed
+        since are not read again.
         """
-        files = {m.path: _told(m) for m in members}
-        elf = {path: _read(data) for path, data in files.items() if data.startswith(MAGIC)}
-        return cls(elf, files, describe(platforms, files))
+        known = {} if before is None else before._known
+        now, elf, texts = dict(known), {}, {}
+        for member in members:
+            place = id(member.content)
+            if place in known:
+                elf[member.path] = known[place].elf
+                continue
+            data = _told(member)
+            texts[member.path] = data if tells(member.path) else b""
+            if data.startswith(MAGIC):
+                elf[member.path] = _read(data)
+                now[place] = _Known(member.content, elf[member.path])
+        scan = cls(elf, [*texts, *elf], describe(platforms, texts))
+        scan._known = now
+        scan._outside = {} if before is None else before._outside
+        return scan
 
     @classmethod
     def of_wheel(cls, wheel: Wheel) -> Scan:
