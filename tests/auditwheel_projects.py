@@ -19,7 +19,8 @@ from packaging.tags import parse_tag
 from building import PY
 from debian import Pin, cached, compile_c, run, sdist, wheel
 from loaders import LOADER_NAME
-from muslbackend.wheel import Member, WheelName
+from muslbackend.member import Member
+from muslbackend.wheel import WheelName
 from muslbackend.wheelwriter import write_wheel
 
 if TYPE_CHECKING:

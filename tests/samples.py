@@ -17,12 +17,12 @@ from debian import ZIG, cached, compile_c, run
 from loaders import Outcome
 from machines import MACHINES
 from muslbackend.graph import Graph, Supply, Via
+from muslbackend.member import Member
 from muslbackend.musl import ARCHITECTURES, Architecture, MuslVersion
 from muslbackend.policy import Verdict, judge
 from muslbackend.resolve import resolve
 from muslbackend.scan import Scan
 from muslbackend.target import Target
-from muslbackend.wheel import Member
 
 
 class Maker(Enum):

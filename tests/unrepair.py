@@ -18,7 +18,8 @@ from packaging.tags import Tag
 from debian import run
 from muslbackend.elf import MAGIC
 from muslbackend.elfreader import read_elf
-from muslbackend.wheel import Member, retag, unpack
+from muslbackend.member import Member
+from muslbackend.wheel import retag, unpack
 from muslbackend.wheelwriter import write_wheel
 
 if TYPE_CHECKING:
@@ -61,8 +62,12 @@ def unrepair(wheel: Path, folder: Path) -> Unrepaired:
             library.write_bytes(member.read())
             _restore(library, names, library=True)
         elif not member.path.endswith(SBOM):
-            if isinstance(member.content, Path) and member.read().startswith(MAGIC):
-                _restore(member.content, names, library=False)
+            if member.read().startswith(MAGIC):
+                file = folder / "restored" / member.path
+                file.parent.mkdir(parents=True, exist_ok=True)
+                file.write_bytes(member.read())
+                _restore(file, names, library=False)
+                member = Member(member.path, file, member.executable)
             kept.append(member)
     plain = replace(name, tags=_plain(name))
     about = f"{name.distribution}.dist-info/WHEEL"
@@ -70,7 +75,7 @@ def unrepair(wheel: Path, folder: Path) -> Unrepaired:
         Member(about, retag(m.read(), plain.tags, "another backend")) if m.path == about else m
         for m in kept
     ]
-    return Unrepaired(write_wheel(folder / "wheel", plain, kept), libraries)
+    return Unrepaired(write_wheel(folder / "wheel", plain, kept).path, libraries)
 
 
 def _names(bundled: Collection[str]) -> dict[str, str]:

@@ -15,15 +15,14 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.errors import MuslBackendError
+from muslbackend.member import Kept
 from muslbackend.processes import cores
-from muslbackend.wheel import Kept
 from muslbackend.ziparchive import DEFLATED, STORED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import BinaryIO
 
-    from muslbackend.wheel import Member
+    from muslbackend.member import Member
 
 #: zlib's own, that of zipfile and pip: 6.
 DEFAULT_LEVEL: Final = zlib.Z_DEFAULT_COMPRESSION
@@ -155,7 +154,7 @@ def _deflate(block: bytes, dictionary: bytes, level: int, last: bool) -> bytes:
     return machine.compress(block) + machine.flush(end)
 
 
-def _method(stream: BinaryIO, size: int) -> int:
+def _method(stream: io.BufferedIOBase, size: int) -> int:
     """Return how to store a file: as it is, where samples of it do not get smaller."""
     if size < _WORTH_A_LOOK:
         return DEFLATED

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from muslbackend import inventory, layout, patch
 from muslbackend.graph import Supply
 from muslbackend.licences import find_texts, parse_rules
+from muslbackend.member import Member
 from muslbackend.outcome import Outcome
 from muslbackend.packaged import ABOUT_THE_PACKAGE
 from muslbackend.plan import Plan, Wishes, expanded, make_plan, to_expand
@@ -32,7 +33,7 @@ from muslbackend.scan import (
 )
 from muslbackend.target import Target, claimed_floor
 from muslbackend.verify import open_all
-from muslbackend.wheel import Member, WheelName, retag
+from muslbackend.wheel import WheelName, retag
 from muslbackend.wheelwriter import copy_wheel, packed_sizes, write_wheel
 
 if TYPE_CHECKING:

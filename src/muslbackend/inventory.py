@@ -11,9 +11,9 @@ from muslbackend import __version__
 from muslbackend.findings import Finding, Severity
 from muslbackend.graph import Via
 from muslbackend.licences import collect
+from muslbackend.member import Member
 from muslbackend.owners import find_owners
 from muslbackend.sbom import Bundled, Origin, Product, document, sbom_path
-from muslbackend.wheel import Member
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

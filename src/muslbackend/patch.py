@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from muslbackend import relr
 from muslbackend.errors import MalformedError, ToolError
-from muslbackend.wheel import Member
+from muslbackend.member import Member
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -16,10 +16,11 @@ from muslbackend.plan import Plan
 from muslbackend.policy import Verdict
 from muslbackend.scan import Scan
 from muslbackend.target import PlatformTag, repair_target
-from muslbackend.wheel import Member, WheelName, generator, in_platlib, unpack
+from muslbackend.wheel import WheelName, generator, in_platlib, unpack
 from muslbackend.wheelwriter import copy_wheel
 
 if TYPE_CHECKING:
+    from muslbackend.member import Member
     from muslbackend.settings import Settings
     from muslbackend.target import Facts
 

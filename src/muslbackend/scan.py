@@ -18,8 +18,9 @@ from muslbackend.rpath import site_path
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from muslbackend.member import Member
     from muslbackend.musl import Architecture
-    from muslbackend.wheel import Member, Wheel
+    from muslbackend.wheel import Wheel
 
 #: Where the loader and the linker of a system look, as they stand in an unpacked root.
 SYSROOT_FOLDERS: Final = ("lib", "usr/lib", "usr/local/lib")

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
     from packaging.tags import Tag
 
-    from muslbackend.wheel import Member, WheelName
+    from muslbackend.member import Member
+    from muslbackend.wheel import WheelName
 
 # Most hooks only ask for scikit-build-core's: what building takes is imported when it comes to it.
 
@@ -201,7 +202,8 @@ def _plan_writer(
     base: type[Any], finish: Callable[[Staged], WheelName], build_dirs: list[Path]
 ) -> type[Any]:
     """Return a wheel writer that writes nothing and calls ``finish`` with what it was given."""
-    from muslbackend.wheel import Member, WheelName
+    from muslbackend.member import Member
+    from muslbackend.wheel import WheelName
 
     class PlanWriter(base):  # type: ignore[misc]
         """Notes members down in the order in which they are written."""

@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
     from muslbackend.emulation import Emulation
     from muslbackend.graph import Graph
+    from muslbackend.member import Member
     from muslbackend.musl import MuslVersion
     from muslbackend.target import Target
-    from muslbackend.wheel import Member
 
 #: Seconds after which a file is taken to hang the process that opens it.
 PATIENCE: Final = 120

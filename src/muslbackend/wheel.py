@@ -7,27 +7,26 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import re
 import struct
 import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from packaging.tags import Tag, parse_tag
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
 from muslbackend.elf import MAGIC
-from muslbackend.errors import MalformedError, MuslBackendError
+from muslbackend.errors import MalformedError
+from muslbackend.member import Kept, Member
 from muslbackend.package import WHEEL_FILE, tells
 from muslbackend.processes import cores
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
-    from typing import BinaryIO
+    from pathlib import Path
 
 #: What zipfile raises for a damaged archive. Not every Python has lzma; zipfile does without.
 _UNREADABLE: Final[tuple[type[Exception], ...]] = (
@@ -49,65 +48,6 @@ _BLOCK: Final = 1 << 20
 _GENERATOR: Final = re.compile(rb"(?m)^Generator:.*$")
 _TOOLS_AND_TAGS: Final = re.compile(rb"(?m)^(Generator|Tag):.*$")
 _PURELIB: Final = re.compile(rb"(?mi)^(Root-Is-Purelib:)\s*true")
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A member of a finished wheel, which can go into another one without being packed again."""
-
-    archive: Path
-    offset: int
-    """Of its packed bytes."""
-    packed_size: int
-    method: int
-    """As in ZIP."""
-    crc: int
-    size: int
-    sha256: str
-    data: Path | bytes
-    """The file itself, unpacked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """One file of a wheel that is being made."""
-
-    path: str
-    """In the wheel, with ``/``."""
-    content: Path | bytes | Kept
-    """A file on this disk, or the bytes themselves; one is given as it is to the new wheel."""
-    executable: bool = False
-
-    @property
-    def data(self) -> Path | bytes:
-        """The file on this disk, or the bytes themselves."""
-        return self.content.data if isinstance(self.content, Kept) else self.content
-
-    @contextlib.contextmanager
-    def open(self) -> Iterator[BinaryIO]:
-        """Open it for reading."""
-        data = self.data
-        if isinstance(data, bytes):
-            yield io.BytesIO(data)
-            return
-        try:
-            with data.open("rb") as stream:
-                yield stream
-        except OSError as error:
-            msg = f"{self.path}: {data} cannot be read: {error.strerror or error}"
-            raise MuslBackendError(msg, hint="build again") from error
-
-    def read(self) -> bytes:
-        """Return the bytes."""
-        with self.open() as stream:
-            return stream.read()
-
-    def sha256(self) -> str:
-        """Return the digest of the bytes, in hexadecimal."""
-        if isinstance(self.content, Kept):
-            return self.content.sha256
-        with self.open() as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,8 +218,8 @@ def _packed_bytes_of(path: Path, info: zipfile.ZipInfo) -> int:
     """Return where the packed bytes of a member begin: behind its local header (APPNOTE 4.3.7)."""
     with path.open("rb") as stream:
         stream.seek(info.header_offset + 26)
-        lengths = struct.unpack("<2H", stream.read(4))
-    return info.header_offset + 30 + sum(lengths)
+        name, extra = struct.unpack("<2H", stream.read(4))
+    return info.header_offset + 30 + int(name) + int(extra)
 
 
 @contextlib.contextmanager

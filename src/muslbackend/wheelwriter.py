@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from muslbackend.deflating import Packer
 from muslbackend.errors import MalformedError, MuslBackendError, SettingsError
+from muslbackend.member import Member
 from muslbackend.package import WHEEL_FILE
-from muslbackend.wheel import Member
 from muslbackend.ziparchive import Entry, write_archive
 
 if TYPE_CHECKING:

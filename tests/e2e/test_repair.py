@@ -22,7 +22,8 @@ from building import assert_record_is_true, members, pip_install
 from debian import compile_c
 from loaders import LOADER_NAME, dlopen, loader
 from muslbackend.cli import main
-from muslbackend.wheel import Member, WheelName
+from muslbackend.member import Member
+from muslbackend.wheel import WheelName
 from muslbackend.wheelwriter import write_wheel
 from samples import EXTENSION, Library, Maker, build, extension, function, lay_out
 

@@ -14,11 +14,11 @@ from loaders import dlopen
 from muslbackend import patch
 from muslbackend.errors import ToolError
 from muslbackend.graph import Graph, Supply
+from muslbackend.member import Member
 from muslbackend.musl import ARCHITECTURES
 from muslbackend.plan import Edit, Plan, Wishes, make_plan
 from muslbackend.resolve import resolve
 from muslbackend.scan import Scan, digests
-from muslbackend.wheel import Member
 from samples import Library, function, graph_of, lay_out, members, promised, verdict_on, write
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from packaging.tags import Tag
 
 from loaders import dlopen
 from muslbackend.check import check_wheel
-from muslbackend.wheel import Member, WheelName
+from muslbackend.member import Member
+from muslbackend.wheel import WheelName
 from muslbackend.wheelwriter import write_wheel
 from patching import DT_RPATH, DT_SONAME, retagged
 from samples import (

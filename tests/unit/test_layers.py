@@ -21,8 +21,11 @@ LAYERS: Final = (
     {"", "data"},
     {"errors", "findings", "processes", "wrapper"},
     {"musl", "explain", "notes"},
-    {"settings", "elf", "foreign", "package", "sbom", "cmakecache"},
-    {"target", "rpath", "elfimage", "relocations", "owners", "licences", "zig", "emulation"},
+    {"settings", "elf", "foreign", "package", "sbom", "cmakecache", "member", "ziparchive"},
+    {
+        *("target", "rpath", "elfimage", "relocations", "owners", "licences", "zig", "emulation"),
+        "deflating",
+    },
     {"elfnotes", "elfversions", "cmakefile", "compilers"},
     {"graph", "elfreader", "relr", "wheel", "targetpython"},
     {"needs", "resolve", "layout", "scan", "stage", "toolchain", "wheelwriter", "fleet"},
@@ -80,6 +83,7 @@ DECIDING: Final = (
     "settings",
     "target",
     "wrapper",
+    "ziparchive",
 )
 WORLD: Final = frozenset({"os", "subprocess", "shutil", "tempfile", "sys", "platform", "sysconfig"})
 

@@ -16,7 +16,8 @@ import pytest
 from packaging.tags import Tag, parse_tag
 
 from muslbackend.errors import MalformedError, MuslBackendError
-from muslbackend.wheel import Member, WheelName, retag
+from muslbackend.member import Member
+from muslbackend.wheel import WheelName, retag
 from muslbackend.wheelwriter import write_wheel
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ def test_modes_say_who_may_run_a_file(tmp_path: Path) -> None:
 class Interrupted:
     """A file that somebody presses Ctrl-C over."""
 
-    def open(self, mode: str) -> BinaryIO:
+    def open(self, _: str) -> BinaryIO:
         raise KeyboardInterrupt
 
 
