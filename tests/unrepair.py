@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from packaging.tags import Tag
@@ -24,6 +23,7 @@ from muslbackend.wheelwriter import write_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
+    from pathlib import Path
 
     from muslbackend.wheel import WheelName
 
