@@ -10,14 +10,19 @@ Layout and constants: System V gABI, chapters 4 and 5.
 from __future__ import annotations
 
 import struct
+from array import array
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from muslbackend.elf import MAGIC
 from muslbackend.errors import MalformedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    import mmap
+    from collections.abc import Iterator, Mapping, Sequence
+
+#: The bytes of a file: in memory, or mapped, so that only what is looked at is read.
+Bytes: TypeAlias = "bytes | mmap.mmap"
 
 ET_EXEC, ET_DYN = 2, 3
 PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE, PT_GNU_STACK = 1, 2, 3, 4, 0x6474E551
@@ -27,6 +32,7 @@ _DT_STRTAB, _DT_STRSZ = 5, 10
 
 #: musl has no use for more; a count beyond this is damage, not a library.
 _MAX_ENTRIES: Final = 1 << 24
+_OURS: Final = "<" if array("H", b"\1\0")[0] == 1 else ">"
 
 
 class Segment(NamedTuple):
@@ -57,8 +63,8 @@ class ElfImage:
     Raises :class:`MalformedError` when they do not.
     """
 
-    def __init__(self, data: bytes) -> None:
-        if len(data) < 20 or not data.startswith(MAGIC):
+    def __init__(self, data: Bytes) -> None:
+        if len(data) < 20 or data[: len(MAGIC)] != MAGIC:
             raise damaged("no ELF header")
         if data[4] not in (1, 2) or data[5] not in (1, 2):
             raise damaged("unknown class or byte order")
@@ -71,7 +77,7 @@ class ElfImage:
         self._sections = header[5], header[10], header[11]
         self.segments = list(self._segments(header[4], header[8], header[9]))
         self.tags = self._dynamic()
-        self.strings = self._strings()
+        self._strings = self._string_table()
 
     def _segments(self, offset: int, entry_size: int, count: int) -> Iterator[Segment]:
         if self.kind not in (ET_EXEC, ET_DYN):
@@ -121,6 +127,16 @@ class ElfImage:
             end = len(self.data)
             raise damaged(f"{size} bytes at {offset:#x} lie beyond its end ({end} bytes)")
 
+    def numbers(self, code: str, offset: int, count: int) -> array[int]:
+        """Return ``count`` numbers in a row; ``code`` is their size, as in :mod:`array`."""
+        found = array(code)
+        size = count * found.itemsize
+        self.check(offset, size)
+        found.frombytes(memoryview(self.data)[offset : offset + size])
+        if self.order != _OURS:
+            found.byteswap()
+        return found
+
     def sections(self) -> Iterator[Section]:
         """Yield the section headers, none where they are stripped, up to the first damaged one."""
         start, step, count = self._sections
@@ -130,33 +146,58 @@ class ElfImage:
                 break
             yield Section(*entry.unpack_from(self.data, at))
 
-    def section(self, kind: int) -> bytes:
-        """Return the first section of that type, nothing where headers are stripped or damaged."""
-        found = next((s for s in self.sections() if s.kind == kind), None)
-        return b"" if found is None else self.data[found.offset : found.offset + found.size]
+    def section(self, kind: int, most: int) -> bytes:
+        """Return the first section of that type, up to ``most`` bytes of it.
 
-    def _strings(self) -> bytes:
-        if _DT_STRTAB not in self.tags:
+        Nothing where headers are stripped or damaged.
+        """
+        found = next((s for s in self.sections() if s.kind == kind), None)
+        if found is None:
             return b""
+        return self.data[found.offset : found.offset + min(found.size, most)]
+
+    def _string_table(self) -> str:
+        """Return the dynamic string table, one character for each byte."""
+        if _DT_STRTAB not in self.tags:
+            return ""
         start, size = self.offset(self.tag(_DT_STRTAB)), self.tag(_DT_STRSZ)
         self.check(start, size)
-        return self.data[start : start + size]
+        return self.data[start : start + size].decode("latin-1")
 
     def string(self, offset: int) -> str:
         """Return a string of the dynamic string table."""
-        return until_nul(self.strings, offset)
+        return self.cut([offset])[0]
+
+    def cut(self, offsets: Sequence[int]) -> list[str]:
+        """Return the strings at these places of the dynamic string table."""
+        table = self._strings
+        try:
+            found = [table[start : table.index("\0", start)] for start in offsets]
+        except ValueError:
+            raise _endless(
+                next(start for start in offsets if table.find("\0", start) < 0)
+            ) from None
+        return found if table.isascii() else [_decoded(text.encode("latin-1")) for text in found]
 
     def tag_strings(self, tag: int) -> list[str]:
         """Return the strings that a dynamic tag names, in file order."""
         return [self.string(offset) for offset in self.tags.get(tag, ())]
 
 
-def until_nul(data: bytes, offset: int) -> str:
+def until_nul(data: Bytes, offset: int) -> str:
     """Return the C string at ``offset``; bytes that are not UTF-8 become surrogates."""
     end = data.find(b"\0", offset)
     if end < 0:
-        raise damaged(f"the string at {offset:#x} has no end")
-    return data[offset:end].decode("utf-8", "surrogateescape")
+        raise _endless(offset)
+    return _decoded(data[offset:end])
+
+
+def _endless(offset: int) -> MalformedError:
+    return damaged(f"the string at {offset:#x} has no end")
+
+
+def _decoded(text: bytes) -> str:
+    return text.decode("utf-8", "surrogateescape")
 
 
 def bounded(count: int) -> int:

@@ -39,9 +39,9 @@ def arm_architecture(image: ElfImage) -> int | None:
     """Return Tag_CPU_arch of the whole file; linkers make it the highest of all its parts."""
     if image.machine != _EM_ARM:
         return None
-    data = image.section(_SHT_ARM_ATTRIBUTES)
+    data = image.section(_SHT_ARM_ATTRIBUTES, _LARGEST)
     try:
-        return dict(_file_attributes(data[:_LARGEST], image.order)).get(_TAG_CPU_ARCH)
+        return dict(_file_attributes(data, image.order)).get(_TAG_CPU_ARCH)
     except (struct.error, IndexError, ValueError):
         return None
 

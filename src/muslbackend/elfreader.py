@@ -1,7 +1,7 @@
 """The bytes of one ELF file → :class:`elf.ElfInfo`: symbols and relocations.
 
-Tables are read in bulk with :mod:`struct`. Layout and constants: System V gABI, chapters 4 and 5;
-GNU extensions as in musl's ``elf.h``.
+Tables are read in bulk, those of relocations in blocks: there may be millions. Layout and
+constants: System V gABI, chapters 4 and 5; GNU extensions as in musl's ``elf.h``.
 """
 
 from __future__ import annotations
@@ -9,8 +9,11 @@ from __future__ import annotations
 import re
 import struct
 import zlib
-from itertools import repeat
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from array import array
+from bisect import bisect_left
+from itertools import compress, repeat
+from sys import intern
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from muslbackend import elfversions
 from muslbackend.elf import LARGEST_PAGE, ElfInfo
@@ -33,6 +36,8 @@ from muslbackend.errors import MalformedError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from muslbackend.elfimage import Bytes
+
 _EM_S390 = 22
 #: DT_ANDROID_REL, _RELSZ, _RELA, _RELASZ and _RELR: relocations that only Android's loader does.
 _ANDROID_TAGS: Final = frozenset({*range(0x6000000F, 0x60000013), 0x6FFFE000})
@@ -46,16 +51,20 @@ _STT_TLS = 6
 #: Types and bindings that musl's symbol lookup accepts (``OK_TYPES``, ``OK_BINDS`` in
 #: ldso/dynlink.c): NOTYPE, OBJECT, FUNC, COMMON, TLS; GLOBAL, WEAK, GNU_UNIQUE. IFUNC is not
 #: among them.
-_FOUND_TYPES: Final = frozenset({0, 1, 2, 5, 6})
-_FOUND_BINDS: Final = frozenset({_STB_GLOBAL, _STB_WEAK, _STB_GNU_UNIQUE})
+_FOUND_TYPES: Final = (0, 1, 2, 5, 6)
+_FOUND_BINDS: Final = (_STB_GLOBAL, _STB_WEAK, _STB_GNU_UNIQUE)
+#: Both, as ``st_info`` has them.
+_FOUND: Final = frozenset(bind << 4 | kind for bind in _FOUND_BINDS for kind in _FOUND_TYPES)
 _WANTED_BINDS: Final = frozenset({_STB_GLOBAL, _STB_GNU_UNIQUE})
 _HIDDEN_VERSION: Final = 0x8000
 
 #: The smallest page there is; a larger one makes no segment start a page that did not here.
 _PAGE: Final = 4096
+#: So many relocations are looked at together.
+_BLOCK: Final = 1 << 14
 
 
-def read_elf(data: bytes) -> ElfInfo:
+def read_elf(data: Bytes) -> ElfInfo:
     """Return what the loader sees of an ELF file's bytes.
 
     Raises :class:`MalformedError` when the file is truncated, or a table lies outside it.
@@ -71,29 +80,15 @@ _Names: TypeAlias = frozenset[str]
 _Versions: TypeAlias = frozenset[tuple[str, str]]
 
 
-class _Symbol(NamedTuple):
-    name: int
-    info: int
-    shndx: int
-    value: int
-
-
-def _is_found(symbol: _Symbol) -> bool:
-    """Say whether a lookup takes what a symbol defines, its version aside."""
-    kind, bind = symbol.info & 15, symbol.info >> 4
-    valued = symbol.value or kind == _STT_TLS
-    return bool(valued and kind in _FOUND_TYPES and bind in _FOUND_BINDS)
-
-
 class _Reader(ElfImage):
     """The tables that the dynamic section leads to."""
 
-    def __init__(self, data: bytes) -> None:
+    def __init__(self, data: Bytes) -> None:
         super().__init__(data)
         if _ANDROID_TAGS & set(self.tags):
             msg = "is not a sound ELF file: relocations packed for Android, musl does none"
             raise MalformedError(msg)
-        self.relocated = self._relocated()
+        self.relocations, self.relocated = self._relocated()
         needs = list(elfversions.wanted(self))
         self.versions_needed = {(need.library, need.version) for need in needs}
         self.versions_wanted = {need.number: need.version for need in needs}
@@ -122,7 +117,7 @@ class _Reader(ElfImage):
             exports=exports,
             version_needs=frozenset(self.versions_needed),
             relr=_DT_RELR in self.tags,
-            relocations=frozenset(kind for kind, _ in self.relocated if kind),
+            relocations=self.relocations,
             empty_segment=any(
                 s.kind == PT_LOAD and not s.memory and s.address % _PAGE == 0 for s in self.segments
             ),
@@ -148,22 +143,29 @@ class _Reader(ElfImage):
         """Say whether anything in it runs: of mere data linkers write flags that mean nothing."""
         return any(s.kind == PT_LOAD and s.flags & PF_X for s in self.segments)
 
-    def _relocated(self) -> set[tuple[int, int]]:
-        """Return (type, symbol index) of the relocations.
+    def _relocated(self) -> tuple[frozenset[int], set[int]]:
+        """Return types of the relocations, and indices of the symbols that they refer to.
 
         A symbol without one is never looked up (``do_relocs`` in ldso/dynlink.c).
         """
-        # r_offset is not looked at, nor is the addend: skip them while unpacking.
-        width = self.bits // 8
         infos: set[int] = set()
-        for table, rela in self._relocation_tables():
-            entry = struct.Struct(f"{self.order}{width}x{self.word}{width if rela else 0}x")
-            infos.update(info for (info,) in entry.iter_unpack(table))
-        shift = 32 if self.bits == 64 else 8
-        return {(info & ((1 << shift) - 1), info >> shift) for info in infos}
+        for words, step in self._relocation_blocks():
+            block = words[1::step]
+            # Linkers put the relative ones together, which differ in their places alone.
+            infos.update(block[:1] if block == block[:1] * len(block) else block)
+        shift, kinds = self._info_layout()
+        done = [info for info in infos if info & kinds]
+        return frozenset(info & kinds for info in done), {info >> shift for info in done}
 
-    def _relocation_tables(self) -> Iterator[tuple[memoryview, bool]]:
-        """Yield each table of whole entries, and whether these have an addend."""
+    def _info_layout(self) -> tuple[int, int]:
+        """Return by how many bits of r_info the symbol is above the type, and the type's bits."""
+        return (32, 0xFFFFFFFF) if self.bits == 64 else (8, 0xFF)
+
+    def _relocation_blocks(self) -> Iterator[tuple[array[int], int]]:
+        """Yield the words of each block of relocations, and how many make one.
+
+        r_offset is the first and r_info the second; there may be an addend.
+        """
         plt_is_rela = self.tag(_DT_PLTREL) == _DT_RELA
         for start, size, rela in (
             (_DT_REL, self.tag(_DT_RELSZ), False),
@@ -171,10 +173,12 @@ class _Reader(ElfImage):
             (_DT_JMPREL, self.tag(_DT_PLTRELSZ), plt_is_rela),
         ):
             if start in self.tags and size:
-                offset = self.offset(self.tag(start))
+                offset, width, step = self.offset(self.tag(start)), self.bits // 8, 2 + rela
                 self.check(offset, size)
-                whole = size - size % (self.bits // 8 * (3 if rela else 2))
-                yield memoryview(self.data)[offset : offset + whole], rela
+                words = size // (step * width) * step
+                for at in range(0, words, step * _BLOCK):
+                    count = min(step * _BLOCK, words - at)
+                    yield self.numbers(self.word, offset + at * width, count), step
 
     def _relocates_code(self) -> bool:
         """Say whether what is not writable is relocated, in a file that says it may be.
@@ -188,55 +192,62 @@ class _Reader(ElfImage):
             for s in self.segments
             if s.kind == PT_LOAD and not s.flags & PF_W
         ]
-        width = self.bits // 8
-        kind = 0xFFFFFFFF if self.bits == 64 else 0xFF
-        for table, rela in self._relocation_tables():
-            entry = struct.Struct(f"{self.order}{2 * self.word}{width if rela else 0}x")
-            for place, info in entry.iter_unpack(table):
-                if info & kind and any(place in segment for segment in fixed):
+        _, kinds = self._info_layout()
+        for words, step in self._relocation_blocks():
+            done = compress(words[::step], map(kinds.__and__, words[1::step]))
+            places = sorted(done)
+            for segment in fixed:
+                at = bisect_left(places, segment.start)
+                if at < len(places) and places[at] in segment:
                     return True
         return False
 
     def _symbol_sets(self) -> tuple[_Names, _Names, _Versions, _Versions]:
         """Return imports, exports and versions of both, as :class:`ElfInfo` describes them."""
-        relocated = {symbol for kind, symbol in self.relocated if kind}
-        imports, exports, wanted, old = set(), set(), set(), set()
+        exports, imports = array("I"), array("I")
+        wanted, old = [], []
         # GNU hash tables cover what is exported; where that is nothing, only relocations tell.
-        count = max(self._symbol_count(), max(relocated, default=-1) + 1)
+        count = max(self._symbol_count(), max(self.relocated, default=-1) + 1)
         table = zip(self._symbols(count), self._symbol_versions(count), strict=False)
-        for index, (symbol, version) in enumerate(table):
-            kind, bind = symbol.info & 15, symbol.info >> 4
-            defined = symbol.shndx and _is_found(symbol)
+        for index, ((name, info, shndx, value), version) in enumerate(table):
+            kind, bind = info & 15, info >> 4
+            defined = shndx and info in _FOUND and (value or kind == _STT_TLS)
             if defined and not version & _HIDDEN_VERSION:
-                exports.add(self.string(symbol.name))
+                exports.append(name)
                 continue
             number = version & elfversions.VERSION_NUMBER
             if defined and number in self.versions_defined:
-                old.add((self.string(symbol.name), self.versions_defined[number]))
-            if index in relocated and (
+                old.append((self.string(name), self.versions_defined[number]))
+            if index in self.relocated and (
                 bind in _WANTED_BINDS
-                or (symbol.shndx and bind != _STB_LOCAL)
+                or (shndx and bind != _STB_LOCAL)
                 # The loader asks whose TLS it is even where there is none: SIGSEGV.
                 or (kind == _STT_TLS and bind == _STB_WEAK)
             ):
                 # Also the file's own, if a lookup does not find them: IFUNC, hidden versions.
-                imports.add(name := self.string(symbol.name))
+                imports.append(name)
                 if number in self.versions_wanted:
-                    wanted.add((name, self.versions_wanted[number]))
-        return frozenset(imports), frozenset(exports), frozenset(wanted), frozenset(old)
+                    wanted.append((name, self.versions_wanted[number]))
+        # The same names are imported by many files.
+        return (
+            frozenset(map(intern, self.cut(imports))),
+            frozenset(self.cut(exports)),
+            frozenset((intern(self.string(name)), version) for name, version in wanted),
+            frozenset(old),
+        )
 
-    def _symbols(self, count: int) -> Iterator[_Symbol]:
+    def _symbols(self, count: int) -> Iterator[tuple[int, ...]]:
+        """Yield name, st_info, st_shndx and value of so many symbols."""
         if _DT_SYMTAB not in self.tags:
-            return
+            return iter(())
         offset = self.offset(self.tag(_DT_SYMTAB))
         entry = struct.Struct(self.order + ("IBxHQ8x" if self.bits == 64 else "II4xBxH"))
         self.check(offset, count * entry.size)
         table = memoryview(self.data)[offset : offset + count * entry.size]
+        rows = entry.iter_unpack(table)
         if self.bits == 64:
-            yield from (_Symbol(*fields) for fields in entry.iter_unpack(table))
-        else:
-            for name, value, info, shndx in entry.iter_unpack(table):
-                yield _Symbol(name, info, shndx, value)
+            return rows
+        return ((name, info, shndx, value) for name, value, info, shndx in rows)
 
     def _symbol_count(self) -> int:
         """Return the number of dynamic symbols that the hash tables know of."""
@@ -266,20 +277,16 @@ class _Reader(ElfImage):
     def _gnu_hash_count(self, at: int) -> int:
         buckets, first, bloom, _ = struct.unpack_from(f"{self.order}4I", self.data, at)
         start = at + 16 + bounded(bloom) * self.bits // 8
-        heads = struct.unpack_from(f"{self.order}{bounded(buckets)}I", self.data, start)
-        last = max(heads, default=0)
+        last = max(self.numbers("I", start, bounded(buckets)), default=0)
         if last < first:
             return int(first)
-        chains = start + 4 * buckets
+        hashes, at = struct.Struct(f"{self.order}I"), start + 4 * (buckets + last - first)
         # The chain of the highest bucket ends with an odd hash value.
-        while (
-            not struct.unpack_from(f"{self.order}I", self.data, chains + 4 * (last - first))[0] & 1
-        ):
-            last += 1
+        while not hashes.unpack_from(self.data, at)[0] & 1:
+            last, at = bounded(last + 1), at + 4
         return bounded(last + 1)
 
     def _symbol_versions(self, count: int) -> Iterable[int]:
         if _DT_VERSYM not in self.tags:
             return repeat(0)
-        at = self.offset(self.tag(_DT_VERSYM))
-        return struct.unpack_from(f"{self.order}{count}H", self.data, at)
+        return self.numbers("H", self.offset(self.tag(_DT_VERSYM)), count)
