@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import mmap
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -17,13 +19,17 @@ from muslbackend.rpath import site_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from io import BufferedIOBase
 
+    from muslbackend.elfimage import Bytes
     from muslbackend.member import Member
     from muslbackend.musl import Architecture
     from muslbackend.wheel import Wheel
 
 #: Where the loader and the linker of a system look, as they stand in an unpacked root.
 SYSROOT_FOLDERS: Final = ("lib", "usr/lib", "usr/local/lib")
+#: Larger files on disk are mapped: of code and debugging nothing is read then.
+_IN_MEMORY: Final = 1 << 20
 _NOT_ELF: Final = "is not an ELF file"
 
 
@@ -71,8 +77,9 @@ class Scan:
                 elf[member.path] = known[place].elf
                 continue
             data = _told(member)
-            texts[member.path] = data if tells(member.path) else b""
-            if data.startswith(MAGIC):
+            is_text = tells(member.path)
+            texts[member.path] = data if is_text and isinstance(data, bytes) else b""
+            if data[: len(MAGIC)] == MAGIC:
                 elf[member.path] = _read(data)
                 now[place] = _Known(member.content, elf[member.path])
         scan = cls(elf, [*texts, *elf], describe(platforms, texts))
@@ -116,12 +123,22 @@ class Digests(NamedTuple):
 
 def digests(path: str, rpath: Iterable[str]) -> Digests:
     """Return both digests of a library whose rpath is known."""
-    data = Path(path).read_bytes()
-    whole = hashlib.sha256(data).hexdigest()
     folders = [os.fsencode(entry) for entry in rpath if entry.startswith("/")]
-    for folder in folders:
-        data = data.replace(folder, b"X" * len(folder))
-    return Digests(whole, hashlib.sha256(data).hexdigest() if folders else whole)
+    with (
+        Path(path).open("rb") as stream,
+        # What is changed is ours alone.
+        mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY) as data,
+    ):
+        whole = placeless = hashlib.sha256(data).hexdigest()
+        for folder in folders:
+            at = data.find(folder)
+            while at >= 0:
+                end = at + len(folder)
+                data[at:end] = b"X" * len(folder)
+                at = data.find(folder, end)
+        if folders:
+            placeless = hashlib.sha256(data).hexdigest()
+        return Digests(whole, placeless)
 
 
 def build_folders(root: Path) -> tuple[str, ...]:
@@ -188,17 +205,27 @@ def read_sysroot(base: Path, name: str, arch: Architecture) -> Path:
     return root
 
 
-def _told(member: Member) -> bytes:
+def _told(member: Member) -> Bytes:
     """Return the bytes of an ELF file or of one that :func:`describe` reads; of others nothing."""
     whole = tells(member.path)
     if isinstance(member.data, bytes):
         return member.data if whole or member.data.startswith(MAGIC) else b""
     with member.open() as stream:
-        head = stream.read(len(MAGIC))
-        return head + stream.read() if whole or head == MAGIC else b""
+        if whole:
+            return stream.read()
+        return _content(stream) if stream.read(len(MAGIC)) == MAGIC else b""
 
 
-def _read(data: bytes) -> ElfInfo | str:
+def _content(stream: BufferedIOBase) -> Bytes:
+    """Return all that is in an open file."""
+    stream.seek(0)
+    if os.fstat(stream.fileno()).st_size > _IN_MEMORY:
+        with contextlib.suppress(OSError):  # not every file system can
+            return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    return stream.read()
+
+
+def _read(data: Bytes) -> ElfInfo | str:
     try:
         return read_elf(data)
     except MalformedError as error:
@@ -207,12 +234,12 @@ def _read(data: bytes) -> ElfInfo | str:
 
 def _read_outside(path: Path) -> ElfInfo | str | None:
     try:
-        data = path.read_bytes()
+        with path.open("rb") as stream:
+            return _read(_content(stream)) if stream.read(len(MAGIC)) == MAGIC else _NOT_ELF
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
     except OSError as error:
         return f"cannot be read: {error.strerror}"
-    return _read(data) if data.startswith(MAGIC) else _NOT_ELF
 
 
 def _parents(path: str) -> Iterator[str]:
