@@ -9,14 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Final, Protocol
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 from muslbackend.package import Package
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from muslbackend.elf import ElfInfo
+
+_Others = ParamSpec("_Others")
+_Answer = TypeVar("_Answer")
 
 #: What :meth:`Files.look` says of a folder.
 FOLDER: Final = "is a folder"
@@ -93,6 +97,22 @@ class Edge:
     """Files of that name outside the wheel which will not do, in the order of the search."""
 
 
+def remembered(
+    function: Callable[Concatenate[Graph, _Others], _Answer],
+) -> Callable[Concatenate[Graph, _Others], _Answer]:
+    """Have a function of a graph, and of what can be hashed, work out each answer only once."""
+
+    @wraps(function)
+    def answer(graph: Graph, /, *args: _Others.args, **kwargs: _Others.kwargs) -> _Answer:
+        asked = (function, args, *kwargs.items())
+        if asked not in graph.answers:
+            graph.answers[asked] = function(graph, *args, **kwargs)
+        found: _Answer = graph.answers[asked]
+        return found
+
+    return answer
+
+
 @dataclass(frozen=True, slots=True)
 class Graph:
     """Every file that is or would be loaded, and every needed name of each."""
@@ -109,6 +129,8 @@ class Graph:
     edges: tuple[Edge, ...]
     """Sorted by needer, then in file order; musl itself is not listed."""
     package: Package = field(default_factory=Package)
+    answers: dict[object, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """Of :func:`remembered` functions: many rules ask the same."""
 
     def outside(self) -> tuple[str, ...]:
         """Return the libraries that are not in the wheel, sorted."""
@@ -116,6 +138,7 @@ class Graph:
             sorted({e.provider for e in self.edges if e.via is Via.OUTSIDE and e.provider})
         )
 
+    @remembered
     def opened(self) -> tuple[str, ...]:
         """Return what is opened by ``import`` or by hand, and what that loads; sorted.
 
@@ -126,13 +149,21 @@ class Graph:
 
     def is_open(self, root: str) -> bool:
         """Say whether something loaded with ``root`` is unknown, so its symbols are too."""
-        loaded = set(self.loads[root])
-        unknown = (Via.EXCLUDED, Via.SYSTEM, Via.MISSING)
-        return any(e.needer in loaded and e.via in unknown for e in self.edges)
+        return not self._needing_unknown().isdisjoint(self.loads[root])
 
     def loads_unknown(self, path: str) -> bool:
         """Say whether a file is loaded with something unknown, which may define what it lacks."""
-        return any(path in loaded and self.is_open(root) for root, loaded in self.loads.items())
+        return path in self._loaded_with_unknown()
+
+    @remembered
+    def _needing_unknown(self) -> frozenset[str]:
+        unknown = (Via.EXCLUDED, Via.SYSTEM, Via.MISSING)
+        return frozenset(e.needer for e in self.edges if e.via in unknown)
+
+    @remembered
+    def _loaded_with_unknown(self) -> frozenset[str]:
+        loads = (loaded for root, loaded in self.loads.items() if self.is_open(root))
+        return frozenset().union(*loads)
 
 
 @dataclass(frozen=True, slots=True)

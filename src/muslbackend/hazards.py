@@ -93,7 +93,7 @@ def never_opened(graph: Graph, target: Target) -> Iterator[Finding]:
             if name not in reserved:
                 continue
             provided = graph.elf[reserved[name]].exports
-            lost = {s for path, s in asked if path == needer and s in provided}
+            lost = asked.get(needer, frozenset()) & provided
             missed = (
                 [] if graph.loads_unknown(needer) else sorted(lost - _of_musl(lost, target.arch))
             )

@@ -171,8 +171,14 @@ def since(symbol: str, arch: Architecture) -> MuslVersion | None:
 
     ``None`` when the newest known musl does not: the symbol never existed, or is gone.
     """
+    return _since(_table(arch.symbols).get(symbol, ""), _lfs64().get(symbol, ""))
+
+
+@cache
+def _since(*texts: str) -> MuslVersion | None:
+    """Read the spans of one symbol; there are few that differ."""
     start: MuslVersion | None = None
-    for span in reversed(spans(symbol, arch)):
+    for span in reversed([span for text in texts for span in _spans(text)]):
         if span.last is not None and (start is None or _successor(span.last) != start):
             break
         start = span.first

@@ -19,11 +19,10 @@ if TYPE_CHECKING:
 
 def known_by_soname_only(graph: Graph, _: Target) -> Iterator[Finding]:
     """The loader compares file names; a SONAME it never reads (commits 3e3753c1, 709355e1)."""
+    named = {graph.elf[path].soname: path for path in reversed(graph.wheel)}
     for edge in graph.edges:
-        if edge.via is not Via.MISSING:
-            continue
-        path = next((p for p in graph.wheel if graph.elf[p].soname == edge.name), None)
-        if path is not None:
+        if edge.via is Via.MISSING and edge.name in named:
+            path = named[edge.name]
             yield Finding(
                 "MB125",
                 Severity.NOTE,
@@ -41,13 +40,10 @@ def one_name_for_two(graph: Graph, _: Target) -> Iterator[Finding]:
     Programs do not count: each has a process of its own.
     """
     first: dict[str, str] = {}
+    wheel = frozenset(graph.wheel)
     for edge in graph.edges:
         here = edge.provider
-        if (
-            edge.via is not Via.LOADER
-            or here not in graph.wheel
-            or graph.elf[edge.needer].executable
-        ):
+        if edge.via is not Via.LOADER or here not in wheel or graph.elf[edge.needer].executable:
             continue
         there = first.setdefault(edge.name, here)
         if graph.elf[here] != graph.elf[there]:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from muslbackend import musl, relocations
+from muslbackend.graph import remembered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from muslbackend.elf import ElfInfo
     from muslbackend.graph import Graph
@@ -36,19 +37,21 @@ class Reason:
     """What the loader must know, in words; empty for a symbol."""
 
 
+@remembered
 def needs(graph: Graph, arch: Architecture) -> tuple[Reason, ...]:
     """Return what each file needs of musl, sorted by file and name.
 
     Symbols that the wheel's own closure or the interpreter defines do not count; musl itself is
     searched first, but where it lacks the name the closure serves.
     """
-    found = {
+    found = [
         Reason(path, symbol, since)
-        for path, symbol in asked_of_musl(graph)
+        for path, symbols in asked_of_musl(graph).items()
+        for symbol in symbols
         if (since := musl.since(symbol, arch)) is not None
-    }
+    ]
     for path, elf in graph.elf.items():
-        found |= set(_features(path, elf, arch))
+        found += _features(path, elf, arch)
     return tuple(sorted(found, key=lambda r: (r.file, r.what)))
 
 
@@ -63,18 +66,41 @@ def _features(path: str, elf: ElfInfo, arch: Architecture) -> Iterator[Reason]:
             yield Reason(path, f"type {kind}", since, f"relocations of type {kind}")
 
 
-def asked_of_musl(graph: Graph) -> set[tuple[str, str]]:
-    """Return (file, symbol) for every symbol that only musl is left to define.
+@remembered
+def asked_of_musl(graph: Graph) -> Mapping[str, frozenset[str]]:
+    """Return for each file the symbols that only musl is left to define.
 
     A bundled libc defines nothing: the loader puts the running musl in its place.
     """
-    asked = set()
-    for loaded in graph.loads.values():
-        files = [graph.elf[path] for path in loaded]
-        defined = frozenset().union(*(elf.exports for elf in files if not elf.is_libc))
-        for path in loaded:
-            asked |= {(path, symbol) for symbol in graph.elf[path].imports - defined}
-    return {(path, symbol) for path, symbol in asked if not is_pythons(symbol)}
+    asked: dict[str, set[str]] = {path: set() for loaded in graph.loads.values() for path in loaded}
+    lacking: dict[tuple[str, ...], Mapping[str, frozenset[str]]] = {}
+    for root, (_, *rest) in graph.loads.items():
+        # Many extensions load the same libraries: what these lack among themselves is known then.
+        libraries = tuple(rest)
+        if libraries not in lacking:
+            lacking[libraries] = _lacking(graph, libraries)
+        own = _defined(graph, root)
+        for path, symbols in lacking[libraries].items():
+            asked[path] |= symbols - own
+        asked[root] |= _without(graph, graph.elf[root].imports, (root, *libraries))
+    musls = {path: {s for s in symbols if not is_pythons(s)} for path, symbols in asked.items()}
+    return {path: frozenset(symbols) for path, symbols in musls.items() if symbols}
+
+
+def _lacking(graph: Graph, paths: tuple[str, ...]) -> Mapping[str, frozenset[str]]:
+    """Return for each of some files what it imports and none of them defines."""
+    return {path: _without(graph, graph.elf[path].imports, paths) for path in paths}
+
+
+def _without(graph: Graph, symbols: frozenset[str], paths: tuple[str, ...]) -> frozenset[str]:
+    for path in paths:
+        symbols -= _defined(graph, path)
+    return symbols
+
+
+def _defined(graph: Graph, path: str) -> frozenset[str]:
+    elf = graph.elf[path]
+    return frozenset() if elf.is_libc else elf.exports
 
 
 def is_pythons(symbol: str) -> bool:

@@ -79,8 +79,9 @@ def left_to_what_is_opened(graph: Graph, target: Target) -> Iterator[Finding]:
 
 def _undefined(graph: Graph, target: Target) -> Iterator[tuple[str, str]]:
     """Yield (file, symbol) of what neither today's musl nor any file that we know defines."""
-    for path, symbol in sorted(asked_of_musl(graph)):
-        if musl.since(symbol, target.arch) is None and not graph.loads_unknown(path):
+    todays = musl.todays(target.arch)
+    for path, symbols in sorted(asked_of_musl(graph).items()):
+        for symbol in () if graph.loads_unknown(path) else sorted(symbols - todays):
             yield path, symbol
 
 

@@ -94,10 +94,13 @@ class _Resolver:
         roots = [path for path in self.wheel if self._is_opened(self.elf[path])]
         found = {path: self._load(path) for path in dict.fromkeys((*roots, *self.wheel))}
         seen = {path for root in roots for path in found[root][0]}
+        loaders: dict[str, set[str]] = {path: set() for path in self.elf}
+        for loader in self.wheel:
+            for path in found[loader][0]:
+                loaders[path].add(loader)
         for path in self.wheel:
             # Nobody but what it needs itself loads it: it is opened by ctypes, or by hand.
-            others = (p for p in self.wheel if path in found[p][0] and p not in found[path][0])
-            if path not in seen and not any(others):
+            if path not in seen and loaders[path] <= set(found[path][0]):
                 roots.append(path)
         self.edges.clear()
         for root in roots:
