@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from muslbackend.musl import ARCHITECTURES
@@ -88,6 +88,13 @@ class ElfInfo:
     """CRC-32 of the file if it has no build-id, else 0."""
     strippable: int = 0
     """About how many bytes of it ``strip`` takes out."""
+    modules: tuple[str, ...] = field(init=False, compare=False)
+    """Names of the functions by which ``import`` starts it, sorted; none: no extension."""
+
+    def __post_init__(self) -> None:
+        """Look through the exports, of which there may be many, once and for all."""
+        modules = sorted(name for name in self.exports if name.startswith("PyInit_"))
+        object.__setattr__(self, "modules", tuple(modules))
 
     @property
     def arch(self) -> str | None:
@@ -113,11 +120,6 @@ class ElfInfo:
         if any(n == "libc.so" or n.startswith(("libc.musl-", "ld-musl-")) for n in names):
             return "musl"
         return None
-
-    @property
-    def modules(self) -> tuple[str, ...]:
-        """Names of the functions by which ``import`` starts it, sorted; none: no extension."""
-        return tuple(sorted(name for name in self.exports if name.startswith("PyInit_")))
 
     @property
     def is_libc(self) -> bool:
