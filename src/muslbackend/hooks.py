@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from muslbackend import HOOKS, invocation, stage
+from muslbackend import HOOKS, stage
 from muslbackend.errors import MuslBackendError, SettingsError
 from muslbackend.settings import Settings, foreign_config, parse_settings
 from muslbackend.target import Target, decide
@@ -26,8 +25,7 @@ if TYPE_CHECKING:
 __all__ = sorted(HOOKS & stage.hook_names())
 
 
-@dataclass(frozen=True, slots=True)
-class _Asked:
+class _Asked(NamedTuple):
     """What a hook is asked for: pyproject.toml, the environment, this interpreter."""
 
     pyproject: Mapping[str, Any]
@@ -107,7 +105,7 @@ def get_requires_for_build_wheel(config_settings: Config = None) -> list[str]:
 
 def _tools(asked: _Asked, target: Target) -> Iterator[str]:
     """Yield what a build needs that is not there; where CMake does not run, nothing is built."""
-    from muslbackend import compilers, patch, zig
+    from muslbackend import compilers, invocation, patch, zig
 
     if not stage.decided(asked.pyproject, asked.foreign).cmake:
         return

@@ -8,12 +8,13 @@ each table's header says from what. ``data/extend.py`` adds a new release.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+# Values on the way of every hook are named tuples, which are made in a fraction of the time.
 
 #: A needed name that starts with one of these is musl itself and no file is opened
 #: (ldso/dynlink.c ``load_library``; musl commit 51e2d831). The dot belongs to the prefix:
@@ -33,8 +34,7 @@ RESERVED_PREFIXES: Final = (
 DEFAULT_SEARCH_PATH: Final = ("/lib", "/usr/local/lib", "/usr/lib")
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class MuslVersion:
+class MuslVersion(NamedTuple):
     """A musl release, ordered by age."""
 
     major: int
@@ -57,8 +57,7 @@ class MuslVersion:
         return cls(int(match[1]), int(match[2]), int(match[3] or 0))
 
 
-@dataclass(frozen=True, slots=True)
-class Architecture:
+class Architecture(NamedTuple):
     """A machine that musl runs on, under the name that wheels use for it."""
 
     name: str
@@ -100,8 +99,7 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Release:
+class Release(NamedTuple):
     """A musl release and the oldest Alpine that ships it, or something newer."""
 
     version: MuslVersion
@@ -111,8 +109,7 @@ class Release:
     """``None`` where no Alpine release had this musl or a newer one when it was looked up."""
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(NamedTuple):
     """Releases in a row; ``last`` is ``None`` while the newest known release is among them."""
 
     first: MuslVersion

@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from muslbackend.errors import SettingsError
 from muslbackend.musl import MuslVersion
@@ -58,8 +58,7 @@ class Settings:
     """Have the real loader open every file before the wheel is written."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Key:
+class _Key(NamedTuple):
     name: str
     read: Callable[[str, object], object]
     env_separator: str = ";"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NoReturn
+from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from muslbackend.errors import SettingsError
 from muslbackend.musl import ARCHITECTURES, Architecture, MuslVersion
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from muslbackend.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class PlatformTag:
+class PlatformTag(NamedTuple):
     """A platform tag for Linux, taken apart."""
 
     kind: str
@@ -53,8 +52,7 @@ class PlatformTag:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """What the entry point read from the interpreter that runs us."""
 
     system: str

@@ -11,10 +11,9 @@ import re
 import struct
 import sys
 import sysconfig
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from muslbackend.errors import ToolError
 from muslbackend.target import Facts
@@ -59,8 +58,7 @@ _STDIO: Final = """\
 """
 
 
-@dataclass(frozen=True, slots=True)
-class HostPython:
+class HostPython(NamedTuple):
     """What the target Python is made from."""
 
     include: Path

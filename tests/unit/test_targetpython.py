@@ -7,7 +7,6 @@ import re
 import runpy
 import subprocess
 import sys
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -198,7 +197,7 @@ def test_sysconfig_tells_the_same(host: HostPython, arch: str, tmp_path: Path) -
 def test_a_free_threaded_host_gives_a_free_threaded_target(
     host: HostPython, tmp_path: Path
 ) -> None:
-    threaded = replace(host, soabi="cpython-314t", abiflags="t", version="3.14")
+    threaded = host._replace(soabi="cpython-314t", abiflags="t", version="3.14")
     files = target_python_files(threaded, ARCHITECTURES["aarch64"], tmp_path)
     data = files["sysconfig/_sysconfigdata_t_linux_aarch64-linux-musl.py"]
     assert "'EXT_SUFFIX': '.cpython-314t-aarch64-linux-musl.so'" in data

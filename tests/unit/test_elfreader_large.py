@@ -1,0 +1,159 @@
+"""Files with more symbols and relocations than any real one: all are read, and none is held."""
+
+from __future__ import annotations
+
+import struct
+import sys
+import tracemalloc
+from array import array
+from itertools import chain
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+from muslbackend.elf import ElfInfo
+from muslbackend.elfreader import read_elf
+from muslbackend.scan import Scan
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+RELATIVE: Final = 8
+ABSOLUTE: Final = 1
+LAYOUTS: Final = [(bits, order) for bits in (64, 32) for order in ("<", ">")]
+MIB: Final = 1 << 20
+
+
+def library(
+    layout: tuple[int, str],
+    relocations: array[int],
+    symbols: int,
+    *,
+    rela: bool = True,
+    textrel: bool = False,
+) -> bytes:
+    """Return a library whose first half of symbols is undefined, the rest defined.
+
+    ``layout`` is its word size in bits and its byte order; ``relocations`` are words: place, info,
+    and an addend if ``rela``.
+    """
+    bits, order = layout
+    word, width = ("Q", 8) if bits == 64 else ("I", 4)
+    ours = "<" if sys.byteorder == "little" else ">"
+    table = array(word, relocations)
+    if order != ours:
+        table.byteswap()
+    names = b"\0" + b"".join(b"name_of_symbol_%06d\0" % n for n in range(1, symbols))
+    pieces = {
+        4: struct.pack(f"{order}2I", 1, symbols) + bytes(4 * (symbols + 1)),
+        5: names,
+        6: b"".join(chain([bytes(24 if bits == 64 else 16)], _symbols(bits, order, symbols))),
+        7 if rela else 17: table.tobytes(),
+    }
+    values = {10: len(names), 8 if rela else 18: len(table) * width}
+    if textrel:
+        values[22] = 0
+    start = at = 0x1000
+    for tag, piece in pieces.items():
+        values[tag] = at
+        at += len(piece) + -len(piece) % 16
+    dynamic = b"".join(struct.pack(f"{order}2{word}", *pair) for pair in (*values.items(), (0, 0)))
+    body = b"".join(piece + bytes(-len(piece) % 16) for piece in pieces.values())
+    whole = start + len(body)
+    # All of the file is mapped, not to be written; what is relocated lies behind it.
+    segments = _segment(layout, (1, 5), range(whole))
+    segments += _segment(layout, (2, 4), range(0x400, 0x400 + len(dynamic)))
+    size, entry = (64, 56) if bits == 64 else (52, 32)
+    ident = b"\x7fELF" + bytes([bits // 32, 1 if order == "<" else 2, 1])
+    header = ident.ljust(16, b"\0") + struct.pack(
+        f"{order}HHI3{word}I6H", 3, 62, 1, 0, size, 0, 0, size, entry, 2, 0, 0, 0
+    )
+    return (header + segments).ljust(0x400, b"\0") + dynamic.ljust(0xC00, b"\0") + body
+
+
+def _symbols(bits: int, order: str, count: int) -> list[bytes]:
+    entry = struct.Struct(order + ("IBBHQQ" if bits == 64 else "IIIBBH"))
+    found = []
+    for n in range(1, count):
+        name, section = 1 + 22 * (n - 1), int(2 * n > count)
+        fields = (name, 0x12, 0, section, n, 0) if bits == 64 else (name, n, 0, 0x12, 0, section)
+        found.append(entry.pack(*fields))
+    return found
+
+
+def _segment(layout: tuple[int, str], kind: tuple[int, int], place: range) -> bytes:
+    bits, order = layout
+    spans = (place.start, place.start, place.start, len(place), len(place))
+    if bits == 64:
+        return struct.pack(f"{order}2I6Q", *kind, *spans, 0x1000)
+    return struct.pack(f"{order}8I", kind[0], *spans, kind[1], 0x1000)
+
+
+def relocations(bits: int, count: int, symbols: range, *, rela: bool = True) -> array[int]:
+    """Return so many relative relocations, and one for each of ``symbols`` among the last."""
+    step, shift = 2 + rela, 32 if bits == 64 else 8
+    words = array("Q", bytes(8 * step * count))
+    words[0::step] = array("Q", range(1 << 28, (1 << 28) + 8 * count, 8))
+    words[1::step] = array("Q", [RELATIVE]) * count
+    for at, symbol in zip(range(count - len(symbols), count), symbols, strict=True):
+        words[at * step + 1] = symbol << shift | ABSOLUTE
+    return words
+
+
+def names(symbols: range) -> set[str]:
+    return {f"name_of_symbol_{n:06}" for n in symbols}
+
+
+@pytest.mark.parametrize("rela", [True, False])
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+def test_the_last_relocations_of_many_count_like_the_first(
+    layout: tuple[int, str], *, rela: bool
+) -> None:
+    words = relocations(layout[0], 100_003, range(1, 4), rela=rela)
+    words[1] = 5 << (32 if layout[0] == 64 else 8) | ABSOLUTE + 5
+    info = read_elf(library(layout, words, 20, rela=rela))
+    assert info.relocations == {RELATIVE, ABSOLUTE, ABSOLUTE + 5}
+    assert info.imports == names(range(1, 4)) | names(range(5, 6))
+    assert info.exports == names(range(11, 20))
+
+
+@pytest.mark.parametrize("at", [0, 50_000, 100_002])
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+def test_one_relocation_of_code_among_many_is_found(layout: tuple[int, str], at: int) -> None:
+    words = relocations(layout[0], 100_003, range(0))
+    assert not read_elf(library(layout, words, 20, textrel=True)).code_relocated
+    words[3 * at] = 0x1000
+    assert read_elf(library(layout, words, 20, textrel=True)).code_relocated
+    words[3 * at + 1] = 0  # R_*_NONE
+    assert not read_elf(library(layout, words, 20, textrel=True)).code_relocated
+
+
+def test_names_that_are_not_ascii_are_cut_where_they_begin_and_end() -> None:
+    data = library((64, "<"), relocations(64, 2, range(1, 3)), 6)
+    # Two letters of one byte each before, one of two and one that is no UTF-8 behind.
+    for n, name in ((1, "n\u00e4me".encode()), (2, b"na\xffe"), (5, "\u0433\u0434".encode())):
+        data = data.replace(b"name_of_symbol_%06d\0" % n, name.ljust(21, b"x") + b"\0")
+    info = read_elf(data)
+    assert info.imports == {"n\u00e4me" + 16 * "x", "na\udcffe" + 17 * "x"}
+    assert info.exports == names(range(4, 5)) | {"\u0433\u0434" + 17 * "x"}
+
+
+def test_millions_of_relocations_cost_no_memory_in_proportion(tmp_path: Path) -> None:
+    count, symbols = 1_000_000, 100_000
+    words = relocations(64, count, range(1, symbols // 2))
+    data = library((64, "<"), words, symbols)
+    path = tmp_path / "liblarge.so"
+    path.write_bytes(data)
+    assert len(data) > 24 * count
+    del words
+    for source in (data, str(path)):
+        tracemalloc.start()
+        try:
+            info = read_elf(source) if isinstance(source, bytes) else Scan({}).look(source)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert isinstance(info, ElfInfo)
+        assert (len(info.imports), len(info.exports)) == (symbols // 2 - 1, symbols // 2 - 1)
+        assert info.relocations == {RELATIVE, ABSOLUTE}
+        assert peak < 40 * MIB
