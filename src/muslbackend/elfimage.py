@@ -114,12 +114,17 @@ class ElfImage:
         """Return the value of a dynamic tag, of several the last, as musl takes it."""
         return self.tags[tag][-1] if tag in self.tags else default
 
-    def offset(self, address: int) -> int:
-        """Return the place in the file that is mapped at ``address``."""
+    def segment_at(self, address: int) -> Segment:
+        """Return the segment that fills ``address`` from the file."""
         for segment in self.segments:
             if segment.kind == PT_LOAD and 0 <= address - segment.address < segment.size:
-                return segment.offset + address - segment.address
+                return segment
         raise damaged(f"address {address:#x} lies in no segment")
+
+    def offset(self, address: int) -> int:
+        """Return the place in the file that is mapped at ``address``."""
+        segment = self.segment_at(address)
+        return segment.offset + address - segment.address
 
     def check(self, offset: int, size: int) -> None:
         """Raise :class:`MalformedError` if ``size`` bytes at ``offset`` are not in the file."""

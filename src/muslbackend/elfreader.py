@@ -210,19 +210,19 @@ class _Reader(ElfImage):
         count = max(self._symbol_count(), max(self.relocated, default=-1) + 1)
         table = zip(self._symbols(count), self._symbol_versions(count), strict=False)
         for index, ((name, info, shndx, value), version) in enumerate(table):
-            kind, bind = info & 15, info >> 4
-            defined = shndx and info in _FOUND and (value or kind == _STT_TLS)
+            defined = shndx and info in _FOUND and (value or info & 15 == _STT_TLS)
             if defined and not version & _HIDDEN_VERSION:
                 exports.append(name)
                 continue
             number = version & elfversions.VERSION_NUMBER
             if defined and number in self.versions_defined:
                 old.append((self.string(name), self.versions_defined[number]))
+            bind = info >> 4
             if index in self.relocated and (
                 bind in _WANTED_BINDS
                 or (shndx and bind != _STB_LOCAL)
                 # The loader asks whose TLS it is even where there is none: SIGSEGV.
-                or (kind == _STT_TLS and bind == _STB_WEAK)
+                or (info & 15 == _STT_TLS and bind == _STB_WEAK)
             ):
                 # Also the file's own, if a lookup does not find them: IFUNC, hidden versions.
                 imports.append(name)

@@ -152,10 +152,9 @@ class _Rewriting:
 
     def result(self) -> bytes:
         """Return the new file."""
-        places = self._places()
-        tag = _DT_RELA if self.rela else _DT_REL
+        places, tag = self._places(), _DT_RELA if self.rela else _DT_REL
         data = bytearray(self.image.data)
-        table = b"".join(map(self._relocation, places)) + self._old_table(tag)
+        table = b"".join(self._relocations(places)) + self._old_table(tag)
         growth = self._grow(table) if places else None
         self._name_sections(tag, growth)
         start, dynamic = self._dynamic(tag, growth, len(places))
@@ -175,25 +174,26 @@ class _Rewriting:
             raise damaged(f"its packed relocations are not whole words of {self.width} bytes")
         if not size:
             return []
-        start = image.offset(image.tag(_DT_RELR))
-        image.check(start, size)
-        layout = f"{image.order}{size // self.width}{image.word}"
-        words = struct.unpack_from(layout, image.data, start)
+        words = image.numbers(image.word, image.offset(image.tag(_DT_RELR)), size // self.width)
         most = len(image.data) // self.width
         places = list(islice(addresses(words, image.bits), most + 1))
         if len(places) > most or len(set(places)) < len(places):
             raise damaged("its packed relocations name a word twice")
         return places
 
-    def _relocation(self, place: int) -> bytes:
-        """Return the ordinary relocation for the pointer at an address."""
-        image, offset = self.image, self.image.offset(place)
-        if image.offset(place + self.width - 1) != offset + self.width - 1:
-            raise damaged(f"the pointer at {place:#x} lies in two segments")
-        values = [place, _RELATIVE[self.arch]]
-        if self.rela:
-            values += struct.unpack_from(image.order + image.word, image.data, offset)
-        return self.entry.pack(*values)
+    def _relocations(self, places: Iterable[int]) -> Iterator[bytes]:
+        """Yield the ordinary relocation for the pointer at each address."""
+        image, kind, last = self.image, _RELATIVE[self.arch], self.width - 1
+        pointer, inside, shift = struct.Struct(image.order + image.word), range(0), 0
+        for place in places:
+            if place not in inside:
+                segment = image.segment_at(place)
+                inside = range(segment.address, segment.address + segment.size - last)
+                shift = segment.offset - segment.address
+                if place not in inside and image.offset(place + last) != place + last + shift:
+                    raise damaged(f"the pointer at {place:#x} lies in two segments")
+            addend = pointer.unpack_from(image.data, place + shift) if self.rela else ()
+            yield self.entry.pack(place, kind, *addend)
 
     def _old_table(self, tag: int) -> bytes:
         image, size = self.image, self.image.tag(tag + 1)
