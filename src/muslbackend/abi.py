@@ -110,7 +110,7 @@ def other_abi(graph: Graph, target: Target) -> Iterator[Finding]:
 
 def _other_calls(elf: ElfInfo, arch: Architecture) -> Iterator[tuple[str, str]]:
     """What shares no name with other files calls nothing and is not called: a static program."""
-    if elf.flags is None or not elf.imports | elf.exports:
+    if elf.flags is None or not (elf.imports or elf.exports):
         return
     for convention in _CONVENTIONS.get(arch.name, ()):
         value = elf.flags & convention.mask

@@ -146,9 +146,10 @@ def alpine_backport(needed: Iterable[tuple[str, MuslVersion]]) -> str | None:
     ``needed`` are names of symbols and loader features, each with its upstream release. ``None``
     where no such Alpine is known, or none of what is needed is a backport.
     """
-    wanted = list(needed)
+    wanted = set(needed)  # many files need the same
     for alpine, version, names in _rows("backports.tsv"):
-        late = {name for name, since in wanted if since > MuslVersion.parse(version)}
+        release = MuslVersion.parse(version)
+        late = {name for name, since in wanted if since > release}
         if late and late <= set(names.split(",")):
             return alpine
     return None
