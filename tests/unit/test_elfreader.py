@@ -127,6 +127,12 @@ def test_a_symbol_that_nothing_refers_to_is_no_import() -> None:
     assert read_elf(data).imports == {"used"}
 
 
+def test_files_share_the_names_that_they_import() -> None:
+    one, other = read_elf(zig_library("x86_64")), read_elf(zig_library("aarch64"))
+    shared = {id(name) for name in one.imports} & {id(name) for name in other.imports}
+    assert len(shared) == len(one.imports & other.imports) > 2
+
+
 VERSIONED = """\
 __asm__(".symver old_foo, foo@V1");
 __asm__(".symver new_foo, foo@@V2");

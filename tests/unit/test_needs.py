@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 from builders import X86_64, elf_info, extension, graph_of
 from muslbackend.musl import ARCHITECTURES, MuslVersion
 from muslbackend.needs import Reason, asked_of_musl, needs
@@ -83,3 +85,23 @@ def test_a_library_outside_is_asked_for_its_needs_too() -> None:
     }
     graph = graph_of(files, "/lib")
     assert needs(graph, X86_64) == (Reason("/lib/liba.so", "statx", V("1.2.5")),)
+
+
+def test_a_graph_is_asked_once_and_a_changed_one_anew() -> None:
+    graph = graph_of({CORE: extension(imports=imports("statx"))})
+    assert needs(graph, X86_64) is needs(graph, X86_64)
+    other = replace(graph, elf={CORE: extension(imports=imports("gettid"))})
+    assert needs(other, X86_64) == (Reason(CORE, "gettid", V("1.2.2")),)
+    assert needs(graph, X86_64) == (Reason(CORE, "statx", V("1.2.5")),)
+
+
+def test_libraries_that_many_load_lack_only_what_some_of_these_do_not_define() -> None:
+    files = {
+        f"demo/{name}.so": extension(
+            needed=("liba.so", "libb.so"), rpath=("$ORIGIN",), exports=imports(*defined)
+        )
+        for name, defined in (("one", ["x", "y"]), ("two", ["y"]), ("three", ["x", "y", "z"]))
+    }
+    files["demo/liba.so"] = elf_info(imports=imports("x", "y", "z", "b"), exports=imports("a"))
+    files["demo/libb.so"] = elf_info(imports=imports("a"), exports=imports("b"))
+    assert asked_of_musl(graph_of(files)) == {"demo/liba.so": {"x", "z"}}
