@@ -55,11 +55,12 @@ class Member:
             yield io.BytesIO(data)
             return
         try:
-            with data.open("rb") as stream:
-                yield stream
+            stream = data.open("rb")
         except OSError as error:
             msg = f"{self.path}: {data} cannot be read: {error.strerror or error}"
             raise MuslBackendError(msg, hint="build again") from error
+        with stream:
+            yield stream
 
     def read(self) -> bytes:
         """Return the bytes."""

@@ -73,7 +73,7 @@ def apply(plan: Plan, members: Sequence[Member], work: Path, dist_info: str) -> 
         if edit is None:
             return member
         copy = work / f"{number}.so"
-        with member.open() as source, copy.open("xb") as out:
+        with member.open() as source, copy.open("wb") as out:
             shutil.copyfileobj(source, out, 1 << 20)
         tools.edit(copy, edit)
         return Member(member.path, copy, member.executable)
