@@ -169,7 +169,7 @@ def _writer_class() -> type[Any] | None:
 
     module = import_module("scikit_build_core.build.wheel")
     base = getattr(module, "WheelWriter", None)
-    methods = ("__enter__", "__exit__", "build", "write", "writestr")
+    methods = ("__enter__", "__exit__", "build", "timestamp", "write", "writestr")
     if not all(callable(getattr(base, m, None)) for m in methods):
         return None
     known = "wheel_dirs" in inspect.signature(base.build).parameters  # type: ignore[union-attr]
@@ -209,12 +209,13 @@ def _plan_writer(
         tags: Collection[Tag]
 
         def __enter__(self) -> PlanWriter:
+            self.timestamp()  # tells of a SOURCE_DATE_EPOCH that is none, in its own words
             self.noted: list[Member] = []
             return self
 
         def write(self, filename: str, arcname: str | None = None) -> None:
             source = Path(filename).resolve()
-            executable = bool(source.stat().st_mode & 0o111)
+            executable = bool(source.stat().st_mode & 0o100)
             path = (arcname or filename).replace("\\", "/")
             self.noted.append(Member(path, source, executable))
 

@@ -12,7 +12,6 @@ import csv
 import hashlib
 import io
 import os
-import re
 import shutil
 import stat
 import time
@@ -29,9 +28,10 @@ if TYPE_CHECKING:
     from muslbackend.wheel import Member, WheelName
 
 #: Zip cannot say anything earlier, nor later (APPNOTE.TXT 4.4.6).
-_METADATA: Final = re.compile(r"[^/]+\.dist-info/")
 _FIRST_TIME: Final = 315532800  # 1980-01-01
 _LAST_TIME: Final = 4354819199  # 2107-12-31
+#: What scikit-build-core takes where wheels are to be reproducible (``wheel.reproducible``).
+_DEFAULT_TIME: Final = 1667997441
 
 
 def packed_sizes(path: Path) -> dict[str, tuple[int, int]]:
@@ -126,18 +126,16 @@ def _zip_info(
     info = zipfile.ZipInfo(path, date)
     info.compress_type = zipfile.ZIP_DEFLATED
     info.create_system = 3  # Unix: else the mode below is not looked at
-    # scikit-build-core's own: umask never counts, and what it makes by itself is for a group too.
-    plain = 0o664 if _METADATA.match(path) else 0o644
-    info.external_attr = (stat.S_IFREG | (0o755 if executable else plain)) << 16
+    info.external_attr = (stat.S_IFREG | (0o755 if executable else 0o644)) << 16
     return info
 
 
 def _date_time() -> tuple[int, int, int, int, int, int]:
-    """Return the time of every member: SOURCE_DATE_EPOCH if set, else the first of 1980.
+    """Return the time of every member: SOURCE_DATE_EPOCH if set, else always the same.
 
     Raises :class:`SettingsError` when it is no number.
     """
-    text = os.environ.get("SOURCE_DATE_EPOCH", str(_FIRST_TIME))
+    text = os.environ.get("SOURCE_DATE_EPOCH", str(_DEFAULT_TIME))
     try:
         seconds = int(text)
     except ValueError:
