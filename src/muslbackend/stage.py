@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from packaging.tags import Tag
 
+    from muslbackend.target import Target
     from muslbackend.wheel import Member, WheelName
 
 # Most hooks only ask for scikit-build-core's: what building takes is imported when it comes to it.
@@ -98,14 +99,15 @@ def decided(pyproject: Mapping[str, Any], config: Mapping[str, object]) -> Decid
 
 
 @contextmanager
-def machine(name: str) -> Iterator[None]:
-    """Have overrides (``if.platform-machine``) look at the target's machine, not at this one."""
+def machine_of(target: Target) -> Iterator[None]:
+    """Have overrides (``if.platform-machine``) look at the machine that the wheel is for."""
     module = import_module("scikit_build_core.settings.skbuild_overrides")
     before = getattr(module, "platform", None)
-    if before is None:  # a release that asks another way: its overrides look at this machine
+    # A release that asks another way: its overrides look at this machine.
+    if target.native or before is None:
         yield
         return
-    module.platform = _Elsewhere(before, name)  # type: ignore[attr-defined]
+    module.platform = _Elsewhere(before, target.arch.name)  # type: ignore[attr-defined]
     try:
         yield
     finally:
