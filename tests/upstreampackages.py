@@ -11,6 +11,7 @@ import io
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import tarfile
@@ -407,6 +408,10 @@ def assert_same(theirs: Path, ours: Path) -> None:
         assert tar_members(ours, THEIRS) == tar_members(theirs, THEIRS)
 
 
+#: Of every member where SOURCE_DATE_EPOCH is not set: 1667997441, to two seconds.
+TIME: Final = (2022, 11, 9, 12, 37, 20)
+
+
 def zip_members(wheel: Path) -> list[tuple[Any, ...]]:
     """Return the members of a wheel in their order, with all that is known of them."""
     with zipfile.ZipFile(wheel) as archive:
@@ -414,6 +419,18 @@ def zip_members(wheel: Path) -> list[tuple[Any, ...]]:
             (i.filename, oct(i.external_attr >> 16), i.date_time, i.create_system, archive.read(i))
             for i in archive.infolist()
         ]
+
+
+def reproducible(wheel: Path, *, dated: bool) -> list[tuple[Any, ...]]:
+    """Return the members of a wheel without their bytes, as ``wheel.reproducible`` makes them.
+
+    Older releases do not know that; ``dated`` says that SOURCE_DATE_EPOCH was set.
+    """
+    found = []
+    for name, mode, time, system, _ in zip_members(wheel):
+        normal = oct(stat.S_IFREG | (0o755 if int(mode, 8) & 0o100 else 0o644))
+        found.append((name, normal, time if dated else TIME, system))
+    return found
 
 
 def tar_members(sdist: Path, backend: str) -> list[tuple[Any, ...]]:

@@ -98,7 +98,7 @@ def get_requires_for_build_wheel(config_settings: Config = None) -> list[str]:
         asked = _read(config_settings)
         if asked.target is None:
             return list(stage.call("get_requires_for_build_wheel", asked.foreign))
-        with stage.machine(asked.target.arch.name):
+        with stage.machine_of(asked.target):
             requires = list(stage.call("get_requires_for_build_wheel", asked.foreign))
             return [*requires, *_tools(asked, asked.target)]
 

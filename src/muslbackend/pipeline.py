@@ -10,7 +10,7 @@ import operator
 import os
 import sys
 import tempfile
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -30,7 +30,6 @@ from muslbackend.wrapper import NOTES_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
-    from contextlib import AbstractContextManager
 
     from muslbackend.findings import Finding
     from muslbackend.musl import Architecture
@@ -77,7 +76,7 @@ def build_wheel(job: Job) -> Outcome:
         order = replace(order, opener=_opener(arch, toolchain, emulation))
     outcomes: list[Outcome] = []
 
-    with _noting(job) as notes, _on(job.target):
+    with _noting(job) as notes, stage.machine_of(job.target):
         table = _table(job)
         call = plan_invocation(job.target, job.config, table, os.environ, toolchain)
 
@@ -107,16 +106,11 @@ def prepare_metadata(job: Job) -> str:
     Of ``WHEEL`` only the tag may become another: it is known when the files have been judged.
     """
     changes = {} if job.target.native else {PLATFORM_VARIABLE: f"linux-{job.target.arch.name}"}
-    with _on(job.target), _environment(changes):
+    with stage.machine_of(job.target), _environment(changes):
         name = str(stage.call(PREPARE, str(job.output), dict(job.config)))
     file = job.output / name / "WHEEL"
     file.write_bytes(made_by(file.read_bytes(), _generator(stage.version())))
     return name
-
-
-def _on(target: Target) -> AbstractContextManager[None]:
-    """Have the project's overrides look at the machine that the wheel is for."""
-    return nullcontext() if target.native else stage.machine(target.arch.name)
 
 
 def _table(job: Job) -> Mapping[str, Any]:

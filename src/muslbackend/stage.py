@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from packaging.tags import Tag
 
     from muslbackend.member import Member
+    from muslbackend.target import Target
     from muslbackend.wheel import WheelName
 
 # Most hooks only ask for scikit-build-core's: what building takes is imported when it comes to it.
@@ -99,14 +100,15 @@ def decided(pyproject: Mapping[str, Any], config: Mapping[str, object]) -> Decid
 
 
 @contextmanager
-def machine(name: str) -> Iterator[None]:
-    """Have overrides (``if.platform-machine``) look at the target's machine, not at this one."""
+def machine_of(target: Target) -> Iterator[None]:
+    """Have overrides (``if.platform-machine``) look at the machine that the wheel is for."""
     module = import_module("scikit_build_core.settings.skbuild_overrides")
     before = getattr(module, "platform", None)
-    if before is None:  # a release that asks another way: its overrides look at this machine
+    # A release that asks another way: its overrides look at this machine.
+    if target.native or before is None:
         yield
         return
-    module.platform = _Elsewhere(before, name)  # type: ignore[attr-defined]
+    module.platform = _Elsewhere(before, target.arch.name)  # type: ignore[attr-defined]
     try:
         yield
     finally:
@@ -170,7 +172,7 @@ def _writer_class() -> type[Any] | None:
 
     module = import_module("scikit_build_core.build.wheel")
     base = getattr(module, "WheelWriter", None)
-    methods = ("__enter__", "__exit__", "build", "write", "writestr")
+    methods = ("__enter__", "__exit__", "build", "timestamp", "write", "writestr")
     if not all(callable(getattr(base, m, None)) for m in methods):
         return None
     known = "wheel_dirs" in inspect.signature(base.build).parameters  # type: ignore[union-attr]
@@ -211,12 +213,13 @@ def _plan_writer(
         tags: Collection[Tag]
 
         def __enter__(self) -> PlanWriter:
+            self.timestamp()  # tells of a SOURCE_DATE_EPOCH that is none, in its own words
             self.noted: list[Member] = []
             return self
 
         def write(self, filename: str, arcname: str | None = None) -> None:
             source = Path(filename).resolve()
-            executable = bool(source.stat().st_mode & 0o111)
+            executable = bool(source.stat().st_mode & 0o100)
             path = (arcname or filename).replace("\\", "/")
             self.noted.append(Member(path, source, executable))
 

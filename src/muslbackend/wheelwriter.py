@@ -11,7 +11,6 @@ import contextlib
 import csv
 import io
 import os
-import re
 import shutil
 import stat
 import time
@@ -31,10 +30,11 @@ if TYPE_CHECKING:
     from muslbackend.deflating import Packed
     from muslbackend.wheel import WheelName
 
-_METADATA: Final = re.compile(r"[^/]+\.dist-info/")
 #: Zip cannot say anything earlier, nor later (APPNOTE.TXT 4.4.6).
 _FIRST_TIME: Final = 315532800  # 1980-01-01
 _LAST_TIME: Final = 4354819199  # 2107-12-31
+#: What scikit-build-core takes where wheels are to be reproducible (``wheel.reproducible``).
+_DEFAULT_TIME: Final = 1667997441
 
 
 Sizes: TypeAlias = "dict[str, tuple[int, int]]"
@@ -137,17 +137,15 @@ def _record(rows: Iterable[tuple[str, str, str]]) -> bytes:
 
 
 def _entry(member: Member, date: tuple[int, int, int, int, int, int]) -> Entry:
-    # scikit-build-core's own modes: umask never counts, what it makes itself is for a group too.
-    plain = 0o664 if _METADATA.match(member.path) else 0o644
-    return Entry(member.path, date, stat.S_IFREG | (0o755 if member.executable else plain))
+    return Entry(member.path, date, stat.S_IFREG | (0o755 if member.executable else 0o644))
 
 
 def _date_time() -> tuple[int, int, int, int, int, int]:
-    """Return the time of every member: SOURCE_DATE_EPOCH if set, else the first of 1980.
+    """Return the time of every member: SOURCE_DATE_EPOCH if set, else always the same.
 
     Raises :class:`SettingsError` when it is no number.
     """
-    text = os.environ.get("SOURCE_DATE_EPOCH", str(_FIRST_TIME))
+    text = os.environ.get("SOURCE_DATE_EPOCH", str(_DEFAULT_TIME))
     try:
         seconds = int(text)
     except ValueError:

@@ -33,7 +33,7 @@ def test_where_the_hooks_pass_through(
     suite = Suite(release, tools(Path(sys.executable), cache), cache, {}, modules)
     comparison = both(suite, musl=False, scratch=tmp_path)
     assert comparison.differences == [], "\n".join(comparison.table())
-    assert list(comparison.theirs.values()).count("passed") > 100
+    assert list(comparison.theirs.values()).count("passed") > 50
 
 
 @pytest.mark.parametrize(("release", "modules"), [NEWEST, *EVERYTHING])
@@ -45,4 +45,4 @@ def test_inside_a_musl_python_where_the_wheels_are_ours(
     suite = Suite(release, tools(musl_python, cache), cache, environ, modules)
     comparison = both(suite, musl=True, scratch=tmp_path)
     assert comparison.differences == [], "\n".join(comparison.table())
-    assert list(comparison.theirs.values()).count("passed") > 100
+    assert list(comparison.theirs.values()).count("passed") > 50
