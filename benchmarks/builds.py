@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from typing import TYPE_CHECKING, Final
 
 import muslpython
-from debian import ZIG
 from loaders import LOADER_NAME
 from measuring import Command
+from muslbackend.zig import find_zig
 from tools import AUDITWHEEL, OURS, PROJECT, SKBUILD, WHEEL, Tools, ours
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ CROSS: Final = f"{OURS} for musl"
 EXAMPLE: Final = PROJECT / "examples/plain"
 
 #: zig is the compiler of all, as PyPI has it.
-COMPILER: Final = '#!/bin/sh\nexec {zig} cc -fno-sanitize=undefined "$@"\n'
+COMPILER: Final = '#!/bin/sh\nexec "{zig}" cc -fno-sanitize=undefined "$@"\n'
 #: Needs musl by the name that Alpine's compilers use, which auditwheel knows; what CMake runs
 #: finds its loader.
 MUSL_COMPILER: Final = """\
@@ -29,21 +30,22 @@ case " $* " in
 *" -shared "*) set -- "$@" -nostdlib "{libc}" ;;
 *) set -- "$@" -dynamic "-Wl,--dynamic-linker={loader}" ;;
 esac
-exec {zig} cc -target x86_64-linux-musl -fno-sanitize=undefined "$@"
+exec "{zig}" cc -target x86_64-linux-musl -fno-sanitize=undefined "$@"
 """
 
 
 def glibc(tools: Tools, scratch: Path) -> dict[str, Command]:
     """Return builds on this Python: ours hands over to scikit-build-core, or crosses to musl."""
-    compiler = _program(scratch / "cc", COMPILER, zig=" ".join(ZIG))
-    environ = {**ours(), "CC": str(compiler)}
+    zig = _zig()
+    (scratch / "zig").symlink_to(zig)  # not to be fetched from PyPI
+    environ = {**ours(), "CC": str(_program(scratch / "cc", COMPILER, zig=zig))}
+    on_path = {**ours(), "PATH": os.pathsep.join([str(scratch), os.environ["PATH"]])}
     mine, theirs = _project(scratch / "mine", OURS), _project(scratch / "theirs", SKBUILD)
+    cross = _project(scratch / "cross", OURS)
     return {
         OURS: _build(tools.python, mine, environ),
         SKBUILD: _build(tools.python, theirs, environ),
-        CROSS: _build(
-            tools.python, _project(scratch / "cross", OURS), ours(), "musl.target=x86_64"
-        ),
+        CROSS: _build(tools.python, cross, on_path, "musl.target=x86_64"),
     }
 
 
@@ -54,13 +56,20 @@ def musl(tools: Tools, scratch: Path, cache: Path) -> dict[str, Command]:
     loader = python.resolve().parents[1] / "lib" / LOADER_NAME
     libc = scratch / "libc.musl-x86_64.so.1"
     shutil.copyfile(loader, libc)
-    words = {"zig": " ".join(ZIG), "libc": str(libc), "loader": str(loader)}
+    words = {"zig": _zig(), "libc": str(libc), "loader": str(loader)}
     compiler = _program(scratch / "musl-cc", MUSL_COMPILER, **words)
     environ = {**ours(tools.packages), "CC": str(compiler)}
     mine, theirs = _project(scratch / "mine", OURS), _project(scratch / "theirs", SKBUILD)
     bare = _build(python, theirs, environ)
     audited = _audited(python, _project(scratch / "audited", SKBUILD), environ)
     return {OURS: _build(python, mine, environ), SKBUILD: bare, AUDITED: audited}
+
+
+def _zig() -> str:
+    zig = find_zig()
+    if zig is None:
+        sys.exit("zig: is not installed; pip install ziglang")
+    return str(zig.program)
 
 
 def _project(folder: Path, backend: str) -> Path:
@@ -80,7 +89,14 @@ def _project(folder: Path, backend: str) -> Path:
 
 def _build(python: Path, project: Path, environ: dict[str, str], *settings: str) -> Command:
     output = project / "dist"
-    words = [python, "-m", "build", "--wheel", "--no-isolation", "--skip-dependency-check"]
+    words: list[str | Path] = [
+        python,
+        "-m",
+        "build",
+        "--wheel",
+        "--no-isolation",
+        "--skip-dependency-check",
+    ]
     options = [f"-C{setting}" for setting in settings]
     return Command([*words, *options, "--outdir", output, project], environ, output, "*.whl")
 

@@ -54,6 +54,5 @@ def inflate(wheel: Path) -> None:
 
 
 if __name__ == "__main__":
-    what, *places = sys.argv[1:]
-    work: Callable[..., None] = {"pack": pack, "copy": copy, "inflate": inflate}[what]
-    work(*map(Path, places))
+    WORK: dict[str, Callable[..., None]] = {"pack": pack, "copy": copy, "inflate": inflate}
+    WORK[sys.argv[1]](*map(Path, sys.argv[2:]))
