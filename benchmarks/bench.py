@@ -33,8 +33,8 @@ from inputs import REAL, SMALLEST, Growth, real, undone
 from limits import judged
 from measuring import Command, Row, measure
 from plot import write_plot
+from rivals import AUDITWHEEL, COPY, OURS, PROJECT, REPAIRWHEEL, Tools
 from tables import HEAD, NOTES, lines
-from tools import AUDITWHEEL, COPY, OURS, PROJECT, REPAIRWHEEL, Tools
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -11,7 +11,7 @@ import muslpython
 from loaders import LOADER_NAME
 from measuring import Command
 from muslbackend.zig import find_zig
-from tools import AUDITWHEEL, OURS, PROJECT, SKBUILD, WHEEL, Tools, ours
+from rivals import AUDITWHEEL, OURS, PROJECT, SKBUILD, WHEEL, Tools, ours
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 from builds import CROSS
 from inputs import LARGE, MB, SMALL
-from tools import AUDITWHEEL, INFLATE, OURS, PACK, SKBUILD
+from rivals import AUDITWHEEL, INFLATE, OURS, PACK, SKBUILD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

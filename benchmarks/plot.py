@@ -6,15 +6,15 @@ import math
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from tools import AUDITWHEEL, INFLATE, OURS, PACK, REPAIRWHEEL
+from rivals import AUDITWHEEL, INFLATE, OURS, PACK, REPAIRWHEEL
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from measuring import Row
 
 WIDTH: Final = 860
-LEFT: Final = 190
+LEFT: Final = 330
 #: Heights of a bar, and between two wheels.
 BAR: Final = 14
 GAP: Final = 14
@@ -28,6 +28,7 @@ AXES: Final = {"files": "ELF files", "size": "MB", "symbols": "symbols"}
 STYLE: Final = """\
 text { font: 12px sans-serif; fill: #1f2328 }
 .title { font-weight: bold; font-size: 14px }
+.name { font-weight: bold; font-size: 12px }
 .small { font-size: 11px }
 .axis { stroke: #8c959f; fill: none }
 .ours { fill: #0969da; stroke: #0969da }
@@ -52,9 +53,9 @@ def write_plot(rows: Sequence[Row]) -> str:
     parts = [_text(10, 22, "repair, seconds by the clock, each wheel by its own scale", "title")]
     y = 36
     for row in (row for row in rows if row.group == "repair"):
-        bars = list(_bars(row, y))
-        parts += bars
-        y += BAR * len(bars) // 2 + GAP
+        parts.append(_text(10, y + 11, row.case, "name"))
+        parts += _bars(row, y)
+        y += BAR * sum(tool in row.results for tool in TOOLS) + GAP
     grown = [row for row in rows if row.group == "growth"]
     parts.append(_text(10, y + 22, "growth, seconds by the clock, both axes logarithmic", "title"))
     for number, kind in enumerate(AXES):
@@ -78,12 +79,11 @@ def _bars(row: Row, y: int) -> Iterator[str]:
     longest = max(times.values(), default=1)
     for number, tool in enumerate(tool for tool in TOOLS if tool in row.results):
         top = y + number * BAR
-        name = f"{row.case.split('=')[0]}: " if not number else ""
         width = FULL * times.get(tool, 0) / longest
         value = f"{times[tool]:.2f}" if tool in times else "cannot"
         box = f'x="{LEFT}" y="{top + 2}" width="{width:.1f}" height="{BAR - 4}"'
         yield f'<rect class="{TOOLS[tool]}" {box}/>' + _text(LEFT + width + 6, top + 11, value)
-        yield _text(LEFT - 6, top + 11, f"{name}{tool}", anchor="end")
+        yield _text(LEFT - 6, top + 11, tool, anchor="end")
 
 
 def _chart(rows: Sequence[Row], x: int, y: int) -> list[str]:
@@ -110,14 +110,23 @@ def _chart(rows: Sequence[Row], x: int, y: int) -> list[str]:
     for row in rows:
         parts.append(_text(across(row.amount), bottom + 16, _short(row.amount), anchor="middle"))
     parts.append(_text(x + (CHART - 70) / 2, bottom + 34, AXES[rows[0].kind], anchor="middle"))
+    ends = {}
     for tool, points in lines.items():
         places = [(across(amount), down(wall)) for amount, wall in points]
         kind = TOOLS.get(tool, "limit")
         path = "L".join(f"{a:.1f} {b:.1f}" for a, b in places)
         parts.append(f'<path class="{kind}" d="M{path}"/>')
         parts += _marks(places, kind)
-        parts.append(_text(places[-1][0] + 6, places[-1][1] + 4, tool))
-    return parts
+        ends[tool] = places[-1]
+    return [*parts, *_labels(ends)]
+
+
+def _labels(ends: Mapping[str, tuple[float, float]]) -> Iterator[str]:
+    """Yield the name of each line at its end, from the top; none is written over another."""
+    above = -math.inf
+    for tool, (a, b) in sorted(ends.items(), key=lambda end: end[1][1]):
+        above = max(b, above + BAR)
+        yield _text(a + 7, above + 4, tool)
 
 
 def _marks(places: Iterable[tuple[float, float]], kind: str) -> Iterator[str]:
