@@ -29,7 +29,7 @@ os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.envir
 
 import builds
 from debian import FixtureError
-from inputs import REAL, SMALLEST, Growth, real, undone
+from inputs import REAL, SMALLEST, Growth, largest_file, real, undone
 from limits import judged
 from measuring import Command, Row, measure
 from plot import write_plot
@@ -70,10 +70,11 @@ class Bench:
     def check(self) -> Iterator[Row]:
         """Yield a row for each real wheel as PyPI has it."""
         for requirement in [SMALLEST] if self.quick else REAL:
-            commands = self.tools.check(real(requirement, self.cache))
+            wheel = real(requirement, self.cache)
             with self._folder() as folder:
-                results = measure(commands, self.rounds, folder)
-            yield Row("check", REAL[requirement], requirement, results)
+                results = measure(self.tools.check(wheel), self.rounds, folder)
+            kind = REAL[requirement]
+            yield Row("check", kind, requirement, results, largest=largest_file(wheel))
 
     def build(self) -> Iterator[Row]:
         """Yield a row for a glibc Python, and one for a musl Python, which takes Debian."""
@@ -103,11 +104,12 @@ class Bench:
                 commands = self.tools.repair(given := growth.size(size), folder)
                 yield self._grown("size", f"{size} MB", size, commands, max(given.sizes()))
             for count in QUICK_SYMBOLS if self.quick else SYMBOLS:
-                commands = self.tools.check(growth.symbols(count))
-                yield self._grown("symbols", f"{count} symbols", count, commands)
+                commands = self.tools.check(wheel := growth.symbols(count))
+                largest = largest_file(wheel)
+                yield self._grown("symbols", f"{count} symbols", count, commands, largest)
 
     def _grown(
-        self, kind: str, case: str, amount: int, commands: dict[str, Command], largest: int = 0
+        self, kind: str, case: str, amount: int, commands: dict[str, Command], largest: int
     ) -> Row:
         if amount > OTHERS_UP_TO[kind]:
             for name in (AUDITWHEEL, REPAIRWHEEL, COPY):

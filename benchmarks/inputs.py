@@ -67,6 +67,12 @@ def real(requirement: str, cache: Path) -> Path:
     raise LookupError(f"{TABLE}: has no {requirement} for {PLATFORM}")
 
 
+def largest_file(wheel: Path) -> int:
+    """Return the bytes of the largest file in a wheel."""
+    with zipfile.ZipFile(wheel) as archive:
+        return max(info.file_size for info in archive.infolist())
+
+
 def undone(requirement: str, folder: Path, cache: Path) -> Given:
     """Return a real wheel as it was before auditwheel repaired it; all is made in `folder`."""
     before = unrepair(real(requirement, cache), folder)

@@ -13,13 +13,15 @@ if TYPE_CHECKING:
 
     from measuring import Row
 
-WIDTH: Final = 860
+WIDTH: Final = 890
 LEFT: Final = 330
 #: Heights of a bar, and between two wheels.
 BAR: Final = 14
 GAP: Final = 14
 FULL: Final = WIDTH - LEFT - 90
-CHART: Final = 230
+#: Widths of what is drawn of a chart, and of that with the names beside it.
+CHART: Final = 140
+PITCH: Final = 290
 CHART_HEIGHT: Final = 170
 MARGIN: Final = 50
 #: In the order drawn; each has a class of its own in STYLE.
@@ -61,7 +63,7 @@ def write_plot(rows: Sequence[Row]) -> str:
     for number, kind in enumerate(AXES):
         points = [row for row in grown if row.kind == kind]
         if len(points) > 1:
-            parts += _chart(points, MARGIN + number * (CHART + MARGIN), y + 44)
+            parts += _chart(points, MARGIN + number * PITCH, y + 44)
     height = y + (CHART_HEIGHT + 100 if grown else 40)
     size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
     start = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img">'
@@ -98,18 +100,18 @@ def _chart(rows: Sequence[Row], x: int, y: int) -> list[str]:
     low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
 
     def across(amount: float) -> float:
-        return x + (CHART - 70) * (math.log10(amount) - left) / (right - left)
+        return x + CHART * (math.log10(amount) - left) / (right - left)
 
     def down(seconds: float) -> float:
         return y + CHART_HEIGHT * (high - math.log10(seconds)) / (high - low)
 
     bottom = y + CHART_HEIGHT
-    parts = [f'<path class="axis" d="M{x} {y}V{bottom}H{x + CHART - 70}"/>']
+    parts = [f'<path class="axis" d="M{x} {y}V{bottom}H{x + CHART}"/>']
     for seconds in (10.0**n for n in range(low, high + 1)):
         parts.append(_text(x - 4, down(seconds) + 4, f"{seconds:g} s", anchor="end"))
     for row in rows:
         parts.append(_text(across(row.amount), bottom + 16, _short(row.amount), anchor="middle"))
-    parts.append(_text(x + (CHART - 70) / 2, bottom + 34, AXES[rows[0].kind], anchor="middle"))
+    parts.append(_text(x + CHART / 2, bottom + 34, AXES[rows[0].kind], anchor="middle"))
     ends = {}
     for tool, points in lines.items():
         places = [(across(amount), down(wall)) for amount, wall in points]
@@ -118,15 +120,18 @@ def _chart(rows: Sequence[Row], x: int, y: int) -> list[str]:
         parts.append(f'<path class="{kind}" d="M{path}"/>')
         parts += _marks(places, kind)
         ends[tool] = places[-1]
-    return [*parts, *_labels(ends)]
+    return [*parts, *(_labels(ends) if ends else ())]
 
 
 def _labels(ends: Mapping[str, tuple[float, float]]) -> Iterator[str]:
-    """Yield the name of each line at its end, from the top; none is written over another."""
-    above = -math.inf
+    """Yield the name of each line: over its end, or beside it, from the top, where all end."""
+    last, above = max(a for a, _ in ends.values()), -math.inf
     for tool, (a, b) in sorted(ends.items(), key=lambda end: end[1][1]):
-        above = max(b, above + BAR)
-        yield _text(a + 7, above + 4, tool)
+        if a < last:
+            yield _text(a, b - 8, tool, anchor="middle")
+        else:
+            above = max(b, above + BAR)
+            yield _text(a + 7, above + 4, tool)
 
 
 def _marks(places: Iterable[tuple[float, float]], kind: str) -> Iterator[str]:
