@@ -169,6 +169,8 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
 def main(arguments: Sequence[str]) -> int:
     """Print the results, and each limit; return the exit status."""
     options = _options(arguments)
+    for name in [name for name in os.environ if name.startswith("PYTHON")]:
+        del os.environ[name]  # such as one that forbids to keep compiled modules
     cache = Path(os.environ.get("MUSL_TEST_CACHE", PROJECT / ".cache")).absolute()
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
