@@ -20,7 +20,7 @@ AUDITED: Final = f"{SKBUILD}, {AUDITWHEEL}"
 CROSS: Final = f"{OURS} for musl"
 EXAMPLE: Final = PROJECT / "examples/plain"
 
-#: zig is the compiler of all, as PyPI has it.
+#: PyPI's, where the machine has none of its own.
 COMPILER: Final = '#!/bin/sh\nexec "{zig}" cc -fno-sanitize=undefined "$@"\n'
 #: Needs musl by the name that Alpine's compilers use, which auditwheel knows; what CMake runs
 #: finds its loader.
@@ -38,7 +38,8 @@ def glibc(tools: Tools, scratch: Path) -> dict[str, Command]:
     """Return builds on this Python: ours hands over to scikit-build-core, or crosses to musl."""
     zig = _zig()
     (scratch / "zig").symlink_to(zig)  # not to be fetched from PyPI
-    environ = {**ours(), "CC": str(_program(scratch / "cc", COMPILER, zig=zig))}
+    compiler = shutil.which("cc") or str(_program(scratch / "cc", COMPILER, zig=zig))
+    environ = {**ours(), "CC": compiler}
     on_path = {**ours(), "PATH": os.pathsep.join([str(scratch), os.environ["PATH"]])}
     mine, theirs = _project(scratch / "mine", OURS), _project(scratch / "theirs", SKBUILD)
     cross = _project(scratch / "cross", OURS)
