@@ -53,7 +53,7 @@ class Command:
     words: Sequence[str | Path]
     environ: Mapping[str, str] = field(default_factory=dict)
     output: Path | None = None
-    """Removed before each run."""
+    """A folder; removed before each run."""
     makes: str = ""
     """Pattern of what must be in the output folder when it has done its job."""
 
@@ -111,6 +111,7 @@ def _run(command: Command, scratch: Path) -> tuple[Cost, str]:
     output, log = command.output, scratch / "log"
     if output is not None and output.is_dir():
         shutil.rmtree(output)
+    os.sync()  # what one wrote is not written out at the cost of the next
     done = subprocess.run(
         [sys.executable, "-IS", TIMED, log, *command.words],
         env={**os.environ, **command.environ},
