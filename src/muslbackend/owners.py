@@ -134,8 +134,10 @@ def _dpkg_owners(wanted: _Wanted, distribution: _Distribution) -> Iterator[tuple
     admin = wanted.root / "var/lib/dpkg"
     claims = []
     for file in sorted(admin.glob("info/*.list")):
-        lines = _read(file).split("\n")
-        for folder, _, name in (line.rpartition("/") for line in lines):
+        text = _read(file)
+        if not any(f"/{name}" in text for name in wanted.names):
+            continue  # most packages, which are not worth taking apart
+        for folder, _, name in (line.rpartition("/") for line in text.split("\n")):
             if path := wanted.match(folder, name):
                 claims.append((path, file.name.removesuffix(".list")))
     packages = _dpkg_packages(_read(admin / "status")) if claims else {}
