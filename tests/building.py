@@ -9,14 +9,19 @@ import io
 import os
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from muslbackend.zig import find_zig
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+#: This Python is for musl, as on Alpine: what is built for it is ours.
+ON_MUSL = "-linux-musl" in str(sysconfig.get_config_var("EXT_SUFFIX"))
 PROJECT = Path(__file__).resolve().parents[1]
 PY = f"cp{sys.version_info[0]}{sys.version_info[1]}"
 
@@ -81,6 +86,27 @@ class PipWheel:
         # The pips of older musl Pythons do not know the short form, -C.
         settings = [f"--config-settings={setting}" for setting in config]
         return run([*pip, *settings, str(project)], folder, self.environ)
+
+
+def own_wheel(folder: Path) -> Path:
+    """Build the wheel of muslbackend itself into an empty folder."""
+    build = [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(PROJECT)]
+    return run(build, folder).wheel
+
+
+def musl_compiler(folder: Path, *flags: str) -> dict[str, str]:
+    """Return CC and CXX for building on a musl Python where no compiler is installed.
+
+    They are programs in ``folder`` that call zig with ``flags``, which stand in a shell's line.
+    """
+    zig = find_zig()
+    assert zig is not None
+    line = " ".join(["-target x86_64-linux-musl -fno-sanitize=undefined -dynamic", *flags])
+    for name in ("cc", "c++"):
+        program = folder / name
+        program.write_text(f'#!/bin/sh\nexec "{zig.program}" {name} {line} "$@"\n')
+        program.chmod(0o755)
+    return {"CC": str(folder / "cc"), "CXX": str(folder / "c++")}
 
 
 def members(wheel: Path) -> dict[str, bytes]:
@@ -158,6 +184,18 @@ Python_add_library(_demo MODULE WITH_SOABI demo.c)
 install(TARGETS _demo DESTINATION demo)
 include(extra.cmake OPTIONAL)
 """
+
+#: Of ``demo``: a library and no extension, for whatever opens it.
+LIBRARY = {
+    "CMakeLists.txt": """\
+cmake_minimum_required(VERSION 3.18...4.4)
+project(demo LANGUAGES C)
+add_library(seven SHARED seven.c)
+install(TARGETS seven DESTINATION demo)
+""",
+    "seven.c": "int seven(void) { return 7; }\n",
+    "demo/__init__.py": "",
+}
 
 EXTENSION = """\
 #define _GNU_SOURCE

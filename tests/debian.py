@@ -276,7 +276,7 @@ def run(
     """Return the combined output of `command`; FixtureError, with `remedy`, where it fails."""
     words = [str(word) for word in command]
     try:
-        done = _captured(words, folder, environment)
+        done = captured(words, folder, environment)
     except FileNotFoundError as error:
         raise FixtureError(f"{words[0]}: is not on this machine; {remedy}") from error
     if done.returncode:
@@ -286,9 +286,10 @@ def run(
     return done.stdout
 
 
-def _captured(
+def captured(
     words: list[str], folder: Path | None, environment: Mapping[str, str] | None
 ) -> subprocess.CompletedProcess[str]:
+    """Run a command; its two outputs come back as one, whatever its status."""
     return subprocess.run(
         words,
         cwd=folder,

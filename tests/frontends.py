@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from debian import cached, run
+from debian import cached, captured, run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -51,17 +50,8 @@ class User:
 
     def try_run(self, folder: Path, *command: str | Path, **environ: str) -> tuple[int, str]:
         """Run a command in ``folder``; return its exit status and all that it said."""
-        done = subprocess.run(
-            [str(word) for word in command],
-            cwd=folder,
-            env={**os.environ, **self.environ, **environ},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            check=False,
-        )
+        words = [str(word) for word in command]
+        done = captured(words, folder, {**os.environ, **self.environ, **environ})
         return done.returncode, done.stdout
 
     def module(self, folder: Path, *command: str | Path, **environ: str) -> str:

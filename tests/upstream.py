@@ -28,7 +28,7 @@ from typing import Final
 import debian
 import muslpython
 import skbuild
-from building import PROJECT
+from building import PROJECT, musl_compiler, own_wheel
 from debian import FixtureError, Pin, cached, run, say
 from muslbackend.zig import cache_folder, find_zig, kept_library
 from pypackages import CMAKES, installed
@@ -114,14 +114,6 @@ def tools(interpreter: Path, cache: Path) -> Tools:
     packages = cached(cache / f"upstream-{abi}-{state}", install)
     found = [installed(pin, cache) / path for pin, path in PROGRAMS]
     return Tools(interpreter, wheels, packages, tuple(found))
-
-
-def own_wheel(folder: Path) -> Path:
-    """Build the wheel of this working tree."""
-    pip = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w"]
-    run([*pip, folder, PROJECT], "see whether PyPI can be reached")
-    (wheel,) = folder.glob("muslbackend-*.whl")
-    return wheel
 
 
 @dataclass(frozen=True)
@@ -263,14 +255,8 @@ def compiler(folder: Path) -> dict[str, str]:
     """
     zig = find_zig()
     assert zig is not None
-    flags = "-target x86_64-linux-musl -fno-sanitize=undefined -dynamic -s"
-    for name in ("cc", "c++"):
-        program = folder / name
-        program.write_text(f'#!/bin/sh\nexec "{zig.program}" {name} {flags} "$@"\n')
-        program.chmod(0o755)
-    found = {"CC": str(folder / "cc"), "CXX": str(folder / "c++")}
     library = kept_library(zig, cache_folder())
-    return found | ({"ZIG_LIB_DIR": str(library)} if library else {})
+    return musl_compiler(folder, "-s") | ({"ZIG_LIB_DIR": str(library)} if library else {})
 
 
 def both(suite: Suite, *, musl: bool, scratch: Path) -> Comparison:

@@ -43,9 +43,6 @@ def build_wheel(
     """Write a wheel into ``wheel_directory`` and return its name (PEP 517)."""
     with _boundary():
         asked = _read(config_settings)
-        if asked.target is None and asked.facts.system != "linux":
-            directories = wheel_directory, asked.foreign, metadata_directory
-            return str(stage.call("build_wheel", *directories))
         _tell(asked)
         if asked.target is None:
             from muslbackend import handover
@@ -54,18 +51,18 @@ def build_wheel(
             return handover.hand_over(asked.foreign, output, metadata_directory)
         from muslbackend import outcome, pipeline
 
-        made = pipeline.build_wheel(_job(asked, wheel_directory, metadata_directory))
+        job = _job(asked, asked.target, wheel_directory, metadata_directory)
+        made = pipeline.build_wheel(job)
         print(outcome.build_text(made), flush=True)
         return made.wheel
 
 
-def _job(asked: _Asked, output: str, metadata: str | None = None) -> Job:
+def _job(asked: _Asked, target: Target, output: str, metadata: str | None = None) -> Job:
     from muslbackend.pipeline import Job
 
-    assert asked.target is not None  # noqa: S101 - for mypy
     return Job(
         Path.cwd(),
-        asked.target,
+        target,
         asked.settings,
         asked.foreign,
         asked.pyproject,
@@ -158,7 +155,7 @@ def prepare_metadata_for_build_wheel(
             return str(stage.call(prepare, metadata_directory, asked.foreign))
         from muslbackend import pipeline
 
-        return pipeline.prepare_metadata(_job(asked, metadata_directory))
+        return pipeline.prepare_metadata(_job(asked, asked.target, metadata_directory))
 
 
 def prepare_metadata_for_build_editable(

@@ -13,7 +13,7 @@ import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from muslbackend import __version__, stage
 from muslbackend.cmakecache import without_openmp
@@ -41,9 +41,6 @@ if TYPE_CHECKING:
     from muslbackend.toolchain import Toolchain
     from muslbackend.verify import Opener
     from muslbackend.wheel import WheelName
-
-
-PREPARE: Final = "prepare_metadata_for_build_wheel"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +104,8 @@ def prepare_metadata(job: Job) -> str:
     """
     changes = {} if job.target.native else {PLATFORM_VARIABLE: f"linux-{job.target.arch.name}"}
     with stage.machine_of(job.target), _environment(changes):
-        name = str(stage.call(PREPARE, str(job.output), dict(job.config)))
+        prepare = "prepare_metadata_for_build_wheel"
+        name = str(stage.call(prepare, str(job.output), dict(job.config)))
     file = job.output / name / "WHEEL"
     file.write_bytes(made_by(file.read_bytes(), _generator(stage.version())))
     return name

@@ -16,6 +16,7 @@ from muslbackend.graph import FOLDER
 from muslbackend.musl import DEFAULT_SEARCH_PATH
 from muslbackend.package import Package, describe, tells
 from muslbackend.rpath import site_path
+from muslbackend.targetpython import named_loader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -180,9 +181,8 @@ def system_folders(program: Path, arch: Architecture) -> tuple[str, ...]:
 
 def own_loader(program: Path) -> Path | None:
     """Return the loader that a program names, ``None`` if it names none."""
-    elf = _read_outside(program)
-    named = elf.interpreter if isinstance(elf, ElfInfo) else None
-    return None if named is None else Path(named)
+    named = named_loader(program)
+    return Path(named) if named else None
 
 
 def read_sysroot(base: Path, name: str, arch: Architecture) -> Path:

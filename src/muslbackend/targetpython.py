@@ -6,6 +6,7 @@ corrects there what depends on the machine, and what glibc has and musl has not.
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 import struct
@@ -21,8 +22,7 @@ from muslbackend.target import Facts
 if TYPE_CHECKING:
     from muslbackend.musl import Architecture
 
-PT_INTERP: Final = 3
-
+_PT_INTERP: Final = 3
 #: ``sizeof(long double)`` where it is not 16, and ``_Alignof(max_align_t)`` where that is not 16.
 _LONG_DOUBLE: Final = {"i686": 12, "armv7l": 8, "armv6l": 8, "ppc64le": 8}
 _MAX_ALIGN: Final = dict.fromkeys(("i686", "armv7l", "armv6l", "ppc64le", "s390x"), 8)
@@ -95,11 +95,11 @@ def named_loader(program: Path) -> str | None:
             for index in range(fields[9] if ident.startswith(b"\x7fELF") else 0):
                 file.seek(fields[4] + index * fields[8])
                 kind, offset, size = entry.unpack(file.read(entry.size))
-                if kind == PT_INTERP:
+                if kind == _PT_INTERP:
                     file.seek(offset)
-                    return file.read(size).rstrip(b"\0").decode("utf-8", "replace")
+                    return os.fsdecode(file.read(size).partition(b"\0")[0])
             return "" if ident.startswith(b"\x7fELF") else None
-    except (OSError, IndexError, ValueError, struct.error):  # missing, too short, damaged
+    except (OSError, IndexError, OverflowError, ValueError, struct.error):  # missing, damaged
         return None
 
 

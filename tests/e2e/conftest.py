@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+import building
 import frontends
 import muslpython
-from building import PROJECT, PipWheel, run
+from building import PipWheel, musl_compiler
 from frontends import User
-from hosts import Host, fill_index
+from hosts import Host, fill_index, tools
 from loaders import LOADER_NAME
-from muslbackend.zig import find_zig
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,9 +26,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="session")
 def own_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The wheel of muslbackend itself: what ``build-system.requires`` asks an index for."""
-    folder = tmp_path_factory.mktemp("own")
-    build = [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(PROJECT)]
-    return run(build, folder).wheel
+    return building.own_wheel(tmp_path_factory.mktemp("own"))
 
 
 @pytest.fixture(scope="session")
@@ -61,15 +59,7 @@ def musl_venv(new_musl_venv: Callable[[], Path]) -> Path:
 @pytest.fixture(scope="session")
 def zig_compiler(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """CC and CXX for building natively on a musl Python where no compiler is installed."""
-    zig = find_zig()
-    assert zig is not None
-    folder = tmp_path_factory.mktemp("zig")
-    for name in ("cc", "c++"):
-        flags = "-target x86_64-linux-musl -fno-sanitize=undefined -dynamic"
-        wrapper = folder / name
-        wrapper.write_text(f'#!/bin/sh\nexec "{zig.program}" {name} {flags} "$@"\n')
-        wrapper.chmod(0o755)
-    return {"CC": str(folder / "cc"), "CXX": str(folder / "c++")}
+    return musl_compiler(tmp_path_factory.mktemp("zig"))
 
 
 @pytest.fixture(scope="session")
@@ -81,19 +71,13 @@ def index(own_wheel: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory
 @pytest.fixture(scope="session")
 def new_alpine(
     musl_python: Path,
-    zig_compiler: dict[str, str],
     index: dict[str, str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[[], Host]:
     """Make a machine with a musl CPython, and a compiler for it whose programs run."""
-    folder = tmp_path_factory.mktemp("compiler")
     loader = musl_python.resolve().parents[1] / "lib" / LOADER_NAME
-    compilers = {}
-    for name, program in zig_compiler.items():
-        wrapper = folder / name.lower()
-        wrapper.write_text(f'#!/bin/sh\nexec "{program}" -Wl,--dynamic-linker="{loader}" "$@"\n')
-        wrapper.chmod(0o755)
-        compilers[name] = str(wrapper)
+    flag = f'-Wl,--dynamic-linker="{loader}"'
+    compilers = musl_compiler(tmp_path_factory.mktemp("compiler"), flag)
 
     def new() -> Host:
         return Host.new(musl_python, tmp_path_factory.mktemp("alpine"), {**index, **compilers})
@@ -140,10 +124,7 @@ def pip_wheel(musl_venv: Path, own_wheel: Path, zig_compiler: dict[str, str]) ->
 @pytest.fixture(scope="session")
 def user(own_wheel: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> User:
     """Someone who runs frontends on this machine; their index has our wheel."""
-    zig = find_zig()
-    assert zig is not None
-    folder = tmp_path_factory.mktemp("zig-on-path")
-    (folder / "zig").symlink_to(zig.program)  # not to fetch it from PyPI for each build
+    folder = tools(tmp_path_factory.mktemp("path"))  # not to fetch zig for each build
     index = str(own_wheel.parent)
     environ = {
         "PATH": os.pathsep.join([str(folder), os.environ["PATH"]]),

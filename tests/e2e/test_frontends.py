@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import shutil
 import sys
-import sysconfig
 from dataclasses import dataclass
 from time import sleep
 from typing import TYPE_CHECKING
 
 import pytest
 
-from building import EXTENSION, PROJECT, PY, members, write_project
+from building import EXTENSION, ON_MUSL, PROJECT, PY, members, write_project
 from frontends import pip
 
 if TYPE_CHECKING:
@@ -66,7 +65,7 @@ def host(request: pytest.FixtureRequest, tmp_path: Path) -> Host:
         user: User = request.getfixturevalue("musl_user")
         python: Path = request.getfixturevalue("musl_python")
         return Host(user, user.venv(folder, python), "musllinux_1_2_x86_64")
-    if "-linux-musl" in str(sysconfig.get_config_var("EXT_SUFFIX")):
+    if ON_MUSL:
         pytest.skip("this Python is for musl")
     user = request.getfixturevalue("user")
     return Host(user, user.venv(folder), "linux_x86_64")

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-import sysconfig
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pytest
 
-from building import PY, write_project
+from building import LIBRARY, ON_MUSL, PY, write_project
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,14 +28,8 @@ class Kind(NamedTuple):
 
 
 #: A library that Python code opens; nothing of it knows which Python that is.
-LIBRARY: Final = {
-    "CMakeLists.txt": """\
-cmake_minimum_required(VERSION 3.18...4.4)
-project(demo LANGUAGES C)
-add_library(seven SHARED seven.c)
-install(TARGETS seven DESTINATION demo)
-""",
-    "seven.c": "int seven(void) { return 7; }\n",
+OPENED: Final = {
+    **LIBRARY,
     "demo/__init__.py": """\
 import ctypes, pathlib
 def run():
@@ -71,7 +64,7 @@ PURE: Final = Kind(
 KINDS: Final = {
     "pure": PURE,
     "library": Kind(
-        LIBRARY, f'{TABLE}wheel.py-api = "py3"\n', "demo-1.0-py3-none-musllinux_1_2_x86_64.whl", "7"
+        OPENED, f'{TABLE}wheel.py-api = "py3"\n', "demo-1.0-py3-none-musllinux_1_2_x86_64.whl", "7"
     ),
     "stable-abi": Kind(
         STABLE,
@@ -106,9 +99,7 @@ def test_on_a_musl_python(
     built_and_used(musl_user, frontend, KINDS[kind], tmp_path, musl_python)
 
 
-@pytest.mark.skipif(
-    "-linux-musl" in str(sysconfig.get_config_var("EXT_SUFFIX")), reason="this Python is for musl"
-)
+@pytest.mark.skipif(ON_MUSL, reason="this Python is for musl")
 @pytest.mark.parametrize(("frontend", "target"), [("pip", "x86_64"), ("uv", "x86_64"), ("uv", "")])
 def test_a_pure_project_is_for_any_machine(
     frontend: str, target: str, user: User, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 import sys
-import sysconfig
 import tempfile
 from typing import TYPE_CHECKING
 
 import pytest
 
-from building import Build, build, run, write_project
+from building import ON_MUSL, Build, build, run, write_project
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +29,7 @@ def call(backend: str, hook: str, project: Path, *args: str) -> Build:
 
 
 @pytest.mark.skipif(
-    "-linux-musl" in str(sysconfig.get_config_var("EXT_SUFFIX")),
+    ON_MUSL,
     reason="on a musl Python the wheel is ours, by design",
 )
 @pytest.mark.parametrize("hook", ["build_wheel", "build_sdist", "build_editable"])

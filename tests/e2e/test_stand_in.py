@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import skbuild
-from building import PROJECT, PY, Build, build, members, run, write_project
+from building import LIBRARY, PROJECT, PY, Build, build, members, run, write_project
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,16 +22,6 @@ PURE = """
 [tool.scikit-build]
 wheel.cmake = false
 """
-LIBRARY = {
-    "CMakeLists.txt": """\
-cmake_minimum_required(VERSION 3.18...4.4)
-project(demo LANGUAGES C)
-add_library(seven SHARED seven.c)
-install(TARGETS seven DESTINATION demo)
-""",
-    "seven.c": "int seven(void) { return 7; }\n",
-    "demo/__init__.py": "",
-}
 #: An interpreter that takes itself for one of Windows, where POSIX's modules are missing.
 WINDOWS = """
 import os, sys, sysconfig

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-import sysconfig
 from pathlib import Path
 
 import pytest
 
 import skbuild
+from building import ON_MUSL
 from upstream import Suite, both, compiler, tools
 from upstreamdiffers import MODULES, SLOW
 
@@ -23,7 +23,7 @@ NEWEST = pytest.param(skbuild.NEWEST, QUICK, id=f"{skbuild.NEWEST}-quick")
 
 
 @pytest.mark.skipif(
-    "-linux-musl" in str(sysconfig.get_config_var("EXT_SUFFIX")),
+    ON_MUSL,
     reason="on a musl Python it is the other test that is run",
 )
 @pytest.mark.parametrize(("release", "modules"), [NEWEST, *EVERYTHING])

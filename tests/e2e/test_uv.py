@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-import sysconfig
 from typing import TYPE_CHECKING
 
 import pytest
 
-from building import PY, write_project
+from building import ON_MUSL, PY, write_project
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,9 +16,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.network
 
-GLIBC = pytest.mark.skipif(
-    "-linux-musl" in str(sysconfig.get_config_var("EXT_SUFFIX")), reason="this Python is for musl"
-)
+GLIBC = pytest.mark.skipif(ON_MUSL, reason="this Python is for musl")
 NATIVE = f"demo-1.0-{PY}-{PY}-linux_x86_64.whl"
 MUSL = f"demo-1.0-{PY}-{PY}-musllinux_1_2_x86_64.whl"
 RUN = "import demo; print(demo.run())"

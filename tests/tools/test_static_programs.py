@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 from typing import TYPE_CHECKING
 
@@ -54,6 +55,13 @@ def test_a_real_musl_interpreter_names_its_loader(musl_python: Path) -> None:
     assert "ld-musl-x86_64.so.1" in loader
 
 
+def _one_segment(kind: int, size: int) -> bytes:
+    """Return a file with one program header, of a segment that begins at its start."""
+    header = struct.pack("<HHIQQQIHHHHHH", 3, 62, 1, 0, 64, 0, 0, 64, 56, 1, 0, 0, 0)
+    segment = struct.pack("<IIQQQQQQ", kind, 4, 0, 0, 0, size, size, 1)
+    return b"\x7fELF\x02\x01\x01" + bytes(9) + header + segment
+
+
 def test_what_is_no_program_names_no_loader(tmp_path: Path) -> None:
     for name, content in {
         "empty": b"",
@@ -61,6 +69,7 @@ def test_what_is_no_program_names_no_loader(tmp_path: Path) -> None:
         "magic only": b"\x7fELF",
         "short": b"\x7fELF\x02\x01\x01" + bytes(20),
         "headers beyond the end": b"\x7fELF\x02\x01\x01" + bytes(9) + b"\xff" * 48,
+        "a loader without end": _one_segment(kind=3, size=2**64 - 1),
     }.items():
         (tmp_path / name).write_bytes(content)
         assert named_loader(tmp_path / name) is None, name
