@@ -5,11 +5,9 @@ Reads the project, finds the interpreters, and says what is to be built.
 
 from __future__ import annotations
 
-import argparse
 import os
 import platform
 import tomllib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -20,89 +18,13 @@ from muslbackend.invocation import build_dir_setting
 from muslbackend.processes import Interrupted, signals
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Mapping
+    from pathlib import Path
 
     from muslbackend.driver import Order
 
 _BACKEND: Final = "muslbackend"
-_EXIT_CODES: Final = """\
-exit codes: 0 every wheel was built, 1 some were not, 2 usage or settings, 3 all that were not
-built lacked a tool, 128 + N ended by signal N"""
-
-
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add the command and its options."""
-    build = commands.add_parser(
-        "build",
-        help="build wheels for many architectures and Pythons at once",
-        description="Build one wheel for each architecture and each Python of this machine, in "
-        "parallel, each in an environment of its own, from one sdist. One that fails does not "
-        "stop the others.",
-        epilog=_EXIT_CODES,
-    )
-    build.add_argument(
-        "project",
-        nargs="?",
-        type=Path,
-        default=Path(),
-        metavar="PROJECT",
-        help="folder or sdist (default: the current folder)",
-    )
-    build.add_argument(
-        "-o",
-        "--output",
-        type=Path,
-        default=Path("dist"),
-        metavar="DIR",
-        help="folder for the wheels (default: dist)",
-    )
-    build.add_argument(
-        "--arch",
-        action="append",
-        default=[],
-        metavar="LIST",
-        help=f"architectures, or all, which is {', '.join(fleet.ON_PYPI)} (repeatable; default: "
-        "this machine's)",
-    )
-    build.add_argument(
-        "--python",
-        action="append",
-        default=[],
-        metavar="LIST",
-        help="versions such as 3.12 and 3.13t, or paths (repeatable; default: every CPython from "
-        "3.11 on that is on PATH and that the project allows)",
-    )
-    build.add_argument(
-        "-C",
-        "--config-setting",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="setting of muslbackend or scikit-build-core, for all wheels (repeatable)",
-    )
-    build.add_argument("--verify", action="store_true", help="the same as -C musl.verify=true")
-    build.add_argument(
-        "-j",
-        "--jobs",
-        type=_positive,
-        metavar="N",
-        help="how many wheels to build at a time (default: one for each core)",
-    )
-    build.add_argument(
-        "--log-dir",
-        type=Path,
-        metavar="DIR",
-        help="keep the logs of all builds here (default: only those that failed, in DIR-logs "
-        "beside the wheels' DIR)",
-    )
-    build.set_defaults(run=run)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        msg = f"{text!r} is not a number from 1 on"
-        raise argparse.ArgumentTypeError(msg)
-    return int(text)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from muslbackend.errors import SettingsError
-from muslbackend.musl import ARCHITECTURES
+from muslbackend.musl import ARCHITECTURES, ON_PYPI
 from muslbackend.target import alike
 
 if TYPE_CHECKING:
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from packaging.specifiers import SpecifierSet
 
-#: ``--arch all``: the architectures of musllinux wheels that PyPI takes. zig compiles for each.
-ON_PYPI: Final = ("x86_64", "aarch64", "i686", "armv7l", "ppc64le", "s390x", "riscv64")
 #: Older ones do not name the libc in the suffix of extension modules.
 OLDEST_PYTHON: Final = (3, 11)
 

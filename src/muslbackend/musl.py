@@ -97,6 +97,9 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
     )
 }
 
+#: Those whose musllinux wheels PyPI takes; ``--arch all``. zig compiles for each.
+ON_PYPI: Final = ("x86_64", "aarch64", "i686", "armv7l", "ppc64le", "s390x", "riscv64")
+
 
 class Release(NamedTuple):
     """A musl release and the oldest Alpine that ships it, or something newer."""

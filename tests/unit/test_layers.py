@@ -21,7 +21,17 @@ LAYERS: Final = (
     {"", "data"},
     {"errors", "findings", "processes", "wrapper"},
     {"musl", "explain", "notes"},
-    {"settings", "elf", "foreign", "package", "sbom", "cmakecache", "member", "ziparchive"},
+    {
+        "arguments",
+        "settings",
+        "elf",
+        "foreign",
+        "package",
+        "sbom",
+        "cmakecache",
+        "member",
+        "ziparchive",
+    },
     {
         *("target", "rpath", "elfimage", "relocations", "owners", "licences", "zig", "emulation"),
         "deflating",

@@ -1,0 +1,236 @@
+"""What the command line takes: parsers, and the kinds of words they take; nothing is run here.
+
+Every command goes through here first, so that nothing is imported that only one of them needs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import difflib
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from muslbackend import __version__
+from muslbackend.musl import ARCHITECTURES, ON_PYPI, MuslVersion, releases
+
+if TYPE_CHECKING:
+    from typing import TypeAlias
+
+    _Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
+
+_EXIT_CODES: Final = """\
+exit codes: 0 every wheel is ok, 1 findings or a malformed wheel, 2 usage or settings,
+3 a tool failed"""
+_EXIT_CODES_OF_BUILD: Final = """\
+exit codes: 0 every wheel was built, 1 some were not, 2 usage or settings, 3 all that were not
+built lacked a tool, 128 + N ended by signal N"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser; what it reads has the name of the command as ``command``."""
+    whole = argparse.ArgumentParser(
+        prog="muslbackend",
+        description="A build backend whose musllinux tags are true. As a backend it is named in "
+        'pyproject.toml: build-backend = "muslbackend".',
+        epilog=_EXIT_CODES,
+    )
+    whole.add_argument("--version", action="version", version=f"muslbackend {__version__}")
+    commands = whole.add_subparsers(required=True, dest="command", metavar="COMMAND")
+    _add_check(commands)
+    _add_repair(commands)
+    _add_build(commands)
+    _add_explain(commands)
+    return whole
+
+
+def _add_check(commands: _Commands) -> None:
+    check = commands.add_parser(
+        "check",
+        help="say of finished wheels on which musl they load",
+        description="Judge wheels by their bytes alone; nothing in them is run.",
+        epilog=_EXIT_CODES,
+    )
+    check.add_argument("wheels", nargs="+", type=Path, metavar="WHEEL")
+    check.add_argument("--json", action="store_true", help="print one JSON array")
+    release = check.add_mutually_exclusive_group()
+    release.add_argument(
+        "--floor",
+        type=_musl_version,
+        metavar="X.Y.Z",
+        help="the musl on which they must load, and on all later ones (default: what the tag "
+        "claims)",
+    )
+    release.add_argument(
+        "--against",
+        type=_known_release,
+        metavar="X.Y.Z",
+        help="the one musl on which they must load, whatever later ones have or lack",
+    )
+    check.add_argument(
+        "--arch",
+        choices=ARCHITECTURES,
+        metavar="ARCH",
+        help="judge for this architecture (default: what the tag says, else the files)",
+    )
+    check.add_argument(
+        "--library-dir",
+        action="append",
+        default=[],
+        type=_folder,
+        metavar="DIR",
+        help="libraries in this folder will be on the machine; they are judged too (repeatable)",
+    )
+    check.add_argument(
+        "--exclude",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="take needed libraries of such a name for given (repeatable)",
+    )
+
+
+def _add_repair(commands: _Commands) -> None:
+    repair = commands.add_parser(
+        "repair",
+        help="bundle what finished wheels need, and give them a tag that is true",
+        description="Make wheels of whatever backend load on musl: what they need is bundled, "
+        "packed relocations are expanded, and the result is proved before it is written. Settings "
+        "are also read from the environment (MUSLBACKEND_...); options win.",
+        epilog=_EXIT_CODES,
+    )
+    repair.add_argument("wheels", nargs="+", type=Path, metavar="WHEEL")
+    where = repair.add_mutually_exclusive_group(required=True)
+    where.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder for the wheels")
+    where.add_argument(
+        "--dry-run", action="store_true", help="say what would be done; nothing is written"
+    )
+    repair.add_argument("--json", action="store_true", help="print one JSON array")
+    repair.add_argument(
+        "--floor",
+        type=_musl_version,
+        metavar="X.Y.Z",
+        help="the oldest musl to promise (default: what the tag claims, else 1.2.0)",
+    )
+    for option, metavar, text in (
+        ("--library-dir", "DIR", "take libraries from this folder (repeatable)"),
+        ("--exclude", "GLOB", "leave libraries of such a name to the system (repeatable)"),
+        ("--system-library", "GLOB", "every machine has libraries of such a name (repeatable)"),
+        ("--include", "GLOB", "bundle them although one of the two says otherwise (repeatable)"),
+        ("--bundled-license", "[GLOB=]PATH", "licence text of what is bundled (repeatable)"),
+    ):
+        kind = _folder if metavar == "DIR" else str
+        repair.add_argument(option, action="append", type=kind, metavar=metavar, help=text)
+    repair.add_argument("--strip", action="store_true", help="take symbol tables and debugging out")
+    repair.add_argument(
+        "--max-size", metavar="SIZE", help="do not write a wheel larger than this, such as 50MB"
+    )
+
+
+def _add_build(commands: _Commands) -> None:
+    build = commands.add_parser(
+        "build",
+        help="build wheels for many architectures and Pythons at once",
+        description="Build one wheel for each architecture and each Python of this machine, in "
+        "parallel, each in an environment of its own, from one sdist. One that fails does not "
+        "stop the others.",
+        epilog=_EXIT_CODES_OF_BUILD,
+    )
+    build.add_argument(
+        "project",
+        nargs="?",
+        type=Path,
+        default=Path(),
+        metavar="PROJECT",
+        help="folder or sdist (default: the current folder)",
+    )
+    build.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        default=Path("dist"),
+        metavar="DIR",
+        help="folder for the wheels (default: dist)",
+    )
+    build.add_argument(
+        "--arch",
+        action="append",
+        default=[],
+        metavar="LIST",
+        help=f"architectures, or all, which is {', '.join(ON_PYPI)} (repeatable; default: "
+        "this machine's)",
+    )
+    build.add_argument(
+        "--python",
+        action="append",
+        default=[],
+        metavar="LIST",
+        help="versions such as 3.12 and 3.13t, or paths (repeatable; default: every CPython from "
+        "3.11 on that is on PATH and that the project allows)",
+    )
+    build.add_argument(
+        "-C",
+        "--config-setting",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="setting of muslbackend or scikit-build-core, for all wheels (repeatable)",
+    )
+    build.add_argument("--verify", action="store_true", help="the same as -C musl.verify=true")
+    build.add_argument(
+        "-j",
+        "--jobs",
+        type=_positive,
+        metavar="N",
+        help="how many wheels to build at a time (default: one for each core)",
+    )
+    build.add_argument(
+        "--log-dir",
+        type=Path,
+        metavar="DIR",
+        help="keep the logs of all builds here (default: only those that failed, in DIR-logs "
+        "beside the wheels' DIR)",
+    )
+
+
+def _add_explain(commands: _Commands) -> None:
+    explain = commands.add_parser(
+        "explain",
+        help="say what a code means and how to mend it",
+        description="Say of codes of findings what the rule is, what musl prints and how to mend "
+        "it; without a code list all.",
+    )
+    explain.add_argument("codes", nargs="*", metavar="CODE")
+
+
+def _musl_version(text: str) -> MuslVersion:
+    try:
+        return MuslVersion.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def _known_release(text: str) -> MuslVersion:
+    version = _musl_version(text)
+    known = [release.version for release in releases()]
+    if version not in known:
+        near = difflib.get_close_matches(str(version), map(str, known), n=1)
+        msg = f"no musl {version} is known, from {known[0]} to {known[-1]}" + (
+            f"; did you mean {near[0]}?" if near else ""
+        )
+        raise argparse.ArgumentTypeError(msg)
+    return version
+
+
+def _folder(text: str) -> str:
+    path = Path(text)
+    if not path.is_dir():
+        msg = f"there is no folder {text}"
+        raise argparse.ArgumentTypeError(msg)
+    return str(path.resolve())
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) == 0:
+        msg = f"{text!r} is not a number from 1 on"
+        raise argparse.ArgumentTypeError(msg)
+    return int(text)
