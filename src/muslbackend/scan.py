@@ -13,6 +13,7 @@ from muslbackend.elf import MAGIC, ElfInfo, is_named_as_extension
 from muslbackend.elfreader import read_elf
 from muslbackend.errors import MalformedError, SettingsError
 from muslbackend.graph import FOLDER
+from muslbackend.member import Kept
 from muslbackend.musl import DEFAULT_SEARCH_PATH
 from muslbackend.package import Package, describe, tells
 from muslbackend.rpath import site_path
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from muslbackend.elfimage import Bytes
     from muslbackend.member import Member
     from muslbackend.musl import Architecture
-    from muslbackend.wheel import Wheel
+    from muslbackend.wheelreader import Wheel
 
 #: Where the loader and the linker of a system look, as they stand in an unpacked root.
 SYSROOT_FOLDERS: Final = ("lib", "usr/lib", "usr/local/lib")
@@ -91,8 +92,11 @@ class Scan:
     @classmethod
     def of_wheel(cls, wheel: Wheel) -> Scan:
         """Read the ELF files of a finished wheel."""
-        package = describe((tag.platform for tag in wheel.tags), wheel.texts)
-        return cls({path: _read(data) for path, data in wheel.elf.items()}, wheel.names, package)
+        told = {member.path: _told(member) for member in wheel.members}
+        elf = {path: _read(data) for path, data in told.items() if data[: len(MAGIC)] == MAGIC}
+        texts = {path: data for path, data in told.items() if isinstance(data, bytes)}
+        package = describe((tag.platform for tag in wheel.tags), texts)
+        return cls(elf, wheel.names, package)
 
     def wheel_paths(self) -> tuple[str, ...]:
         """Return the path of every ELF file in the wheel, sorted."""
@@ -208,6 +212,8 @@ def read_sysroot(base: Path, name: str, arch: Architecture) -> Path:
 def _told(member: Member) -> Bytes:
     """Return the bytes of an ELF file or of one that :func:`describe` reads; of others nothing."""
     whole = tells(member.path)
+    if isinstance(member.content, Kept) and member.content.data is None:
+        return member.read() if whole else b""
     if isinstance(member.data, bytes):
         return member.data if whole or member.data.startswith(MAGIC) else b""
     with member.open() as stream:

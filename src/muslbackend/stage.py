@@ -142,7 +142,8 @@ def build(
     """
     import tempfile
 
-    from muslbackend.wheel import unpack
+    from muslbackend.member import Scratch
+    from muslbackend.wheelreader import unpack
 
     base = _writer_class()
     with tempfile.TemporaryDirectory(prefix="muslbackend-") as folder:
@@ -157,8 +158,9 @@ def build(
         build_dir = Path(folder) / "build"
         kept = {"build-dir": str(build_dir)} if keeps_no_build_dir else {}
         name = call("build_wheel", folder, {**config, **kept}, None)
-        own, members = unpack(Path(folder) / name, Path(folder) / "files")
-        return str(finish(Staged(own, members, build_dir if kept else None, version())))
+        with Scratch() as scratch:
+            own, members = unpack(Path(folder) / name, scratch)
+            return str(finish(Staged(own, members, build_dir if kept else None, version())))
 
 
 def version() -> str:

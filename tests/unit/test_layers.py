@@ -19,8 +19,8 @@ MODULES: Final = sorted(PACKAGE.rglob("*.py"))
 #: Lowest first. A module imports from lower layers only, not even from its own.
 LAYERS: Final = (
     {"", "data"},
-    {"errors", "findings", "processes", "wrapper"},
-    {"musl", "explain", "notes"},
+    {"errors", "findings", "processes", "workers", "wrapper", "zlibs"},
+    {"musl", "explain", "notes", "zipreader"},
     {
         "arguments",
         "settings",
@@ -38,8 +38,11 @@ LAYERS: Final = (
     },
     {"elfnotes", "elfversions", "cmakefile", "compilers"},
     {"graph", "elfreader", "relr", "wheel", "targetpython"},
-    {"needs", "resolve", "layout", "scan", "stage", "toolchain", "wheelwriter", "fleet"},
-    {"hazards", "packaged", "plan", "abi", "ignored", "names", "interpreters", "results"},
+    {"needs", "resolve", "layout", "scan", "toolchain", "wheelreader", "wheelwriter", "fleet"},
+    {
+        *("hazards", "packaged", "plan", "abi", "ignored", "names", "interpreters", "results"),
+        "stage",
+    },
     {"rules", "invocation"},
     {"policy", "patch", "inventory", "verify"},
     {"reach"},
