@@ -20,9 +20,9 @@ def cores() -> int:
 
 
 def on_all_cores(
-    function: Callable[[_Thing], _Result], things: Sequence[_Thing], sizes: Sequence[int]
+    function: Callable[[_Thing], _Result], things: Sequence[_Thing], sizes: Sequence[int] = ()
 ) -> list[_Result]:
-    """Return what a function says of each, in order; the largest are begun first.
+    """Return what a function says of each, in order; the largest are begun first, if known.
 
     What it spends its time in must let other threads run.
     """
@@ -30,7 +30,7 @@ def on_all_cores(
         return [function(thing) for thing in things]
     from concurrent.futures import ThreadPoolExecutor
 
-    largest_first = sorted(range(len(things)), key=lambda number: -sizes[number])
+    largest_first = sorted(range(len(things)), key=lambda n: -sizes[n] if sizes else 0)
     with ThreadPoolExecutor(cores()) as pool:
         begun = {number: pool.submit(function, things[number]) for number in largest_first}
         return [begun[number].result() for number in range(len(things))]

@@ -296,7 +296,6 @@ BAD: Final = (
         crafted(*ONE, loads=((0x400, 0x9400, 8, 8, 1), (0x408, 0x408, 8, 8, 24))),
         "a segment has an alignment of 24",
     ),
-    (crafted(ONE[0], ONE[1], ONE[2], spare=1), "dynamic section has no room left"),
 )
 
 
@@ -305,7 +304,7 @@ def test_what_is_wrong_is_said(data: bytes, message: str) -> None:
     with pytest.raises(MalformedError, match=message) as raised:
         expand(data)
     assert raised.value.message.startswith(
-        ("is not a sound ELF file: ", "has packed relocations that cannot be unpacked: ")
+        ("is not a sound ELF file: ", "cannot be rewritten: ", "has packed relocations that cannot")
     )
 
 
