@@ -31,6 +31,7 @@ LAYERS: Final = (
         "cmakecache",
         "member",
         "ziparchive",
+        "zipmember",
     },
     {
         *("target", "rpath", "elfimage", "relocations", "owners", "licences", "zig", "emulation"),
