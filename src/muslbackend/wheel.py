@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import posixpath
 import re
 import struct
 import zipfile
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from packaging.tags import Tag, parse_tag
@@ -23,10 +26,10 @@ from muslbackend.errors import MalformedError
 from muslbackend.member import Kept, Member
 from muslbackend.package import WHEEL_FILE, tells
 from muslbackend.processes import cores
+from muslbackend.zipmember import contents, places
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
-    from pathlib import Path
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
 #: What zipfile raises for a damaged archive. Not every Python has lzma; zipfile does without.
 _UNREADABLE: Final[tuple[type[Exception], ...]] = (
@@ -45,6 +48,7 @@ _RECORDS: Final = re.compile(r"\.dist-info/RECORD(\.jws|\.p7s)?")
 #: What of a wheel is held in memory, in bytes; the rest is unpacked to disk.
 _IN_MEMORY: Final = 48 << 20
 _BLOCK: Final = 1 << 20
+_RAW: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _GENERATOR: Final = re.compile(rb"(?m)^Generator:.*$")
 _TOOLS_AND_TAGS: Final = re.compile(rb"(?m)^(Generator|Tag):.*$")
 _PURELIB: Final = re.compile(rb"(?mi)^(Root-Is-Purelib:)\s*true")
@@ -156,28 +160,32 @@ def unpack(path: Path, folder: Path) -> tuple[WheelName, tuple[Member, ...]]:
     """
     parts = path.name.removesuffix(".whl").split("-")
     distribution = "-".join(parts[:2])
-    found: dict[str, zipfile.ZipInfo] = {}
-    with _open(path) as archive:
+    found: dict[str, tuple[zipfile.ZipInfo, int]] = {}
+    with _open(path) as archive, path.open("rb") as stream:
         tags = parse_tag("-".join(parts[-3:]))
-        for info in archive.infolist():
-            if info.is_dir() or _RECORDS.fullmatch(info.filename.removeprefix(distribution)):
+        for info, place in zip(archive.infolist(), places(archive, stream), strict=True):
+            name = info.filename
+            if name.endswith("/") or _RECORDS.fullmatch(name.removeprefix(distribution)):
                 continue
-            target = (folder / info.filename).resolve()
-            if not target.is_relative_to(folder.resolve()) or info.filename in found:
-                msg = f"has a member that no wheel can have: {info.filename!r}"
+            if name in found or not _may_be(name):
+                msg = f"has a member that no wheel can have: {name!r}"
                 raise MalformedError(msg, hint="build or download it again")
-            found[info.filename] = info
+            found[name] = info, place
+        if folders := {str(f) for name in found for f in PurePosixPath(name).parents} & set(found):
+            msg = f"has a file that is a folder too: {min(folders)!r}"
+            raise MalformedError(msg, hint="build or download it again")
         folder.mkdir(parents=True, exist_ok=True)
         room = _IN_MEMORY
         files: list[Path | None] = []
-        for number, info in enumerate(found.values()):
+        for number, (info, _) in enumerate(found.values()):
             fits = info.file_size <= room
             files.append(None if fits else folder / f"{number}")
             room -= info.file_size if fits else 0
 
-        def member(info: zipfile.ZipInfo, file: Path | None) -> Member:
+        def member(about: tuple[zipfile.ZipInfo, int], file: Path | None) -> Member:
+            info, place = about
             executable = bool(info.external_attr >> 16 & 0o111)
-            return Member(info.filename, _kept(archive, path, info, file), executable)
+            return Member(info.filename, _kept(archive, info, place, file), executable)
 
         with ThreadPoolExecutor(cores()) as pool:
             members = tuple(pool.map(member, found.values(), files))
@@ -185,41 +193,45 @@ def unpack(path: Path, folder: Path) -> tuple[WheelName, tuple[Member, ...]]:
     return WheelName(distribution, build, tags), members
 
 
+def _may_be(name: str) -> bool:
+    """Say whether a file can be called so: one spelling for each, all of them in the wheel."""
+    return bool(name) and name == posixpath.normpath(name) and not name.startswith(("/", "../"))
+
+
 def _kept(
-    archive: zipfile.ZipFile, path: Path, info: zipfile.ZipInfo, file: Path | None
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, place: int, file: Path | None
 ) -> Kept | Path | bytes:
     """Read a member to its end, to ``file`` or into memory."""
+    path = Path(str(archive.filename))
     digest = hashlib.sha256()
     data: Path | bytes
-    if file is None:
-        data = archive.read(info)
-        digest.update(data)
-    else:
-        data = file
-        with archive.open(info) as stream, file.open("xb") as out:
-            while block := stream.read(_BLOCK):
-                digest.update(block)
-                out.write(block)
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+    with _blocks(archive, info, place) as blocks:
+        if file is None:
+            data = b"".join(blocks)
+            digest.update(data)
+        else:
+            data = file
+            with file.open("xb") as out:
+                for block in blocks:
+                    digest.update(block)
+                    out.write(block)
+    if info.compress_type not in _RAW:
         return data
-    return Kept(
-        path,
-        _packed_bytes_of(path, info),
-        info.compress_size,
-        info.compress_type,
-        info.CRC,
-        info.file_size,
-        digest.hexdigest(),
-        data,
-    )
+    method, size = info.compress_type, info.file_size
+    return Kept(path, place, info.compress_size, method, info.CRC, size, digest.hexdigest(), data)
 
 
-def _packed_bytes_of(path: Path, info: zipfile.ZipInfo) -> int:
-    """Return where the packed bytes of a member begin: behind its local header (APPNOTE 4.3.7)."""
-    with path.open("rb") as stream:
-        stream.seek(info.header_offset + 26)
-        name, extra = struct.unpack("<2H", stream.read(4))
-    return info.header_offset + 30 + int(name) + int(extra)
+@contextlib.contextmanager
+def _blocks(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, place: int
+) -> Iterator[Iterable[bytes]]:
+    """Give the bytes of a member; only what zipfile must unpack is left to it."""
+    if info.compress_type in _RAW:
+        with Path(str(archive.filename)).open("rb") as stream:
+            yield contents(stream, info, place)
+    else:
+        with archive.open(info) as packed:
+            yield iter(partial(packed.read, _BLOCK), b"")
 
 
 @contextlib.contextmanager
