@@ -10,7 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING
 
 from muslbackend.errors import MuslBackendError
-from muslbackend.zipreader import STORED
+from muslbackend.ziparchive import STORED
 from muslbackend.zlibs import zlib
 
 if TYPE_CHECKING:

@@ -10,6 +10,7 @@ import hashlib
 import posixpath
 import re
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
 from packaging.tags import parse_tag
@@ -21,7 +22,7 @@ from muslbackend.member import Kept, Member
 from muslbackend.package import tells
 from muslbackend.wheel import WheelName
 from muslbackend.workers import on_all_cores
-from muslbackend.zipreader import DEFLATED, STORED, UNREADABLE, ZipReader
+from muslbackend.zipreader import DEFLATED, STORED, UNREADABLE, open_zip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from packaging.tags import Tag
 
     from muslbackend.member import Scratch
+    from muslbackend.zipreader import ZipReader
 
 #: Behind NAME-VERSION: what is made anew, and the signatures that go with it (PEP 427).
 _RECORDS: Final = re.compile(r"\.dist-info/RECORD(\.jws|\.p7s)?")
@@ -66,7 +68,7 @@ def read_wheel(path: Path, scratch: Scratch) -> Wheel:
 
         def member(number: int) -> Member:
             info = found[number]
-            blocks = archive.blocks(info, archive.place(info))
+            blocks = archive.blocks(info)
             return Member(
                 info.filename, _joined(blocks) if fits[number] else _file(blocks, scratch)
             )
@@ -93,15 +95,7 @@ def unpack(path: Path, scratch: Scratch) -> tuple[WheelName, tuple[Member, ...]]
     distribution = "-".join(parts[:2])
     with _open(path) as archive:
         tags = parse_tag("-".join(parts[-3:]))
-        found: dict[str, ZipInfo] = {}
-        for info in archive.members:
-            if info.is_dir() or _RECORDS.fullmatch(info.filename.removeprefix(distribution)):
-                continue
-            if _leads_out(info.filename) or info.filename in found:
-                msg = f"has a member that no wheel can have: {info.filename!r}"
-                raise MalformedError(msg, hint="build or download it again")
-            found[info.filename] = info
-        infos = list(found.values())
+        infos = list(_files(archive.members, distribution))
         fits = _fitting(infos)
 
         def member(number: int) -> Member:
@@ -115,10 +109,26 @@ def unpack(path: Path, scratch: Scratch) -> tuple[WheelName, tuple[Member, ...]]
     return WheelName(distribution, build, tags), tuple(members)
 
 
-def _leads_out(name: str) -> bool:
-    """Say whether a member would lie outside the folder that its wheel is unpacked into."""
-    place = posixpath.normpath(name.replace("\\", "/"))
-    return posixpath.isabs(place) or place.split("/")[0] == ".."
+def _files(infos: Iterable[ZipInfo], distribution: str) -> Iterator[ZipInfo]:
+    """Yield the members that are files, but for RECORD; each has one place in the wheel."""
+    names: set[str] = set()
+    for info in infos:
+        name = info.filename
+        if name.endswith("/") or _RECORDS.fullmatch(name.removeprefix(distribution)):
+            continue
+        if name in names or not _may_be(name):
+            msg = f"has a member that no wheel can have: {name!r}"
+            raise MalformedError(msg, hint="build or download it again")
+        names.add(name)
+        yield info
+    if folders := {str(f) for name in names for f in PurePosixPath(name).parents} & names:
+        msg = f"has a file that is a folder too: {min(folders)!r}"
+        raise MalformedError(msg, hint="build or download it again")
+
+
+def _may_be(name: str) -> bool:
+    """Say whether a file can be called so: one spelling for each, all of them in the wheel."""
+    return bool(name) and name == posixpath.normpath(name) and not name.startswith(("/", "../"))
 
 
 def _fitting(infos: Iterable[ZipInfo]) -> list[bool]:
@@ -134,10 +144,10 @@ def _content(
     archive: ZipReader, path: Path, info: ZipInfo, scratch: Scratch | None
 ) -> Kept | Path | bytes:
     """Read and hash a member; ``scratch`` takes one that has no room in memory."""
-    digest, place = hashlib.sha256(), archive.place(info)
+    digest = hashlib.sha256()
 
     def hashed() -> Iterator[bytes]:
-        for block in archive.blocks(info, place):
+        for block in archive.blocks(info):
             digest.update(block)
             yield block
 
@@ -154,7 +164,8 @@ def _content(
     if data is not None and not can_be_kept:
         return data
     sha256 = digest.hexdigest()
-    return Kept(path, *place, info.compress_type, info.CRC, info.file_size, sha256, data)
+    packed = archive.place(info), info.compress_size
+    return Kept(path, *packed, info.compress_type, info.CRC, info.file_size, sha256, data)
 
 
 def _joined(blocks: Iterable[bytes]) -> bytes:
@@ -175,7 +186,7 @@ def _open(path: Path) -> Iterator[ZipReader]:
         raise MalformedError("there is no such file", hint="give the path of a wheel")
     try:
         parse_wheel_filename(path.name)
-        with ZipReader(path) as archive:
+        with open_zip(path) as archive:
             yield archive
     except InvalidWheelFilename as error:
         hint = "a wheel is called NAME-VERSION-PYTHON-ABI-PLATFORM.whl"

@@ -20,7 +20,7 @@ MODULES: Final = sorted(PACKAGE.rglob("*.py"))
 LAYERS: Final = (
     {"", "data"},
     {"errors", "findings", "processes", "workers", "wrapper", "zlibs"},
-    {"musl", "explain", "notes", "zipreader"},
+    {"musl", "explain", "notes", "zipmember", "ziparchive"},
     {
         "arguments",
         "settings",
@@ -30,7 +30,7 @@ LAYERS: Final = (
         "sbom",
         "cmakecache",
         "member",
-        "ziparchive",
+        "zipreader",
     },
     {
         *("target", "rpath", "elfimage", "relocations", "owners", "licences", "zig", "emulation"),

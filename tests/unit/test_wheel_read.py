@@ -95,7 +95,7 @@ def test_a_member_with_a_wrong_checksum_is_refused(tmp_path: Path) -> None:
     data = archive(tmp_path / FILE, zipfile.ZIP_STORED).read_bytes()
     at = data.index(ELF) + 1000
     (tmp_path / FILE).write_bytes(data[:at] + b"\xff" + data[at + 1 :])
-    with pytest.raises(MalformedError, match=r"Bad CRC-32 for file 'demo/_core\.so'"):
+    with pytest.raises(MalformedError, match=r"'demo/_core\.so' has another size or CRC-32"):
         read(tmp_path / FILE)
 
 
