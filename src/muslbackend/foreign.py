@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from muslbackend import musl
+from muslbackend import data, musl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -207,5 +206,6 @@ def _first(families: Iterable[_Family], symbol: str) -> _Family | None:
 
 @cache
 def _glibc_names() -> frozenset[str]:
-    text = resources.files("muslbackend.data").joinpath("glibc.txt").read_text(encoding="utf-8")
-    return frozenset(line for line in text.splitlines() if not line.startswith("#"))
+    return frozenset(
+        line for line in data.read("glibc.txt").splitlines() if not line.startswith("#")
+    )

@@ -11,6 +11,8 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from muslbackend import data
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -233,7 +235,5 @@ def _spans(text: str) -> tuple[Span, ...]:
 
 
 def _rows(name: str) -> Iterator[list[str]]:
-    from importlib import resources  # not on the way of a hook that needs no table
-
-    text = resources.files("muslbackend.data").joinpath(name).read_text(encoding="utf-8")
+    text = data.read(name)
     return (line.split("\t") for line in text.splitlines() if line and not line.startswith("#"))

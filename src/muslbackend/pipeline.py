@@ -11,9 +11,9 @@ import os
 import sys
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from muslbackend import __version__, stage
 from muslbackend.cmakecache import without_openmp
@@ -43,8 +43,7 @@ if TYPE_CHECKING:
     from muslbackend.wheel import WheelName
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+class Job(NamedTuple):
     """A wheel to build for musl."""
 
     project: Path
@@ -85,7 +84,7 @@ def build_wheel(job: Job) -> Outcome:
             material = Material(staged.name, staged.members, _generator(staged.backend))
             made = finish(material, after_build(order, staged.build_dir))
             known = (*made.verdict.findings, *_about_the_build(staged))
-            verdict = replace(made.verdict, findings=known)
+            verdict = made.verdict._replace(findings=known)
             outcomes.append(replace(made, verdict=verdict, remarks=remarks(notes())))
             return made.name
 

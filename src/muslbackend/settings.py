@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from muslbackend.errors import SettingsError
@@ -24,8 +23,7 @@ ENV_PREFIX: Final = "MUSLBACKEND_"
 DEFAULT_FLOOR: Final = MuslVersion(1, 2, 0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(NamedTuple):
     """What the user decided; every field has the default of a project that says nothing."""
 
     target: str = "auto"
@@ -123,7 +121,7 @@ def cli_settings(options: Mapping[str, Any], environ: Mapping[str, str]) -> Sett
         for name, value in given.items()
         if value
     }
-    return replace(parse_settings({}, {}, environ), **values)
+    return parse_settings({}, {}, environ)._replace(**values)
 
 
 def foreign_config(config: Mapping[str, object]) -> dict[str, object]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import difflib
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from muslbackend.errors import SettingsError
@@ -111,8 +110,7 @@ class Facts(NamedTuple):
         return ""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """What the wheel is for, and what we promise of it."""
 
     arch: Architecture

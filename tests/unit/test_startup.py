@@ -24,6 +24,7 @@ cmake.version = ">=3.15"
 #: All of it that is loaded where nothing musl is asked for.
 OURS: Final = {
     "muslbackend",
+    "muslbackend.data",
     "muslbackend.errors",
     "muslbackend.hooks",
     "muslbackend.musl",
