@@ -190,8 +190,10 @@ def _since(*texts: str) -> MuslVersion | None:
 @cache
 def todays(arch: Architecture) -> frozenset[str]:
     """Return every symbol that the newest known musl resolves: those with a :func:`since`."""
-    names = {*_table(arch.symbols), *_lfs64()}
-    return frozenset(name for name in names if since(name, arch) is not None)
+    names = (name for name in _lfs64() if since(name, arch) is not None)
+    # Few texts differ: that is asked of each, not of each name.
+    own = (name for name, text in _table(arch.symbols).items() if _since(text) is not None)
+    return frozenset(names).union(own)
 
 
 def provides(symbol: str, arch: Architecture, version: MuslVersion) -> bool:
@@ -205,7 +207,7 @@ def provides(symbol: str, arch: Architecture, version: MuslVersion) -> bool:
 @cache
 def oldest(arch: Architecture) -> MuslVersion:
     """Return the first release that runs on ``arch``."""
-    return min(_spans(text)[0].first for text in _table(arch.symbols).values())
+    return min(_spans(text)[0].first for text in set(_table(arch.symbols).values()))
 
 
 def _successor(version: MuslVersion) -> MuslVersion | None:

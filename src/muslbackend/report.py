@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from muslbackend import musl
@@ -109,6 +108,8 @@ def check_json(results: Iterable[Checked]) -> str:
     The keys are those of :class:`Checked`, ``floor``, ``because``, ``findings`` and ``files``;
     the README describes them.
     """
+    import json  # seldom asked for
+
     return json.dumps([_checked(c) for c in results], indent=2)
 
 

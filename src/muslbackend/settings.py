@@ -6,7 +6,6 @@ not ours (every other ``-C`` key) is handed on to scikit-build-core untouched.
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -134,6 +133,8 @@ def _refuse_unknown(
 ) -> None:
     for name in sorted(given):
         if name not in known:
+            import difflib
+
             near = difflib.get_close_matches(name, known, n=1)
             names = ", ".join(prefix + k for k in sorted(known))
             raise SettingsError(

@@ -5,7 +5,6 @@ Platform tags are read and printed here (PEP 656, PEP 425).
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
@@ -217,6 +216,8 @@ _OTHER_NAMES: Final = {
 
 def alike(name: str, *others: str) -> str | None:
     """Return the architecture, or which of ``others``, that ``name`` may stand for."""
+    import difflib  # only for what is wrong
+
     near = [_OTHER_NAMES[name]] if name in _OTHER_NAMES else []
     near += difflib.get_close_matches(name, [*others, *ARCHITECTURES], n=1)
     return next(iter(near), None)
