@@ -9,7 +9,7 @@ goes.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from packaging.tags import Tag
@@ -74,7 +74,7 @@ def _unrepaired(name: WheelName, members: Iterable[Member], folder: Path) -> Unr
                 _restore(file, names, library=False)
                 member = Member(member.path, file, member.executable)
             kept.append(member)
-    plain = replace(name, tags=_plain(name))
+    plain = name._replace(tags=_plain(name))
     about = f"{name.distribution}.dist-info/WHEEL"
     kept = [
         Member(about, retag(m.read(), plain.tags, "another backend")) if m.path == about else m

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -58,8 +57,8 @@ def _checked(path: Path, question: Question, scratch: Scratch) -> Checked:
     libc = _libc(graph)
     verdict = answer(graph, target, question.against)
     if libc == "glibc" and target.floor is None:
-        verdict = replace(judge(graph, target, ABOUT_THE_PACKAGE), floor=None, because=())
-    default = replace(target, floor=DEFAULT_FLOOR)
+        verdict = judge(graph, target, ABOUT_THE_PACKAGE)._replace(floor=None, because=())
+    default = target._replace(floor=DEFAULT_FLOOR)
     # Most wheels were asked just that.
     asked = target == default and question.against is None
     whole = verdict if asked else judge(graph, default, FINISHED_RULES)

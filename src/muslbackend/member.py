@@ -5,9 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-from dataclasses import dataclass
 from threading import Lock
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from muslbackend.errors import MuslBackendError
 from muslbackend.ziparchive import STORED
@@ -46,8 +45,7 @@ class Scratch:
             return Path(self._folder.name) / f"{self._files}"
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """A member of a finished wheel, which can go into another one without being packed again."""
 
     archive: Path
@@ -63,8 +61,7 @@ class Kept:
     """The file itself, unpacked; ``None`` for what is no ELF file and had no room in memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """One file of a wheel that is being made."""
 
     path: str

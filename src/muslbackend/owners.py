@@ -11,10 +11,9 @@ import posixpath
 import re
 import shlex
 from collections import defaultdict
-from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.sbom import Origin, Owner, package_url
 
@@ -31,8 +30,7 @@ _COMMON: Final = re.compile(r"/(usr/share/common-licenses/[A-Za-z0-9.+-]*[A-Za-z
 _PATCH_RELEASE: Final = re.compile(r"(\d+\.\d+)\.\d+")
 
 
-@dataclass(frozen=True, slots=True)
-class _Distribution:
+class _Distribution(NamedTuple):
     ident: str = ""
     version: str = ""
     name: str = ""

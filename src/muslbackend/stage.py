@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from muslbackend.errors import MuslBackendError
 
@@ -30,8 +29,7 @@ if TYPE_CHECKING:
 # Most hooks only ask for scikit-build-core's: what building takes is imported when it comes to it.
 
 
-@dataclass(frozen=True, slots=True)
-class Staged:
+class Staged(NamedTuple):
     """A wheel that is ready but not written."""
 
     name: WheelName
@@ -76,8 +74,7 @@ def cmake_texts(project: Path) -> dict[str, str]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(NamedTuple):
     """What scikit-build-core decided for a project: pyproject.toml with overrides and the rest."""
 
     cmake: bool = True

@@ -6,8 +6,7 @@ The format is the binary distribution format specification (PEP 427).
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from packaging.tags import Tag
 
@@ -22,8 +21,7 @@ _TOOLS_AND_TAGS: Final = re.compile(rb"(?m)^(Generator|Tag):.*$")
 _PURELIB: Final = re.compile(rb"(?mi)^(Root-Is-Purelib:)\s*true")
 
 
-@dataclass(frozen=True, slots=True)
-class WheelName:
+class WheelName(NamedTuple):
     """The parts of a wheel's file name, as they stand in it."""
 
     distribution: str
@@ -44,7 +42,7 @@ class WheelName:
             Tag(tag.interpreter, tag.abi, platform) if tag.platform.startswith(instead_of) else tag
             for tag in self.tags
         }
-        return replace(self, tags=frozenset(tags))
+        return self._replace(tags=frozenset(tags))
 
     def __str__(self) -> str:
         parts = [self.distribution, *filter(None, [self.build])]

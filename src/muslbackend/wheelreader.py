@@ -9,9 +9,8 @@ import contextlib
 import hashlib
 import posixpath
 import re
-from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from packaging.tags import parse_tag
 from packaging.utils import InvalidWheelFilename, parse_wheel_filename
@@ -40,8 +39,7 @@ _RECORDS: Final = re.compile(r"\.dist-info/RECORD(\.jws|\.p7s)?")
 _IN_MEMORY: Final = 48 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class Wheel:
+class Wheel(NamedTuple):
     """A finished wheel, read for judgement."""
 
     path: Path

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -139,9 +138,9 @@ def test_a_needed_name_that_is_not_there_is_seen_afterwards(
 ) -> None:
     wheel, _, plan = chain
     wrong = [
-        replace(e, needed=tuple((f"{old}.9", new) for old, new in e.needed)) for e in plan.edits
+        e._replace(needed=tuple((f"{old}.9", new) for old, new in e.needed)) for e in plan.edits
     ]
-    after = applied(replace(plan, edits=tuple(wrong)), wheel, tmp_path / "after")
+    after = applied(plan._replace(edits=tuple(wrong)), wheel, tmp_path / "after")
     verdict = verdict_on(after)
     assert not verdict.ok
     assert {(f.code, f.symbol) for f in verdict.findings} >= {("MB101", "libouter.so.1")}

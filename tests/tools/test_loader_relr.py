@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import zipfile
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -156,7 +155,7 @@ LONG: Final = Edit("", soname="lib" + 400 * "z" + ".so", rpath=("$ORIGIN", "$ORI
 TOOLS: Final[dict[str, Callable[[Path], None]]] = {
     "expand": unpack,
     # As muslbackend does it, all at once, and with what it leaves behind.
-    "edit": rewrite(replace(LONG, expand=True)),
+    "edit": rewrite(LONG._replace(expand=True)),
     "rename": rewrite(LONG, Edit("", soname="libshort.so", rpath=())),
     "patchelf": tool(
         "patchelf",
