@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from muslbackend import relr
 from muslbackend.errors import MalformedError, ToolError
 from muslbackend.member import Member
+from muslbackend.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -55,7 +56,13 @@ def rearrange(
     return [*programs, *rest]
 
 
-def apply(plan: Plan, members: Sequence[Member], work: Path, dist_info: str) -> list[Member]:
+def apply(
+    plan: Plan,
+    members: Sequence[Member],
+    work: Path,
+    dist_info: str,
+    progress: Progress | None = None,
+) -> list[Member]:
     """Return the members as the edits and grafts want them; grafts come before ``dist_info``.
 
     Files are copied into ``work`` before they are changed. Raises :class:`ToolError` when a tool
@@ -66,6 +73,8 @@ def apply(plan: Plan, members: Sequence[Member], work: Path, dist_info: str) -> 
     at = next((i for i, m in enumerate(members) if m.path.startswith(dist_info)), len(members))
     files = [*members[:at], *grafts, *members[at:]]
     tools = _Tools.needed(plan.edits)
+    progress = progress or Progress()
+    progress.enter("patch", len(edits))
 
     def patched(numbered: tuple[int, Member]) -> Member:
         number, member = numbered
@@ -76,6 +85,7 @@ def apply(plan: Plan, members: Sequence[Member], work: Path, dist_info: str) -> 
         with member.open() as source, copy.open("wb") as out:
             shutil.copyfileobj(source, out, 1 << 20)
         tools.edit(copy, edit)
+        progress.add()
         return Member(member.path, copy, member.executable)
 
     with ThreadPoolExecutor() as pool:

@@ -22,6 +22,7 @@ from muslbackend.errors import MuslBackendError, SettingsError
 from muslbackend.finish import Material, after_build, finish, order_for
 from muslbackend.invocation import build_dir_setting, named_toolchain, plan_invocation
 from muslbackend.notes import failure, parse_notes, remarks, said, unanswered
+from muslbackend.progress import Line, Progress
 from muslbackend.scan import own_loader
 from muslbackend.toolchain import PLATFORM_VARIABLE, Choice, cross_toolchain
 from muslbackend.verify import opener_for
@@ -65,7 +66,10 @@ def build_wheel(job: Job) -> Outcome:
     Raises :class:`PolicyError` when the promise cannot be kept and the target is strict; the
     output folder then is as it was.
     """
+    progress = Progress()
+    progress.enter("build")
     order = order_for(job.target, job.settings, job.project, job.output)
+    order = replace(order, progress=progress)
     native, arch = job.target.native, job.target.arch
     toolchain = None if native else cross_toolchain(arch, _choice(job, order.sysroot))
     emulation = None if native else _emulation(job, order.sysroot)
@@ -83,10 +87,13 @@ def build_wheel(job: Job) -> Outcome:
             if idle is not None:
                 raise idle
             material = Material(staged.name, staged.members, _generator(staged.backend))
-            made = finish(material, after_build(order, staged.build_dir))
+            with Line(sys.stderr) as line:
+                line.show(progress, "muslbackend: ", str(staged.name))
+                made = finish(material, after_build(order, staged.build_dir))
             known = (*made.verdict.findings, *_about_the_build(staged))
             verdict = replace(made.verdict, findings=known)
-            outcomes.append(replace(made, verdict=verdict, remarks=remarks(notes())))
+            made = replace(made, verdict=verdict, remarks=remarks(notes()))
+            outcomes.append(replace(made, seconds=progress.seconds()))
             return made.name
 
         if toolchain is not None:

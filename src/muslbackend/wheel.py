@@ -23,6 +23,7 @@ from muslbackend.errors import MalformedError
 from muslbackend.member import Kept, Member
 from muslbackend.package import WHEEL_FILE, tells
 from muslbackend.processes import cores
+from muslbackend.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -96,14 +97,17 @@ class WheelName:
         return "-".join([*parts, *filter(None, [self.variant])]) + ".whl"
 
 
-def read_wheel(path: Path) -> Wheel:
+def read_wheel(path: Path, progress: Progress | None = None) -> Wheel:
     """Return the names of all members, and the bytes of those that count.
 
     Raises :class:`MalformedError` for a file name that is not a wheel's, for a damaged archive
     and for a missing file.
     """
+    progress = progress or Progress()
+    progress.enter("read")
     with _open(path) as archive:
         elf, texts = {}, {}
+        progress.enter("read", sum(info.file_size for info in archive.infolist()), "bytes")
         for info in archive.infolist():
             with archive.open(info) as member:
                 head = member.read(len(MAGIC))
@@ -111,6 +115,7 @@ def read_wheel(path: Path) -> Wheel:
                     elf[info.filename] = head + member.read()
                 elif tells(info.filename):
                     texts[info.filename] = head + member.read()
+            progress.add(info.file_size)
         tags = parse_wheel_filename(path.name)[3]
         return Wheel(path, tags, tuple(archive.namelist()), elf, texts)
 
@@ -146,7 +151,9 @@ def in_platlib(member: Member) -> Member:
     return Member(member.path, _PURELIB.sub(rb"\1 false", member.read()))
 
 
-def unpack(path: Path, folder: Path) -> tuple[WheelName, tuple[Member, ...]]:
+def unpack(
+    path: Path, folder: Path, progress: Progress | None = None
+) -> tuple[WheelName, tuple[Member, ...]]:
     """Read a wheel, what is large into ``folder``; return its name and members without RECORD.
 
     In the order of the archive. RECORD of the wheel itself is made anew when it is written, and
@@ -157,6 +164,8 @@ def unpack(path: Path, folder: Path) -> tuple[WheelName, tuple[Member, ...]]:
     parts = path.name.removesuffix(".whl").split("-")
     distribution = "-".join(parts[:2])
     found: dict[str, zipfile.ZipInfo] = {}
+    progress = progress or Progress()
+    progress.enter("read")
     with _open(path) as archive:
         tags = parse_tag("-".join(parts[-3:]))
         for info in archive.infolist():
@@ -175,9 +184,11 @@ def unpack(path: Path, folder: Path) -> tuple[WheelName, tuple[Member, ...]]:
             files.append(None if fits else folder / f"{number}")
             room -= info.file_size if fits else 0
 
+        progress.enter("read", sum(info.file_size for info in found.values()), "bytes")
+
         def member(info: zipfile.ZipInfo, file: Path | None) -> Member:
             executable = bool(info.external_attr >> 16 & 0o111)
-            return Member(info.filename, _kept(archive, path, info, file), executable)
+            return Member(info.filename, _kept(archive, path, info, file, progress), executable)
 
         with ThreadPoolExecutor(cores()) as pool:
             members = tuple(pool.map(member, found.values(), files))
@@ -186,7 +197,11 @@ def unpack(path: Path, folder: Path) -> tuple[WheelName, tuple[Member, ...]]:
 
 
 def _kept(
-    archive: zipfile.ZipFile, path: Path, info: zipfile.ZipInfo, file: Path | None
+    archive: zipfile.ZipFile,
+    path: Path,
+    info: zipfile.ZipInfo,
+    file: Path | None,
+    progress: Progress,
 ) -> Kept | Path | bytes:
     """Read a member to its end, to ``file`` or into memory."""
     digest = hashlib.sha256()
@@ -194,12 +209,14 @@ def _kept(
     if file is None:
         data = archive.read(info)
         digest.update(data)
+        progress.add(len(data))
     else:
         data = file
         with archive.open(info) as stream, file.open("xb") as out:
             while block := stream.read(_BLOCK):
                 digest.update(block)
                 out.write(block)
+                progress.add(len(block))
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         return data
     return Kept(

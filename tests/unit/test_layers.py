@@ -19,7 +19,7 @@ MODULES: Final = sorted(PACKAGE.rglob("*.py"))
 #: Lowest first. A module imports from lower layers only, not even from its own.
 LAYERS: Final = (
     {"", "data"},
-    {"errors", "findings", "processes", "wrapper"},
+    {"errors", "findings", "processes", "progress", "wrapper"},
     {"musl", "explain", "notes"},
     {
         "arguments",

@@ -51,6 +51,7 @@ MISSING = Finding(
 LEFT = Finding("MB109", Severity.WARNING, CORE, "needs libz.so.1")
 NEWER = Finding("MB103", Severity.ERROR, CORE, "needs statx", hint="avoid it", symbol="statx")
 FILES = {CORE: File(70000, V("1.2.5")), "demo/liba.so": File(512, None)}
+SECONDS = {"read": 0.25, "judge": 1.5, "total": 1.751}
 STATX = Reason(CORE, "statx", V("1.2.5"))
 
 
@@ -63,7 +64,9 @@ def checked(
     graph: Graph | None = GRAPH,
 ) -> Checked:
     earned = "musllinux_1_2_x86_64"
-    return Checked(WHEEL, ok, "x86_64", libc, claimed, earned, verdict, graph, files=FILES)
+    return Checked(
+        *(WHEEL, ok, "x86_64", libc, claimed, earned, verdict, graph), files=FILES, seconds=SECONDS
+    )
 
 
 def test_a_finding_is_shown_with_its_details_and_its_remedy() -> None:
@@ -267,6 +270,7 @@ def test_the_json_of_a_wheel_has_everything_in_it() -> None:
                 "floor": None,
             },
         ],
+        "seconds": SECONDS,
     }
     assert findings == [
         {
@@ -312,6 +316,7 @@ def test_the_json_of_a_wheel_without_native_code_is_empty_where_nothing_is_known
             "because": [],
             "findings": [],
             "files": [],
+            "seconds": {},
         }
     ]
 
