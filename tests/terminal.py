@@ -21,6 +21,7 @@ import fcntl, os, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 os.execv(sys.argv[1], sys.argv[1:])
 """
+_COLOUR: Final = re.compile(r"\x1b\[[\d;]*m")
 _PART: Final = re.compile(r"\r|\n|\x1b\[K|[^\r\n\x1b]")
 
 
@@ -34,6 +35,7 @@ def pair(columns: int) -> tuple[int, int]:
 def screen(written: str, columns: int) -> str:
     """Return the lines that stand on the screen, without what was overwritten or erased."""
     lines, column = [""], 0
+    written = _COLOUR.sub("", written)
     assert "".join(_PART.findall(written)) == written, "a sequence that is not known here"
     for part in _PART.findall(written):
         if part == "\r":
