@@ -108,7 +108,7 @@ class Line:
         self._lock = threading.Lock()
         self._end = threading.Event()
         self._shown = ""
-        self._work: tuple[str, Progress, str] | None = None
+        self._work = "", Progress(), ""
 
     def __enter__(self) -> Line:
         if self._drawer is not None:
@@ -118,8 +118,10 @@ class Line:
     def __exit__(self, *_: object) -> None:
         self._end.set()
         if self._drawer is not None:
-            self._drawer.join()
-            self._wipe()
+            try:
+                self._drawer.join()
+            finally:  # a second signal
+                self._wipe()
 
     def show(self, progress: Progress, place: str, subject: str) -> None:
         """Show another piece of work: ``place`` stands before what is done, ``subject`` behind."""
@@ -141,10 +143,11 @@ class Line:
             pause = _INTERVAL
 
     def _draw(self) -> None:
-        if self._work is None:
-            return
         place, progress, subject = self._work
-        text = f"{place}{progress}: {subject}"[: self._width() - 1]
+        doing = str(progress)
+        if not doing:
+            return
+        text = f"{place}{doing}: {subject}"[: self._width() - 1]
         # Names may hold what moves the cursor, or takes two columns.
         text = "".join(char if " " <= char <= "~" else "?" for char in text)
         if text != self._shown:

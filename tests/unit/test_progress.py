@@ -6,6 +6,7 @@ import io
 import os
 import select
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, TextIO
 
@@ -115,6 +116,16 @@ def test_long_work_has_a_line_that_moves_and_goes(terminal: Terminal) -> None:
         terminal.read_until("judging")
         assert terminal.rest() == "before\n[1/2] judging: demo.whl"
     assert terminal.rest() == "before\n"
+
+
+def test_nothing_is_shown_before_the_first_stage(terminal: Terminal) -> None:
+    progress = Progress()
+    with Line(terminal.stream) as line:
+        line.show(progress, "[1/2] ", "a.whl")
+        time.sleep(0.8)
+        assert terminal.rest() == ""
+        progress.enter("read")
+        terminal.read_until("[1/2] reading: a.whl")
 
 
 def test_the_line_makes_way_for_what_is_printed(terminal: Terminal) -> None:
