@@ -13,6 +13,7 @@ from muslbackend.member import Scratch
 from muslbackend.musl import ARCHITECTURES
 from muslbackend.packaged import ABOUT_THE_PACKAGE
 from muslbackend.policy import Verdict, judge
+from muslbackend.progress import Progress
 from muslbackend.reach import Question, answer, floors, with_system
 from muslbackend.report import Checked, File
 from muslbackend.resolve import resolve
@@ -30,23 +31,26 @@ _ZLIB: Final = "libz.so.1"
 _ITS_TAGS: Final = Question()
 
 
-def check_wheel(path: Path, question: Question = _ITS_TAGS) -> Checked:
+def check_wheel(
+    path: Path, question: Question = _ITS_TAGS, progress: Progress | None = None
+) -> Checked:
     """Judge a finished wheel by its bytes alone.
 
     By default the question is whether it loads on the X.Y.0 that its tag claims and later. A
     damaged wheel is a finding too.
     """
     with Scratch() as scratch:
-        return _checked(path, question, scratch)
+        return _checked(path, question, scratch, progress or Progress())
 
 
-def _checked(path: Path, question: Question, scratch: Scratch) -> Checked:
+def _checked(path: Path, question: Question, scratch: Scratch, progress: Progress) -> Checked:
     try:
-        wheel = read_wheel(path, scratch)
+        wheel = read_wheel(path, scratch, progress)
     except MalformedError as error:
         finding = Finding("MB100", Severity.ERROR, path.name, error.message, error.hint)
         verdict = Verdict(None, (), (finding,))
         return Checked(path.name, False, None, None, (), None, verdict, None)
+    progress.enter("judge")
     scan = Scan.of_wheel(wheel)
     claimed = tuple(sorted({tag.platform for tag in wheel.tags}))
     target = _claimed_target(wheel, scan, question)

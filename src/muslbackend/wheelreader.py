@@ -19,6 +19,7 @@ from muslbackend.elf import MAGIC
 from muslbackend.errors import MalformedError
 from muslbackend.member import Kept, Member
 from muslbackend.package import tells
+from muslbackend.progress import Progress
 from muslbackend.wheel import WheelName
 from muslbackend.workers import on_all_cores
 from muslbackend.zipreader import DEFLATED, STORED, UNREADABLE, open_zip
@@ -53,16 +54,19 @@ class Wheel(NamedTuple):
     """Of these members, in bytes."""
 
 
-def read_wheel(path: Path, scratch: Scratch) -> Wheel:
+def read_wheel(path: Path, scratch: Scratch, progress: Progress | None = None) -> Wheel:
     """Return the names of all members, and those that count; what is large is in ``scratch``.
 
     Raises :class:`MalformedError` for a file name that is not a wheel's, for a damaged archive
     and for a missing file.
     """
+    progress = progress or Progress()
+    progress.enter("read")
     with _open(path) as archive:
         names = tuple(info.filename for info in archive.members)
         found = [i for i in archive.members if tells(i.filename) or _is_elf(archive, i)]
         fits = _fitting(found)
+        progress.enter("read", sum(info.file_size for info in found), "bytes")
 
         def member(number: int) -> Member:
             info = found[number]
@@ -77,11 +81,19 @@ def read_wheel(path: Path, scratch: Scratch) -> Wheel:
         return Wheel(path, tags, names, tuple(members), sizes)
 
 
+def _counted(blocks: Iterable[bytes], progress: Progress) -> Iterator[bytes]:
+    for block in blocks:
+        progress.add(len(block))
+        yield block
+
+
 def _is_elf(archive: ZipReader, info: ZipInfo) -> bool:
     return archive.begin(info, len(MAGIC)) == MAGIC
 
 
-def unpack(path: Path, scratch: Scratch) -> tuple[WheelName, tuple[Member, ...]]:
+def unpack(
+    path: Path, scratch: Scratch, progress: Progress | None = None
+) -> tuple[WheelName, tuple[Member, ...]]:
     """Read a wheel, what is large into ``scratch``; return its name and members without RECORD.
 
     In the order of the archive. RECORD of the wheel itself is made anew when it is written, and
@@ -91,15 +103,19 @@ def unpack(path: Path, scratch: Scratch) -> tuple[WheelName, tuple[Member, ...]]
     """
     parts = path.name.removesuffix(".whl").split("-")
     distribution = "-".join(parts[:2])
+    progress = progress or Progress()
+    progress.enter("read")
     with _open(path) as archive:
         tags = parse_tag("-".join(parts[-3:]))
         infos = list(_files(archive.members, distribution))
         fits = _fitting(infos)
+        progress.enter("read", sum(info.file_size for info in infos), "bytes")
 
         def member(number: int) -> Member:
             info = infos[number]
             executable = bool(info.external_attr >> 16 & 0o111)
             content = _content(archive, path, info, None if fits[number] else scratch)
+            progress.add(info.file_size)
             return Member(info.filename, content, executable)
 
         members = on_all_cores(member, range(len(infos)), [info.file_size for info in infos])

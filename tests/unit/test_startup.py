@@ -97,7 +97,8 @@ def test_what_it_loads_of_us_loads_nothing_heavy(tmp_path: Path) -> None:
 def test_what_judges_loads_nothing_heavy(tmp_path: Path) -> None:
     names = loaded(JUDGE, tmp_path)
     assert "muslbackend.rules" in names
-    assert among(HEAVY | NEEDLESS, names) == set()
+    # zipfile loads threading too.
+    assert among((HEAVY | NEEDLESS) - {"threading"}, names) == set()
 
 
 def test_a_check_loads_beside_that_only_what_reads_archives(tmp_path: Path) -> None:
