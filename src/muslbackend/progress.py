@@ -6,7 +6,7 @@ import contextlib
 import os
 import threading
 import time
-from typing import TYPE_CHECKING, Final, NamedTuple, TextIO
+from typing import TYPE_CHECKING, Final, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,15 +30,6 @@ _WIDTH: Final = 80
 _WIPE: Final = "\r\x1b[K"  # erase in line, ECMA-48 8.3.41
 
 
-class _Now(NamedTuple):
-    """What is being done."""
-
-    stage: str
-    done: int
-    total: int
-    unit: str
-
-
 class Progress:
     """The stages of one piece of work, one after the other, and how far the last one is.
 
@@ -49,20 +40,19 @@ class Progress:
         self._lock = threading.Lock()
         self._began = self._entered = time.monotonic_ns()
         self._spent: dict[str, int] = {}
-        self._now = _Now("", 0, 0, "")
+        self._stage, self._done, self._total, self._unit = "", 0, 0, ""
 
     def enter(self, stage: str, total: int = 0, unit: str = "files") -> None:
         """Begin a stage, which ends the one before; of ``total`` bytes or files if it is known."""
         with self._lock:
             self._leave()
             self._spent.setdefault(stage, 0)
-            self._now = _Now(stage, 0, total, unit)
+            self._stage, self._done, self._total, self._unit = stage, 0, total, unit
 
     def add(self, amount: int = 1) -> None:
         """Count what of the stage is done."""
         with self._lock:
-            stage, done, total, unit = self._now
-            self._now = _Now(stage, done + amount, total, unit)
+            self._done += amount
 
     def seconds(self) -> dict[str, float]:
         """Return the seconds of each stage up to now, in order, and then ``total``.
@@ -76,7 +66,8 @@ class Progress:
 
     def __str__(self) -> str:
         """Return what is being done and how far it is; empty before the first stage."""
-        stage, done, total, unit = self._now
+        with self._lock:
+            stage, done, total, unit = self._stage, self._done, self._total, self._unit
         doing = _DOING.get(stage, stage)
         if not total:
             return doing
@@ -89,8 +80,8 @@ class Progress:
 
     def _leave(self) -> None:
         now = time.monotonic_ns()
-        if self._now.stage:
-            self._spent[self._now.stage] += now - self._entered
+        if self._stage:
+            self._spent[self._stage] += now - self._entered
         self._entered = now
 
 
