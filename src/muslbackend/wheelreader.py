@@ -6,7 +6,6 @@ The format is the binary distribution format specification (PEP 427).
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import posixpath
 import re
 from pathlib import PurePosixPath
@@ -158,6 +157,8 @@ def _content(
     archive: ZipReader, path: Path, info: ZipInfo, scratch: Scratch | None
 ) -> Kept | Path | bytes:
     """Read and hash a member; ``scratch`` takes one that has no room in memory."""
+    import hashlib
+
     digest = hashlib.sha256()
 
     def hashed() -> Iterator[bytes]:
