@@ -52,7 +52,7 @@ def _checked(path: Path, question: Question, scratch: Scratch, progress: Progres
         return Checked(path.name, False, None, None, (), None, verdict, None)
     progress.enter("judge")
     scan = Scan.of_wheel(wheel)
-    claimed = tuple(sorted({tag.platform for tag in wheel.tags}))
+    claimed = wheel.platforms
     target = _claimed_target(wheel, scan, question)
     if target is None:
         nothing = Verdict(None, (), ())
@@ -88,7 +88,7 @@ def _system(question: Question) -> Supply:
 
 def _claimed_target(wheel: Wheel, scan: Scan, question: Question) -> Target | None:
     """Return what a wheel is to be judged for; ``None`` if that is nothing with musl to it."""
-    tags = [t for t in (PlatformTag.parse(tag.platform) for tag in wheel.tags) if t is not None]
+    tags = [t for t in map(PlatformTag.parse, wheel.platforms) if t is not None]
     archs = Counter(t.arch for t in tags if t.arch in ARCHITECTURES)
     if not archs:
         found = (scan.look(path) for path in scan.wheel_paths())
@@ -97,7 +97,7 @@ def _claimed_target(wheel: Wheel, scan: Scan, question: Question) -> Target | No
         archs = Counter([question.arch.name])
     if not archs or not scan.wheel_paths():
         return None
-    claimed = claimed_floor(tag.platform for tag in wheel.tags)
+    claimed = claimed_floor(wheel.platforms)
     promised = question.floor or question.against or claimed
     arch = ARCHITECTURES[min(archs, key=lambda a: (-archs[a], a))]
     return Target(arch, promised, native=False, strict=True)

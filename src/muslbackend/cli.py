@@ -81,8 +81,8 @@ def _repair(options: argparse.Namespace) -> int:
 @contextlib.contextmanager
 def _line(options: argparse.Namespace) -> Iterator[Line]:
     """Give the line that shows how far a command is; end the command when a signal comes."""
-    from muslbackend.processes import Interrupted, signals
     from muslbackend.progress import Line
+    from muslbackend.signals import Interrupted, signals
 
     try:
         with signals(), Line(sys.stderr, wanted=not options.quiet) as line:

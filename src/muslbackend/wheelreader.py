@@ -11,15 +11,11 @@ import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from packaging.tags import parse_tag
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-
 from muslbackend.elf import MAGIC
 from muslbackend.errors import MalformedError
 from muslbackend.member import Kept, Member
 from muslbackend.package import tells
 from muslbackend.progress import Progress
-from muslbackend.wheel import WheelName
 from muslbackend.workers import on_all_cores
 from muslbackend.zipreader import DEFLATED, STORED, UNREADABLE, open_zip
 
@@ -28,13 +24,14 @@ if TYPE_CHECKING:
     from pathlib import Path
     from zipfile import ZipInfo
 
-    from packaging.tags import Tag
-
     from muslbackend.member import Scratch
+    from muslbackend.wheel import WheelName
     from muslbackend.zipreader import ZipReader
 
 #: Behind NAME-VERSION: what is made anew, and the signatures that go with it (PEP 427).
 _RECORDS: Final = re.compile(r"\.dist-info/RECORD(\.jws|\.p7s)?")
+#: Names that need no closer look; to import what takes one costs as much as to read a wheel.
+_ORDINARY: Final = re.compile(r"\w[\w.]*-\d+(\.\d+)*(-\d\w*)?(-[\w.]+){3}\.whl", re.ASCII)
 #: What of a wheel is held in memory, in bytes; the rest is unpacked to disk.
 _IN_MEMORY: Final = 48 << 20
 
@@ -43,8 +40,8 @@ class Wheel(NamedTuple):
     """A finished wheel, read for judgement."""
 
     path: Path
-    tags: frozenset[Tag]
-    """From the file name."""
+    platforms: tuple[str, ...]
+    """Of the tags in the file name, sorted."""
     names: tuple[str, ...]
     """Of all members, in the order of the archive."""
     members: tuple[Member, ...]
@@ -69,15 +66,15 @@ def read_wheel(path: Path, scratch: Scratch, progress: Progress | None = None) -
 
         def member(number: int) -> Member:
             info = found[number]
-            blocks = archive.blocks(info)
+            blocks = _counted(archive.blocks(info), progress)
             return Member(
                 info.filename, _joined(blocks) if fits[number] else _file(blocks, scratch)
             )
 
         members = on_all_cores(member, range(len(found)), [info.file_size for info in found])
         sizes = {info.filename: info.file_size for info in found}
-        tags = parse_wheel_filename(path.name)[3]
-        return Wheel(path, tags, names, tuple(members), sizes)
+        platforms = sorted(set(path.stem.rpartition("-")[2].split(".")))
+        return Wheel(path, tuple(platforms), names, tuple(members), sizes)
 
 
 def _counted(blocks: Iterable[bytes], progress: Progress) -> Iterator[bytes]:
@@ -100,6 +97,10 @@ def unpack(
     Raises :class:`MalformedError` for what :func:`read_wheel` refuses, and for members that would
     lie outside the folder that a wheel is unpacked into.
     """
+    from packaging.tags import parse_tag  # check does without
+
+    from muslbackend.wheel import WheelName
+
     parts = path.name.removesuffix(".whl").split("-")
     distribution = "-".join(parts[:2])
     progress = progress or Progress()
@@ -199,13 +200,21 @@ def _open(path: Path) -> Iterator[ZipReader]:
     """Open a wheel; what is wrong with its name or its archive is a :class:`MalformedError`."""
     if not path.is_file():
         raise MalformedError("there is no such file", hint="give the path of a wheel")
+    if _ORDINARY.fullmatch(path.name) is None:
+        _check_name(path.name)
     try:
-        parse_wheel_filename(path.name)
         with open_zip(path) as archive:
             yield archive
-    except InvalidWheelFilename as error:
-        hint = "a wheel is called NAME-VERSION-PYTHON-ABI-PLATFORM.whl"
-        raise MalformedError(str(error), hint=hint) from error
     except UNREADABLE as error:
         msg = f"is not a readable zip archive: {error}"
         raise MalformedError(msg, hint="build or download it again") from error
+
+
+def _check_name(name: str) -> None:
+    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+    try:
+        parse_wheel_filename(name)
+    except InvalidWheelFilename as error:
+        hint = "a wheel is called NAME-VERSION-PYTHON-ABI-PLATFORM.whl"
+        raise MalformedError(str(error), hint=hint) from error
