@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from muslbackend import inventory, layout, patch
+from muslbackend import layout, patch
 from muslbackend.graph import Supply
 from muslbackend.licences import find_texts, parse_rules
 from muslbackend.member import Member
@@ -32,7 +32,6 @@ from muslbackend.scan import (
     system_folders,
 )
 from muslbackend.target import Target, claimed_floor
-from muslbackend.verify import open_all
 from muslbackend.wheel import WheelName, retag
 from muslbackend.wheelwriter import copy_wheel, packed_sizes, write_wheel
 
@@ -168,6 +167,8 @@ def _carried_out(material: Material, order: Order, known: _Known) -> Outcome:
         verdict, graph = _prove(members, order, known)
         opened = _opened(order, members, graph)
         if plan.grafts:
+            from muslbackend import inventory  # SBOM, package databases: most builds bundle nothing
+
             places = inventory.Places(order.build_dir, order.sysroot)
             libraries = inventory.bundled(plan.grafts, members, graph, known.names, places)
             members, notes = inventory.account_for(
@@ -181,6 +182,8 @@ def _carried_out(material: Material, order: Order, known: _Known) -> Outcome:
 def _opened(order: Order, members: Sequence[Member], graph: Graph) -> Opened | None:
     if order.opener is None:
         return None
+    from muslbackend.verify import open_all  # only if asked for
+
     return open_all(order.opener, members, graph, order.target)
 
 

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from muslbackend import relr
 from muslbackend.errors import MalformedError, ToolError
 from muslbackend.member import Member
 
@@ -119,6 +118,8 @@ class _Tools:
 
 
 def _expand(file: Path, subject: str) -> None:
+    from muslbackend import relr  # seldom needed
+
     try:
         file.write_bytes(relr.expand(file.read_bytes()))
     except MalformedError as error:
