@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from muslbackend import inventory, layout, patch
+from muslbackend import layout, patch
 from muslbackend.graph import Supply
 from muslbackend.licences import find_texts, parse_rules
 from muslbackend.member import Member
@@ -33,7 +33,6 @@ from muslbackend.scan import (
 )
 from muslbackend.settings import DEFAULT_LEVEL
 from muslbackend.target import Target, claimed_floor
-from muslbackend.verify import open_all
 from muslbackend.wheel import WheelName, retag
 from muslbackend.wheelwriter import Packing, copy_wheel, packed_sizes, write_wheel
 
@@ -171,6 +170,8 @@ def _carried_out(material: Material, order: Order, known: _Known) -> Outcome:
         verdict, graph = _prove(members, order, known)
         opened = _opened(order, members, graph)
         if plan.grafts:
+            from muslbackend import inventory  # SBOM, package databases: most builds bundle nothing
+
             order.progress.enter("inventory")
             places = inventory.Places(order.build_dir, order.sysroot)
             libraries = inventory.bundled(plan.grafts, members, graph, known.names, places)
@@ -185,6 +186,8 @@ def _carried_out(material: Material, order: Order, known: _Known) -> Outcome:
 def _opened(order: Order, members: Sequence[Member], graph: Graph) -> Opened | None:
     if order.opener is None:
         return None
+    from muslbackend.verify import open_all  # only if asked for
+
     return open_all(order.opener, members, graph, order.target, order.progress)
 
 
