@@ -27,7 +27,7 @@ COMPILER: Final = '#!/bin/sh\nexec "{zig}" cc -fno-sanitize=undefined "$@"\n'
 MUSL_COMPILER: Final = """\
 #!/bin/sh
 case " $* " in
-*" -shared "*) set -- "$@" -nostdlib "{libc}" ;;
+*" -shared "*) set -- "$@" -nostdlib "-L{folder}" -l:{libc} ;;
 *) set -- "$@" -dynamic "-Wl,--dynamic-linker={loader}" ;;
 esac
 exec "{zig}" cc -target x86_64-linux-musl -fno-sanitize=undefined "$@"
@@ -57,7 +57,7 @@ def musl(tools: Tools, scratch: Path, cache: Path) -> dict[str, Command]:
     loader = python.resolve().parents[1] / "lib" / LOADER_NAME
     libc = scratch / "libc.musl-x86_64.so.1"
     shutil.copyfile(loader, libc)
-    words = {"zig": _zig(), "libc": str(libc), "loader": str(loader)}
+    words = {"zig": _zig(), "folder": str(scratch), "libc": libc.name, "loader": str(loader)}
     compiler = _program(scratch / "musl-cc", MUSL_COMPILER, **words)
     environ = {**ours(tools.packages), "CC": str(compiler)}
     mine, theirs = _project(scratch / "mine", OURS), _project(scratch / "theirs", SKBUILD)

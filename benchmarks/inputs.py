@@ -76,7 +76,6 @@ def largest_file(wheel: Path) -> int:
 def undone(requirement: str, folder: Path, cache: Path) -> Given:
     """Return a real wheel as it was before auditwheel repaired it; all is made in `folder`."""
     before = unrepair(real(requirement, cache), folder)
-    shutil.rmtree(folder / "unpacked", ignore_errors=True)
     return _given(before.wheel, before.libraries, folder / "files")
 
 

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypedDict, Unpack
@@ -80,13 +79,13 @@ class Changes(TypedDict, total=False):
 
 def elf_info(**changes: Unpack[Changes]) -> ElfInfo:
     """Return an x86_64 library that needs nothing, with ``changes``."""
-    return replace(LIBRARY, **changes)
+    return LIBRARY._replace(**changes)
 
 
 def extension(**changes: Unpack[Changes]) -> ElfInfo:
     """Return an extension module: a library that Python opens by name."""
     changes["exports"] = changes.get("exports", frozenset()) | {"PyInit__core"}
-    return replace(LIBRARY, **changes)
+    return LIBRARY._replace(**changes)
 
 
 class FakeFiles:
@@ -146,7 +145,7 @@ def findings_of(
     target = target_for(arch)
     machine = target.arch
     world = {
-        path: replace(elf, machine=machine.machine, bits=machine.bits, byteorder=machine.byteorder)
+        path: elf._replace(machine=machine.machine, bits=machine.bits, byteorder=machine.byteorder)
         for path, elf in (files if isinstance(files, dict) else {"demo/_core.so": files}).items()
     }
     graph = graph_of(world, *folders, arch=machine, exclude=exclude, package=package)
@@ -164,8 +163,7 @@ def applied(graph: Graph, plan: Plan) -> FakeFiles:
 
 def _edited(elf: ElfInfo, edit: Edit) -> ElfInfo:
     renamed = dict(edit.needed)
-    return replace(
-        elf,
+    return elf._replace(
         soname=elf.soname if edit.soname is None else edit.soname,
         needed=tuple(renamed.get(n, n) for n in elf.needed if n not in edit.dropped),
         rpath=elf.rpath if edit.rpath is None else edit.rpath,

@@ -9,7 +9,7 @@ goes.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from packaging.tags import Tag
@@ -17,8 +17,9 @@ from packaging.tags import Tag
 from debian import run
 from muslbackend.elf import MAGIC
 from muslbackend.elfreader import read_elf
-from muslbackend.member import Member
-from muslbackend.wheel import retag, unpack
+from muslbackend.member import Member, Scratch
+from muslbackend.wheel import retag
+from muslbackend.wheelreader import unpack
 from muslbackend.wheelwriter import write_wheel
 
 if TYPE_CHECKING:
@@ -50,9 +51,13 @@ def unhashed(name: str) -> str:
 
 def unrepair(wheel: Path, folder: Path) -> Unrepaired:
     """Undo auditwheel's repair of `wheel`; everything is made in `folder`."""
+    with Scratch() as scratch:
+        return _unrepaired(*unpack(wheel, scratch), folder)
+
+
+def _unrepaired(name: WheelName, members: Iterable[Member], folder: Path) -> Unrepaired:
     libraries = folder / "libraries"
     libraries.mkdir(parents=True)
-    name, members = unpack(wheel, folder / "unpacked")
     bundled = {m.path: found[1] for m in members if (found := BUNDLED.fullmatch(m.path))}
     names = _names(bundled.values())
     kept = []
@@ -69,7 +74,7 @@ def unrepair(wheel: Path, folder: Path) -> Unrepaired:
                 _restore(file, names, library=False)
                 member = Member(member.path, file, member.executable)
             kept.append(member)
-    plain = replace(name, tags=_plain(name))
+    plain = name._replace(tags=_plain(name))
     about = f"{name.distribution}.dist-info/WHEEL"
     kept = [
         Member(about, retag(m.read(), plain.tags, "another backend")) if m.path == about else m

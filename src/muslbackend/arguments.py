@@ -6,7 +6,6 @@ Every command goes through here first, so that nothing is imported that only one
 from __future__ import annotations
 
 import argparse
-import difflib
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -213,6 +212,8 @@ def _known_release(text: str) -> MuslVersion:
     version = _musl_version(text)
     known = [release.version for release in releases()]
     if version not in known:
+        import difflib
+
         near = difflib.get_close_matches(str(version), map(str, known), n=1)
         msg = f"no musl {version} is known, from {known[0]} to {known[-1]}" + (
             f"; did you mean {near[0]}?" if near else ""

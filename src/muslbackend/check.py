@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from muslbackend.errors import MalformedError
 from muslbackend.findings import Finding, Severity
 from muslbackend.graph import Supply
+from muslbackend.member import Scratch
 from muslbackend.musl import ARCHITECTURES
 from muslbackend.packaged import ABOUT_THE_PACKAGE
 from muslbackend.policy import Verdict, judge
@@ -20,11 +20,11 @@ from muslbackend.rules import FINISHED_RULES
 from muslbackend.scan import Scan
 from muslbackend.settings import DEFAULT_FLOOR
 from muslbackend.target import PlatformTag, Target, claimed_floor
-from muslbackend.wheel import read_wheel
+from muslbackend.wheelreader import read_wheel
 
 if TYPE_CHECKING:
     from muslbackend.graph import Graph
-    from muslbackend.wheel import Wheel
+    from muslbackend.wheelreader import Wheel
 
 _ZLIB: Final = "libz.so.1"
 _ITS_TAGS: Final = Question()
@@ -36,8 +36,13 @@ def check_wheel(path: Path, question: Question = _ITS_TAGS) -> Checked:
     By default the question is whether it loads on the X.Y.0 that its tag claims and later. A
     damaged wheel is a finding too.
     """
+    with Scratch() as scratch:
+        return _checked(path, question, scratch)
+
+
+def _checked(path: Path, question: Question, scratch: Scratch) -> Checked:
     try:
-        wheel = read_wheel(path)
+        wheel = read_wheel(path, scratch)
     except MalformedError as error:
         finding = Finding("MB100", Severity.ERROR, path.name, error.message, error.hint)
         verdict = Verdict(None, (), (finding,))
@@ -52,14 +57,14 @@ def check_wheel(path: Path, question: Question = _ITS_TAGS) -> Checked:
     libc = _libc(graph)
     verdict = answer(graph, target, question.against)
     if libc == "glibc" and target.floor is None:
-        verdict = replace(judge(graph, target, ABOUT_THE_PACKAGE), floor=None, because=())
-    default = replace(target, floor=DEFAULT_FLOOR)
+        verdict = judge(graph, target, ABOUT_THE_PACKAGE)._replace(floor=None, because=())
+    default = target._replace(floor=DEFAULT_FLOOR)
     # Most wheels were asked just that.
     asked = target == default and question.against is None
     whole = verdict if asked else judge(graph, default, FINISHED_RULES)
     tag = str(default.tag) if whole.ok else None
     files = {
-        name: File(len(wheel.elf[name]), floor)
+        name: File(wheel.sizes[name], floor)
         for name, floor in floors(graph, target.arch, whole.findings).items()
     }
     arch = target.arch.name

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.notes import LANGUAGE
 from muslbackend.wrapper import NOTES_VARIABLE, SYSROOT_VARIABLE, fill
@@ -19,8 +18,7 @@ TOOLCHAIN_VARIABLE: Final = "_MUSLBACKEND_TOOLCHAIN_FILE"
 _LANGUAGES: Final = ("CXX", "CUDA", "Fortran", "HIP", "ISPC", "Swift")
 
 
-@dataclass(frozen=True, slots=True)
-class Ground:
+class Ground(NamedTuple):
     """What the file is written for."""
 
     root: Path

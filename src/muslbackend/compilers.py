@@ -10,9 +10,8 @@ import re
 import shlex
 import shutil
 import subprocess
-from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.errors import SettingsError, ToolError
 from muslbackend.wrapper import ZIG_VARIABLE, plain_wrapper, tool_wrapper, zig_wrapper
@@ -53,15 +52,14 @@ _MACROS: Final = {
 _OTHER_LIBCS: Final = {"__UCLIBC__": "uClibc", "__GLIBC__": "glibc", "__BIONIC__": "Android"}
 
 
-@dataclass(frozen=True, slots=True)
-class Compilers:
+class Compilers(NamedTuple):
     """Compilers for one target, as programs that a toolchain folder gets."""
 
     description: str
     """``zig 0.17.0``, or the user's own words."""
     programs: Mapping[str, str]
     """``cc``, ``c++``, ``ar`` ... → text; what is not among them there is none of."""
-    environment: Mapping[str, str] = field(default_factory=dict)
+    environment: Mapping[str, str] = {}
     zig: Zig | None = None
     """If it is zig's."""
     roots: tuple[str, ...] = ()
@@ -70,8 +68,7 @@ class Compilers:
     """The compiler that was named and is not for the target, and what it is for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What a compiler said of itself."""
 
     libc: str
@@ -105,7 +102,7 @@ def find_compilers(arch: Architecture, environ: Mapping[str, str]) -> Compilers:
     said = _asked(cc, "c")
     if said is None or not said.fits(arch):
         found = zig_compilers(arch)
-        return found if said is None else replace(found, passed_over=f"CC={shlex.join(cc)} {said}")
+        return found if said is None else found._replace(passed_over=f"CC={shlex.join(cc)} {said}")
     programs, passed_over = {"cc": plain_wrapper(shlex.join(_absolute(cc)))}, ""
     cxx = named or _sibling(cc)
     said = _asked(cxx, "c++")

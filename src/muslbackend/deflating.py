@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import zlib
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,8 +15,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.errors import MuslBackendError
 from muslbackend.member import Kept
-from muslbackend.processes import cores
+from muslbackend.workers import cores
 from muslbackend.ziparchive import DEFLATED, STORED
+from muslbackend.zlibs import zlib
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.musl import ARCHITECTURES
 
@@ -31,9 +31,8 @@ _GLIBC_LIBRARIES: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ElfInfo:
-    """What the loader sees of one ELF file."""
+class _Facts(NamedTuple):
+    """What is read from the file."""
 
     machine: int
     bits: int
@@ -88,13 +87,15 @@ class ElfInfo:
     """CRC-32 of the file if it has no build-id, else 0."""
     strippable: int = 0
     """About how many bytes of it ``strip`` takes out."""
-    modules: tuple[str, ...] = field(init=False, compare=False)
-    """Names of the functions by which ``import`` starts it, sorted; none: no extension."""
 
-    def __post_init__(self) -> None:
-        """Look through the exports, of which there may be many, once and for all."""
-        modules = sorted(name for name in self.exports if name.startswith("PyInit_"))
-        object.__setattr__(self, "modules", tuple(modules))
+
+class ElfInfo(_Facts):
+    """What the loader sees of one ELF file."""
+
+    @cached_property
+    def modules(self) -> tuple[str, ...]:
+        """Names of the functions by which ``import`` starts it, sorted; none: no extension."""
+        return tuple(sorted(name for name in self.exports if name.startswith("PyInit_")))
 
     @property
     def arch(self) -> str | None:

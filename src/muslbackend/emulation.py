@@ -11,9 +11,8 @@ import re
 import shlex
 import shutil
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.errors import SettingsError, ToolError
 from muslbackend.musl import DEFAULT_SEARCH_PATH, MuslVersion
@@ -32,8 +31,7 @@ _ROOT: Final = Path("/")
 _PATIENCE: Final = 60
 
 
-@dataclass(frozen=True, slots=True)
-class Emulation:
+class Emulation(NamedTuple):
     """What runs programs of one architecture here."""
 
     arch: Architecture

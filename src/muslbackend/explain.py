@@ -10,9 +10,9 @@ import textwrap
 import tomllib
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING, Final
 
+from muslbackend import data
 from muslbackend.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -45,8 +45,7 @@ class Entry:
 @cache
 def entries() -> Mapping[str, Entry]:
     """Return what is known of every code, in the order of the codes."""
-    text = resources.files("muslbackend.data").joinpath("codes.toml").read_text(encoding="utf-8")
-    found = tomllib.loads(text)
+    found = tomllib.loads(data.read("codes.toml"))
     return {
         code: Entry(
             found[code]["title"],

@@ -113,7 +113,7 @@ def after_build(order: Order, build_dir: Path | None) -> Order:
     build_dir = build_dir.resolve()
     own, folders = len(order.settings.library_dirs), order.supply.directories
     found = (*folders[:own], *build_folders(build_dir), *folders[own:])
-    return replace(order, supply=replace(order.supply, directories=found), build_dir=build_dir)
+    return replace(order, supply=order.supply._replace(directories=found), build_dir=build_dir)
 
 
 def finish(material: Material, order: Order) -> Outcome:
@@ -141,8 +141,8 @@ def finish(material: Material, order: Order) -> Outcome:
     found = {path: digests(path, graph.elf[path].rpath) for path in graph.outside()}
     names = {path: both.placeless for path, both in found.items()}
     edits = make_plan(graph, names, wishes)
-    grafts = tuple(replace(graft, sha256=found[graft.source].whole) for graft in edits.grafts)
-    plan = replace(edits, grafts=grafts, moves=plan.moves, copies=plan.copies)
+    grafts = tuple(graft._replace(sha256=found[graft.source].whole) for graft in edits.grafts)
+    plan = edits._replace(grafts=grafts, moves=plan.moves, copies=plan.copies)
     material = replace(material, name=material.name.tagged(str(target.tag), "linux_"))
     if order.output is None or plan.is_empty:
         opened = _opened(order, material.members, graph)
@@ -173,7 +173,7 @@ def _carried_out(material: Material, order: Order, known: _Known) -> Outcome:
             members, notes = inventory.account_for(
                 libraries, members, material.name, order.licences
             )
-            verdict = replace(verdict, findings=(*verdict.findings, *notes))
+            verdict = verdict._replace(findings=(*verdict.findings, *notes))
         sizes = _write(order, replace(material, members=tuple(members)))
     return Outcome(material.name, verdict, plan, True, sizes, _strippable(graph), opened)
 
@@ -242,7 +242,7 @@ def _prove(members: Sequence[Member], order: Order, known: _Known) -> tuple[Verd
 
     Raises ``RuntimeError`` when it does not: that is a bug of ours, not of the project.
     """
-    supply = replace(order.supply, directories=(), follow_rpath=False)
+    supply = order.supply._replace(directories=(), follow_rpath=False)
     scan = Scan.of_members(members, before=known.scan)
     graph = resolve(scan, order.target.arch, supply)
     verdict = judge(graph, order.target, FINISHED_RULES)
@@ -276,7 +276,7 @@ def _promise(tags: Iterable[Tag], target: Target) -> tuple[Target, bool]:
     own = target.floor
     if own is not None and (own.major, own.minor) == (claimed.major, claimed.minor):
         claimed = max(own, claimed)
-    return replace(target, floor=claimed), True
+    return target._replace(floor=claimed), True
 
 
 def _libs_dir(material: Material) -> str:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from importlib import resources
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from muslbackend import musl
+from muslbackend import data, musl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -160,7 +159,7 @@ _LIBRARIES: Final = (
     _Family(r"__gmp[a-z]*_\w+", "libgmp"),
 )
 
-_FLOAT_N: Final = re.compile(r"(\w+?)f(?:16|32|64|128)x?(_[rl])?")
+_FLOAT_N: Final = r"(\w+?)f(?:16|32|64|128)x?(_[rl])?"
 
 
 def lacking(symbol: str, arch: Architecture) -> tuple[str, str]:
@@ -193,7 +192,7 @@ def _glibc(symbol: str, arch: Architecture) -> _Family | None:
     family = _first((_LFS64, *_GLIBC), symbol)
     if family is not None:
         return family
-    match = _FLOAT_N.fullmatch(symbol)
+    match = re.fullmatch(_FLOAT_N, symbol)
     if match is not None and (match[1] in _glibc_names() or musl.spans(match[1], arch)):
         return _Family(symbol, "glibc's function for a _FloatN type", "use double or long double")
     if symbol not in _glibc_names():
@@ -207,5 +206,6 @@ def _first(families: Iterable[_Family], symbol: str) -> _Family | None:
 
 @cache
 def _glibc_names() -> frozenset[str]:
-    text = resources.files("muslbackend.data").joinpath("glibc.txt").read_text(encoding="utf-8")
-    return frozenset(line for line in text.splitlines() if not line.startswith("#"))
+    return frozenset(
+        line for line in data.read("glibc.txt").splitlines() if not line.startswith("#")
+    )

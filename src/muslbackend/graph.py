@@ -6,11 +6,10 @@ root of the archive) and an absolute path on the machine that builds (``/usr/lib
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import Enum
 from fnmatch import fnmatchcase
-from functools import wraps
-from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
+from functools import cached_property, wraps
+from typing import TYPE_CHECKING, Any, Concatenate, Final, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from muslbackend.package import Package
 
@@ -73,8 +72,7 @@ class Unfit(Enum):
     LIBC = "is a libc, which is never bundled"
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(NamedTuple):
     """A file that has the needed name and will not do."""
 
     path: str
@@ -83,8 +81,7 @@ class Rejected:
     """The reason in words, to follow the path."""
 
 
-@dataclass(frozen=True, slots=True)
-class Edge:
+class Edge(NamedTuple):
     """One needed name of one file."""
 
     needer: str
@@ -113,9 +110,8 @@ def remembered(
     return answer
 
 
-@dataclass(frozen=True, slots=True)
-class Graph:
-    """Every file that is or would be loaded, and every needed name of each."""
+class _Facts(NamedTuple):
+    """What a graph is made of."""
 
     wheel: tuple[str, ...]
     """ELF files of the wheel, sorted."""
@@ -128,9 +124,16 @@ class Graph:
     is loaded with it, in musl's order."""
     edges: tuple[Edge, ...]
     """Sorted by needer, then in file order; musl itself is not listed."""
-    package: Package = field(default_factory=Package)
-    answers: dict[object, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
-    """Of :func:`remembered` functions: many rules ask the same."""
+    package: Package = Package()
+
+
+class Graph(_Facts):
+    """Every file that is or would be loaded, and every needed name of each."""
+
+    @cached_property
+    def answers(self) -> dict[object, Any]:
+        """Those of :func:`remembered` functions: many rules ask the same."""
+        return {}
 
     def outside(self) -> tuple[str, ...]:
         """Return the libraries that are not in the wheel, sorted."""
@@ -166,8 +169,7 @@ class Graph:
         return frozenset().union(*loads)
 
 
-@dataclass(frozen=True, slots=True)
-class Supply:
+class Supply(NamedTuple):
     """Where libraries to bundle may be taken from."""
 
     directories: tuple[str, ...] = ()

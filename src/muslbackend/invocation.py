@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from muslbackend.errors import SettingsError
 
@@ -27,8 +26,7 @@ _FILE_VARIABLES: Final = ("SKBUILD_CMAKE_TOOLCHAIN_FILE", "CMAKE_TOOLCHAIN_FILE"
 _FILE_KEYS: Final = ("cmake.toolchain-file", "skbuild.cmake.toolchain-file")
 
 
-@dataclass(frozen=True, slots=True)
-class Invocation:
+class Invocation(NamedTuple):
     """What differs from a call without us."""
 
     config: Mapping[str, object]

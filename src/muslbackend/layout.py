@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.graph import Via
 
@@ -27,8 +26,7 @@ os.execv(program, [program, *sys.argv[1:]])
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Move:
+class Move(NamedTuple):
     """A program that cannot find its libraries from the folder of scripts."""
 
     path: str
@@ -46,8 +44,7 @@ class Move:
         return _STARTER.format(name=name, dest=self.dest).encode()
 
 
-@dataclass(frozen=True, slots=True)
-class Copy:
+class Copy(NamedTuple):
     """A library that is in the wheel a second time, where a symlink was."""
 
     path: str

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import glob
 import posixpath
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from muslbackend.errors import SettingsError
 
@@ -23,8 +22,7 @@ if TYPE_CHECKING:
     from muslbackend.sbom import Bundled
 
 
-@dataclass(frozen=True, slots=True)
-class LicenceRule:
+class LicenceRule(NamedTuple):
     """One entry of ``bundled-licenses``: ``PATH`` or ``LIBRARY=PATH``."""
 
     path: str
@@ -33,16 +31,14 @@ class LicenceRule:
     """A glob of library names; empty for all that are bundled."""
 
 
-@dataclass(frozen=True, slots=True)
-class LicenceText:
+class LicenceText(NamedTuple):
     """A file that a rule has led to."""
 
     file: Path
     library: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Licences:
+class Licences(NamedTuple):
     """What goes into the wheel, and what is missing there."""
 
     members: tuple[tuple[str, Path], ...]

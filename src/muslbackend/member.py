@@ -5,18 +5,47 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from threading import Lock
+from typing import TYPE_CHECKING, NamedTuple
 
 from muslbackend.errors import MuslBackendError
+from muslbackend.ziparchive import STORED
+from muslbackend.zlibs import zlib
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+    from tempfile import TemporaryDirectory
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Scratch:
+    """A temporary folder that is made when it is needed; removed by ``with``."""
+
+    def __init__(self) -> None:
+        self._folder: TemporaryDirectory[str] | None = None
+        self._files = 0
+        self._lock = Lock()
+
+    def __enter__(self) -> Scratch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._folder is not None:
+            self._folder.cleanup()
+
+    def file(self) -> Path:
+        """Return the path of a file that does not exist yet."""
+        from pathlib import Path
+        from tempfile import TemporaryDirectory
+
+        with self._lock:
+            if self._folder is None:
+                self._folder = TemporaryDirectory(prefix="muslbackend-")
+            self._files += 1
+            return Path(self._folder.name) / f"{self._files}"
+
+
+class Kept(NamedTuple):
     """A member of a finished wheel, which can go into another one without being packed again."""
 
     archive: Path
@@ -28,12 +57,11 @@ class Kept:
     crc: int
     size: int
     sha256: str
-    data: Path | bytes
-    """The file itself, unpacked."""
+    data: Path | bytes | None
+    """The file itself, unpacked; ``None`` for what is no ELF file and had no room in memory."""
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """One file of a wheel that is being made."""
 
     path: str
@@ -45,7 +73,9 @@ class Member:
     @property
     def data(self) -> Path | bytes:
         """The file on this disk, or the bytes themselves."""
-        return self.content.data if isinstance(self.content, Kept) else self.content
+        if not isinstance(self.content, Kept):
+            return self.content
+        return _unpacked(self.content) if self.content.data is None else self.content.data
 
     @contextlib.contextmanager
     def open(self) -> Iterator[io.BufferedIOBase]:
@@ -73,3 +103,10 @@ class Member:
             return self.content.sha256
         with self.open() as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _unpacked(kept: Kept) -> bytes:
+    with kept.archive.open("rb") as stream:
+        stream.seek(kept.offset)
+        packed = stream.read(kept.packed_size)
+    return packed if kept.method == STORED else zlib.decompress(packed, -zlib.MAX_WBITS)

@@ -11,6 +11,8 @@ import re
 from functools import cache
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from muslbackend import data
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
@@ -188,8 +190,10 @@ def _since(*texts: str) -> MuslVersion | None:
 @cache
 def todays(arch: Architecture) -> frozenset[str]:
     """Return every symbol that the newest known musl resolves: those with a :func:`since`."""
-    names = {*_table(arch.symbols), *_lfs64()}
-    return frozenset(name for name in names if since(name, arch) is not None)
+    names = (name for name in _lfs64() if since(name, arch) is not None)
+    # Few texts differ: that is asked of each, not of each name.
+    own = (name for name, text in _table(arch.symbols).items() if _since(text) is not None)
+    return frozenset(names).union(own)
 
 
 def provides(symbol: str, arch: Architecture, version: MuslVersion) -> bool:
@@ -203,7 +207,7 @@ def provides(symbol: str, arch: Architecture, version: MuslVersion) -> bool:
 @cache
 def oldest(arch: Architecture) -> MuslVersion:
     """Return the first release that runs on ``arch``."""
-    return min(_spans(text)[0].first for text in _table(arch.symbols).values())
+    return min(_spans(text)[0].first for text in set(_table(arch.symbols).values()))
 
 
 def _successor(version: MuslVersion) -> MuslVersion | None:
@@ -233,7 +237,5 @@ def _spans(text: str) -> tuple[Span, ...]:
 
 
 def _rows(name: str) -> Iterator[list[str]]:
-    from importlib import resources  # not on the way of a hook that needs no table
-
-    text = resources.files("muslbackend.data").joinpath(name).read_text(encoding="utf-8")
+    text = data.read(name)
     return (line.split("\t") for line in text.splitlines() if line and not line.startswith("#"))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend import musl, relocations
 from muslbackend.graph import remembered
@@ -25,8 +24,7 @@ EMPTY_SEGMENT_SINCE: Final = musl.MuslVersion(1, 2, 3)
 _PYTHON_SYMBOL: Final = re.compile(r"_?Py[A-Z_]")
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(NamedTuple):
     """Why a file needs a certain musl: a symbol, or a feature of the loader."""
 
     file: str

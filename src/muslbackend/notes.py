@@ -7,8 +7,7 @@ file is there because those who write it are programs that CMake runs, and what 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.errors import ToolError
 
@@ -35,8 +34,7 @@ _TRIAL: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(NamedTuple):
     """One thing that happened."""
 
     kind: str

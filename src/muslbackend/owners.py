@@ -11,9 +11,9 @@ import posixpath
 import re
 import shlex
 from collections import defaultdict
-from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.sbom import Origin, Owner, package_url
 
@@ -30,8 +30,7 @@ _COMMON: Final = re.compile(r"/(usr/share/common-licenses/[A-Za-z0-9.+-]*[A-Za-z
 _PATCH_RELEASE: Final = re.compile(r"(\d+\.\d+)\.\d+")
 
 
-@dataclass(frozen=True, slots=True)
-class _Distribution:
+class _Distribution(NamedTuple):
     ident: str = ""
     version: str = ""
     name: str = ""
@@ -133,10 +132,12 @@ def _dpkg_owners(wanted: _Wanted, distribution: _Distribution) -> Iterator[tuple
     """
     admin = wanted.root / "var/lib/dpkg"
     claims = []
-    for file in sorted(admin.glob("info/*.list")):
-        text = _read(file)
-        if not any(f"/{name}" in text for name in wanted.names):
+    asked = [os.fsencode(f"/{name}") for name in wanted.names]
+    for file in sorted(admin.glob("info/*.list"), key=attrgetter("name")):
+        data = _bytes(file)
+        if not any(name in data for name in asked):
             continue  # most packages, which are not worth taking apart
+        text = data.decode("utf-8", errors="replace")
         for folder, _, name in (line.rpartition("/") for line in text.split("\n")):
             if path := wanted.match(folder, name):
                 claims.append((path, file.name.removesuffix(".list")))
@@ -204,7 +205,11 @@ def _is_readable(file: Path) -> bool:
 
 def _read(file: Path) -> str:
     """Return the text of a file, empty if it cannot be read."""
+    return _bytes(file).decode("utf-8", errors="replace")
+
+
+def _bytes(file: Path) -> bytes:
     try:
-        return file.read_text(encoding="utf-8", errors="replace")
+        return file.read_bytes()
     except OSError:
-        return ""
+        return b""

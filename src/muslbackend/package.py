@@ -6,8 +6,7 @@ Read from the ``WHEEL`` file and from Python sources (binary distribution format
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -17,8 +16,7 @@ WHEEL_FILE: Final = re.compile(r"[^/]+\.dist-info/WHEEL")
 _PURELIB: Final = re.compile(rb"(?mi)^Root-Is-Purelib:\s*true\s*$")
 
 
-@dataclass(frozen=True, slots=True)
-class Package:
+class Package(NamedTuple):
     """A wheel as a package; by default one that says nothing."""
 
     any_machine: bool = False

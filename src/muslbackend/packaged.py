@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Final
 
 from muslbackend import foreign, musl
 from muslbackend.findings import Finding, Severity
+from muslbackend.graph import remembered
 from muslbackend.needs import asked_of_musl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from muslbackend.graph import Graph
+    from muslbackend.musl import Architecture
     from muslbackend.target import Target
 
 _PURELIB: Final = re.compile(r"[^/]+\.data/purelib/")
@@ -56,7 +58,7 @@ def native_code_in_purelib(graph: Graph, _: Target) -> Iterator[Finding]:
 
 def undefined_symbols(graph: Graph, target: Target) -> Iterator[Finding]:
     """CPython loads with RTLD_NOW: one undefined symbol and the import fails."""
-    for path, symbol in _undefined(graph, target):
+    for path, symbol in _undefined(graph, target.arch):
         if not _may_be_opened(graph, target, symbol):
             message, hint = foreign.lacking(symbol, target.arch)
             yield Finding("MB102", Severity.ERROR, path, message, hint, symbol=symbol)
@@ -64,7 +66,7 @@ def undefined_symbols(graph: Graph, target: Target) -> Iterator[Finding]:
 
 def left_to_what_is_opened(graph: Graph, target: Target) -> Iterator[Finding]:
     """What was opened with RTLD_GLOBAL before is searched too (``find_sym``, ldso/dynlink.c)."""
-    for path, symbol in _undefined(graph, target):
+    for path, symbol in _undefined(graph, target.arch):
         if _may_be_opened(graph, target, symbol):
             yield Finding(
                 "MB126",
@@ -77,12 +79,15 @@ def left_to_what_is_opened(graph: Graph, target: Target) -> Iterator[Finding]:
             )
 
 
-def _undefined(graph: Graph, target: Target) -> Iterator[tuple[str, str]]:
-    """Yield (file, symbol) of what neither today's musl nor any file that we know defines."""
-    todays = musl.todays(target.arch)
-    for path, symbols in sorted(asked_of_musl(graph).items()):
-        for symbol in () if graph.loads_unknown(path) else sorted(symbols - todays):
-            yield path, symbol
+@remembered
+def _undefined(graph: Graph, arch: Architecture) -> tuple[tuple[str, str], ...]:
+    """Return (file, symbol) of what neither today's musl nor any file that we know defines."""
+    todays = musl.todays(arch)
+    return tuple(
+        (path, symbol)
+        for path, symbols in sorted(asked_of_musl(graph).items())
+        for symbol in (() if graph.loads_unknown(path) else sorted(symbols - todays))
+    )
 
 
 def _may_be_opened(graph: Graph, target: Target, symbol: str) -> bool:

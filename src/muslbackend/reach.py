@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend import musl
 from muslbackend.errors import SettingsError
@@ -26,8 +25,7 @@ if TYPE_CHECKING:
 _ABOUT_SYMBOLS: Final = (undefined_symbols, newer_symbols)
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """What is asked of finished wheels; by default, whether they are what their tags say."""
 
     floor: MuslVersion | None = None
@@ -56,8 +54,8 @@ def answer(graph: Graph, target: Target, release: MuslVersion | None) -> Verdict
     if release < oldest:
         msg = f"there was no musl {release} for {target.arch.name}"
         raise SettingsError(msg, hint=f"its first release is {oldest}")
-    there = judge(graph, replace(target, floor=release), _rules_at(release))
-    return replace(verdict, findings=there.findings)
+    there = judge(graph, target._replace(floor=release), _rules_at(release))
+    return verdict._replace(findings=there.findings)
 
 
 def _rules_at(release: MuslVersion) -> tuple[Rule, ...]:
@@ -81,9 +79,9 @@ def _passing_over_what_it_has(rule: Rule, release: MuslVersion) -> Rule:
 def with_system(graph: Graph) -> Graph:
     """Return the graph of a machine that has the libraries outside where its loader looks."""
     edges = tuple(
-        replace(edge, via=Via.LOADER) if edge.via is Via.OUTSIDE else edge for edge in graph.edges
+        edge._replace(via=Via.LOADER) if edge.via is Via.OUTSIDE else edge for edge in graph.edges
     )
-    return replace(graph, edges=edges)
+    return graph._replace(edges=edges)
 
 
 def floors(

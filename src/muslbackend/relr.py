@@ -4,23 +4,22 @@ Releases before 1.2.4 skip DT_RELR without a word (musl commit d32dadd6) and lea
 the linker wrote them. Encoding: System V gABI, "Relative Relocation Table", as musl decodes it
 (``do_relr_relocs`` in ldso/dynlink.c).
 
-The new table goes behind the last segment, which grows: no header is added and none moves, so the
-program header table stays where kernels and strip look for it. What was zeros in memory alone
-(.bss) is then in the file; what only tools look at (section headers, .comment) moves down.
+The new table goes behind the last segment, as all does in :mod:`elfrewriting`.
 """
 
 from __future__ import annotations
 
 import struct
 from itertools import islice
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
-from muslbackend.elfimage import PT_DYNAMIC, PT_LOAD, ElfImage, damaged
-from muslbackend.errors import MalformedError
+from muslbackend.elfimage import damaged
+from muslbackend.elfrewriting import SHT_PROGBITS, Rewriting, UnusableError
 from muslbackend.musl import ARCHITECTURES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
 
 _ARCHITECTURES: Final = {
     (a.machine, a.bits, "<" if a.byteorder == "little" else ">"): a.symbols
@@ -40,26 +39,10 @@ _RELATIVE: Final = {
 #: Machines whose relocations have no addend: it stands where the pointer will.
 _WITHOUT_ADDEND: Final = frozenset({"i386", "arm"})
 
-_DT_NULL, _DT_RELA, _DT_REL, _DT_JMPREL = 0, 7, 17, 23
+_DT_RELA, _DT_REL, _DT_JMPREL = 7, 17, 23
 _DT_RELRSZ, _DT_RELR, _DT_RELRENT = 35, 36, 37
 _DT_RELACOUNT, _DT_RELCOUNT = 0x6FFFFFF9, 0x6FFFFFFA
-_SHT_PROGBITS, _SHT_RELA, _SHT_NOBITS, _SHT_REL, _SHT_DYNSYM, _SHT_RELR = 1, 4, 8, 9, 11, 19
-_SHF_ALLOC, _SHF_TLS = 2, 0x400
-
-_SEGMENT: Final = {
-    64: ("kind flags offset address physical size memory alignment", "2I6Q"),
-    32: ("kind offset address physical size memory flags alignment", "8I"),
-}
-_SECTION: Final = {
-    64: ("name kind flags address offset size link info alignment entry", "2I4Q2I2Q"),
-    32: ("name kind flags address offset size link info alignment entry", "10I"),
-}
-
-#: Any page is a multiple of it.
-_PAGE: Final = 4096
-_ALIGNMENT: Final = 16  # of what moves down: tables that only tools read ask for no more
-#: More zeros than this are not written out: the file would grow by them.
-_MOST_ZEROS: Final = 1 << 26
+_SHT_RELA, _SHT_REL, _SHT_DYNSYM, _SHT_RELR = 4, 9, 11, 19
 
 
 def expand(data: bytes) -> bytes:
@@ -68,10 +51,18 @@ def expand(data: bytes) -> bytes:
     Raises :class:`MalformedError` for a damaged file and for one that cannot be rewritten.
     """
     try:
-        image = ElfImage(data)
-        return _Rewriting(image).result() if _DT_RELR in image.tags else data
+        rewriting = Rewriting(data)
+        if _DT_RELR not in rewriting.image.tags:
+            return data
+        unpack(rewriting)
+        return b"".join(rewriting.result().blocks(data))
     except struct.error as error:
         raise damaged(str(error)) from error
+
+
+def unpack(rewriting: Rewriting) -> None:
+    """Unpack the packed relocations of a file that has some."""
+    _Table(rewriting).unpack()
 
 
 def addresses(words: Iterable[int], bits: int) -> Iterator[int]:
@@ -92,80 +83,30 @@ def addresses(words: Iterable[int], bits: int) -> Iterator[int]:
             following += width * (bits - 1)
 
 
-def _unusable(why: str) -> MalformedError:
-    return MalformedError(f"has packed relocations that cannot be unpacked: {why}")
+class _Table:
+    """The packed relocations of one file."""
 
-
-class _Headers:
-    """A table of program or section headers, as records that may be changed."""
-
-    def __init__(
-        self, image: ElfImage, layout: tuple[str, str], place: tuple[int, int, int]
-    ) -> None:
-        self.names = layout[0].split()
-        self.layout = struct.Struct(image.order + layout[1])
-        self.offset, entry, count = place
-        if count and entry != self.layout.size:
-            raise damaged(f"its headers are of {entry} bytes, not {self.layout.size}")
-        self.end = self.offset + count * self.layout.size
-        image.check(self.offset, self.end - self.offset)
-        rows = self.layout.iter_unpack(memoryview(image.data)[self.offset : self.end])
-        self.records = [dict(zip(self.names, row, strict=True)) for row in rows]
-
-    def write(self, data: bytearray) -> None:
-        """Write the records to where the table is now."""
-        for index, record in enumerate(self.records):
-            values = [record[name] for name in self.names]
-            self.layout.pack_into(data, self.offset + index * self.layout.size, *values)
-
-
-class _Growth(NamedTuple):
-    """What it takes to have the new table behind the last segment."""
-
-    at: int
-    """Where in the old file bytes are put in."""
-    piece: bytes
-    """These bytes: zeros that were in memory alone, the table, padding."""
-    address: int
-    """Of the table, in memory."""
-    offset: int
-    """Of the table, in the new file."""
-    size: int
-
-
-class _Rewriting:
-    """One file on its way to being one without DT_RELR."""
-
-    def __init__(self, image: ElfImage) -> None:
-        self.image = image
-        self.width = image.bits // 8
+    def __init__(self, rewriting: Rewriting) -> None:
+        self.rewriting = rewriting
+        self.image = image = rewriting.image
+        self.width = rewriting.width
         self.arch = _ARCHITECTURES.get((image.machine, image.bits, image.order), "")
         if self.arch not in _RELATIVE:
-            raise _unusable(f"no relative relocation is known for machine {image.machine}")
+            raise UnusableError(
+                "has packed relocations that cannot be unpacked: no relative relocation is known "
+                f"for machine {image.machine}"
+            )
         self.rela = self.arch not in _WITHOUT_ADDEND
         self.entry = struct.Struct(f"{image.order}{3 if self.rela else 2}{image.word}")
-        _, phoff, shoff, _, _, phentsize, phnum, shentsize, shnum, _ = struct.unpack_from(
-            f"{image.order}3{image.word}I6H", image.data, 24
-        )
-        self.segments = _Headers(image, _SEGMENT[image.bits], (phoff, phentsize, phnum))
-        self.sections = _Headers(image, _SECTION[image.bits], (shoff, shentsize, shnum))
 
-    def result(self) -> bytes:
-        """Return the new file."""
+    def unpack(self) -> None:
+        """Put the ordinary table behind the last segment, and let the dynamic section say so."""
         places, tag = self._places(), _DT_RELA if self.rela else _DT_REL
-        data = bytearray(self.image.data)
         table = b"".join(self._relocations(places)) + self._old_table(tag)
-        growth = self._grow(table) if places else None
-        self._name_sections(tag, growth)
-        start, dynamic = self._dynamic(tag, growth, len(places))
-        data[start : start + len(dynamic)] = dynamic
-        if growth:
-            data[growth.at : growth.at] = growth.piece
-        self.segments.write(data)
-        self.sections.write(data)
-        words = self.segments.offset, self.sections.offset
-        struct.pack_into(f"{self.image.order}2{self.image.word}", data, 24 + self.width, *words)
-        return bytes(data)
+        address = self.rewriting.put(table, self.width) if places else None
+        self._name_sections(tag, address, len(table))
+        values = (address, len(table), self.entry.size) if address is not None else ()
+        self._set_tags(dict(zip(range(tag, tag + 3), values, strict=False)), len(places))
 
     def _places(self) -> list[int]:
         """Return the addresses that the packed table relocates."""
@@ -205,96 +146,34 @@ class _Rewriting:
         image.check(start, size)
         return image.data[start : start + size]
 
-    def _grow(self, table: bytes) -> _Growth:
-        """Make the last segment longer by ``table``, in the records; return what that takes."""
-        loads = [s for s in self.segments.records if s["kind"] == PT_LOAD and s["memory"]]
-        if not loads:
-            raise damaged("no segment has any memory")
-        last = max(loads, key=lambda s: s["address"] + s["memory"])
-        end = last["address"] + last["memory"]
-        address = end + -end % self.width
-        zeros = address - last["address"] - last["size"]
-        if zeros < 0 or (last["offset"] - last["address"]) % _PAGE:
-            raise damaged("its last segment does not lie in the file as it does in memory")
-        if zeros > _MOST_ZEROS:
-            raise _unusable(f"the file would grow by {zeros} zeros, which are in memory alone")
-        at = last["offset"] + last["size"]
-        piece = bytes(zeros) + table
-        behind = [s for s in loads if s["offset"] >= at and s is not last]
-        alignment = max([_ALIGNMENT, *(s["alignment"] for s in behind)])
-        padding = -len(piece) % alignment
-        if padding > _MOST_ZEROS or any(s["alignment"] % _PAGE for s in behind):
-            raise damaged(f"a segment has an alignment of {alignment}")
-        piece += bytes(padding)
-        self._check_cut(at, [s for s in loads if s is not last])
-        self._move(at, len(piece), last)
-        last["size"] = last["memory"] = address + len(table) - last["address"]
-        return _Growth(at, piece, address, at + zeros, len(table))
-
-    def _check_cut(self, at: int, segments: list[dict[str, int]]) -> None:
-        """Raise unless ``at`` lies between whole things in the file."""
-        whole = segments + [s for s in self.sections.records if s["kind"] != _SHT_NOBITS]
-        spans = [(record["offset"], record["offset"] + record["size"]) for record in whole]
-        spans += [(headers.offset, headers.end) for headers in (self.segments, self.sections)]
-        if any(start < at < end for start, end in spans):
-            raise _unusable(f"what lies at {at:#x} in the file goes on behind its last segment")
-
-    def _move(self, at: int, size: int, last: dict[str, int]) -> None:
-        """Account for ``size`` bytes put in at ``at``, behind the ``last`` segment."""
-        inside = range(last["address"], last["address"] + last["memory"] + 1)
-        for segment in self.segments.records:
-            if segment["offset"] >= at and segment["address"] not in inside:
-                segment["offset"] += size
-        for section in self.sections.records:
-            if section["flags"] & _SHF_ALLOC and section["address"] in inside:
-                if section["kind"] == _SHT_NOBITS and not section["flags"] & _SHF_TLS:
-                    section["kind"] = _SHT_PROGBITS
-                    section["offset"] = last["offset"] + section["address"] - last["address"]
-            elif section["offset"] >= at:
-                section["offset"] += size
-        for headers in (self.segments, self.sections):
-            headers.offset += size if headers.offset >= at else 0
-
-    def _name_sections(self, tag: int, growth: _Growth | None) -> None:
+    def _name_sections(self, tag: int, address: int | None, size: int) -> None:
         """Let the section headers say what is true of the tables.
 
         patchelf has DT_RELA point to what is called .rela.dyn, and DT_JMPREL to .rela.plt.
         """
         kind, old = (_SHT_RELA if self.rela else _SHT_REL), self.image.tag(tag)
-        packed = [s for s in self.sections.records if s["kind"] == _SHT_RELR]
+        sections = self.rewriting.sections.records
+        packed = [s for s in sections if s["kind"] == _SHT_RELR]
         for section in packed:
-            section["kind"] = _SHT_PROGBITS
-        if growth is None:
+            section["kind"] = SHT_PROGBITS
+        if address is None:
             return
-        known = [s for s in self.sections.records if (s["kind"], s["address"]) == (kind, old)]
+        known = [s for s in sections if (s["kind"], s["address"]) == (kind, old)]
         if old in (0, self.image.tag(_DT_JMPREL)):  # there was none, or it is the PLT's too
             known = []
-        symbols = (i for i, s in enumerate(self.sections.records) if s["kind"] == _SHT_DYNSYM)
+        symbols = (i for i, s in enumerate(sections) if s["kind"] == _SHT_DYNSYM)
         for section in (known or packed)[:1]:
             section["link"] = section["link"] or next(symbols, 0)
-            section.update(kind=kind, entry=self.entry.size, address=growth.address)
-            section.update(offset=growth.offset, size=growth.size)
+            section.update(kind=kind, entry=self.entry.size)
+            self.rewriting.place(section, address, size)
 
-    def _dynamic(self, tag: int, growth: _Growth | None, count: int) -> tuple[int, bytes]:
-        """Return the place of the dynamic section, and what it becomes.
-
-        The tags of the packed table make room for those of the new one.
-        """
-        values = (growth.address, growth.size, self.entry.size) if growth else ()
-        pointers = dict(zip(range(tag, tag + 3), values, strict=False))
-        segment = next(s for s in self.image.segments if s.kind == PT_DYNAMIC)
-        pair = struct.Struct(f"{self.image.order}2{self.image.word}")
-        end = segment.offset + segment.size - segment.size % pair.size
-        pairs = list(pair.iter_unpack(self.image.data[segment.offset : end]))
-        used = next((i for i, (name, _) in enumerate(pairs) if name == _DT_NULL), len(pairs))
+    def _set_tags(self, pointers: dict[int, int], count: int) -> None:
+        """The tags of the packed table make room for those of the new one."""
         counter = _DT_RELACOUNT if self.rela else _DT_RELCOUNT
         new = [
             (name, pointers.get(name, value + (count if name == counter else 0)))
-            for name, value in pairs[:used]
+            for name, value in self.rewriting.dynamic
             if name not in (_DT_RELRSZ, _DT_RELR, _DT_RELRENT)
         ]
         new += [pointer for pointer in pointers.items() if pointer[0] not in self.image.tags]
-        if len(new) >= len(pairs):
-            raise _unusable("its dynamic section has no room left")
-        new += [(_DT_NULL, 0)] * max(used - len(new), 1)
-        return segment.offset, b"".join(pair.pack(*entry) for entry in new)
+        self.rewriting.dynamic[:] = new

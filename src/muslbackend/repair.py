@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,13 +9,15 @@ from typing import TYPE_CHECKING
 from muslbackend.elf import ElfInfo
 from muslbackend.errors import MalformedError
 from muslbackend.finish import Material, finish, order_for
+from muslbackend.member import Scratch
 from muslbackend.musl import ARCHITECTURES
 from muslbackend.outcome import Outcome
 from muslbackend.plan import Plan
 from muslbackend.policy import Verdict
 from muslbackend.scan import Scan
 from muslbackend.target import PlatformTag, repair_target
-from muslbackend.wheel import WheelName, generator, in_platlib, unpack
+from muslbackend.wheel import WheelName, generator, in_platlib
+from muslbackend.wheelreader import unpack
 from muslbackend.wheelwriter import copy_wheel
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ def repair_wheel(path: Path, settings: Settings, facts: Facts, output: Path | No
     musl machine from the system's own. A wheel that needs nothing is copied as it is. Without
     ``output`` nothing is written. Raises :class:`PolicyError` when the promise cannot be kept.
     """
-    with tempfile.TemporaryDirectory(prefix="muslbackend-") as folder:
-        name, members = _for_its_machine(*unpack(path, Path(folder)))
+    with Scratch() as scratch:
+        name, members = _for_its_machine(*unpack(path, scratch))
         target = repair_target((tag.platform for tag in name.tags), settings, facts)
         if target is None:
             return _pure(path, name, output)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from muslbackend import musl
 from muslbackend.graph import Via
@@ -20,8 +18,7 @@ if TYPE_CHECKING:
     from muslbackend.policy import Verdict
 
 
-@dataclass(frozen=True, slots=True)
-class File:
+class File(NamedTuple):
     """What ``check`` found out about one ELF file of a wheel."""
 
     size: int
@@ -30,8 +27,7 @@ class File:
     """The release from which on it loads, whatever it needs besides; ``None``: on none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Checked:
+class Checked(NamedTuple):
     """What ``check`` found out about one wheel."""
 
     wheel: str
@@ -46,9 +42,9 @@ class Checked:
     """The tag we would write at the default floor."""
     verdict: Verdict
     graph: Graph | None
-    question: Question = field(default_factory=Question)
+    question: Question = Question()
     """What the user asked."""
-    files: Mapping[str, File] = field(default_factory=dict)
+    files: Mapping[str, File] = {}
     """By path, for each ELF file of the wheel that could be read."""
 
 
@@ -112,6 +108,8 @@ def check_json(results: Iterable[Checked]) -> str:
     The keys are those of :class:`Checked`, ``floor``, ``because``, ``findings`` and ``files``;
     the README describes them.
     """
+    import json  # seldom asked for
+
     return json.dumps([_checked(c) for c in results], indent=2)
 
 

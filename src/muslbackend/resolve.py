@@ -10,7 +10,6 @@ import itertools
 import posixpath
 import re
 from collections import deque
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from muslbackend.elf import ElfInfo, is_named_as_extension
@@ -39,13 +38,13 @@ def resolve(files: Files, arch: Architecture, supply: Supply) -> Graph:
     return _Resolver(files, arch, supply).graph()
 
 
-@dataclass(slots=True)
 class _Session:
     """What one dlopen() has loaded so far."""
 
-    needed_by: dict[str, str | None]
-    by_name: dict[str, str] = field(default_factory=dict)
-    """Libraries found by a search, under the name they were searched by."""
+    def __init__(self, root: str) -> None:
+        self.needed_by: dict[str, str | None] = {root: None}
+        #: Libraries found by a search, under the name they were searched by.
+        self.by_name: dict[str, str] = {}
 
 
 class _Resolver:
@@ -115,7 +114,7 @@ class _Resolver:
     def _load(self, root: str) -> tuple[tuple[str, ...], list[Edge]]:
         """Load ``root`` and, breadth first as musl does, all that it needs."""
         edges: list[Edge] = []
-        session = _Session({root: None})
+        session = _Session(root)
         queue = deque([root])
         while queue:
             needer = queue.popleft()

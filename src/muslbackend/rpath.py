@@ -21,12 +21,12 @@ _INSTALLED_AT_ROOT = re.compile(r"^[^/]+\.data/(?:platlib|purelib)/")
 
 def site_path(path: str) -> str:
     """Return where a wheel's file is installed, from the root of site-packages."""
-    return _INSTALLED_AT_ROOT.sub("", path, count=1)
+    return _INSTALLED_AT_ROOT.sub("", path, count=1) if ".data/" in path else path
 
 
 def is_rootless(path: str) -> bool:
     """Say whether a wheel's file is installed somewhere else than in site-packages."""
-    return _ROOTLESS.match(path) is not None
+    return ".data/" in path and _ROOTLESS.match(path) is not None
 
 
 def origin_entries(elf: ElfInfo, path: str) -> Iterator[tuple[str, str]]:

@@ -11,9 +11,8 @@ from __future__ import annotations
 import json
 import re
 import uuid
-from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
 
 from packaging.licenses import InvalidLicenseExpression, canonicalize_license_expression
@@ -39,8 +38,7 @@ class Origin(Enum):
     """Found elsewhere on the machine; no package database knows it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Owner:
+class Owner(NamedTuple):
     """The package that a file on the machine belongs to."""
 
     name: str
@@ -57,8 +55,7 @@ class Owner:
     """Texts that the package or its origin left on the machine."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bundled:
+class Bundled(NamedTuple):
     """A library that was copied into the wheel."""
 
     dest: str
@@ -76,8 +73,7 @@ class Bundled:
     """The bundled libraries that it loads, by their paths in the wheel."""
 
 
-@dataclass(frozen=True, slots=True)
-class Product:
+class Product(NamedTuple):
     """The distribution that the wheel is of."""
 
     name: str

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import mmap
 import os
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -13,10 +13,10 @@ from muslbackend.elf import MAGIC, ElfInfo, is_named_as_extension
 from muslbackend.elfreader import read_elf
 from muslbackend.errors import MalformedError, SettingsError
 from muslbackend.graph import FOLDER
+from muslbackend.member import Kept
 from muslbackend.musl import DEFAULT_SEARCH_PATH
 from muslbackend.package import Package, describe, tells
 from muslbackend.rpath import site_path
-from muslbackend.targetpython import named_loader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from muslbackend.elfimage import Bytes
     from muslbackend.member import Member
     from muslbackend.musl import Architecture
-    from muslbackend.wheel import Wheel
+    from muslbackend.wheelreader import Wheel
 
 #: Where the loader and the linker of a system look, as they stand in an unpacked root.
 SYSROOT_FOLDERS: Final = ("lib", "usr/lib", "usr/local/lib")
@@ -53,8 +53,7 @@ class Scan:
         files = [name for name in names if not name.endswith("/")]
         texts = {name: _NOT_ELF for name in files if is_named_as_extension(name)}
         self._wheel = {**texts, **elf}
-        self._names = {site_path(path) for path in (*files, *elf)}
-        self._folders = {folder for name in self._names for folder in _parents(name)}
+        self._files = (*files, *elf)
         self._outside: dict[str, ElfInfo | str | None] = {}
         self._known: dict[int, _Known] = {}
 
@@ -91,8 +90,21 @@ class Scan:
     @classmethod
     def of_wheel(cls, wheel: Wheel) -> Scan:
         """Read the ELF files of a finished wheel."""
-        package = describe((tag.platform for tag in wheel.tags), wheel.texts)
-        return cls({path: _read(data) for path, data in wheel.elf.items()}, wheel.names, package)
+        told = {member.path: _told(member) for member in wheel.members}
+        elf = {path: _read(data) for path, data in told.items() if data[: len(MAGIC)] == MAGIC}
+        texts = {path: data for path, data in told.items() if isinstance(data, bytes)}
+        package = describe((tag.platform for tag in wheel.tags), texts)
+        return cls(elf, wheel.names, package)
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        """Every file of the wheel, where it is installed."""
+        return frozenset(map(site_path, self._files))
+
+    @cached_property
+    def _folders(self) -> frozenset[str]:
+        """Every folder that they are in."""
+        return frozenset(folder for name in self._names for folder in _parents(name))
 
     def wheel_paths(self) -> tuple[str, ...]:
         """Return the path of every ELF file in the wheel, sorted."""
@@ -124,6 +136,8 @@ class Digests(NamedTuple):
 
 def digests(path: str, rpath: Iterable[str]) -> Digests:
     """Return both digests of a library whose rpath is known."""
+    import hashlib  # of OpenSSL, which takes time to load: ``check`` needs no digest
+
     folders = [os.fsencode(entry) for entry in rpath if entry.startswith("/")]
     with (
         Path(path).open("rb") as stream,
@@ -181,6 +195,8 @@ def system_folders(program: Path, arch: Architecture) -> tuple[str, ...]:
 
 def own_loader(program: Path) -> Path | None:
     """Return the loader that a program names, ``None`` if it names none."""
+    from muslbackend.targetpython import named_loader  # knows more than ``check`` asks for
+
     named = named_loader(program)
     return Path(named) if named else None
 
@@ -208,6 +224,8 @@ def read_sysroot(base: Path, name: str, arch: Architecture) -> Path:
 def _told(member: Member) -> Bytes:
     """Return the bytes of an ELF file or of one that :func:`describe` reads; of others nothing."""
     whole = tells(member.path)
+    if isinstance(member.content, Kept) and member.content.data is None:
+        return member.read() if whole else b""
     if isinstance(member.data, bytes):
         return member.data if whole or member.data.startswith(MAGIC) else b""
     with member.open() as stream:

@@ -6,9 +6,7 @@ not ours (every other ``-C`` key) is handed on to scikit-build-core untouched.
 
 from __future__ import annotations
 
-import difflib
 import re
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from muslbackend.errors import SettingsError
@@ -24,8 +22,7 @@ ENV_PREFIX: Final = "MUSLBACKEND_"
 DEFAULT_FLOOR: Final = MuslVersion(1, 2, 0)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Settings(NamedTuple):
     """What the user decided; every field has the default of a project that says nothing."""
 
     target: str = "auto"
@@ -123,7 +120,7 @@ def cli_settings(options: Mapping[str, Any], environ: Mapping[str, str]) -> Sett
         for name, value in given.items()
         if value
     }
-    return replace(parse_settings({}, {}, environ), **values)
+    return parse_settings({}, {}, environ)._replace(**values)
 
 
 def foreign_config(config: Mapping[str, object]) -> dict[str, object]:
@@ -136,6 +133,8 @@ def _refuse_unknown(
 ) -> None:
     for name in sorted(given):
         if name not in known:
+            import difflib
+
             near = difflib.get_close_matches(name, known, n=1)
             names = ", ".join(prefix + k for k in sorted(known))
             raise SettingsError(

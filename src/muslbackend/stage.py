@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from muslbackend.errors import MuslBackendError
 
@@ -30,8 +29,7 @@ if TYPE_CHECKING:
 # Most hooks only ask for scikit-build-core's: what building takes is imported when it comes to it.
 
 
-@dataclass(frozen=True, slots=True)
-class Staged:
+class Staged(NamedTuple):
     """A wheel that is ready but not written."""
 
     name: WheelName
@@ -76,8 +74,7 @@ def cmake_texts(project: Path) -> dict[str, str]:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Decided:
+class Decided(NamedTuple):
     """What scikit-build-core decided for a project: pyproject.toml with overrides and the rest."""
 
     cmake: bool = True
@@ -142,7 +139,8 @@ def build(
     """
     import tempfile
 
-    from muslbackend.wheel import unpack
+    from muslbackend.member import Scratch
+    from muslbackend.wheelreader import unpack
 
     base = _writer_class()
     with tempfile.TemporaryDirectory(prefix="muslbackend-") as folder:
@@ -157,8 +155,9 @@ def build(
         build_dir = Path(folder) / "build"
         kept = {"build-dir": str(build_dir)} if keeps_no_build_dir else {}
         name = call("build_wheel", folder, {**config, **kept}, None)
-        own, members = unpack(Path(folder) / name, Path(folder) / "files")
-        return str(finish(Staged(own, members, build_dir if kept else None, version())))
+        with Scratch() as scratch:
+            own, members = unpack(Path(folder) / name, scratch)
+            return str(finish(Staged(own, members, build_dir if kept else None, version())))
 
 
 def version() -> str:

@@ -5,9 +5,7 @@ Platform tags are read and printed here (PEP 656, PEP 425).
 
 from __future__ import annotations
 
-import difflib
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
 
 from muslbackend.errors import SettingsError
@@ -111,8 +109,7 @@ class Facts(NamedTuple):
         return ""
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(NamedTuple):
     """What the wheel is for, and what we promise of it."""
 
     arch: Architecture
@@ -219,6 +216,8 @@ _OTHER_NAMES: Final = {
 
 def alike(name: str, *others: str) -> str | None:
     """Return the architecture, or which of ``others``, that ``name`` may stand for."""
+    import difflib  # only for what is wrong
+
     near = [_OTHER_NAMES[name]] if name in _OTHER_NAMES else []
     near += difflib.get_close_matches(name, [*others, *ARCHITECTURES], n=1)
     return next(iter(near), None)

@@ -10,9 +10,8 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.cmakefile import PACKAGES_VARIABLE, TOOLCHAIN_VARIABLE, Ground, cmake_text
 from muslbackend.compilers import Compilers, find_compilers
@@ -38,8 +37,7 @@ if TYPE_CHECKING:
 PLATFORM_VARIABLE: Final = "_PYTHON_HOST_PLATFORM"
 
 
-@dataclass(frozen=True, slots=True)
-class Toolchain:
+class Toolchain(NamedTuple):
     """What a cross build is started with."""
 
     cmake_file: Path
@@ -53,8 +51,7 @@ class Toolchain:
     """The C compiler; ``None`` if only the user's toolchain file knows it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """What the user decided about it."""
 
     sysroot: Path | None = None

@@ -13,9 +13,8 @@ import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.errors import MuslBackendError, ToolError
 from muslbackend.graph import Via
@@ -66,8 +65,7 @@ _DATA_NAME: Final = re.compile(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Opener:
+class Opener(NamedTuple):
     """What opens files, ready to start."""
 
     start: tuple[str, ...]
@@ -80,8 +78,7 @@ class Opener:
     """What the program that opens files is compiled with; ``None``: this interpreter opens them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
+class Opened(NamedTuple):
     """What was opened."""
 
     musl: MuslVersion

@@ -1,76 +1,27 @@
-"""Wheels on disk, read for judgement or unpacked, and their parts as values.
+"""The name of a wheel and its ``WHEEL`` file, as values.
 
 The format is the binary distribution format specification (PEP 427).
 """
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
-import posixpath
 import re
-import struct
-import zipfile
-import zlib
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
-from functools import partial
-from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from packaging.tags import Tag, parse_tag
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+from packaging.tags import Tag
 
-from muslbackend.elf import MAGIC
-from muslbackend.errors import MalformedError
-from muslbackend.member import Kept, Member
-from muslbackend.package import WHEEL_FILE, tells
-from muslbackend.processes import cores
-from muslbackend.zipmember import contents, places
+from muslbackend.member import Member
+from muslbackend.package import WHEEL_FILE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Collection
 
-#: What zipfile raises for a damaged archive. Not every Python has lzma; zipfile does without.
-_UNREADABLE: Final[tuple[type[Exception], ...]] = (
-    zipfile.BadZipFile,
-    zlib.error,
-    getattr(getattr(zipfile, "lzma", None), "LZMAError", zlib.error),
-    struct.error,
-    EOFError,
-    OSError,
-    RuntimeError,  # NotImplementedError among them
-    ValueError,  # UnicodeDecodeError among them
-)
-
-#: Behind NAME-VERSION: what is made anew, and the signatures that go with it (PEP 427).
-_RECORDS: Final = re.compile(r"\.dist-info/RECORD(\.jws|\.p7s)?")
-#: What of a wheel is held in memory, in bytes; the rest is unpacked to disk.
-_IN_MEMORY: Final = 48 << 20
-_BLOCK: Final = 1 << 20
-_RAW: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _GENERATOR: Final = re.compile(rb"(?m)^Generator:.*$")
 _TOOLS_AND_TAGS: Final = re.compile(rb"(?m)^(Generator|Tag):.*$")
 _PURELIB: Final = re.compile(rb"(?mi)^(Root-Is-Purelib:)\s*true")
 
 
-@dataclass(frozen=True, slots=True)
-class Wheel:
-    """A finished wheel, read for judgement."""
-
-    path: Path
-    tags: frozenset[Tag]
-    """From the file name."""
-    names: tuple[str, ...]
-    """Of all members, in the order of the archive."""
-    elf: Mapping[str, bytes]
-    """The bytes of the members that begin like ELF files."""
-    texts: Mapping[str, bytes]
-    """The bytes of the members that :mod:`package` reads."""
-
-
-@dataclass(frozen=True, slots=True)
-class WheelName:
+class WheelName(NamedTuple):
     """The parts of a wheel's file name, as they stand in it."""
 
     distribution: str
@@ -91,32 +42,13 @@ class WheelName:
             Tag(tag.interpreter, tag.abi, platform) if tag.platform.startswith(instead_of) else tag
             for tag in self.tags
         }
-        return replace(self, tags=frozenset(tags))
+        return self._replace(tags=frozenset(tags))
 
     def __str__(self) -> str:
         parts = [self.distribution, *filter(None, [self.build])]
         for attribute in ("interpreter", "abi", "platform"):
             parts.append(".".join(sorted({getattr(tag, attribute) for tag in self.tags})))
         return "-".join([*parts, *filter(None, [self.variant])]) + ".whl"
-
-
-def read_wheel(path: Path) -> Wheel:
-    """Return the names of all members, and the bytes of those that count.
-
-    Raises :class:`MalformedError` for a file name that is not a wheel's, for a damaged archive
-    and for a missing file.
-    """
-    with _open(path) as archive:
-        elf, texts = {}, {}
-        for info in archive.infolist():
-            with archive.open(info) as member:
-                head = member.read(len(MAGIC))
-                if head == MAGIC:
-                    elf[info.filename] = head + member.read()
-                elif tells(info.filename):
-                    texts[info.filename] = head + member.read()
-        tags = parse_wheel_filename(path.name)[3]
-        return Wheel(path, tags, tuple(archive.namelist()), elf, texts)
 
 
 def retag(wheel_file: bytes, tags: Collection[Tag], generator: str) -> bytes:
@@ -148,107 +80,6 @@ def in_platlib(member: Member) -> Member:
     if WHEEL_FILE.fullmatch(member.path) is None:
         return member
     return Member(member.path, _PURELIB.sub(rb"\1 false", member.read()))
-
-
-def unpack(path: Path, folder: Path) -> tuple[WheelName, tuple[Member, ...]]:
-    """Read a wheel, what is large into ``folder``; return its name and members without RECORD.
-
-    In the order of the archive. RECORD of the wheel itself is made anew when it is written, and
-    its signatures are not true any more; those of a vendored package are files like others.
-    Raises :class:`MalformedError` for what :func:`read_wheel` refuses, and for members that would
-    lie outside ``folder``.
-    """
-    parts = path.name.removesuffix(".whl").split("-")
-    distribution = "-".join(parts[:2])
-    found: dict[str, tuple[zipfile.ZipInfo, int]] = {}
-    with _open(path) as archive, path.open("rb") as stream:
-        tags = parse_tag("-".join(parts[-3:]))
-        for info, place in zip(archive.infolist(), places(archive, stream), strict=True):
-            name = info.filename
-            if name.endswith("/") or _RECORDS.fullmatch(name.removeprefix(distribution)):
-                continue
-            if name in found or not _may_be(name):
-                msg = f"has a member that no wheel can have: {name!r}"
-                raise MalformedError(msg, hint="build or download it again")
-            found[name] = info, place
-        if folders := {str(f) for name in found for f in PurePosixPath(name).parents} & set(found):
-            msg = f"has a file that is a folder too: {min(folders)!r}"
-            raise MalformedError(msg, hint="build or download it again")
-        folder.mkdir(parents=True, exist_ok=True)
-        room = _IN_MEMORY
-        files: list[Path | None] = []
-        for number, (info, _) in enumerate(found.values()):
-            fits = info.file_size <= room
-            files.append(None if fits else folder / f"{number}")
-            room -= info.file_size if fits else 0
-
-        def member(about: tuple[zipfile.ZipInfo, int], file: Path | None) -> Member:
-            info, place = about
-            executable = bool(info.external_attr >> 16 & 0o111)
-            return Member(info.filename, _kept(archive, info, place, file), executable)
-
-        with ThreadPoolExecutor(cores()) as pool:
-            members = tuple(pool.map(member, found.values(), files))
-    build = parts[2] if len(parts) == 6 else ""  # NAME-VERSION-BUILD-PYTHON-ABI-PLATFORM
-    return WheelName(distribution, build, tags), members
-
-
-def _may_be(name: str) -> bool:
-    """Say whether a file can be called so: one spelling for each, all of them in the wheel."""
-    return bool(name) and name == posixpath.normpath(name) and not name.startswith(("/", "../"))
-
-
-def _kept(
-    archive: zipfile.ZipFile, info: zipfile.ZipInfo, place: int, file: Path | None
-) -> Kept | Path | bytes:
-    """Read a member to its end, to ``file`` or into memory."""
-    path = Path(str(archive.filename))
-    digest = hashlib.sha256()
-    data: Path | bytes
-    with _blocks(archive, info, place) as blocks:
-        if file is None:
-            data = b"".join(blocks)
-            digest.update(data)
-        else:
-            data = file
-            with file.open("xb") as out:
-                for block in blocks:
-                    digest.update(block)
-                    out.write(block)
-    if info.compress_type not in _RAW:
-        return data
-    method, size = info.compress_type, info.file_size
-    return Kept(path, place, info.compress_size, method, info.CRC, size, digest.hexdigest(), data)
-
-
-@contextlib.contextmanager
-def _blocks(
-    archive: zipfile.ZipFile, info: zipfile.ZipInfo, place: int
-) -> Iterator[Iterable[bytes]]:
-    """Give the bytes of a member; only what zipfile must unpack is left to it."""
-    if info.compress_type in _RAW:
-        with Path(str(archive.filename)).open("rb") as stream:
-            yield contents(stream, info, place)
-    else:
-        with archive.open(info) as packed:
-            yield iter(partial(packed.read, _BLOCK), b"")
-
-
-@contextlib.contextmanager
-def _open(path: Path) -> Iterator[zipfile.ZipFile]:
-    """Open a wheel; what is wrong with its name or its archive is a :class:`MalformedError`."""
-    if not path.is_file():
-        raise MalformedError("there is no such file", hint="give the path of a wheel")
-    try:
-        parse_wheel_filename(path.name)
-        with zipfile.ZipFile(path) as archive:
-            yield archive
-    except InvalidWheelFilename as error:
-        hint = "a wheel is called NAME-VERSION-PYTHON-ABI-PLATFORM.whl"
-        raise MalformedError(str(error), hint=hint) from error
-    except _UNREADABLE as error:
-        msg = f"is not a readable zip archive: {error}"
-        raise MalformedError(msg, hint="build or download it again") from error
 
 
 def generator(wheel_file: bytes) -> str:

@@ -14,9 +14,8 @@ import re
 import shutil
 import subprocess
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.errors import ToolError
 
@@ -30,8 +29,7 @@ _OLDEST_ZIG: Final = (0, 16, 0)
 _FIRST_UNTRIED_ZIG: Final = (0, 18, 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Zig:
+class Zig(NamedTuple):
     """A usable zig."""
 
     program: str

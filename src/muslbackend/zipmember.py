@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import struct
 import zipfile
-import zlib
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
+from muslbackend.zlibs import zlib
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _LOCAL: Final = struct.Struct("<4s5H3L2H")
 _DESCRIPTORS: Final = (struct.Struct("<3L"), struct.Struct("<L2Q"))
@@ -23,7 +24,10 @@ _STREAMED: Final = 8
 _UTF8: Final = 0x800
 _ZIP64_EXTRA: Final = 1
 _MAX32: Final = 0xFFFFFFFF
+#: How much is inflated at a time.
 _BLOCK: Final = 1 << 20
+#: Few local headers are longer.
+_MOST_HEADERS: Final = 256
 
 
 class _Extent(NamedTuple):
@@ -58,26 +62,32 @@ def _by_start(pair: tuple[_Extent, zipfile.ZipInfo]) -> int:
 
 def _extent(stream: BinaryIO, info: zipfile.ZipInfo) -> _Extent:
     stream.seek(info.header_offset)
-    header = stream.read(_LOCAL.size)
-    if len(header) < _LOCAL.size or not header.startswith(b"PK\3\4"):
+    data = stream.read(_MOST_HEADERS)
+    if len(data) < _LOCAL.size or not data.startswith(b"PK\3\4"):
         msg = f"{info.filename!r} has no local header where it should be"
         raise zipfile.BadZipFile(msg)
     _, _, flags, method, _, _, crc, packed_size, size, name_length, extra_length = _LOCAL.unpack(
-        header
+        data[: _LOCAL.size]
     )
-    name, extra = stream.read(name_length), stream.read(extra_length)
+    length = _LOCAL.size + name_length + extra_length
+    if length > len(data):
+        data += stream.read(length - len(data))
+    name, extra = data[_LOCAL.size : length - extra_length], data[length - extra_length : length]
     if (flags | info.flag_bits) & _SECRET:
         msg = f"{info.filename!r} is encrypted"
         raise zipfile.BadZipFile(msg)
-    sizes = _sizes(packed_size, size, extra)
     said = (name.decode("utf-8" if flags & _UTF8 else "cp437"), method)
-    if said != (info.orig_filename, info.compress_type) or any(
-        one != other and not (flags & _STREAMED and one == 0)
-        for one, other in zip((crc, *sizes), _numbers(info), strict=True)
+    found: tuple[int, ...] = (crc, *_sizes(packed_size, size, extra))
+    numbers = _numbers(info)
+    if said != (info.orig_filename, info.compress_type) or (
+        found != numbers
+        and not (
+            flags & _STREAMED and all(n in (0, m) for n, m in zip(found, numbers, strict=True))
+        )
     ):
         msg = f"{info.filename!r} is another one in its local header than in the directory"
         raise zipfile.BadZipFile(msg)
-    packed = info.header_offset + _LOCAL.size + name_length + extra_length
+    packed = info.header_offset + length
     end = packed + info.compress_size
     if flags & _STREAMED:
         stream.seek(end)
@@ -115,15 +125,14 @@ def _descriptor(data: bytes, info: zipfile.ZipInfo) -> int:
     raise zipfile.BadZipFile(msg)
 
 
-def contents(stream: BinaryIO, info: zipfile.ZipInfo, place: int) -> Iterator[bytes]:
-    """Yield the bytes of a stored or deflated member, whose packed bytes begin at ``place``.
+def contents(packed: Iterable[bytes], info: zipfile.ZipInfo) -> Iterator[bytes]:
+    """Yield the bytes of a member, whose packed bytes these are; those of other methods unpacked.
 
     Raises :class:`zipfile.BadZipFile` where size, packed size and CRC-32 are not those that the
-    directory has, and :class:`zlib.error`; until the end was reached nothing is sure.
+    directory has, and ``zlib.error``; until the end was reached nothing is sure.
     """
     size = crc = 0
-    packed = _packed(stream, info, place)
-    for block in packed if info.compress_type == zipfile.ZIP_STORED else _inflated(packed, info):
+    for block in _inflated(packed, info) if info.compress_type == zipfile.ZIP_DEFLATED else packed:
         crc, size = zlib.crc32(block, crc), size + len(block)
         yield block
     if (size, crc) != (info.file_size, info.CRC):
@@ -131,26 +140,14 @@ def contents(stream: BinaryIO, info: zipfile.ZipInfo, place: int) -> Iterator[by
         raise zipfile.BadZipFile(msg)
 
 
-def _packed(stream: BinaryIO, info: zipfile.ZipInfo, place: int) -> Iterator[bytes]:
-    stream.seek(place)
-    left = info.compress_size
-    while left:
-        block = stream.read(min(left, _BLOCK))
-        if not block:
-            msg = f"{info.filename!r} ends too early"
-            raise zipfile.BadZipFile(msg)
-        left -= len(block)
-        yield block
-
-
-def _inflated(packed: Iterator[bytes], info: zipfile.ZipInfo) -> Iterator[bytes]:
+def _inflated(packed: Iterable[bytes], info: zipfile.ZipInfo) -> Iterator[bytes]:
     """Yield what a deflate stream has, some at a time; the stream ends where its bytes do."""
     machine = zlib.decompressobj(-zlib.MAX_WBITS)
     left = info.file_size
     for block in packed:
         waiting = block
         while waiting:
-            data = machine.decompress(waiting, 4 * _BLOCK)
+            data = machine.decompress(waiting, _BLOCK)
             left -= len(data)
             if left < 0 or machine.unused_data:
                 msg = f"{info.filename!r} does not end where the directory says"

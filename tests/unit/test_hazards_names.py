@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -63,7 +62,7 @@ def test_mb117_is_a_warning_where_nothing_is_missed() -> None:
 
 def test_mb117_is_a_warning_where_an_unknown_library_may_help() -> None:
     files = reserved("our_clock")
-    files[CORE] = replace(files[CORE], needed=("librt.so", "libz.so.1"))
+    files[CORE] = files[CORE]._replace(needed=("librt.so", "libz.so.1"))
     found = {f.code: f.severity for f in findings_of(files, exclude=("libz.so.1",))}
     assert found == {"MB109": Severity.WARNING, "MB117": Severity.WARNING}
 
@@ -158,8 +157,8 @@ def test_mb119_a_libc_inside_an_extension(exported: tuple[str, ...]) -> None:
             hint=SHARED_LIBC,
         ),
     )
-    assert findings_of(replace(core, needed=("libc.so",))) == ()
-    assert findings_of({TOOL: replace(core, executable=True)}) == ()
+    assert findings_of(core._replace(needed=("libc.so",))) == ()
+    assert findings_of({TOOL: core._replace(executable=True)}) == ()
 
 
 PYTHON = "libpython3.11.so.1.0"

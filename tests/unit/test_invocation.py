@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -209,6 +208,6 @@ def test_the_build_folder_is_asked_for_where_scikit_build_core_asks(
 def test_a_kept_build_folder_is_another_one_for_each_toolchain() -> None:
     folders = set()
     for key in ("5eed", "beef"):
-        call = plan_invocation(TARGET, {"build-dir": "b"}, {}, {}, replace(ZIG, key=key))
+        call = plan_invocation(TARGET, {"build-dir": "b"}, {}, {}, ZIG._replace(key=key))
         folders.add(call.config["build-dir"])
     assert folders == {"b-musl-aarch64-5eed", "b-musl-aarch64-beef"}

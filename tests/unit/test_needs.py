@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 from builders import X86_64, elf_info, extension, graph_of
 from muslbackend.musl import ARCHITECTURES, MuslVersion
 from muslbackend.needs import Reason, asked_of_musl, needs
@@ -90,7 +88,7 @@ def test_a_library_outside_is_asked_for_its_needs_too() -> None:
 def test_a_graph_is_asked_once_and_a_changed_one_anew() -> None:
     graph = graph_of({CORE: extension(imports=imports("statx"))})
     assert needs(graph, X86_64) is needs(graph, X86_64)
-    other = replace(graph, elf={CORE: extension(imports=imports("gettid"))})
+    other = graph._replace(elf={CORE: extension(imports=imports("gettid"))})
     assert needs(other, X86_64) == (Reason(CORE, "gettid", V("1.2.2")),)
     assert needs(graph, X86_64) == (Reason(CORE, "statx", V("1.2.5")),)
 

@@ -8,7 +8,6 @@ import struct
 import subprocess
 import tempfile
 import time
-from dataclasses import replace
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -147,7 +146,7 @@ def test_the_same_is_relocated_and_the_rest_is_as_it_was(arch: str) -> None:
     before, after = read_elf(old), read_elf(new)
     assert before.relr
     kinds = before.relocations | {relative}
-    told = replace(before, relr=False, relocations=kinds, checksum=after.checksum)
+    told = before._replace(relr=False, relocations=kinds, checksum=after.checksum)
     assert after == told
     assert expand(new) is new
 
@@ -296,7 +295,6 @@ BAD: Final = (
         crafted(*ONE, loads=((0x400, 0x9400, 8, 8, 1), (0x408, 0x408, 8, 8, 24))),
         "a segment has an alignment of 24",
     ),
-    (crafted(ONE[0], ONE[1], ONE[2], spare=1), "dynamic section has no room left"),
 )
 
 
@@ -305,7 +303,7 @@ def test_what_is_wrong_is_said(data: bytes, message: str) -> None:
     with pytest.raises(MalformedError, match=message) as raised:
         expand(data)
     assert raised.value.message.startswith(
-        ("is not a sound ELF file: ", "has packed relocations that cannot be unpacked: ")
+        ("is not a sound ELF file: ", "cannot be rewritten: ", "has packed relocations that cannot")
     )
 
 

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -162,7 +161,7 @@ def test_check_says_of_a_wheel(result: Checked, text: str) -> None:
     ],
 )
 def test_check_answers_what_was_asked(question: Question, verdict: Verdict, text: str) -> None:
-    shown = check_text(replace(checked(verdict, ok=verdict.ok), question=question))
+    shown = check_text(checked(verdict, ok=verdict.ok)._replace(question=question))
     assert shown.splitlines()[0] == f"{WHEEL}: {text}"
 
 

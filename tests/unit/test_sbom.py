@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from itertools import permutations
 from typing import Any, Final
 
@@ -42,7 +41,7 @@ OWN: Final = Bundled(
     Origin.BUILD,
     needs=("demo.libs/libz-0f1e2d3c.so.1.3.1", "demo/_core.so"),
 )
-FOUND: Final = replace(OWN, dest="demo.libs/libx-2.so", origin=Origin.FILE, needs=())
+FOUND: Final = OWN._replace(dest="demo.libs/libx-2.so", origin=Origin.FILE, needs=())
 LIBRARIES: Final = (ZLIB, OWN, FOUND)
 
 
@@ -131,7 +130,7 @@ def test_a_library_without_owner_claims_no_version_and_no_purl(
 )
 def test_a_licence_is_an_expression_only_if_spdx_knows_it(words: str, expression: str) -> None:
     assert ZLIB.owner is not None
-    (found,) = component(replace(ZLIB, owner=replace(ZLIB.owner, licence=words)))["licenses"]
+    (found,) = component(ZLIB._replace(owner=ZLIB.owner._replace(licence=words)))["licenses"]
     wanted: dict[str, Any] = {"expression": expression} if expression else {}
     assert found == {**wanted, "acknowledgement": "declared"} or found == {
         "license": {"name": words, "acknowledgement": "declared"}
@@ -158,15 +157,15 @@ def test_the_serial_number_is_of_the_content() -> None:
     serials = {
         read()["serialNumber"],
         read(ZLIB)["serialNumber"],
-        read(replace(ZLIB, shipped_sha256="e" * 64))["serialNumber"],
+        read(ZLIB._replace(shipped_sha256="e" * 64))["serialNumber"],
     }
     assert len(serials) == 3
 
 
 def test_the_text_is_ascii_with_a_newline_at_its_end() -> None:
     assert ZLIB.owner is not None
-    odd = replace(
-        ZLIB, source_name="lib\u00e4\udc80.so", owner=replace(ZLIB.owner, supplier="\u00c4")
+    odd = ZLIB._replace(
+        source_name="lib\u00e4\udc80.so", owner=ZLIB.owner._replace(supplier="\u00c4")
     )
     data = document(PRODUCT, [odd], "1")
     assert data.isascii()

@@ -1,10 +1,13 @@
-"""What a hook that builds nothing imports: little, since frontends ask it before every build."""
+"""What is imported by commands that are short: hooks that build nothing, and ``check``."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import zipfile
 from typing import TYPE_CHECKING, Final
+
+from builders import zig_library
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,6 +27,7 @@ cmake.version = ">=3.15"
 #: All of it that is loaded where nothing musl is asked for.
 OURS: Final = {
     "muslbackend",
+    "muslbackend.data",
     "muslbackend.errors",
     "muslbackend.hooks",
     "muslbackend.musl",
@@ -38,6 +42,21 @@ HEAVY: Final = {
     *("lzma", "multiprocessing", "packaging", "scikit_build_core", "shutil", "socket", "ssl"),
     *("subprocess", "tempfile", "threading", "tomllib", "urllib.request", "xml", "zipfile"),
 }
+#: What takes long without need where named tuples and plain files do.
+NEEDLESS: Final = {"dataclasses", "difflib", "importlib.resources", "inspect", "platform", "random"}
+#: What reads archives, and what that loads.
+ARCHIVES: Final = {
+    *("concurrent", "dataclasses", "hashlib", "inspect", "logging", "lzma", "packaging"),
+    *("platform", "shutil", "subprocess", "threading", "zipfile"),
+}
+#: All that judges, without what reads the wheel.
+JUDGE: Final = """\
+from muslbackend import cli, musl, packaged, policy, reach, report, resolve, scan
+musl.todays(musl.ARCHITECTURES["x86_64"])
+musl.alpine_with(musl.MuslVersion(1, 2, 0))
+"""
+CHECK: Final = "from muslbackend import cli\ncli.main(['check', {wheel!r}])"
+WHEEL: Final = "demo-1-cp311-cp311-musllinux_1_2_x86_64.whl"
 ASK: Final = "muslbackend.get_requires_for_build_wheel({'musl.target': 'auto'})"
 DECIDE: Final = """\
 from muslbackend import settings, stage, target, targetpython
@@ -56,6 +75,11 @@ def loaded(code: str, folder: Path) -> set[str]:
     return set(answer.stdout.strip().split("\0")[1:])
 
 
+def among(heavy: set[str], names: set[str]) -> set[str]:
+    """Return those of some modules that are heavy, or in a heavy package."""
+    return {name for name in names if {name, name.partition(".")[0]} & heavy}
+
+
 def test_a_hook_that_passes_through_loads_little_of_us(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
     names = loaded(f"import muslbackend\n{ASK}", tmp_path)
@@ -67,8 +91,26 @@ def test_a_hook_that_passes_through_loads_little_of_us(tmp_path: Path) -> None:
 def test_what_it_loads_of_us_loads_nothing_heavy(tmp_path: Path) -> None:
     names = loaded(DECIDE, tmp_path)
     assert OURS - names == {"muslbackend.hooks"}  # which asks scikit-build-core what it offers
-    heavy = {name for name in names if {name, name.partition(".")[0]} & HEAVY}
-    assert heavy == set()
+    assert among(HEAVY, names) == set()
+
+
+def test_what_judges_loads_nothing_heavy(tmp_path: Path) -> None:
+    names = loaded(JUDGE, tmp_path)
+    assert "muslbackend.rules" in names
+    assert among(HEAVY | NEEDLESS, names) == set()
+
+
+def test_a_check_loads_beside_that_only_what_reads_archives(tmp_path: Path) -> None:
+    wheel = tmp_path / WHEEL
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("demo/_core.cpython-311-x86_64-linux-musl.so", zig_library("x86_64"))
+        archive.writestr("demo-1.dist-info/WHEEL", "Wheel-Version: 1.0\n")
+    names = loaded(CHECK.format(wheel=str(wheel)), tmp_path)
+    assert "muslbackend.wheel" in names
+    assert among((HEAVY | NEEDLESS) - ARCHIVES, names) == set()
+    # Nothing of what builds and repairs.
+    others = {"finish", "hooks", "outcome", "plan", "stage", "targetpython", "wheelwriter"}
+    assert {f"muslbackend.{name}" for name in others} & names == set()
 
 
 def test_what_is_heavy_is_seen(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ import pytest
 
 from building import assert_record_is_true, members
 from muslbackend.errors import MalformedError
-from muslbackend.member import Kept
-from muslbackend.wheel import unpack
+from muslbackend.member import Kept, Member, Scratch
+from muslbackend.wheelreader import unpack
 from muslbackend.wheelwriter import write_wheel
 from rawzip import (
     BZIP2,
@@ -34,6 +34,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from muslbackend.wheel import WheelName
+
 FILE: Final = "demo-1.0-cp311-cp311-linux_x86_64.whl"
 WHEEL: Final = raw("demo-1.0.dist-info/WHEEL", b"Wheel-Version: 1.0\n")
 METADATA: Final = raw("demo-1.0.dist-info/METADATA", b"Name: demo\nVersion: 1.0\n")
@@ -44,11 +46,17 @@ TIMESTAMP: Final = b"UT\5\0\3" + bytes(4)
 LARGER: Final = DATA + b"and more"
 
 
+def unpacked(wheel: Path) -> tuple[WheelName, tuple[Member, ...]]:
+    """Return a small wheel, of which nothing goes to disk."""
+    with Scratch() as scratch:
+        return unpack(wheel, scratch)
+
+
 def kept_anew(folder: Path, found: Sequence[Raw], offsets: Mapping[int, int] | None = None) -> Path:
     """Unpack a wheel of these members, write them into another; return its path."""
     folder.mkdir(exist_ok=True)
     given = write_raw(folder / FILE, [*found, METADATA, WHEEL], offsets)
-    name, contents = unpack(given, folder / "unpacked")
+    name, contents = unpacked(given)
     return write_wheel(folder / "new", name, contents).path
 
 
@@ -118,7 +126,7 @@ def test_a_zip64_field_in_a_small_local_header(tmp_path: Path) -> None:
             stream.write(DATA)
         for other in (METADATA, WHEEL):
             archive.writestr(other.central.name.decode(), zlib.decompress(other.packed, -15))
-    name, contents = unpack(given, tmp_path / "unpacked")
+    name, contents = unpacked(given)
     assert isinstance(contents[0].content, Kept)
     new = write_wheel(tmp_path / "new", name, contents).path
     assert members(new)[NAME] == DATA
@@ -130,7 +138,7 @@ def test_a_zip64_field_in_a_small_local_header(tmp_path: Path) -> None:
 def test_bytes_in_front_of_an_archive_do_not_come_along(tmp_path: Path) -> None:
     front = b"#!/bin/sh\nexit\n"
     given = write_raw(tmp_path / FILE, [GOOD, METADATA, WHEEL], front=front)
-    name, contents = unpack(given, tmp_path / "unpacked")
+    name, contents = unpacked(given)
     new = write_wheel(tmp_path / "new", name, contents).path
     assert members(new)[NAME] == DATA
     assert new.read_bytes().startswith(b"PK\3\4")
@@ -214,7 +222,7 @@ def test_members_that_overlap_are_refused(tmp_path: Path) -> None:
     with zipfile.ZipFile(given) as archive:
         assert archive.infolist()[3].header_offset == at
     with pytest.raises(MalformedError):
-        unpack(given, tmp_path / "unpacked")
+        unpacked(given)
 
 
 def test_two_members_of_the_same_bytes_are_refused(tmp_path: Path) -> None:

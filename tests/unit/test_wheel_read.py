@@ -10,13 +10,21 @@ import pytest
 from packaging.tags import Tag
 
 from muslbackend.errors import MalformedError
-from muslbackend.wheel import read_wheel
+from muslbackend.member import Scratch
+from muslbackend.wheelreader import read_wheel
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from muslbackend.wheelreader import Wheel
+
 FILE = "demo-1.0-cp311-cp311-musllinux_1_2_x86_64.whl"
 ELF = b"\x7fELF" + bytes(range(256)) * 20
+
+
+def read(path: Path) -> Wheel:
+    with Scratch() as scratch:
+        return read_wheel(path, scratch)
 
 
 def archive(path: Path, compression: int = zipfile.ZIP_DEFLATED) -> Path:
@@ -33,7 +41,7 @@ def archive(path: Path, compression: int = zipfile.ZIP_DEFLATED) -> Path:
     "compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED, zipfile.ZIP_BZIP2]
 )
 def test_a_wheel_is_read_by_its_bytes(tmp_path: Path, compression: int) -> None:
-    wheel = read_wheel(archive(tmp_path / FILE, compression))
+    wheel = read(archive(tmp_path / FILE, compression))
     assert wheel.path == tmp_path / FILE
     assert wheel.tags == frozenset({Tag("cp311", "cp311", "musllinux_1_2_x86_64")})
     assert wheel.names == (
@@ -43,7 +51,12 @@ def test_a_wheel_is_read_by_its_bytes(tmp_path: Path, compression: int) -> None:
         "demo/not_elf.so",
         "demo/tool",
     )
-    assert wheel.elf == {"demo/_core.so": ELF, "demo/tool": ELF[:4]}
+    assert {member.path: member.data for member in wheel.members} == {
+        "demo/__init__.py": b"x = 1\n",
+        "demo/_core.so": ELF,
+        "demo/tool": ELF[:4],
+    }
+    assert wheel.sizes == {"demo/__init__.py": 6, "demo/_core.so": len(ELF), "demo/tool": 4}
 
 
 @pytest.mark.parametrize(
@@ -51,14 +64,14 @@ def test_a_wheel_is_read_by_its_bytes(tmp_path: Path, compression: int) -> None:
 )
 def test_a_name_that_is_no_wheels_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(MalformedError) as caught:
-        read_wheel(archive(tmp_path / name))
+        read(archive(tmp_path / name))
     assert name.removesuffix(".whl") in caught.value.message
     assert caught.value.hint == "a wheel is called NAME-VERSION-PYTHON-ABI-PLATFORM.whl"
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(MalformedError) as caught:
-        read_wheel(tmp_path / FILE)
+        read(tmp_path / FILE)
     assert caught.value.message.endswith("there is no such file")
     assert caught.value.hint == "give the path of a wheel"
 
@@ -66,14 +79,14 @@ def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_a_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / FILE).mkdir()
     with pytest.raises(MalformedError):
-        read_wheel(tmp_path / FILE)
+        read(tmp_path / FILE)
 
 
 @pytest.mark.parametrize("data", [b"", b"not a zip", b"PK\x03\x04" + bytes(100), ELF])
 def test_what_is_no_zip_is_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / FILE).write_bytes(data)
     with pytest.raises(MalformedError) as caught:
-        read_wheel(tmp_path / FILE)
+        read(tmp_path / FILE)
     assert "is not a readable zip archive: " in caught.value.message
     assert caught.value.hint == "build or download it again"
 
@@ -82,8 +95,8 @@ def test_a_member_with_a_wrong_checksum_is_refused(tmp_path: Path) -> None:
     data = archive(tmp_path / FILE, zipfile.ZIP_STORED).read_bytes()
     at = data.index(ELF) + 1000
     (tmp_path / FILE).write_bytes(data[:at] + b"\xff" + data[at + 1 :])
-    with pytest.raises(MalformedError, match=r"Bad CRC-32 for file 'demo/_core\.so'"):
-        read_wheel(tmp_path / FILE)
+    with pytest.raises(MalformedError, match=r"'demo/_core\.so' has another size or CRC-32"):
+        read(tmp_path / FILE)
 
 
 def test_a_truncated_wheel_is_refused(tmp_path: Path) -> None:
@@ -91,7 +104,7 @@ def test_a_truncated_wheel_is_refused(tmp_path: Path) -> None:
     for length in range(0, len(data), 29):
         (tmp_path / FILE).write_bytes(data[:length])
         with pytest.raises(MalformedError):
-            read_wheel(tmp_path / FILE)
+            read(tmp_path / FILE)
 
 
 def test_a_damaged_wheel_is_read_or_refused_and_nothing_else(tmp_path: Path) -> None:
@@ -104,7 +117,7 @@ def test_a_damaged_wheel_is_read_or_refused_and_nothing_else(tmp_path: Path) -> 
             copy[chance.randrange(len(copy))] = chance.randrange(256)
         (tmp_path / FILE).write_bytes(bytes(copy))
         try:
-            read_wheel(tmp_path / FILE)
+            read(tmp_path / FILE)
             outcomes.add(True)
         except MalformedError as error:
             assert error.hint

@@ -1,0 +1,194 @@
+"""Finished wheels on disk: read for judgement, or unpacked to be made anew.
+
+The format is the binary distribution format specification (PEP 427).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import posixpath
+import re
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from packaging.tags import parse_tag
+from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+from muslbackend.elf import MAGIC
+from muslbackend.errors import MalformedError
+from muslbackend.member import Kept, Member
+from muslbackend.package import tells
+from muslbackend.wheel import WheelName
+from muslbackend.workers import on_all_cores
+from muslbackend.zipreader import DEFLATED, STORED, UNREADABLE, open_zip
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+    from pathlib import Path
+    from zipfile import ZipInfo
+
+    from packaging.tags import Tag
+
+    from muslbackend.member import Scratch
+    from muslbackend.zipreader import ZipReader
+
+#: Behind NAME-VERSION: what is made anew, and the signatures that go with it (PEP 427).
+_RECORDS: Final = re.compile(r"\.dist-info/RECORD(\.jws|\.p7s)?")
+#: What of a wheel is held in memory, in bytes; the rest is unpacked to disk.
+_IN_MEMORY: Final = 48 << 20
+
+
+class Wheel(NamedTuple):
+    """A finished wheel, read for judgement."""
+
+    path: Path
+    tags: frozenset[Tag]
+    """From the file name."""
+    names: tuple[str, ...]
+    """Of all members, in the order of the archive."""
+    members: tuple[Member, ...]
+    """Those that begin like ELF files, and those that :mod:`package` reads."""
+    sizes: Mapping[str, int]
+    """Of these members, in bytes."""
+
+
+def read_wheel(path: Path, scratch: Scratch) -> Wheel:
+    """Return the names of all members, and those that count; what is large is in ``scratch``.
+
+    Raises :class:`MalformedError` for a file name that is not a wheel's, for a damaged archive
+    and for a missing file.
+    """
+    with _open(path) as archive:
+        names = tuple(info.filename for info in archive.members)
+        found = [i for i in archive.members if tells(i.filename) or _is_elf(archive, i)]
+        fits = _fitting(found)
+
+        def member(number: int) -> Member:
+            info = found[number]
+            blocks = archive.blocks(info)
+            return Member(
+                info.filename, _joined(blocks) if fits[number] else _file(blocks, scratch)
+            )
+
+        members = on_all_cores(member, range(len(found)), [info.file_size for info in found])
+        sizes = {info.filename: info.file_size for info in found}
+        tags = parse_wheel_filename(path.name)[3]
+        return Wheel(path, tags, names, tuple(members), sizes)
+
+
+def _is_elf(archive: ZipReader, info: ZipInfo) -> bool:
+    return archive.begin(info, len(MAGIC)) == MAGIC
+
+
+def unpack(path: Path, scratch: Scratch) -> tuple[WheelName, tuple[Member, ...]]:
+    """Read a wheel, what is large into ``scratch``; return its name and members without RECORD.
+
+    In the order of the archive. RECORD of the wheel itself is made anew when it is written, and
+    its signatures are not true any more; those of a vendored package are files like others.
+    Raises :class:`MalformedError` for what :func:`read_wheel` refuses, and for members that would
+    lie outside the folder that a wheel is unpacked into.
+    """
+    parts = path.name.removesuffix(".whl").split("-")
+    distribution = "-".join(parts[:2])
+    with _open(path) as archive:
+        tags = parse_tag("-".join(parts[-3:]))
+        infos = list(_files(archive.members, distribution))
+        fits = _fitting(infos)
+
+        def member(number: int) -> Member:
+            info = infos[number]
+            executable = bool(info.external_attr >> 16 & 0o111)
+            content = _content(archive, path, info, None if fits[number] else scratch)
+            return Member(info.filename, content, executable)
+
+        members = on_all_cores(member, range(len(infos)), [info.file_size for info in infos])
+    build = parts[2] if len(parts) == 6 else ""  # NAME-VERSION-BUILD-PYTHON-ABI-PLATFORM
+    return WheelName(distribution, build, tags), tuple(members)
+
+
+def _files(infos: Iterable[ZipInfo], distribution: str) -> Iterator[ZipInfo]:
+    """Yield the members that are files, but for RECORD; each has one place in the wheel."""
+    names: set[str] = set()
+    for info in infos:
+        name = info.filename
+        if name.endswith("/") or _RECORDS.fullmatch(name.removeprefix(distribution)):
+            continue
+        if name in names or not _may_be(name):
+            msg = f"has a member that no wheel can have: {name!r}"
+            raise MalformedError(msg, hint="build or download it again")
+        names.add(name)
+        yield info
+    if folders := {str(f) for name in names for f in PurePosixPath(name).parents} & names:
+        msg = f"has a file that is a folder too: {min(folders)!r}"
+        raise MalformedError(msg, hint="build or download it again")
+
+
+def _may_be(name: str) -> bool:
+    """Say whether a file can be called so: one spelling for each, all of them in the wheel."""
+    return bool(name) and name == posixpath.normpath(name) and not name.startswith(("/", "../"))
+
+
+def _fitting(infos: Iterable[ZipInfo]) -> list[bool]:
+    """Return of each member whether there is room for it in memory."""
+    room, fits = _IN_MEMORY, []
+    for info in infos:
+        fits.append(info.file_size <= room)
+        room -= info.file_size if fits[-1] else 0
+    return fits
+
+
+def _content(
+    archive: ZipReader, path: Path, info: ZipInfo, scratch: Scratch | None
+) -> Kept | Path | bytes:
+    """Read and hash a member; ``scratch`` takes one that has no room in memory."""
+    digest = hashlib.sha256()
+
+    def hashed() -> Iterator[bytes]:
+        for block in archive.blocks(info):
+            digest.update(block)
+            yield block
+
+    can_be_kept = info.compress_type in (STORED, DEFLATED)
+    data: Path | bytes | None
+    if scratch is None:
+        data = _joined(hashed())
+    elif can_be_kept and not _is_elf(archive, info):
+        data = None
+        for _ in hashed():
+            pass  # it is whole
+    else:
+        data = _file(hashed(), scratch)
+    if data is not None and not can_be_kept:
+        return data
+    sha256 = digest.hexdigest()
+    packed = archive.place(info), info.compress_size
+    return Kept(path, *packed, info.compress_type, info.CRC, info.file_size, sha256, data)
+
+
+def _joined(blocks: Iterable[bytes]) -> bytes:
+    return b"".join(blocks)
+
+
+def _file(blocks: Iterable[bytes], scratch: Scratch) -> Path:
+    file = scratch.file()
+    with file.open("xb") as out:
+        out.writelines(blocks)
+    return file
+
+
+@contextlib.contextmanager
+def _open(path: Path) -> Iterator[ZipReader]:
+    """Open a wheel; what is wrong with its name or its archive is a :class:`MalformedError`."""
+    if not path.is_file():
+        raise MalformedError("there is no such file", hint="give the path of a wheel")
+    try:
+        parse_wheel_filename(path.name)
+        with open_zip(path) as archive:
+            yield archive
+    except InvalidWheelFilename as error:
+        hint = "a wheel is called NAME-VERSION-PYTHON-ABI-PLATFORM.whl"
+        raise MalformedError(str(error), hint=hint) from error
+    except UNREADABLE as error:
+        msg = f"is not a readable zip archive: {error}"
+        raise MalformedError(msg, hint="build or download it again") from error
