@@ -33,7 +33,7 @@ from inputs import REAL, SMALLEST, Growth, largest_file, real, undone
 from limits import judged
 from measuring import Command, Row, measure
 from plot import write_plot
-from rivals import AUDITWHEEL, COPY, OURS, PROJECT, REPAIRWHEEL, Tools
+from rivals import AUDITWHEEL, COPY, OURS, PACK, PROJECT, REPAIRWHEEL, Tools
 from tables import HEAD, NOTES, lines
 
 if TYPE_CHECKING:
@@ -111,9 +111,9 @@ class Bench:
     def _grown(
         self, kind: str, case: str, amount: int, commands: dict[str, Command], largest: int
     ) -> Row:
-        if amount > OTHERS_UP_TO[kind]:
-            for name in (AUDITWHEEL, REPAIRWHEEL, COPY):
-                commands.pop(name, None)
+        others = (AUDITWHEEL, REPAIRWHEEL, COPY) if amount > OTHERS_UP_TO[kind] else ()
+        for name in (OURS, PACK, *others):  # what grows is shown with the extra alone
+            commands.pop(name, None)
         with self._folder() as folder:
             return Row(
                 "growth", kind, case, measure(commands, self.rounds, folder), amount, largest
@@ -179,7 +179,7 @@ def main(arguments: Sequence[str]) -> int:
         for name in options.only:
             for row in GROUPS[name](bench):
                 rows.append(row)
-                print("\n".join(lines(row, OURS)), flush=True)
+                print("\n".join(lines(row)), flush=True)
     print(NOTES)
     if options.plot:
         options.plot.write_text(write_plot(rows), encoding="utf-8")

@@ -1,4 +1,8 @@
-"""What the measurements must come to; each limit is judged with the value it is about."""
+"""What the measurements must come to; each limit is judged with the value it is about.
+
+How many times as fast as others we are is judged with the extra `fast`, and the physical limit for
+each zlib by itself.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from builds import CROSS
 from inputs import LARGE, MB, SMALL
-from rivals import AUDITWHEEL, INFLATE, OURS, PACK, SKBUILD
+from rivals import AUDITWHEEL, FAST, INFLATE, OURS, PACK, PACK_FAST, SKBUILD
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -70,35 +74,36 @@ def judged(rows: Sequence[Row]) -> list[Limit]:
 def _repairs(rows: Iterable[Row]) -> Iterator[Limit]:
     for row in rows:
         if row.kind in FASTER:
-            what = f"repair {row.case}: {AUDITWHEEL}'s time in ours"
-            yield Limit(what, _ratio(row, AUDITWHEEL, OURS, _wall), FASTER[row.kind], at_least=True)
-        if row.kind == LARGE:
-            what = f"repair {row.case}: our time in that of the physical limit"
-            yield Limit(what, _ratio(row, OURS, PACK, _wall), OF_THE_PHYSICAL)
+            what = f"repair {row.case}: {AUDITWHEEL}'s time in that of {FAST}"
+            yield Limit(what, _ratio(row, AUDITWHEEL, FAST, _wall), FASTER[row.kind], at_least=True)
+        for tool, least in ((FAST, PACK_FAST), (OURS, PACK)) if row.kind == LARGE else ():
+            what = f"repair {row.case}: time of {tool} in that of {least}"
+            yield Limit(what, _ratio(row, tool, least, _wall), OF_THE_PHYSICAL)
 
 
 def _memory(rows: Iterable[Row]) -> Iterator[Limit]:
     for row in rows:
-        cost = row.cost(OURS)
         bound = (OF_THE_LARGEST * row.largest + BESIDE) / MB
-        what = f"{row.group} {row.case}: our peak memory, MB"
-        yield Limit(what, cost.peak / MB if cost else None, bound)
+        for tool in (tool for tool in (FAST, OURS) if tool in row.results):
+            cost = row.cost(tool)
+            what = f"{row.group} {row.case}: peak memory of {tool}, MB"
+            yield Limit(what, cost.peak / MB if cost else None, bound)
 
 
 def _checks(rows: Sequence[Row]) -> Iterator[Limit]:
     for row in rows:
-        what = f"check {row.case}: {AUDITWHEEL} show's time in ours"
-        yield Limit(what, _ratio(row, AUDITWHEEL, OURS, _wall), CHECK_FASTER, at_least=True)
+        what = f"check {row.case}: {AUDITWHEEL} show's time in that of {FAST}"
+        yield Limit(what, _ratio(row, AUDITWHEEL, FAST, _wall), CHECK_FASTER, at_least=True)
     pairs = [(row.cost(OURS), row.cost(INFLATE)) for row in rows]
     known = [(ours.cpu, reading.cpu) for ours, reading in pairs if ours and reading]
     if known:
         ratio = sum(ours for ours, _ in known) / sum(reading for _, reading in known)
-        yield Limit("check, all: our processor time in that of reading", ratio, OF_READING)
+        yield Limit(f"check, all: processor time of {OURS} in that of reading", ratio, OF_READING)
 
 
 def _files(rows: Iterable[Row]) -> Iterator[Limit]:
     """Yield what a file costs between the two largest counts, beside between the two before."""
-    costs = [(row.amount, cost.wall) for row in rows if (cost := row.cost(OURS))]
+    costs = [(row.amount, cost.wall) for row in rows if (cost := row.cost(FAST))]
     each = [(later - earlier) / (more - less) for (less, earlier), (more, later) in pairwise(costs)]
     if len(each) > 1:
         what = f"growth: time for each file, up to {costs[-1][0]} in up to {costs[-2][0]}"

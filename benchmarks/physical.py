@@ -1,6 +1,7 @@
 """The least that work on the same bytes can cost on this machine, as a process like the others.
 
-python physical.py pack FOLDER FILE     read, SHA-256, deflate (level 6) in blocks on all cores
+python physical.py pack FOLDER FILE     read, SHA-256, deflate (level 6) in blocks on all cores,
+                                        by zlib-ng where it can be imported, else by zlib
 python physical.py copy FOLDER FOLDER   read and write
 python physical.py inflate WHEEL        read and inflate every member, which checks its CRC-32
 """
@@ -10,12 +11,19 @@ import os
 import shutil
 import sys
 import zipfile
-import zlib
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    import zlib
+else:
+    try:
+        from zlib_ng import zlib_ng as zlib
+    except ImportError:
+        import zlib
 
 BLOCK: Final = 1 << 20
 LEVEL: Final = 6

