@@ -21,6 +21,7 @@ OURS: Final = (sys.executable, "-m", "muslbackend")
 NEEDY: Final = "needy-1.0-cp311-cp311-linux_x86_64.whl"
 INFO: Final = "needy-1.0.dist-info"
 #: With more zeros in memory than muslbackend writes out: a file for patchelf.
+ROOM: Final = "volatile char room_of_{}[80 << 20];\n"
 CALLS: Final = """\
 volatile char room_of_{1}[80 << 20];
 extern int {0}(void);
@@ -191,6 +192,9 @@ def test_a_check_of_several_wheels_says_which_one_it_is_at(bench: Bench, tmp_pat
 
 @pytest.mark.parametrize("example", ["private-library"], indirect=True)
 def test_the_end_of_a_build_shows_how_far_it_is(example: Path, bench: Bench) -> None:
+    for source in example.rglob("*.c"):
+        with source.open("a", encoding="utf-8") as stream:
+            stream.write(ROOM.format(source.stem))
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-C"]
     command += ["musl.target=x86_64", "--outdir", str(bench.output), str(example)]
     session = Session(command, bench.environ, columns=500)
