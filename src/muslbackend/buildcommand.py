@@ -15,7 +15,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from muslbackend import fleet, interpreters
 from muslbackend.errors import SettingsError, ToolError
 from muslbackend.invocation import build_dir_setting
-from muslbackend.processes import Interrupted, signals
+from muslbackend.signals import Interrupted, signals
 
 if TYPE_CHECKING:
     import argparse

@@ -13,6 +13,7 @@ from muslbackend.member import Scratch
 from muslbackend.musl import ARCHITECTURES
 from muslbackend.packaged import ABOUT_THE_PACKAGE
 from muslbackend.policy import Verdict, judge
+from muslbackend.progress import Progress
 from muslbackend.reach import Question, answer, floors, with_system
 from muslbackend.report import Checked, File
 from muslbackend.resolve import resolve
@@ -30,25 +31,28 @@ _ZLIB: Final = "libz.so.1"
 _ITS_TAGS: Final = Question()
 
 
-def check_wheel(path: Path, question: Question = _ITS_TAGS) -> Checked:
+def check_wheel(
+    path: Path, question: Question = _ITS_TAGS, progress: Progress | None = None
+) -> Checked:
     """Judge a finished wheel by its bytes alone.
 
     By default the question is whether it loads on the X.Y.0 that its tag claims and later. A
     damaged wheel is a finding too.
     """
     with Scratch() as scratch:
-        return _checked(path, question, scratch)
+        return _checked(path, question, scratch, progress or Progress())
 
 
-def _checked(path: Path, question: Question, scratch: Scratch) -> Checked:
+def _checked(path: Path, question: Question, scratch: Scratch, progress: Progress) -> Checked:
     try:
-        wheel = read_wheel(path, scratch)
+        wheel = read_wheel(path, scratch, progress)
     except MalformedError as error:
         finding = Finding("MB100", Severity.ERROR, path.name, error.message, error.hint)
         verdict = Verdict(None, (), (finding,))
         return Checked(path.name, False, None, None, (), None, verdict, None)
+    progress.enter("judge")
     scan = Scan.of_wheel(wheel)
-    claimed = tuple(sorted({tag.platform for tag in wheel.tags}))
+    claimed = wheel.platforms
     target = _claimed_target(wheel, scan, question)
     if target is None:
         nothing = Verdict(None, (), ())
@@ -84,7 +88,7 @@ def _system(question: Question) -> Supply:
 
 def _claimed_target(wheel: Wheel, scan: Scan, question: Question) -> Target | None:
     """Return what a wheel is to be judged for; ``None`` if that is nothing with musl to it."""
-    tags = [t for t in (PlatformTag.parse(tag.platform) for tag in wheel.tags) if t is not None]
+    tags = [t for t in map(PlatformTag.parse, wheel.platforms) if t is not None]
     archs = Counter(t.arch for t in tags if t.arch in ARCHITECTURES)
     if not archs:
         found = (scan.look(path) for path in scan.wheel_paths())
@@ -93,7 +97,7 @@ def _claimed_target(wheel: Wheel, scan: Scan, question: Question) -> Target | No
         archs = Counter([question.arch.name])
     if not archs or not scan.wheel_paths():
         return None
-    claimed = claimed_floor(tag.platform for tag in wheel.tags)
+    claimed = claimed_floor(wheel.platforms)
     promised = question.floor or question.against or claimed
     arch = ARCHITECTURES[min(archs, key=lambda a: (-archs[a], a))]
     return Target(arch, promised, native=False, strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import TYPE_CHECKING, Final
@@ -12,10 +13,11 @@ from muslbackend.musl import ARCHITECTURES
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from muslbackend.outcome import Repaired
+    from muslbackend.progress import Line, Progress
     from muslbackend.settings import Settings
     from muslbackend.target import Facts
 
@@ -31,6 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
+
     from muslbackend import check, report
     from muslbackend.reach import Question
 
@@ -41,11 +44,17 @@ def _check(options: argparse.Namespace) -> int:
         tuple(options.library_dir),
         tuple(options.exclude),
     )
-    results = [check.check_wheel(path, question) for path in options.wheels]
+    results = []
+    with _line(options) as line:
+        for path, progress in _each(options.wheels, line):
+            result = check.check_wheel(path, question, progress)
+            results.append(result._replace(seconds=progress.seconds()))
     if options.json:
         print(report.check_json(results))
     else:
-        print("\n".join(report.check_text(result) for result in results))
+        for result in results:
+            if not (options.quiet and result.ok):
+                print(report.check_text(result, quiet=options.quiet, verbose=options.verbose))
     return 0 if all(result.ok for result in results) else 1
 
 
@@ -56,40 +65,73 @@ def _repair(options: argparse.Namespace) -> int:
 
     settings, facts = cli_settings(vars(options), os.environ), read_facts()
     results, status = [], 0
-    for path in options.wheels:
-        result, exit_code = _repaired(path, settings, facts, options.output)
-        results.append(result)
-        status = max(status, exit_code)
-        if not options.json:
-            _show(result, written=not options.dry_run)
+    with _line(options) as line:
+        for path, progress in _each(options.wheels, line):
+            result, exit_code = _repaired(path, settings, facts, options.output, progress)
+            results.append(result)
+            status = max(status, exit_code)
+            if not options.json:
+                with line.aside():
+                    _show(result, options)
     if options.json:
         print(outcome.repair_json(results, written=not options.dry_run))
     return status
 
 
+@contextlib.contextmanager
+def _line(options: argparse.Namespace) -> Iterator[Line]:
+    """Give the line that shows how far a command is; end the command when a signal comes."""
+    from muslbackend.progress import Line
+    from muslbackend.signals import Interrupted, signals
+
+    try:
+        with signals(), Line(sys.stderr, wanted=not options.quiet) as line:
+            yield line
+    except Interrupted as stop:
+        print(f"muslbackend: ended by {stop.signal.name}", file=sys.stderr)
+        raise SystemExit(128 + stop.signal) from None
+
+
+def _each(wheels: Sequence[Path], line: Line) -> Iterator[tuple[Path, Progress]]:
+    """Yield each wheel with the progress of the work on it, which the line shows."""
+    from muslbackend.progress import Progress
+
+    for number, path in enumerate(wheels, 1):
+        progress = Progress()
+        place = f"[{number}/{len(wheels)}] " if len(wheels) > 1 else ""
+        line.show(progress, place, path.name)
+        yield path, progress
+
+
 def _repaired(
-    path: Path, settings: Settings, facts: Facts, output: Path | None
+    path: Path, settings: Settings, facts: Facts, output: Path | None, progress: Progress
 ) -> tuple[Repaired, int]:
     from muslbackend.outcome import Repaired
     from muslbackend.repair import repair_wheel
 
     try:
-        return Repaired(path.name, repair_wheel(path, settings, facts, output)), 0
+        made = repair_wheel(path, settings, facts, output, progress)
+        return Repaired(path.name, made, seconds=progress.seconds()), 0
     except MuslBackendError as error:
         verdict = getattr(error, "verdict", None)
-        return Repaired(path.name, None, str(error), verdict), error.exit_code
+        failed = Repaired(path.name, None, str(error), verdict, progress.seconds())
+        return failed, error.exit_code
 
 
-def _show(result: Repaired, *, written: bool) -> None:
+def _show(result: Repaired, options: argparse.Namespace) -> None:
     from muslbackend import outcome, report
 
+    more = list(outcome.more_lines(result)) if options.verbose else []
     if result.outcome is not None:
-        print("" if written else "not written: ", end="")
-        print(outcome.build_text(result.outcome), flush=True)
+        if not options.quiet:
+            planned = "not written: " if options.dry_run else ""
+            text = outcome.build_text(result.outcome)
+            print("\n".join([planned + text, *more]), flush=True)
         return
-    if result.verdict is not None:
-        print("\n".join(report.findings_lines(result.verdict.findings)), file=sys.stderr)
-    print(f"muslbackend: error: {result.wheel}: {result.error}", file=sys.stderr)
+    findings = result.verdict.findings if result.verdict else ()
+    shown = report.errors_among(findings) if options.quiet else findings
+    lines = [*report.findings_lines(shown), f"muslbackend: error: {result.wheel}: {result.error}"]
+    print("\n".join([*lines, *more]), file=sys.stderr)
 
 
 def _explain(options: argparse.Namespace) -> int:

@@ -10,11 +10,12 @@ import hashlib
 import io
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.errors import MuslBackendError
 from muslbackend.member import Kept
+from muslbackend.progress import Progress
+from muslbackend.settings import DEFAULT_LEVEL
 from muslbackend.workers import cores
 from muslbackend.ziparchive import DEFLATED, STORED
 from muslbackend.zlibs import zlib
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
     from muslbackend.member import Member
 
-#: zlib's own, that of zipfile and pip: 6.
-DEFAULT_LEVEL: Final = zlib.Z_DEFAULT_COMPRESSION
 _BLOCK: Final = 1 << 20
 _WINDOW: Final = 1 << 15
 #: Of what is larger, samples are deflated first, to see whether it is any use.
@@ -36,17 +35,16 @@ _USELESS: Final = 0.97
 _MOST_AHEAD: Final = 256
 
 
-@dataclass(slots=True)
 class Packed:
     """A member while it is packed: a :class:`ziparchive.Source`."""
 
-    member: Member
-    size: int
-    method: int
-    crc: int = 0
-    sha256: str = ""
-    """Hexadecimal; known, as ``crc`` is, when all packed bytes were taken."""
-    pieces: Iterator[bytes] = field(default_factory=lambda: iter(()))
+    def __init__(
+        self, member: Member, size: int, method: int, crc: int = 0, sha256: str = ""
+    ) -> None:
+        self.member, self.size, self.method = member, size, method
+        self.crc, self.sha256 = crc, sha256
+        """Hexadecimal; known, as ``crc`` is, when all packed bytes were taken."""
+        self.pieces: Iterator[bytes] = iter(())
 
     def __iter__(self) -> Iterator[bytes]:
         return self.pieces
@@ -62,8 +60,15 @@ class _Piece(NamedTuple):
 class Packer:
     """Packs members, some blocks ahead of what is asked for."""
 
-    def __init__(self, level: int = DEFAULT_LEVEL, workers: int | None = None) -> None:
+    def __init__(
+        self,
+        level: int = DEFAULT_LEVEL,
+        workers: int | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Pack with a level of zlib's, 0 to 9; 0 stores all as it is."""
         self._level = level
+        self._progress = progress or Progress()
         self._workers = workers or cores()
         self._pool = ThreadPoolExecutor(self._workers, "deflate")
 
@@ -72,6 +77,10 @@ class Packer:
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
+
+    def work(self, members: Iterable[Member]) -> int:
+        """Return how many bytes are to be read, as far as that is known."""
+        return sum(map(self._to_read, members))
 
     def pack(self, members: Iterable[Member]) -> Iterator[Packed]:
         """Yield each member, in order; its bytes must be taken before the next is asked for."""
@@ -92,23 +101,42 @@ class Packer:
         def taken() -> Iterator[bytes]:
             last = False
             while not last and fill():
-                _, data, _, last = ahead.popleft()
+                _, data, size, last = ahead.popleft()
                 yield data if isinstance(data, bytes) else data.result()
+                self._progress.add(size)
 
         while fill():
             packed = ahead[0].packed
             packed.pieces = taken()
             yield packed
 
+    def _stays(self, kept: Kept) -> bool:
+        """Say whether packed bytes go into the new wheel as they are.
+
+        Nothing in them tells the level that made them: if another one is asked for than the
+        ecosystem's, they are packed anew.
+        """
+        return self._level == DEFAULT_LEVEL or (not self._level and kept.method == STORED)
+
+    def _to_read(self, member: Member) -> int:
+        kept = member.content
+        if isinstance(kept, Kept):
+            return kept.packed_size if self._stays(kept) else kept.size
+        data = member.data
+        try:
+            return len(data) if isinstance(data, bytes) else data.stat().st_size
+        except OSError:  # said when it is opened
+            return 0
+
     def _pieces(self, member: Member) -> Iterator[_Piece]:
         """Read a member from its beginning to its end, have it hashed and deflated."""
-        if isinstance(member.content, Kept) and self._level == DEFAULT_LEVEL:
+        if isinstance(member.content, Kept) and self._stays(member.content):
             yield from _as_it_is(member, member.content)
             return
         digest = hashlib.sha256()
         with member.open() as stream:
             size = stream.seek(0, io.SEEK_END)
-            packed = Packed(member, size, _method(stream, size))
+            packed = Packed(member, size, _method(stream, size) if self._level else STORED)
             stream.seek(0)
             block, dictionary, done = stream.read(_BLOCK), b"", 0
             while True:

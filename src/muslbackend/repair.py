@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from muslbackend.musl import ARCHITECTURES
 from muslbackend.outcome import Outcome
 from muslbackend.plan import Plan
 from muslbackend.policy import Verdict
+from muslbackend.progress import Progress
 from muslbackend.scan import Scan
 from muslbackend.target import PlatformTag, repair_target
 from muslbackend.wheel import WheelName, generator, in_platlib
@@ -26,15 +26,22 @@ if TYPE_CHECKING:
     from muslbackend.target import Facts
 
 
-def repair_wheel(path: Path, settings: Settings, facts: Facts, output: Path | None) -> Outcome:
+def repair_wheel(
+    path: Path,
+    settings: Settings,
+    facts: Facts,
+    output: Path | None,
+    progress: Progress | None = None,
+) -> Outcome:
     """Bundle, prove and write a finished wheel of whatever backend; return what came of it.
 
     Libraries are taken from the folders of the settings, relative to the current one, and on a
     musl machine from the system's own. A wheel that needs nothing is copied as it is. Without
     ``output`` nothing is written. Raises :class:`PolicyError` when the promise cannot be kept.
     """
+    progress = progress or Progress()
     with Scratch() as scratch:
-        name, members = _for_its_machine(*unpack(path, scratch))
+        name, members = _for_its_machine(*unpack(path, scratch, progress))
         target = repair_target((tag.platform for tag in name.tags), settings, facts)
         if target is None:
             return _pure(path, name, output)
@@ -44,7 +51,7 @@ def repair_wheel(path: Path, settings: Settings, facts: Facts, output: Path | No
         plain = name.tagged(str(target.plain_tag), "linux_", "musllinux_")
         material = Material(plain, members, generator(wheel_file))
         order = order_for(target, settings, Path.cwd(), output)
-        return finish(material, replace(order, original=path))
+        return finish(material, order._replace(original=path, progress=progress))
 
 
 def _for_its_machine(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from muslbackend import musl
+from muslbackend.findings import Severity
 from muslbackend.graph import Via
 from muslbackend.reach import Question
 
@@ -16,6 +17,18 @@ if TYPE_CHECKING:
     from muslbackend.musl import MuslVersion
     from muslbackend.needs import Reason
     from muslbackend.policy import Verdict
+
+
+#: How a needed name is satisfied.
+_VIA: Final = {
+    Via.LOADER: "{}",
+    Via.OUTSIDE: "{}",
+    Via.WHEEL: "{}, where musl does not look",
+    Via.PYTHON: "the interpreter has it",
+    Via.EXCLUDED: "left to the system",
+    Via.SYSTEM: "left to the system",
+    Via.MISSING: "not found",
+}
 
 
 class File(NamedTuple):
@@ -46,6 +59,8 @@ class Checked(NamedTuple):
     """What the user asked."""
     files: Mapping[str, File] = {}
     """By path, for each ELF file of the wheel that could be read."""
+    seconds: Mapping[str, float] = {}
+    """Of each stage, in order, and of all as ``total``."""
 
 
 def reach_text(verdict: Verdict) -> str:
@@ -77,11 +92,46 @@ def findings_lines(findings: Iterable[Finding]) -> Iterator[str]:
             yield f"      hint  {finding.hint}"
 
 
-def check_text(checked: Checked) -> str:
-    """Return what ``check`` prints of one wheel, several lines."""
+def errors_among(findings: Iterable[Finding]) -> list[Finding]:
+    """Return the findings that are errors."""
+    return [finding for finding in findings if finding.severity is Severity.ERROR]
+
+
+def check_text(checked: Checked, *, quiet: bool = False, verbose: bool = False) -> str:
+    """Return what ``check`` prints of one wheel, several lines.
+
+    ``quiet``: of the findings only errors; ``verbose``: also what each file needs, and seconds.
+    """
+    findings = checked.verdict.findings
     lines = [f"{checked.wheel}: {_judgement(checked)}"]
-    lines += findings_lines(checked.verdict.findings)
+    lines += findings_lines(errors_among(findings) if quiet else findings)
+    if verbose:
+        lines += file_lines(checked.graph, checked.files) if checked.graph else ()
+        lines += took_lines(checked.seconds)
     return "\n".join(lines)
+
+
+def file_lines(graph: Graph, files: Mapping[str, File] | None = None) -> Iterator[str]:
+    """Yield a line for each ELF file of a wheel: what it needs, and who has that."""
+    needed: dict[str, list[str]] = {}
+    for edge in graph.edges:
+        whose = _VIA[edge.via].format(edge.provider)
+        needed.setdefault(edge.needer, []).append(f"{edge.name} ({whose})")
+    for path in graph.wheel:
+        known = (files or {}).get(path)
+        loads = ""
+        if known is not None:
+            on = f"musl {known.floor} and later" if known.floor else "no musl"
+            loads = f"{known.size:,} bytes, loads on {on}, "
+        needs = ", ".join(needed.get(path, ["nothing but musl"]))
+        yield f"  file      {path}: {loads}needs {needs}"
+
+
+def took_lines(seconds: Mapping[str, float]) -> Iterator[str]:
+    """Yield the line with the seconds of all stages, if they were counted."""
+    if seconds:
+        stages = ", ".join(f"{s} {t:.2f}" for s, t in seconds.items() if s != "total")
+        yield f"  took      {seconds['total']:.2f} s: {stages}"
 
 
 def _judgement(checked: Checked) -> str:
@@ -131,6 +181,7 @@ def _checked(checked: Checked) -> dict[str, Any]:
         ],
         "findings": findings_json(checked.verdict.findings),
         "files": _files(checked, checked.graph) if checked.graph else [],
+        "seconds": dict(checked.seconds),
     }
 
 

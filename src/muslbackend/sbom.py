@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCHEMA: Final = "http://cyclonedx.org/schema/bom-1.6.schema.json"
-CHANGES: Final = "copied by muslbackend; names and search path rewritten with patchelf"
+CHANGES: Final = "copied by muslbackend; names and search path rewritten"
 
 
 class Origin(Enum):

@@ -93,7 +93,7 @@ class Scan:
         told = {member.path: _told(member) for member in wheel.members}
         elf = {path: _read(data) for path, data in told.items() if data[: len(MAGIC)] == MAGIC}
         texts = {path: data for path, data in told.items() if isinstance(data, bytes)}
-        package = describe((tag.platform for tag in wheel.tags), texts)
+        package = describe(wheel.platforms, texts)
         return cls(elf, wheel.names, package)
 
     @cached_property

@@ -20,6 +20,8 @@ ENV_PREFIX: Final = "MUSLBACKEND_"
 
 #: The oldest musl promised when nothing else is asked for: what ``musllinux_1_2`` says.
 DEFAULT_FLOOR: Final = MuslVersion(1, 2, 0)
+#: How wheels are packed everywhere: zlib's own default, which zipfile takes too.
+DEFAULT_LEVEL: Final = 6
 
 
 class Settings(NamedTuple):
@@ -45,6 +47,8 @@ class Settings(NamedTuple):
     """Licence texts for what is bundled, each ``PATH`` or ``LIBRARY=PATH``; see :mod:`licences`."""
     max_size: int | None = None
     """In bytes; a larger wheel is not written."""
+    compression_level: int = DEFAULT_LEVEL
+    """Of zlib, 0 to 9; 0 stores all files as they are."""
     sysroot: str | None = None
     """An unpacked root of the target, whose headers and libraries a cross build uses."""
     toolchain_file: str | None = None
@@ -120,6 +124,9 @@ def cli_settings(options: Mapping[str, Any], environ: Mapping[str, str]) -> Sett
         for name, value in given.items()
         if value
     }
+    if options["compression_level"] is not None:
+        level = _level("--compression-level", options["compression_level"])
+        values["compression_level"] = level
     return parse_settings({}, {}, environ)._replace(**values)
 
 
@@ -190,6 +197,13 @@ def _size(place: str, value: object) -> int:
     return int(float(match[1]) * _UNITS[match[2]])
 
 
+def _level(place: str, value: object) -> int:
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(text, str) and re.fullmatch("[0-9]", text):
+        return int(text)
+    raise _wrong(place, value, "a level from 0 to 9")
+
+
 def _strings(place: str, value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         value = value.split(";")
@@ -213,6 +227,7 @@ _KEYS: Final = (
     _Key("bundled-licenses", _strings),
     _Key("strip", _boolean),
     _Key("max-size", _size),
+    _Key("compression-level", _level),
     _Key("sysroot", _text("a folder such as alpine-root")),
     _Key("toolchain-file", _text("a CMake toolchain file")),
     _Key("loader", _text("a file such as ld-musl-x86_64.so.1")),

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from muslbackend.errors import MuslBackendError, ToolError
 from muslbackend.graph import Via
 from muslbackend.needs import is_pythons
+from muslbackend.progress import Progress
 from muslbackend.rpath import site_path
 
 if TYPE_CHECKING:
@@ -96,7 +97,13 @@ def opener_for(emulation: Emulation, compiler: Path | None) -> Opener:
     return Opener(emulation.start, emulation.musl(), through, compiler)
 
 
-def open_all(opener: Opener, members: Iterable[Member], graph: Graph, target: Target) -> Opened:
+def open_all(
+    opener: Opener,
+    members: Iterable[Member],
+    graph: Graph,
+    target: Target,
+    progress: Progress | None = None,
+) -> Opened:
     """Have the loader open each file of ``graph`` that is opened by itself; return what it did.
 
     Programs are only listed, which starts none. Raises :class:`MuslBackendError` with the
@@ -113,11 +120,14 @@ def open_all(opener: Opener, members: Iterable[Member], graph: Graph, target: Ta
         libraries = [path for path in roots if not graph.elf[path].executable]
         opening = _opening(opener, Path(work), graph) if libraries else []
         environment = _environment(opener)
+        progress = progress or Progress()
+        progress.enter("open", len(roots))
 
         def end(path: str) -> str:
             command = opening if path in libraries else [*opener.start, "--list"]
             done = _DONE if path in libraries else 0
             said = _end([*command, site / site_path(path)], done, work, environment)
+            progress.add()
             return said.replace(f"{site}/", "")
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:

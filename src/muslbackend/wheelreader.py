@@ -6,20 +6,16 @@ The format is the binary distribution format specification (PEP 427).
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import posixpath
 import re
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from packaging.tags import parse_tag
-from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-
 from muslbackend.elf import MAGIC
 from muslbackend.errors import MalformedError
 from muslbackend.member import Kept, Member
 from muslbackend.package import tells
-from muslbackend.wheel import WheelName
+from muslbackend.progress import Progress
 from muslbackend.workers import on_all_cores
 from muslbackend.zipreader import DEFLATED, STORED, UNREADABLE, open_zip
 
@@ -28,13 +24,14 @@ if TYPE_CHECKING:
     from pathlib import Path
     from zipfile import ZipInfo
 
-    from packaging.tags import Tag
-
     from muslbackend.member import Scratch
+    from muslbackend.wheel import WheelName
     from muslbackend.zipreader import ZipReader
 
 #: Behind NAME-VERSION: what is made anew, and the signatures that go with it (PEP 427).
 _RECORDS: Final = re.compile(r"\.dist-info/RECORD(\.jws|\.p7s)?")
+#: Names that need no closer look; to import what takes one costs as much as to read a wheel.
+_ORDINARY: Final = re.compile(r"\w[\w.]*-\d+(\.\d+)*(-\d\w*)?(-[\w.]+){3}\.whl", re.ASCII)
 #: What of a wheel is held in memory, in bytes; the rest is unpacked to disk.
 _IN_MEMORY: Final = 48 << 20
 
@@ -43,8 +40,8 @@ class Wheel(NamedTuple):
     """A finished wheel, read for judgement."""
 
     path: Path
-    tags: frozenset[Tag]
-    """From the file name."""
+    platforms: tuple[str, ...]
+    """Of the tags in the file name, sorted."""
     names: tuple[str, ...]
     """Of all members, in the order of the archive."""
     members: tuple[Member, ...]
@@ -53,35 +50,46 @@ class Wheel(NamedTuple):
     """Of these members, in bytes."""
 
 
-def read_wheel(path: Path, scratch: Scratch) -> Wheel:
+def read_wheel(path: Path, scratch: Scratch, progress: Progress | None = None) -> Wheel:
     """Return the names of all members, and those that count; what is large is in ``scratch``.
 
     Raises :class:`MalformedError` for a file name that is not a wheel's, for a damaged archive
     and for a missing file.
     """
+    progress = progress or Progress()
+    progress.enter("read")
     with _open(path) as archive:
         names = tuple(info.filename for info in archive.members)
         found = [i for i in archive.members if tells(i.filename) or _is_elf(archive, i)]
         fits = _fitting(found)
+        progress.enter("read", sum(info.file_size for info in found), "bytes")
 
         def member(number: int) -> Member:
             info = found[number]
-            blocks = archive.blocks(info)
+            blocks = _counted(archive.blocks(info), progress)
             return Member(
                 info.filename, _joined(blocks) if fits[number] else _file(blocks, scratch)
             )
 
         members = on_all_cores(member, range(len(found)), [info.file_size for info in found])
         sizes = {info.filename: info.file_size for info in found}
-        tags = parse_wheel_filename(path.name)[3]
-        return Wheel(path, tags, names, tuple(members), sizes)
+        platforms = sorted(set(path.stem.rpartition("-")[2].split(".")))
+        return Wheel(path, tuple(platforms), names, tuple(members), sizes)
+
+
+def _counted(blocks: Iterable[bytes], progress: Progress) -> Iterator[bytes]:
+    for block in blocks:
+        progress.add(len(block))
+        yield block
 
 
 def _is_elf(archive: ZipReader, info: ZipInfo) -> bool:
     return archive.begin(info, len(MAGIC)) == MAGIC
 
 
-def unpack(path: Path, scratch: Scratch) -> tuple[WheelName, tuple[Member, ...]]:
+def unpack(
+    path: Path, scratch: Scratch, progress: Progress | None = None
+) -> tuple[WheelName, tuple[Member, ...]]:
     """Read a wheel, what is large into ``scratch``; return its name and members without RECORD.
 
     In the order of the archive. RECORD of the wheel itself is made anew when it is written, and
@@ -89,17 +97,25 @@ def unpack(path: Path, scratch: Scratch) -> tuple[WheelName, tuple[Member, ...]]
     Raises :class:`MalformedError` for what :func:`read_wheel` refuses, and for members that would
     lie outside the folder that a wheel is unpacked into.
     """
+    from packaging.tags import parse_tag  # check does without
+
+    from muslbackend.wheel import WheelName
+
     parts = path.name.removesuffix(".whl").split("-")
     distribution = "-".join(parts[:2])
+    progress = progress or Progress()
+    progress.enter("read")
     with _open(path) as archive:
         tags = parse_tag("-".join(parts[-3:]))
         infos = list(_files(archive.members, distribution))
         fits = _fitting(infos)
+        progress.enter("read", sum(info.file_size for info in infos), "bytes")
 
         def member(number: int) -> Member:
             info = infos[number]
             executable = bool(info.external_attr >> 16 & 0o111)
             content = _content(archive, path, info, None if fits[number] else scratch)
+            progress.add(info.file_size)
             return Member(info.filename, content, executable)
 
         members = on_all_cores(member, range(len(infos)), [info.file_size for info in infos])
@@ -142,6 +158,8 @@ def _content(
     archive: ZipReader, path: Path, info: ZipInfo, scratch: Scratch | None
 ) -> Kept | Path | bytes:
     """Read and hash a member; ``scratch`` takes one that has no room in memory."""
+    import hashlib
+
     digest = hashlib.sha256()
 
     def hashed() -> Iterator[bytes]:
@@ -182,13 +200,21 @@ def _open(path: Path) -> Iterator[ZipReader]:
     """Open a wheel; what is wrong with its name or its archive is a :class:`MalformedError`."""
     if not path.is_file():
         raise MalformedError("there is no such file", hint="give the path of a wheel")
+    if _ORDINARY.fullmatch(path.name) is None:
+        _check_name(path.name)
     try:
-        parse_wheel_filename(path.name)
         with open_zip(path) as archive:
             yield archive
-    except InvalidWheelFilename as error:
-        hint = "a wheel is called NAME-VERSION-PYTHON-ABI-PLATFORM.whl"
-        raise MalformedError(str(error), hint=hint) from error
     except UNREADABLE as error:
         msg = f"is not a readable zip archive: {error}"
         raise MalformedError(msg, hint="build or download it again") from error
+
+
+def _check_name(name: str) -> None:
+    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+    try:
+        parse_wheel_filename(name)
+    except InvalidWheelFilename as error:
+        hint = "a wheel is called NAME-VERSION-PYTHON-ABI-PLATFORM.whl"
+        raise MalformedError(str(error), hint=hint) from error

@@ -21,6 +21,7 @@ from muslbackend.deflating import Packer
 from muslbackend.errors import MalformedError, MuslBackendError, SettingsError
 from muslbackend.member import Member
 from muslbackend.package import WHEEL_FILE
+from muslbackend.settings import DEFAULT_LEVEL
 from muslbackend.ziparchive import Entry, write_archive
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from muslbackend.deflating import Packed
+    from muslbackend.progress import Progress
     from muslbackend.wheel import WheelName
 
 #: Zip cannot say anything earlier, nor later (APPNOTE.TXT 4.4.6).
@@ -48,6 +50,20 @@ class Finished(NamedTuple):
     sizes: Sizes
 
 
+class Packing(NamedTuple):
+    """How a wheel is to be packed."""
+
+    level: int = DEFAULT_LEVEL
+    """Of zlib, 0 to 9."""
+    limit: int | None = None
+    """The most bytes that the wheel may have."""
+    progress: Progress | None = None
+    """Is told how much is written."""
+
+
+_AS_EVER: Final = Packing()
+
+
 def packed_sizes(path: Path) -> Sizes:
     """Return the sizes of the members of a finished wheel, in the order of the archive."""
     with zipfile.ZipFile(path) as archive:
@@ -55,19 +71,20 @@ def packed_sizes(path: Path) -> Sizes:
 
 
 def write_wheel(
-    folder: Path, name: WheelName, members: Sequence[Member], limit: int | None = None
+    folder: Path, name: WheelName, members: Sequence[Member], packing: Packing = _AS_EVER
 ) -> Finished:
     """Write the wheel and return its path and the sizes of its members.
 
     RECORD is made here and put beside WHEEL, as the last member. The file gets its name when
     it is complete; on any exception ``folder`` is as it was. Raises :class:`MuslBackendError` for
-    a wheel of more than ``limit`` bytes.
+    a wheel of more bytes than ``packing`` allows.
     """
     sizes: Sizes = {}
+    limit = packing.limit
 
     def fill(partial: Path) -> None:
         with partial.open("xb") as stream:
-            written = write_archive(stream, _sources(members))
+            written = write_archive(stream, _sources(members, packing))
             size = stream.tell()
         sizes.update({w.entry.name: (w.size, w.packed_size) for w in written})
         if limit is not None and size > limit:
@@ -108,11 +125,13 @@ def _largest(sizes: Sizes) -> str:
     return f"the most is taken by {shown}; strip = true may help"
 
 
-def _sources(members: Sequence[Member]) -> Iterator[tuple[Entry, Packed]]:
+def _sources(members: Sequence[Member], packing: Packing) -> Iterator[tuple[Entry, Packed]]:
     """Yield what goes into the archive, with RECORD of what was hashed on the way."""
     date, record = _date_time(), _record_path(members)
     rows: list[tuple[str, str, str]] = []
-    with Packer() as packer:
+    with Packer(packing.level, progress=packing.progress) as packer:
+        if packing.progress is not None:
+            packing.progress.enter("write", packer.work(members), "bytes")
         for packed in packer.pack(members):
             yield _entry(packed.member, date), packed
             digest = base64.urlsafe_b64encode(bytes.fromhex(packed.sha256)).rstrip(b"=")

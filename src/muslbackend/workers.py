@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 _Thing = TypeVar("_Thing")
 _Result = TypeVar("_Result")
+#: Bytes to inflate.
+_WORTH_THREADS: Final = 1 << 24
 
 
 def cores() -> int:
@@ -24,9 +26,10 @@ def on_all_cores(
 ) -> list[_Result]:
     """Return what a function says of each, in order; the largest are begun first, if known.
 
-    What it spends its time in must let other threads run.
+    What it spends its time in must let other threads run. Where the sizes tell that it takes less
+    time than to begin threads, there are none.
     """
-    if len(things) < 2 or cores() == 1:
+    if len(things) < 2 or cores() == 1 or (sizes and sum(sizes) < _WORTH_THREADS):
         return [function(thing) for thing in things]
     from concurrent.futures import ThreadPoolExecutor
 

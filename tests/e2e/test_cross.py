@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,6 +47,18 @@ def test_the_tag_of_the_target_is_one_the_musl_python_accepts(
     tag = "-".join(wheel.name.removesuffix(".whl").split("-")[2:])
     script = f"from pip._vendor.packaging import tags; print('{tag}' in map(str, tags.sys_tags()))"
     assert python(musl_python, script) == "True\n"
+
+
+@pytest.mark.parametrize("example", ["plain"], indirect=True)
+def test_stored_files_are_those_that_are_deflated_otherwise(example: Path, musl_venv: Path) -> None:
+    usual = build(example, "musl.target=x86_64").wheel
+    contents = members(usual)
+    usual.unlink()
+    stored = build(example, "musl.target=x86_64", "musl.compression-level=0").wheel
+    with zipfile.ZipFile(stored) as archive:
+        assert {info.compress_type for info in archive.infolist()} == {zipfile.ZIP_STORED}
+    assert members(stored) == contents
+    assert "Successfully installed plain-1.0" in pip_install(musl_venv, stored)
 
 
 @pytest.mark.parametrize("example", ["chain"], indirect=True)

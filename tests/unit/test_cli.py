@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zipfile
 from typing import TYPE_CHECKING
 
@@ -211,6 +212,42 @@ def test_json_has_one_object_for_each_wheel(
     assert found[0]["because"] == [{"file": "demo/_core.so", "symbol": "statx", "since": "1.2.5"}]
 
 
+def test_seconds_are_those_of_the_stages(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["check", "--json", wheel(tmp_path, "getpid"), str(tmp_path / "gone.whl")])
+    found, gone = (each["seconds"] for each in json.loads(capsys.readouterr().out))
+    assert list(found) == ["read", "judge", "total"]
+    assert list(gone) == ["read", "total"]
+    assert min(found.values()) >= 0
+    assert found["read"] + found["judge"] <= found["total"] + 1e-9
+
+
+def test_quiet_tells_of_what_is_wrong_only(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = [wheel(tmp_path, "getpid"), wheel(tmp_path, "statx")]
+    assert main(["check", "-q", paths[0]]) == 0
+    assert capsys.readouterr() == ("", "")
+    assert main(["check", "--quiet", *paths]) == 1
+    out, err = capsys.readouterr()
+    assert out.startswith("statx-1.0-cp311-cp311-musllinux_1_2_x86_64.whl: ")
+    assert "error[MB103]" in out
+    assert "getpid" not in out
+    assert err == ""
+    assert main(["check", "-q", "--json", *paths]) == 1
+    assert len(json.loads(capsys.readouterr().out)) == 2  # was asked for
+
+
+def test_verbose_tells_of_each_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "-v", wheel(tmp_path, "getpid")]) == 0
+    first, file, took = capsys.readouterr().out.splitlines()
+    assert ": ok, " in first
+    assert file.startswith("  file      demo/_core.so: ")
+    assert file.endswith(" bytes, loads on musl 1.1.0 and later, needs nothing but musl")
+    assert re.fullmatch(r"  took      \d+\.\d\d s: read \d+\.\d\d, judge \d+\.\d\d", took)
+
+
 def test_a_malformed_wheel_does_not_keep_the_others_from_being_judged(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -307,6 +344,7 @@ def test_symbols_of_a_library_that_the_wheel_opens_are_a_warning(
             ["check", "--against", "1.2.3", "--floor", "1.2.3", "x.whl"],
             "argument --floor: not allowed with argument --against",
         ),
+        (["check", "-q", "-v", "x.whl"], "argument -v/--verbose: not allowed with argument -q"),
         (["check", "--arch", "amd64", "x.whl"], "argument --arch: invalid choice: 'amd64'"),
         (["check", "--library-dir", "/no/such", "x.whl"], "there is no folder /no/such"),
     ],

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from muslbackend.deflating import DEFAULT_LEVEL, Packer
+from muslbackend.deflating import Packer
 from muslbackend.errors import MuslBackendError
 from muslbackend.member import Kept, Member
+from muslbackend.settings import DEFAULT_LEVEL
 from muslbackend.ziparchive import DEFLATED, STORED
 from rawzip import raw, write_raw
 

@@ -19,7 +19,7 @@ MODULES: Final = sorted(PACKAGE.rglob("*.py"))
 #: Lowest first. A module imports from lower layers only, not even from its own.
 LAYERS: Final = (
     {"", "data"},
-    {"errors", "findings", "processes", "workers", "wrapper", "zlibs"},
+    {"errors", "findings", "processes", "progress", "signals", "workers", "wrapper", "zlibs"},
     {"musl", "explain", "notes", "zipmember", "ziparchive"},
     {
         "arguments",

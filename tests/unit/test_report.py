@@ -19,6 +19,7 @@ from muslbackend.report import (
     File,
     check_json,
     check_text,
+    file_lines,
     findings_lines,
 )
 from muslbackend.wheel import WheelName
@@ -50,6 +51,7 @@ MISSING = Finding(
 LEFT = Finding("MB109", Severity.WARNING, CORE, "needs libz.so.1")
 NEWER = Finding("MB103", Severity.ERROR, CORE, "needs statx", hint="avoid it", symbol="statx")
 FILES = {CORE: File(70000, V("1.2.5")), "demo/liba.so": File(512, None)}
+SECONDS = {"read": 0.25, "judge": 1.5, "total": 1.751}
 STATX = Reason(CORE, "statx", V("1.2.5"))
 
 
@@ -62,7 +64,9 @@ def checked(
     graph: Graph | None = GRAPH,
 ) -> Checked:
     earned = "musllinux_1_2_x86_64"
-    return Checked(WHEEL, ok, "x86_64", libc, claimed, earned, verdict, graph, files=FILES)
+    return Checked(
+        *(WHEEL, ok, "x86_64", libc, claimed, earned, verdict, graph), files=FILES, seconds=SECONDS
+    )
 
 
 def test_a_finding_is_shown_with_its_details_and_its_remedy() -> None:
@@ -130,6 +134,41 @@ def test_a_finding_is_shown_with_its_details_and_its_remedy() -> None:
 )
 def test_check_says_of_a_wheel(result: Checked, text: str) -> None:
     assert check_text(result) == text
+
+
+def test_quiet_leaves_errors() -> None:
+    result = checked(Verdict(None, (), (LEFT, MISSING)), ok=False)
+    assert check_text(result, quiet=True) == (
+        f"{WHEEL}: musllinux_1_2_x86_64 is not true: does not load on any musl by itself\n"
+        f"error[MB101] {CORE}: needs libx.so\n"
+        "      searched  /lib\n"
+        "      not usable  /lib/libx.so is for aarch64\n"
+        "      hint  have it bundled"
+    )
+
+
+def test_verbose_says_what_each_file_needs_and_how_long_it_took() -> None:
+    assert check_text(checked(SOUND), verbose=True) == (
+        f"{WHEEL}: ok, loads on musl 1.1.0 and later (Alpine 3.6 and later)\n"
+        f"  file      {CORE}: 70,000 bytes, loads on musl 1.2.5 and later, "
+        "needs liba.so (demo/liba.so), libz.so.1 (left to the system)\n"
+        "  file      demo/liba.so: 512 bytes, loads on no musl, needs nothing but musl\n"
+        "  took      1.75 s: read 0.25, judge 1.50"
+    )
+
+
+def test_each_way_to_have_a_library_has_its_words() -> None:
+    files = {
+        CORE: extension(needed=("liba.so", "libb.so", "libc++.so", "libpython3.so")),
+        "demo/libs/liba.so": elf_info(),
+        "/lib/libb.so": elf_info(),
+    }
+    of_core, of_library = file_lines(graph_of(files, "/lib"))
+    assert of_core == (
+        f"  file      {CORE}: needs liba.so (demo/libs/liba.so, where musl does not look), "
+        "libb.so (/lib/libb.so), libc++.so (not found), libpython3.so (the interpreter has it)"
+    )
+    assert of_library == "  file      demo/libs/liba.so: needs nothing but musl"
 
 
 @pytest.mark.parametrize(
@@ -217,6 +256,11 @@ def test_a_build_that_keeps_its_promise_says_what_was_done() -> None:
     )
 
 
+def test_a_build_says_how_long_it_took() -> None:
+    outcome = Outcome(NAME, SOUND, Plan(), promised=True, seconds=SECONDS)
+    assert build_text(outcome).endswith("\n  took      1.75 s: read 0.25, judge 1.50")
+
+
 def test_a_build_that_promises_nothing_says_why() -> None:
     outcome = Outcome(NAME, Verdict(None, (), (MISSING,)), Plan(), promised=False)
     assert build_text(outcome) == (
@@ -266,6 +310,7 @@ def test_the_json_of_a_wheel_has_everything_in_it() -> None:
                 "floor": None,
             },
         ],
+        "seconds": SECONDS,
     }
     assert findings == [
         {
@@ -311,6 +356,7 @@ def test_the_json_of_a_wheel_without_native_code_is_empty_where_nothing_is_known
             "because": [],
             "findings": [],
             "files": [],
+            "seconds": {},
         }
     ]
 

@@ -26,12 +26,14 @@ SAME = [
     (("a b/c:d", "a b/c:d", "a b/c:d"), Settings(loader="a b/c:d"), "loader"),
     ((True, "true", "1"), Settings(verify=True), "verify"),
     (("a b/c:d", "a b/c:d", "a b/c:d"), Settings(toolchain_file="a b/c:d"), "toolchain-file"),
+    ((9, "9", "9"), Settings(compression_level=9), "compression-level"),
     ((5000000, "5MB", "5 mb"), Settings(max_size=5_000_000), "max-size"),
     (("a b/c:d", "a b/c:d", "a b/c:d"), Settings(sysroot="a b/c:d"), "sysroot"),
 ]
 
 KEYS = (
     "bundled-licenses",
+    "compression-level",
     "exclude",
     "floor",
     "include",
@@ -82,11 +84,17 @@ def test_options_of_a_command_win_over_the_environment() -> None:
         "system_library": None,
         "bundled_license": None,
         "max_size": "1k",
+        "compression_level": "0",
         "dry_run": True,
     }
     environ = {"MUSLBACKEND_EXCLUDE": "b", "MUSLBACKEND_STRIP": "yes", "MUSLBACKEND_FLOOR": "1.2.3"}
     assert cli_settings(options, environ) == Settings(
-        floor=MuslVersion(1, 2, 3), exclude=("a",), library_dirs=("/x",), strip=True, max_size=1000
+        floor=MuslVersion(1, 2, 3),
+        exclude=("a",),
+        library_dirs=("/x",),
+        strip=True,
+        max_size=1000,
+        compression_level=0,
     )
 
 
@@ -167,6 +175,7 @@ def test_library_dirs_with_config_settings_are_separated_by_semicolons() -> None
 
 
 NAME = "a name such as x86_64"
+LEVEL = "a level from 0 to 9"
 RELEASE = "a musl release such as 1.2.0"
 BOOLEAN = "true or false"
 STRINGS = "a list of strings"
@@ -200,6 +209,13 @@ def test_a_release_without_quotes_is_named_as_what_it_is() -> None:
         ("exclude", ["a", 1], STRINGS),
         ("exclude", {"a": "b"}, STRINGS),
         ("library-dirs", True, STRINGS),
+        ("compression-level", 10, LEVEL),
+        ("compression-level", -1, LEVEL),
+        ("compression-level", "-1", LEVEL),
+        ("compression-level", "best", LEVEL),
+        ("compression-level", "", LEVEL),
+        ("compression-level", True, LEVEL),
+        ("compression-level", 6.0, LEVEL),
         ("sysroot", "", FOLDER),
         ("sysroot", ["a"], FOLDER),
         ("loader", "", FILE),

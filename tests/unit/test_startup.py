@@ -46,8 +46,7 @@ HEAVY: Final = {
 NEEDLESS: Final = {"dataclasses", "difflib", "importlib.resources", "inspect", "platform", "random"}
 #: What reads archives, and what that loads.
 ARCHIVES: Final = {
-    *("concurrent", "dataclasses", "hashlib", "inspect", "logging", "lzma", "packaging"),
-    *("platform", "shutil", "subprocess", "threading", "zipfile"),
+    *("lzma", "shutil", "threading", "zipfile"),
 }
 #: All that judges, without what reads the wheel.
 JUDGE: Final = """\
@@ -97,7 +96,8 @@ def test_what_it_loads_of_us_loads_nothing_heavy(tmp_path: Path) -> None:
 def test_what_judges_loads_nothing_heavy(tmp_path: Path) -> None:
     names = loaded(JUDGE, tmp_path)
     assert "muslbackend.rules" in names
-    assert among(HEAVY | NEEDLESS, names) == set()
+    # zipfile loads threading too.
+    assert among((HEAVY | NEEDLESS) - {"threading"}, names) == set()
 
 
 def test_a_check_loads_beside_that_only_what_reads_archives(tmp_path: Path) -> None:
@@ -106,10 +106,10 @@ def test_a_check_loads_beside_that_only_what_reads_archives(tmp_path: Path) -> N
         archive.writestr("demo/_core.cpython-311-x86_64-linux-musl.so", zig_library("x86_64"))
         archive.writestr("demo-1.dist-info/WHEEL", "Wheel-Version: 1.0\n")
     names = loaded(CHECK.format(wheel=str(wheel)), tmp_path)
-    assert "muslbackend.wheel" in names
+    assert "muslbackend.wheelreader" in names
     assert among((HEAVY | NEEDLESS) - ARCHIVES, names) == set()
     # Nothing of what builds and repairs.
-    others = {"finish", "hooks", "outcome", "plan", "stage", "targetpython", "wheelwriter"}
+    others = {"finish", "hooks", "outcome", "plan", "stage", "targetpython", "wheel", "wheelwriter"}
     assert {f"muslbackend.{name}" for name in others} & names == set()
 
 

@@ -1,0 +1,51 @@
+"""What signals do: the first one ends the work in order, later ones do not disturb that."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+
+class Interrupted(BaseException):
+    """A signal came that is to end the program; no library may catch it."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.signal = signal.Signals(number)
+
+
+class Signals:
+    """What signals do: the first one raises, later ones do not disturb the tidying up."""
+
+    def __init__(self) -> None:
+        self._on = True
+
+    def off(self) -> None:
+        """Let signals do nothing."""
+        self._on = False
+
+    def __call__(self, number: int, _frame: FrameType | None) -> None:
+        """Raise :class:`Interrupted`, once."""
+        if self._on:
+            self._on = False
+            raise Interrupted(number)
+
+
+@contextlib.contextmanager
+def signals() -> Iterator[Signals]:
+    """Have SIGINT, SIGTERM and SIGHUP raise, but those that are ignored (``nohup``)."""
+    handler = Signals()
+    before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {n: old for n, old in before.items() if old is not signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, handler)
+    try:
+        yield handler
+    finally:
+        for number, old in before.items():
+            signal.signal(number, old)

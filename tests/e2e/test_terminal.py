@@ -1,0 +1,207 @@
+"""What users see on a terminal while a command runs, when it ends, and when they interrupt it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from builders import zig_library
+from building import build
+from terminal import Session
+
+OURS: Final = (sys.executable, "-m", "muslbackend")
+NEEDY: Final = "needy-1.0-cp311-cp311-linux_x86_64.whl"
+INFO: Final = "needy-1.0.dist-info"
+#: With more zeros in memory than muslbackend writes out: a file for patchelf.
+CALLS: Final = """\
+volatile char room_of_{1}[80 << 20];
+extern int {0}(void);
+int {1}(void) {{ return {0}() + room_of_{1}[1]; }}
+"""
+#: Takes long, or as long as nobody says go.
+PATCHELF: Final = """\
+#!/bin/sh
+[ "$1" != --version ] || exec {real} "$@"
+{wait}
+[ ! -e {fail} ] || {{ echo "out of order" >&2; exit 1; }}
+exec {real} "$@"
+"""
+UNTIL_GO: Final = "while [ ! -e {go} ]; do sleep 0.1; done"
+
+
+class Bench:
+    """A wheel that needs a library, the library, and a patchelf that takes its time."""
+
+    def __init__(self, folder: Path, wait: str = UNTIL_GO) -> None:
+        self.go, self.fail = folder / "go", folder / "fail"
+        self.output, libraries, programs = (folder / n for n in ("out", "libraries", "programs"))
+        libraries.mkdir()
+        programs.mkdir()
+        library = libraries / "libneeded.so.1"
+        source = CALLS.format("getpid", "of_library")
+        library.write_bytes(zig_library("x86_64", "-Wl,-soname,libneeded.so.1", source=source))
+        core = zig_library("x86_64", str(library), source=CALLS.format("of_library", "PyInit_core"))
+        self.wheel = folder / NEEDY
+        with zipfile.ZipFile(self.wheel, "w") as archive:
+            archive.writestr("needy/core.so", core)
+            archive.writestr(f"{INFO}/METADATA", "Metadata-Version: 2.1\nName: needy\nVersion: 1.0")
+            tag = "Tag: cp311-cp311-linux_x86_64"
+            archive.writestr(f"{INFO}/WHEEL", f"Wheel-Version: 1.0\nGenerator: x (1)\n{tag}\n")
+        patchelf = programs / "patchelf"
+        wait = wait.format(go=self.go)
+        text = PATCHELF.format(real=shutil.which("patchelf"), wait=wait, fail=self.fail)
+        patchelf.write_text(text, encoding="utf-8")
+        patchelf.chmod(0o755)
+        self.environ = {
+            "PATH": os.pathsep.join([str(programs), os.environ["PATH"]]),
+            "TMPDIR": str(self._new(folder / "scratch")),
+        }
+        self.repair = [*OURS, "repair", str(self.wheel), "--library-dir", str(libraries)]
+        self.repair += ["-o", str(self.output)]
+
+    def scratch(self) -> list[Path]:
+        """Return what was left in the folder for temporary files."""
+        return list(Path(self.environ["TMPDIR"]).iterdir())
+
+    @staticmethod
+    def _new(folder: Path) -> Path:
+        folder.mkdir()
+        return folder
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Bench:
+    return Bench(tmp_path)
+
+
+@pytest.fixture
+def slow(tmp_path: Path) -> Bench:
+    """Longer than it takes until a line would be shown."""
+    return Bench(tmp_path, "sleep 1")
+
+
+def piped(command: list[str], environ: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    environ = {**os.environ, "TERM": "xterm", **environ}
+    return subprocess.run(command, capture_output=True, text=True, env=environ, check=False)
+
+
+def test_a_repair_shows_how_far_it_is_and_leaves_its_report_alone(bench: Bench) -> None:
+    session = Session(bench.repair, bench.environ)
+    session.until("patching 0 % (0 of 2 files): needy-1.0-cp311-cp311-linux_x86_64.whl")
+    assert session.screen == f"patching 0 % (0 of 2 files): {NEEDY}"
+    bench.go.touch()
+    assert session.end() == 0
+    again = piped(bench.repair, bench.environ)
+    assert again.stderr == ""
+    assert session.screen == unwrapped(again.stdout, 100)
+
+
+def unwrapped(text: str, columns: int) -> str:
+    """Return text as a terminal shows it, which breaks long lines."""
+    lines = text.split("\n")
+    return "\n".join(
+        line[at : at + columns] for line in lines for at in range(0, max(1, len(line)), columns)
+    )
+
+
+def test_an_error_stands_on_a_clean_terminal(bench: Bench) -> None:
+    bench.fail.touch()
+    session = Session(bench.repair, bench.environ, columns=200)
+    session.until("patching")
+    bench.go.touch()
+    assert session.end() == 3
+    first, *_ = session.screen.splitlines()
+    assert first.startswith(f"muslbackend: error: {NEEDY}: ")
+    assert first.endswith("patchelf failed with status 1: out of order")
+    assert "patching" not in session.screen
+
+
+def test_ctrl_c_leaves_nothing_behind(bench: Bench) -> None:
+    session = Session(bench.repair, bench.environ)
+    session.until("patching")
+    session.press_ctrl_c()
+    assert session.end() == 130
+    # The terminal itself echoes the keys.
+    assert session.screen.replace("^C", "") == "muslbackend: ended by SIGINT\n"
+    assert bench.scratch() == []
+    assert not bench.output.exists()
+
+
+def test_nothing_is_shown_where_stderr_is_no_terminal(slow: Bench) -> None:
+    done = piped(slow.repair, slow.environ)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "\r" not in done.stdout
+    assert "patching" not in done.stdout
+
+
+@pytest.mark.parametrize("term", ["dumb", "xterm"])
+def test_quiet_and_dumb_terminals_get_no_line(slow: Bench, term: str) -> None:
+    options = ["--quiet"] if term == "xterm" else []
+    session = Session([*slow.repair, *options], {**slow.environ, "TERM": term})
+    assert session.end() == 0
+    assert "patching" not in session.written
+    assert "\x1b" not in session.written
+    assert (session.written == "") == bool(options)
+
+
+def test_json_goes_to_stdout_and_the_line_to_the_terminal(bench: Bench, tmp_path: Path) -> None:
+    json_file = tmp_path / "found.json"
+    line = 'exec "$@" --json > "$FOUND"'
+    command = ["/bin/sh", "-c", line, "sh", *bench.repair]
+    session = Session(command, {**bench.environ, "FOUND": str(json_file)})
+    session.until("patching")
+    bench.go.touch()
+    assert session.end() == 0
+    assert session.screen == ""
+    (found,) = json.loads(json_file.read_text(encoding="utf-8"))
+    stages = ["read", "judge", "plan", "patch", "prove", "inventory", "write"]
+    assert list(found["seconds"]) == [*stages, "total"]
+    assert min(found["seconds"].values()) >= 0
+    assert sum(found["seconds"][stage] for stage in stages) <= found["seconds"]["total"] + 1e-9
+
+
+def test_a_check_of_several_wheels_says_which_one_it_is_at(bench: Bench, tmp_path: Path) -> None:
+    # A pipe that nobody writes into takes as long to read as one likes.
+    pipe = tmp_path / "pipes" / "libneeded.so.1"
+    pipe.parent.mkdir()
+    os.mkfifo(pipe)
+    second = tmp_path / "second" / NEEDY
+    second.parent.mkdir()
+    shutil.copy(bench.wheel, second)
+    pure = tmp_path / "pure-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(pure, "w") as archive:
+        archive.writestr("pure.py", "x = 1")
+    options = ["--library-dir", str(pipe.parent), str(pure), str(second)]
+    session = Session([*OURS, "check", *options])
+    session.until(f"[2/2] judging: {NEEDY}")
+    pipe.write_bytes(b"no library")
+    assert session.end() == 1
+    first, second_line, *_ = session.screen.splitlines()
+    assert first == "pure-1.0-py3-none-any.whl: ok, no native code for musl in it"
+    assert second_line.startswith(f"{NEEDY}: ")
+
+
+@pytest.mark.parametrize("example", ["private-library"], indirect=True)
+def test_the_end_of_a_build_shows_how_far_it_is(example: Path, bench: Bench) -> None:
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-C"]
+    command += ["musl.target=x86_64", "--outdir", str(bench.output), str(example)]
+    session = Session(command, bench.environ, columns=500)
+    session.until("patching 0 % (0 of 3 files): motto-1.0-")
+    bench.go.touch()
+    assert session.end() == 0
+    assert "patching" not in session.screen
+    assert "\nmuslbackend: motto-1.0-" in session.screen
+    (took,) = (line for line in session.screen.splitlines() if line.startswith("  took  "))
+    stages = [part.split()[0] for part in took.partition(": ")[2].split(", ")]
+    assert stages == ["build", "judge", "plan", "patch", "prove", "inventory", "write"]
+    quiet = build(example, "musl.target=x86_64")  # into a pipe
+    assert quiet.status == 0
+    assert "\x1b[K" not in quiet.output
