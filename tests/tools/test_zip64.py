@@ -8,6 +8,7 @@ import sys
 import zipfile
 import zlib
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import sparse
@@ -61,6 +62,14 @@ with Scratch() as scratch:
 """
 
 
+@cache
+def crc_of_zeros(size: int) -> int:
+    crc = 0
+    for block in sparse.blocks(size):
+        crc = zlib.crc32(block, crc)
+    return crc
+
+
 @dataclass
 class Zeros:
     """So many zeros, stored or deflated: the same packed bytes for each MiB, then what is left."""
@@ -72,8 +81,8 @@ class Zeros:
     def __iter__(self) -> Iterator[bytes]:
         machine = zlib.compressobj(6, zlib.DEFLATED, -zlib.MAX_WBITS)
         mib = b""
+        self.crc = crc_of_zeros(self.size)
         for block in sparse.blocks(self.size):
-            self.crc = zlib.crc32(block, self.crc)
             if self.method == STORED:
                 yield block
             elif len(block) == len(sparse.ZEROS):
