@@ -88,20 +88,24 @@ class Packer:
         coming = (piece for member in members for piece in self._pieces(member))
         most = (2 * self._workers + 2) * _BLOCK
 
+        held = 0
+
         def fill() -> bool:
-            size = sum(piece.size for piece in ahead)
-            while size < most and len(ahead) < _MOST_AHEAD:
+            nonlocal held
+            while held < most and len(ahead) < _MOST_AHEAD:
                 piece = next(coming, None)
                 if piece is None:
                     break
                 ahead.append(piece)
-                size += piece.size
+                held += piece.size
             return bool(ahead)
 
         def taken() -> Iterator[bytes]:
+            nonlocal held
             last = False
             while not last and fill():
                 _, data, size, last = ahead.popleft()
+                held -= size
                 yield data if isinstance(data, bytes) else data.result()
                 self._progress.add(size)
 

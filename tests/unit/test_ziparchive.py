@@ -54,6 +54,22 @@ def test_a_size_that_no_field_has_room_for(size: int, tmp_path: Path) -> None:
     assert sparse.on_disk([tmp_path / "x.zip"]) < 1 << 20
 
 
+class Growing(Zeros):
+    """What is deflated by zlib-ng at level 1, and cannot be made smaller."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        return sparse.blocks(self.size * 9 // 8)
+
+
+def test_a_packed_size_that_no_field_has_room_for(tmp_path: Path) -> None:
+    """The local header is written when the packed size is not known yet."""
+    with sparse.opened(tmp_path / "x.zip") as stream:
+        write_archive(stream, [(entry("a"), Growing(MAX32 - MAX32 // 10))])
+    with zipfile.ZipFile(tmp_path / "x.zip") as archive:
+        (info,) = archive.infolist()
+    assert info.file_size < MAX32 < info.compress_size
+
+
 @pytest.mark.parametrize("offset", [MAX32 - 1, MAX32, MAX32 + 1])
 def test_an_offset_that_no_field_has_room_for(offset: int, tmp_path: Path) -> None:
     half = offset // 2 - LOCAL
