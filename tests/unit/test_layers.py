@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -233,3 +234,12 @@ def test_an_import_in_the_wrong_direction_is_caught(source: str, wrong: set[str]
 )
 def test_an_import_of_the_world_is_caught(source: str, worldly: set[str]) -> None:
     assert worldly_imports(source) == worldly
+
+
+def test_contributing_names_every_module_and_the_layers() -> None:
+    text = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text("utf-8")
+    rows = "".join(line.split("|")[1] for line in text.splitlines() if line.startswith("| `"))
+    modules = {module_name(path).partition(".")[0] for path in MODULES}
+    assert set(re.findall(r"`(\w+)`", rows)) == modules - {"", "__main__"}
+    (shown,) = re.findall(r"^`(errors [^`]*)`", text, re.MULTILINE)
+    assert [set(layer.split()) for layer in shown.split("◀")] == list(LAYERS[1:-1])

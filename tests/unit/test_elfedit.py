@@ -1,0 +1,145 @@
+"""Names and search paths rewritten: what was asked for is changed, and nothing else."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from io import BytesIO
+from pathlib import Path
+from typing import Final
+
+import pytest
+from elftools.elf.dynamic import DynamicSection
+from elftools.elf.elffile import ELFFile
+from elftools.elf.gnuversions import GNUVerNeedSection
+
+from builders import gcc_library, zig_library
+from muslbackend.elfedit import edited
+from muslbackend.elfreader import read_elf
+from muslbackend.errors import MalformedError
+from muslbackend.plan import Edit
+
+ARCHS: Final = ("x86_64", "i686", "aarch64", "armv7l", "ppc64le", "s390x", "riscv64")
+MACHINES: Final = (*ARCHS, "glibc")
+SOURCE: Final = "void *malloc(unsigned long);\nvoid *f(void) { return malloc(1); }\n"
+OTHER: Final = "void *malloc(unsigned long size) { return 0; }\n"
+RENAMED: Final = "lib-of-another-name.so.1"
+LONG: Final = ("$ORIGIN", f"$ORIGIN/{'x' * 300}")
+READELF: Final = shutil.which("readelf") or "readelf"
+
+
+@cache
+def library(name: str) -> bytes:
+    """Return a library that needs one other; of lld, or of GNU ld, which leaves spare tags."""
+    if name == "glibc":
+        return gcc_library(SOURCE, "-shared", "-g", "-Wl,-rpath,/a", libraries=("-lc",))
+    with tempfile.TemporaryDirectory() as folder:
+        other = Path(folder, "libother.so")
+        other.write_bytes(zig_library(name, "-Wl,-soname,libother.so", source=OTHER))
+        return zig_library(name, "-Wl,-soname,libold.so", str(other), source=SOURCE)
+
+
+def new(data: bytes, edit: Edit) -> bytes:
+    return b"".join(edited(data, edit).blocks(data))
+
+
+def needed(name: str) -> str:
+    """Return the one library that a library needs."""
+    (found,) = read_elf(library(name)).needed
+    return found
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_all_that_is_asked_for_is_changed_and_nothing_else(name: str) -> None:
+    before = read_elf(library(name))
+    edit = Edit("", soname="libnew.so", needed=((needed(name), RENAMED),), rpath=LONG)
+    after = read_elf(new(library(name), edit))
+    versions = frozenset((RENAMED, version) for _, version in before.version_needs)
+    assert after == before._replace(
+        soname="libnew.so",
+        needed=(RENAMED,),
+        rpath=LONG,
+        version_needs=versions,
+        checksum=after.checksum,
+        strippable=after.strippable,
+    )
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_what_section_headers_say_is_what_the_loader_sees(name: str, tmp_path: Path) -> None:
+    edit = Edit("", soname="libnew.so", needed=((needed(name), RENAMED),), rpath=LONG)
+    data = new(library(name), edit)
+    elf = ELFFile(BytesIO(data))
+    (section,) = (s for s in elf.iter_sections() if isinstance(s, DynamicSection))
+    names = [(tag.entry.d_tag, tag.needed) for tag in section.iter_tags("DT_NEEDED")]
+    assert names == [("DT_NEEDED", RENAMED)]
+    for versions in (s for s in elf.iter_sections() if isinstance(s, GNUVerNeedSection)):
+        assert {entry.name for entry, _ in versions.iter_versions()} == {RENAMED}
+    old = ELFFile(BytesIO(library(name)))
+    assert [s.name for s in elf.iter_sections()] == [s.name for s in old.iter_sections()]
+    assert (elf["e_phoff"], elf["e_phnum"]) == (old["e_phoff"], old["e_phnum"])
+    assert complaints(data, tmp_path) <= complaints(library(name), tmp_path)
+
+
+def complaints(data: bytes, folder: Path) -> set[str]:
+    """Return what readelf has to say against a file."""
+    (folder / "library.so").write_bytes(data)
+    command = [READELF, "-aW", str(folder / "library.so")]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stderr.split())
+
+
+@pytest.mark.parametrize("name", ["glibc", "x86_64"])
+def test_what_is_not_asked_for_changes_nothing(name: str) -> None:
+    data = library(name)
+    assert new(data, Edit("")) == data
+    assert new(data, Edit("", needed=(("libnobody.so", RENAMED),), dropped=("libno.so",))) == data
+
+
+@pytest.mark.parametrize("name", MACHINES)
+def test_names_and_search_paths_are_taken_out(name: str) -> None:
+    after = read_elf(new(library(name), Edit("", dropped=(needed(name),), rpath=())))
+    assert (after.needed, after.rpath) == ((), ())
+    # Nothing new: the file has the length that it had.
+    assert len(new(library(name), Edit("", rpath=()))) == len(library(name))
+
+
+@pytest.mark.parametrize("name", ["glibc", "i686"])
+def test_a_name_that_is_there_already_takes_no_room(name: str) -> None:
+    once = new(library(name), Edit("", soname=RENAMED))
+    again = new(once, Edit("", needed=((needed(name), RENAMED),)))
+    assert len(again) == len(once)
+    assert read_elf(again).needed == (RENAMED,)
+
+
+def test_names_that_are_not_utf_8_are_kept() -> None:
+    strange = "lib\udcff.so"
+    after = new(library("x86_64"), Edit("", soname=strange))
+    assert read_elf(after).soname == strange
+
+
+@pytest.mark.parametrize("name", ["glibc", "x86_64", "s390x"])
+def test_a_damaged_file_is_rewritten_or_refused(name: str) -> None:
+    data, outcomes = library(name), set()
+    edit = Edit("", soname="libnew.so", needed=((needed(name), RENAMED),), rpath=LONG)
+    chance = random.Random(20261122)  # noqa: S311 - to be the same in each run
+    (dynamic,) = (s for s in ELFFile(BytesIO(data)).iter_sections() if s.name == ".dynamic")
+    spans = [(4, 700), (dynamic["sh_offset"], dynamic["sh_offset"] + 400)]
+    spans.append((ELFFile(BytesIO(data))["e_shoff"], len(data)))
+    for _ in range(400):
+        copy = bytearray(data)
+        low, high = chance.choice(spans)
+        for _ in range(chance.choice((1, 1, 2, 8))):
+            copy[chance.randrange(low, high)] = chance.choice((0, 1, 0x7F, 0xFF))
+        try:
+            new(bytes(copy), edit)
+            outcomes.add(True)
+        except MalformedError as error:
+            assert error.message
+            outcomes.add(False)
+    assert outcomes == {True, False}
+    for length in (*range(0, 600, 7), *range(600, len(data), 97)):
+        with pytest.raises(MalformedError):
+            new(data[:length], edit)
