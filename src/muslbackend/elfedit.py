@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from muslbackend.elfimage import bounded, damaged
 from muslbackend.elfrewriting import Rewriting
+from muslbackend.elfversions import defined, wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 _DT_NEEDED, _DT_STRTAB, _DT_STRSZ, _DT_SONAME, _DT_RPATH, _DT_RUNPATH = 1, 5, 10, 14, 15, 29
 _DT_RELR: Final = 36
 _DT_VERNEED, _DT_VERNEEDNUM = 0x6FFFFFFE, 0x6FFFFFFF
-_SHT_STRTAB, _SHF_ALLOC = 3, 2
+_SHT_STRTAB, _SHT_DYNSYM, _SHF_ALLOC = 3, 11, 2
 
 
 def edited(data: Bytes, edit: Edit) -> Rewritten:
@@ -53,8 +54,9 @@ class _Strings:
         self._address, self._size = image.tag(_DT_STRTAB), image.tag(_DT_STRSZ)
         self._start = image.offset(self._address)
         image.check(self._start, self._size)
-        self._old = image.data[self._start : self._start + self._size]
-        self._new = b""
+        self._old = bytearray(image.data[self._start : self._start + self._size])
+        self._new = bytearray()
+        self._erased: list[tuple[int, int]] = []
 
     def text(self, offset: int) -> str:
         """Return the string at an offset, as :mod:`elfimage` has it."""
@@ -62,26 +64,60 @@ class _Strings:
 
     def offset(self, text: str) -> int:
         """Return where a string is, in the new table if the old one has it not."""
-        wanted = text.encode("utf-8", "surrogateescape") + b"\0"
+        string = text.encode("utf-8", "surrogateescape") + b"\0"
         for before, table in ((0, self._old), (len(self._old), self._new)):
-            place = table.find(wanted)
+            place = table.find(string)
             if place >= 0:
                 return before + place
-        self._new += wanted
-        return len(self._old) + len(self._new) - len(wanted)
+        self._new += string
+        return len(self._old) + len(self._new) - len(string)
+
+    def erase(self, offset: int) -> None:
+        """Take a search path out that nothing names any more: it may tell the build folder.
+
+        Linkers let a string be the end of another one: such an end stays.
+        """
+        end = self._old.find(b"\0", offset)
+        if end < 0:
+            raise damaged(f"the string at {offset:#x} has no end")
+        inside = [place for place in self._uses(offset, end) if offset < place < end]
+        size = min([end, *inside]) - offset
+        self._old[offset : offset + size] = bytes(size)
+        self._erased.append((offset, size))
+
+    def _uses(self, start: int, end: int) -> Iterator[int]:
+        """Yield where names begin that may be the end of this string."""
+        image = self._rewriting.image
+        last = self._old.rfind(b"/", start, end) + 1  # no name has a slash in it
+        table = next(
+            (s for s in self._rewriting.sections.records if s["kind"] == _SHT_DYNSYM), None
+        )
+        if table is None:
+            yield max(last, start + 1)
+            return
+        step = 24 if image.bits == 64 else 16
+        names = image.numbers("I", table["offset"], table["size"] // step * step // 4)
+        yield from set(range(last, end)).intersection(names[:: step // 4])
+        for tag in (_DT_NEEDED, _DT_SONAME):
+            yield from image.tags.get(tag, ())
+        versions = {*defined(image).values(), *(w.version for w in wanted(image))}
+        for name in versions:
+            if self._old[start:end].endswith(name.encode("utf-8", "surrogateescape")):
+                yield end - len(name)
 
     def write(self) -> dict[int, int]:
         """Put the new table behind the last segment, if one is needed; return its tags."""
-        if not self._new:
-            return {}
-        whole = self._old + self._new
-        address = self._rewriting.put(whole, 1)
-        for section in self._rewriting.sections.records:
+        rewriting, zeroed = self._rewriting, False
+        whole = bytes(self._old + self._new)
+        address = rewriting.put(whole, 1) if self._new else self._address
+        for section in rewriting.sections.records if self._new else ():
             kind, flags = section["kind"], section["flags"] & _SHF_ALLOC
             if (kind, flags, section["address"]) == (_SHT_STRTAB, _SHF_ALLOC, self._address):
-                self._rewriting.place(section, address, len(whole))
-                # Nothing else lies there: zeros cost nothing in an archive.
-                self._rewriting.change(self._start, bytes(min(section["size"], self._size)))
+                rewriting.place(section, address, len(whole))
+                zeroed = section["size"] == self._size
+        # Nothing else lies there then: zeros cost nothing in an archive.
+        for offset, size in [(0, self._size)] if zeroed else self._erased:
+            rewriting.change(self._start + offset, bytes(size))
         return {_DT_STRTAB: address, _DT_STRSZ: len(whole)}
 
 
@@ -89,6 +125,9 @@ def _rename(rewriting: Rewriting, edit: Edit) -> None:
     if (edit.soname, edit.needed, edit.dropped, edit.rpath) == (None, (), (), None):
         return
     strings = _Strings(rewriting)
+    if edit.rpath is not None:
+        for offset in {v for tag, v in rewriting.dynamic if tag in (_DT_RPATH, _DT_RUNPATH)}:
+            strings.erase(offset)
     rows = list(_tags(rewriting, strings, edit))
     _rename_versions(rewriting, strings, dict(edit.needed))
     moved = strings.write()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import shutil
+import struct
 import subprocess
 import tempfile
 from functools import cache
@@ -112,6 +113,29 @@ def test_a_name_that_is_there_already_takes_no_room(name: str) -> None:
     again = new(once, Edit("", needed=((needed(name), RENAMED),)))
     assert len(again) == len(once)
     assert read_elf(again).needed == (RENAMED,)
+
+
+@pytest.mark.parametrize("rpath", [(), LONG])
+def test_the_old_search_path_is_gone_but_for_what_others_name(rpath: tuple[str, ...]) -> None:
+    """GNU ld lets one string be the end of another (with -O2)."""
+    flags = ("-shared", "-Wl,-O2", "-Wl,-rpath,/home/me/secret-tail")
+    source = 'int f(void) __asm__("tail"); int f(void) { return 1; }'
+    data = gcc_library(source, *flags)
+    assert b"\0/home/me/secret-tail\0" in data
+    after = new(data, Edit("", rpath=rpath))
+    assert b"/home/me" not in after
+    assert b"secret" not in after
+    assert "tail" in read_elf(after).exports
+    assert read_elf(after).rpath == rpath
+
+
+def test_without_section_headers_an_end_stays() -> None:
+    data = bytearray(gcc_library(SOURCE, "-shared", "-Wl,-rpath,/home/me/build"))
+    struct.pack_into("<Q", data, 0x28, 0)  # e_shoff
+    struct.pack_into("<HH", data, 0x3C, 0, 0)  # e_shnum, e_shstrndx
+    after = new(bytes(data), Edit("", rpath=LONG))
+    assert b"/home/me" not in after
+    assert read_elf(after).rpath == LONG
 
 
 def test_names_that_are_not_utf_8_are_kept() -> None:
