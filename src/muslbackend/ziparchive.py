@@ -7,6 +7,7 @@ fields where a number does not fit otherwise. The bytes depend on nothing but wh
 from __future__ import annotations
 
 import struct
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -103,8 +104,15 @@ def write_archive(stream: BinaryIO, members: Iterable[tuple[Entry, Source]]) -> 
 def _append(stream: BinaryIO, entry: Entry, source: Source) -> Written:
     offset, packed_size = stream.tell(), 0
     wide = source.size * _MAY_GROW >= _MAX32
+    pieces = iter(source)
+    ahead = list(islice(pieces, 2))
+    if len(ahead) < 2:  # most: all is known before the header is written
+        packed_size = sum(map(len, ahead))
+        member = Written(entry, source.method, source.crc, source.size, packed_size, offset)
+        stream.write(b"".join([_local(member, wide=wide), *ahead]))
+        return member
     stream.write(_local(Written(entry, source.method, 0, source.size, 0, offset), wide=wide))
-    for piece in source:
+    for piece in chain(ahead, pieces):
         stream.write(piece)
         packed_size += len(piece)
     member = Written(entry, source.method, source.crc, source.size, packed_size, offset)
