@@ -33,7 +33,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-
     from muslbackend import check, report
     from muslbackend.reach import Question
 

@@ -12,7 +12,8 @@ from muslbackend.ziparchive import STORED
 from muslbackend.zlibs import zlib
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
+    from io import BufferedWriter
     from pathlib import Path
     from tempfile import TemporaryDirectory
 
@@ -32,16 +33,46 @@ class Scratch:
         if self._folder is not None:
             self._folder.cleanup()
 
-    def file(self) -> Path:
-        """Return the path of a file that does not exist yet."""
+    def write(self, blocks: Iterable[bytes]) -> Path:
+        """Write a new file and return its path.
+
+        Raises :class:`MuslBackendError` where there is no room for it.
+        """
+        try:
+            file = self._file()
+            with file.open("xb") as out:
+                for block in blocks:
+                    _written(out, block)
+        except _NoRoomError as error:
+            msg = f"a temporary file cannot be written: {error}"
+            hint = "free some space, or name another folder in TMPDIR"
+            raise MuslBackendError(msg, hint=hint) from error
+        return file
+
+    def _file(self) -> Path:
         from pathlib import Path
         from tempfile import TemporaryDirectory
 
         with self._lock:
             if self._folder is None:
-                self._folder = TemporaryDirectory(prefix="muslbackend-")
+                try:
+                    self._folder = TemporaryDirectory(prefix="muslbackend-")
+                except OSError as error:
+                    raise _NoRoomError(error.strerror or str(error)) from error
             self._files += 1
             return Path(self._folder.name) / f"{self._files}"
+
+
+class _NoRoomError(Exception):
+    """What is wrong with the folder for temporary files, and not with what is read."""
+
+
+def _written(out: BufferedWriter, block: bytes) -> None:
+    try:
+        out.write(block)
+        out.flush()  # or closing would say what is wrong
+    except OSError as error:
+        raise _NoRoomError(error.strerror or str(error)) from error
 
 
 class Kept(NamedTuple):

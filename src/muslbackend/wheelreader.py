@@ -67,9 +67,7 @@ def read_wheel(path: Path, scratch: Scratch, progress: Progress | None = None) -
         def member(number: int) -> Member:
             info = found[number]
             blocks = _counted(archive.blocks(info), progress)
-            return Member(
-                info.filename, _joined(blocks) if fits[number] else _file(blocks, scratch)
-            )
+            return Member(info.filename, _joined(blocks) if fits[number] else scratch.write(blocks))
 
         members = on_all_cores(member, range(len(found)), [info.file_size for info in found])
         sizes = {info.filename: info.file_size for info in found}
@@ -176,7 +174,7 @@ def _content(
         for _ in hashed():
             pass  # it is whole
     else:
-        data = _file(hashed(), scratch)
+        data = scratch.write(hashed())
     if data is not None and not can_be_kept:
         return data
     sha256 = digest.hexdigest()
@@ -186,13 +184,6 @@ def _content(
 
 def _joined(blocks: Iterable[bytes]) -> bytes:
     return b"".join(blocks)
-
-
-def _file(blocks: Iterable[bytes], scratch: Scratch) -> Path:
-    file = scratch.file()
-    with file.open("xb") as out:
-        out.writelines(blocks)
-    return file
 
 
 @contextlib.contextmanager

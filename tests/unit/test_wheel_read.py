@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import random
+import resource
+import tempfile
 import zipfile
 from typing import TYPE_CHECKING
 
 import pytest
 
-from muslbackend.errors import MalformedError
+from muslbackend import wheelreader
+from muslbackend.errors import MalformedError, MuslBackendError
 from muslbackend.member import Scratch
 from muslbackend.wheelreader import read_wheel
 
@@ -122,3 +125,35 @@ def test_a_damaged_wheel_is_read_or_refused_and_nothing_else(tmp_path: Path) -> 
             assert error.hint
             outcomes.add(False)
     assert outcomes == {True, False}
+
+
+def test_what_has_no_room_in_memory_is_read_from_disk(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wheelreader, "_IN_MEMORY", 0)
+    with Scratch() as scratch:
+        wheel = read_wheel(archive(tmp_path / FILE), scratch)
+        assert {m.path: m.read() for m in wheel.members}["demo/_core.so"] == ELF
+        files = [m.data for m in wheel.members]
+        assert all(not isinstance(file, bytes) and file.is_file() for file in files)
+    assert not any(not isinstance(file, bytes) and file.exists() for file in files)
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_no_room_for_temporary_files_is_said_as_such(
+    full: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wheelreader, "_IN_MEMORY", 0)
+    wheel = archive(tmp_path / FILE)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path if full else tmp_path / "nowhere"))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000 if full else before[0], before[1]))
+    try:
+        with Scratch() as scratch, pytest.raises(MuslBackendError) as caught:
+            read_wheel(wheel, scratch)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not isinstance(caught.value, MalformedError)
+    assert caught.value.message.startswith("a temporary file cannot be written: ")
+    assert caught.value.hint == "free some space, or name another folder in TMPDIR"
+    assert list(tmp_path.iterdir()) == [wheel]
