@@ -64,7 +64,7 @@ def write_plot(rows: Sequence[Row]) -> str:
     parts = [_text(10, 22, "repair, seconds by the clock, each wheel by its own scale", "title")]
     y = 36
     for row in (row for row in rows if row.group == "repair"):
-        parts.append(_text(10, y + 11, row.case, "name"))
+        parts.append(_text(10, y + 11, row.case.partition("==")[0], "name"))
         parts += _bars(row, y)
         y += BAR * sum(tool in row.results for tool in TOOLS) + GAP
     grown = [row for row in rows if row.group == "growth"]
