@@ -10,9 +10,9 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final
 
-from muslbackend.elfimage import bounded, damaged
+from muslbackend.elfimage import damaged
 from muslbackend.elfrewriting import Rewriting
-from muslbackend.elfversions import defined, wanted
+from muslbackend.elfversions import defined, needed, wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 _DT_NEEDED, _DT_STRTAB, _DT_STRSZ, _DT_SONAME, _DT_RPATH, _DT_RUNPATH = 1, 5, 10, 14, 15, 29
 _DT_RELR: Final = 36
-_DT_VERNEED, _DT_VERNEEDNUM = 0x6FFFFFFE, 0x6FFFFFFF
 _SHT_STRTAB, _SHT_DYNSYM, _SHF_ALLOC = 3, 11, 2
 
 
@@ -158,17 +157,8 @@ def _rename_versions(rewriting: Rewriting, strings: _Strings, names: dict[str, s
 
     musl does not read them, glibc and other tools do (Verneed, LSB 5.0 core generic, 10.7.4).
     """
-    image = rewriting.image
-    if not names or _DT_VERNEED not in image.tags:
-        return
-    layout = struct.Struct(f"{image.order}2H3I")
-    at = image.offset(image.tag(_DT_VERNEED))
-    for _ in range(bounded(image.tag(_DT_VERNEEDNUM))):
-        image.check(at, layout.size)
-        _, _, file, _, following = layout.unpack_from(image.data, at)
-        new = names.get(strings.text(file))
+    for entry in needed(rewriting.image) if names else ():
+        new = names.get(strings.text(entry.library))
         if new is not None:
-            rewriting.change(at + 4, struct.pack(f"{image.order}I", strings.offset(new)))
-        if not following:
-            break
-        at += following
+            word = struct.pack(f"{rewriting.image.order}I", strings.offset(new))
+            rewriting.change(entry.place + 4, word)

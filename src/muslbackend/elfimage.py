@@ -99,16 +99,22 @@ class ElfImage:
     def _dynamic(self) -> Mapping[int, list[int]]:
         """Return every value of every dynamic tag, in file order, up to DT_NULL."""
         tags: defaultdict[int, list[int]] = defaultdict(list)
-        segment = next((s for s in self.segments if s.kind == PT_DYNAMIC), None)
-        if segment is not None:
-            pair = struct.Struct(self.order + 2 * self.word)
-            usable = segment.size - segment.size % pair.size
-            table = memoryview(self.data)[segment.offset : segment.offset + usable]
-            for tag, value in pair.iter_unpack(table):
-                if tag == 0:
-                    break
-                tags[tag].append(value)
+        for tag, value in self.dynamic_entries():
+            tags[tag].append(value)
         return tags
+
+    def dynamic_entries(self) -> Iterator[tuple[int, int]]:
+        """Yield tags and values of the dynamic section, in file order, up to DT_NULL."""
+        segment = next((s for s in self.segments if s.kind == PT_DYNAMIC), None)
+        if segment is None:
+            return
+        pair = struct.Struct(self.order + 2 * self.word)
+        usable = segment.size - segment.size % pair.size
+        table = memoryview(self.data)[segment.offset : segment.offset + usable]
+        for tag, value in pair.iter_unpack(table):
+            if tag == 0:
+                break
+            yield tag, value
 
     def tag(self, tag: int, default: int = 0) -> int:
         """Return the value of a dynamic tag, of several the last, as musl takes it."""

@@ -46,7 +46,7 @@ class Rewritten(NamedTuple):
     """A new file, as what tells it from the old one."""
 
     changes: tuple[tuple[int, bytes], ...]
-    """Places in the old file and what stands there instead of as many bytes; sorted."""
+    """Places in the old file and what stands there instead of as many bytes, in any order."""
     at: int
     """Where in the old file bytes are put in."""
     piece: bytes
@@ -104,23 +104,17 @@ class Rewriting:
         self.segments = Headers(image, _SEGMENT[image.bits], (phoff, phentsize, phnum))
         self.sections = Headers(image, _SECTION[image.bits], (shoff, shentsize, shnum))
         self._pair = struct.Struct(f"{image.order}2{image.word}")
-        self._dynamic = next((s for s in self.segments.records if s["kind"] == PT_DYNAMIC), None)
-        self.dynamic = list(self._pairs())
+        found = (s for s in self.segments.records if s["kind"] == PT_DYNAMIC)
+        dynamic = next(found, None)
+        if dynamic is None:
+            raise damaged("no dynamic section")
+        self._dynamic = dynamic
+        self.dynamic = list(image.dynamic_entries())
         """Tags and values, in order, without the DT_NULL at the end; to be changed."""
         self._entries = len(self.dynamic)
         self._changes: list[tuple[int, bytes]] = []
         self._new = bytearray()
         self._placed: list[tuple[dict[str, int], int, int]] = []
-
-    def _pairs(self) -> Iterator[tuple[int, int]]:
-        if self._dynamic is None:
-            raise damaged("no dynamic section")
-        start, size = self._dynamic["offset"], self._dynamic["size"]
-        table = memoryview(self.image.data)[start : start + size - size % self._pair.size]
-        for tag, value in self._pair.iter_unpack(table):
-            if tag == _DT_NULL:
-                break
-            yield tag, value
 
     def change(self, place: int, data: bytes) -> None:
         """Have these bytes instead of those at ``place`` in the old file."""
@@ -144,12 +138,11 @@ class Rewriting:
         words = self.segments.offset, self.sections.offset
         order, word = self.image.order, self.image.word
         changes.append((24 + self.width, struct.pack(f"{order}2{word}", *words)))
-        return Rewritten(tuple(sorted(filter(lambda row: row[1], changes))), at, piece)
+        return Rewritten(tuple(row for row in changes if row[1]), at, piece)
 
     def _written_dynamic(self) -> Iterator[tuple[int, bytes]]:
         """Write the dynamic section where it was, or behind the last segment if it has grown."""
         header = self._dynamic
-        assert header is not None  # noqa: S101 - _pairs() looked
         fillers = max(self._entries - len(self.dynamic), 1)
         rows = [*self.dynamic, *[(_DT_NULL, 0)] * fillers]
         table = b"".join(self._pair.pack(*row) for row in rows)

@@ -30,28 +30,47 @@ class Wanted(NamedTuple):
     version: str
 
 
-def wanted(image: ElfImage) -> Iterator[Wanted]:
-    """Yield the versions of DT_VERNEED."""
+class Needed(NamedTuple):
+    """A library of which versions are wanted: an entry of DT_VERNEED."""
+
+    place: int
+    """Of the entry, in the file."""
+    versions: int
+    """How many."""
+    library: int
+    """Its name, in the string table; the word stands at ``place + 4``."""
+    first: int
+    """Where the first version is, from ``place`` on."""
+
+
+def needed(image: ElfImage) -> Iterator[Needed]:
+    """Yield the libraries of DT_VERNEED."""
     if _DT_VERNEED not in image.tags:
         return
     at = image.offset(image.tag(_DT_VERNEED))
-    seen = set()
     for _ in range(bounded(image.tag(_DT_VERNEEDNUM))):
-        _, count, library, first, following = struct.unpack_from(
+        _, versions, library, first, following = struct.unpack_from(
             f"{image.order}HHIII", image.data, at
         )
-        aux = at + first
-        for _ in range(count):
+        yield Needed(at, versions, library, first)
+        if not following:
+            return
+        at += following
+
+
+def wanted(image: ElfImage) -> Iterator[Wanted]:
+    """Yield the versions of DT_VERNEED."""
+    seen = set()
+    for entry in needed(image):
+        aux = entry.place + entry.first
+        for _ in range(entry.versions):
             if aux in seen:  # a damaged list that leads back into itself
                 break
             seen.add(aux)
             _, _, number, name, after = struct.unpack_from(f"{image.order}IHHII", image.data, aux)
             number &= VERSION_NUMBER
-            yield Wanted(number, image.string(library), image.string(name))
+            yield Wanted(number, image.string(entry.library), image.string(name))
             aux += after
-        if not following:
-            return
-        at += following
 
 
 def defined(image: ElfImage) -> Mapping[int, str]:

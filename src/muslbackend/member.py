@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import io
+import mmap
+import os
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.errors import MuslBackendError
 from muslbackend.ziparchive import STORED
@@ -16,6 +18,19 @@ if TYPE_CHECKING:
     from io import BufferedWriter
     from pathlib import Path
     from tempfile import TemporaryDirectory
+
+
+#: Larger files on disk are mapped: of code and debugging nothing is read then.
+_WORTH_MAPPING: Final = 1 << 20
+
+
+def mapped(stream: io.BufferedIOBase) -> bytes | mmap.mmap:
+    """Return all that is in an open file."""
+    stream.seek(0)
+    if os.fstat(stream.fileno()).st_size > _WORTH_MAPPING:
+        with contextlib.suppress(OSError):  # not every file system can
+            return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    return stream.read()
 
 
 class Scratch:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import mmap
 import re
 import shutil
 import subprocess
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from muslbackend.elfedit import edited
 from muslbackend.elfrewriting import UnusableError
 from muslbackend.errors import MalformedError, ToolError
-from muslbackend.member import Member
+from muslbackend.member import Member, mapped
 from muslbackend.plan import Edit
 from muslbackend.progress import Progress
 from muslbackend.workers import on_all_cores
@@ -134,18 +133,18 @@ def _edit(member: Member, edit: Edit, file: Path) -> None:
 
 
 def _rewrite(member: Member, edit: Edit, file: Path) -> None:
-    data = _mapped(member)
+    data = _bytes(member)
     blocks = edited(data, edit).blocks(data)
     with file.open("wb") as out:
         out.writelines(blocks)
 
 
-def _mapped(member: Member) -> Bytes:
+def _bytes(member: Member) -> Bytes:
     data = member.data
     if isinstance(data, bytes):
         return data
     with member.open() as stream:
-        return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        return mapped(stream)
 
 
 def _copy(member: Member, file: Path) -> Path:

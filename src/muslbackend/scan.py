@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import mmap
 import os
 from functools import cached_property
@@ -13,14 +12,13 @@ from muslbackend.elf import MAGIC, ElfInfo, is_named_as_extension
 from muslbackend.elfreader import read_elf
 from muslbackend.errors import MalformedError, SettingsError
 from muslbackend.graph import FOLDER
-from muslbackend.member import Kept
+from muslbackend.member import Kept, mapped
 from muslbackend.musl import DEFAULT_SEARCH_PATH
 from muslbackend.package import Package, describe, tells
 from muslbackend.rpath import site_path
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from io import BufferedIOBase
 
     from muslbackend.elfimage import Bytes
     from muslbackend.member import Member
@@ -29,8 +27,6 @@ if TYPE_CHECKING:
 
 #: Where the loader and the linker of a system look, as they stand in an unpacked root.
 SYSROOT_FOLDERS: Final = ("lib", "usr/lib", "usr/local/lib")
-#: Larger files on disk are mapped: of code and debugging nothing is read then.
-_IN_MEMORY: Final = 1 << 20
 _NOT_ELF: Final = "is not an ELF file"
 
 
@@ -231,16 +227,7 @@ def _told(member: Member) -> Bytes:
     with member.open() as stream:
         if whole:
             return stream.read()
-        return _content(stream) if stream.read(len(MAGIC)) == MAGIC else b""
-
-
-def _content(stream: BufferedIOBase) -> Bytes:
-    """Return all that is in an open file."""
-    stream.seek(0)
-    if os.fstat(stream.fileno()).st_size > _IN_MEMORY:
-        with contextlib.suppress(OSError):  # not every file system can
-            return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
-    return stream.read()
+        return mapped(stream) if stream.read(len(MAGIC)) == MAGIC else b""
 
 
 def _read(data: Bytes) -> ElfInfo | str:
@@ -253,7 +240,7 @@ def _read(data: Bytes) -> ElfInfo | str:
 def _read_outside(path: Path) -> ElfInfo | str | None:
     try:
         with path.open("rb") as stream:
-            return _read(_content(stream)) if stream.read(len(MAGIC)) == MAGIC else _NOT_ELF
+            return _read(mapped(stream)) if stream.read(len(MAGIC)) == MAGIC else _NOT_ELF
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None
     except OSError as error:

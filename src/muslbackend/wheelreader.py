@@ -17,7 +17,8 @@ from muslbackend.member import Kept, Member
 from muslbackend.package import tells
 from muslbackend.progress import Progress
 from muslbackend.workers import on_all_cores
-from muslbackend.zipreader import DEFLATED, STORED, UNREADABLE, open_zip
+from muslbackend.ziparchive import DEFLATED, STORED
+from muslbackend.zipreader import UNREADABLE, open_zip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -11,6 +11,7 @@ import threading
 import zipfile
 from typing import TYPE_CHECKING, Final
 
+from muslbackend.ziparchive import DEFLATED, STORED
 from muslbackend.zipmember import contents, places
 from muslbackend.zlibs import zlib
 
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
-STORED: Final = zipfile.ZIP_STORED
-DEFLATED: Final = zipfile.ZIP_DEFLATED
 #: What is raised for a damaged archive. Not every Python has lzma; zipfile does without.
 UNREADABLE: Final[tuple[type[Exception], ...]] = (
     zipfile.BadZipFile,
