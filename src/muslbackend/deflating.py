@@ -12,21 +12,25 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from muslbackend.deflateblocks import WINDOW
 from muslbackend.errors import MuslBackendError
-from muslbackend.member import Kept
+from muslbackend.member import Kept, PackedBytes, Spliced
 from muslbackend.progress import Progress
 from muslbackend.settings import DEFAULT_LEVEL
+from muslbackend.splicing import closed, opened
 from muslbackend.workers import cores
 from muslbackend.ziparchive import DEFLATED, STORED
 from muslbackend.zlibs import zlib
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
+    from typing import BinaryIO
 
     from muslbackend.member import Member
+    from muslbackend.splicing import Stretch
 
 _BLOCK: Final = 1 << 20
-_WINDOW: Final = 1 << 15
 #: Of what is larger, samples are deflated first, to see whether it is any use.
 _WORTH_A_LOOK: Final = 1 << 16
 _SAMPLE: Final = 1 << 13
@@ -71,12 +75,15 @@ class Packer:
         self._progress = progress or Progress()
         self._workers = workers or cores()
         self._pool = ThreadPoolExecutor(self._workers, "deflate")
+        self._archives: dict[Path, BinaryIO] = {}
 
     def __enter__(self) -> Packer:
         return self
 
     def __exit__(self, *_: object) -> None:
         self._pool.shutdown(cancel_futures=True)
+        for stream in self._archives.values():
+            stream.close()
 
     def work(self, members: Iterable[Member]) -> int:
         """Return how many bytes are to be read, as far as that is known."""
@@ -134,50 +141,105 @@ class Packer:
 
     def _pieces(self, member: Member) -> Iterator[_Piece]:
         """Read a member from its beginning to its end, have it hashed and deflated."""
-        if isinstance(member.content, Kept) and self._stays(member.content):
-            yield from _as_it_is(member, member.content)
+        content = member.content
+        if isinstance(content, Kept) and self._stays(content):
+            yield from _as_it_is(member, content, self._packed(content))
             return
-        digest = hashlib.sha256()
+        spliced = content if isinstance(content, Spliced) and self._stays(content.kept) else None
         with member.open() as stream:
-            size = stream.seek(0, io.SEEK_END)
-            packed = Packed(member, size, _method(stream, size) if self._level else STORED)
-            stream.seek(0)
-            block, dictionary, done = stream.read(_BLOCK), b"", 0
-            while True:
-                digest.update(block)
-                packed.crc = zlib.crc32(block, packed.crc)
-                done += len(block)
-                following = stream.read(_BLOCK) if done < size else b""
-                last = not following
-                if last:
-                    packed.sha256 = digest.hexdigest()
-                data: Future[bytes] | bytes = block
-                if packed.method == DEFLATED:
-                    data = self._pool.submit(_deflate, block, dictionary, self._level, last)
-                yield _Piece(packed, data, len(block), last)
-                if last:
-                    break
-                block, dictionary = following, block[-_WINDOW:]
-        if done != size:
-            msg = f"{member.path}: changed while it was read"
-            raise MuslBackendError(msg, hint="build again")
+            source = _Source(member, stream)
+            packed = source.packed
+            if spliced is not None:
+                packed.method = DEFLATED
+                yield from self._spliced(source, spliced)
+            else:
+                packed.method = _method(stream, packed.size) if self._level else STORED
+                stream.seek(0)
+                yield from self._anew(source, packed.size)
 
-
-def _as_it_is(member: Member, kept: Kept) -> Iterator[_Piece]:
-    """Read the packed bytes of a member of a finished wheel."""
-    packed = Packed(member, kept.size, kept.method, kept.crc, kept.sha256)
-    left = kept.packed_size
-    with kept.archive.open("rb") as stream:
-        stream.seek(kept.offset)
+    def _anew(self, source: _Source, end: int) -> Iterator[_Piece]:
+        """Read a file up to ``end`` and pack that."""
+        packed, dictionary = source.packed, source.window
         while True:
-            block = stream.read(min(left, _BLOCK))
-            left -= len(block)
-            if left and not block:
-                msg = f"{kept.archive}: changed while it was read"
-                raise MuslBackendError(msg, hint="repair it again")
-            yield _Piece(packed, block, len(block), not left)
-            if not left:
+            block = source.read(end)
+            last = source.is_whole
+            data: Future[bytes] | bytes = block
+            if packed.method == DEFLATED:
+                data = self._pool.submit(_deflate, block, dictionary, self._level, last)
+            yield _Piece(packed, data, len(block), last)
+            if source.place == end:
                 break
+            dictionary = source.window
+
+    def _spliced(self, source: _Source, spliced: Spliced) -> Iterator[_Piece]:
+        """Read a file that was rewritten in places, and pack what is around them."""
+        packed = self._packed(spliced.kept)
+        for stretch in spliced.stretches:
+            yield from self._anew(source, stretch.start)
+            yield from _staying(source, stretch, packed)
+        yield from self._anew(source, source.packed.size)
+
+    def _packed(self, kept: Kept) -> PackedBytes:
+        """Return the packed bytes of a member; its archive stays open for others."""
+        if kept.archive not in self._archives:
+            self._archives[kept.archive] = kept.archive.open("rb")
+        return PackedBytes(self._archives[kept.archive].fileno(), kept)
+
+
+class _Source:
+    """A file that is read and hashed."""
+
+    def __init__(self, member: Member, stream: io.BufferedIOBase) -> None:
+        self._stream, self._digest = stream, hashlib.sha256()
+        self.packed = Packed(member, stream.seek(0, io.SEEK_END), STORED)
+        """Knows its CRC-32 and digest when all was read."""
+        self.place = stream.seek(0)
+        """How much was read."""
+        self.window = b""
+        """The end of it, as far as matches reach back."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all was read."""
+        return self.place == self.packed.size
+
+    def read(self, end: int) -> bytes:
+        """Return the next block, which goes no further than ``end``."""
+        packed, count = self.packed, min(end - self.place, _BLOCK)
+        block = self._stream.read(count)
+        self.place += len(block)
+        self._digest.update(block)
+        packed.crc = zlib.crc32(block, packed.crc)
+        if self.is_whole:
+            packed.sha256 = self._digest.hexdigest()
+        if len(block) != count or (self.is_whole and self._stream.read(1)):
+            msg = f"{packed.member.path}: changed while it was read"
+            raise MuslBackendError(msg, hint="build again")
+        self.window = (self.window + block)[-WINDOW:] if count < WINDOW else block[-WINDOW:]
+        return block
+
+
+def _staying(source: _Source, stretch: Stretch, packed: PackedBytes) -> Iterator[_Piece]:
+    """Read a piece of a file whose packed bytes stay; beside what is read some of them come."""
+    first, behind = stretch.first // 8, stretch.behind // 8
+    data = opened(stretch.first, packed[first : first + 1][0])
+    at, blocks = first + 1, -(-(stretch.end - stretch.start) // _BLOCK)
+    for left in range(blocks, 0, -1):
+        block = source.read(stretch.end)
+        end = at + (behind - at) // left
+        data += packed[at:end]
+        if left == 1:
+            data += closed(stretch.behind, packed[behind : behind + 1][0])
+        yield _Piece(source.packed, data, len(block), last=False)
+        data, at = b"", end
+
+
+def _as_it_is(member: Member, kept: Kept, packed: PackedBytes) -> Iterator[_Piece]:
+    """Read the packed bytes of a member of a finished wheel."""
+    whole = Packed(member, kept.size, kept.method, kept.crc, kept.sha256)
+    for at in range(0, max(kept.packed_size, 1), _BLOCK):
+        block = packed[at : at + _BLOCK]
+        yield _Piece(whole, block, len(block), at + _BLOCK >= kept.packed_size)
 
 
 def _deflate(block: bytes, dictionary: bytes, level: int, last: bool) -> bytes:

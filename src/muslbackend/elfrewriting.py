@@ -42,6 +42,16 @@ class UnusableError(MalformedError):
     """A sound file that cannot be rewritten in this way."""
 
 
+class Run(NamedTuple):
+    """Bytes of a file that are in the new one too."""
+
+    old: int
+    """Where they began."""
+    new: int
+    """Where they begin now."""
+    size: int
+
+
 class Rewritten(NamedTuple):
     """A new file, as what tells it from the old one."""
 
@@ -54,16 +64,31 @@ class Rewritten(NamedTuple):
 
     def blocks(self, data: Bytes) -> Iterator[Bytes | memoryview]:
         """Yield the new file; ``data`` is the old one."""
-        rows = [(place, len(new), new) for place, new in self.changes]
-        rows.append((self.at, 0, self.piece))
         old, done = memoryview(data), 0
-        for place, size, new in sorted(rows, key=lambda row: row[:2]):
-            if place < done:
-                raise damaged(f"two things lie at {place:#x} in the file")
+        for place, size, new in self._rows():
             yield old[done:place]
             yield new
             done = place + size
         yield old[done:]
+
+    def runs(self, size: int) -> Iterator[Run]:
+        """Yield what of the old file stays, in order; it has ``size`` bytes."""
+        done = now = 0
+        for place, length, new in self._rows():
+            yield Run(done, now, place - done)
+            done, now = place + length, now + place - done + len(new)
+        yield Run(done, now, size - done)
+
+    def _rows(self) -> Iterator[tuple[int, int, bytes]]:
+        """Yield a place in the old file, how much of it goes, and what comes there; in order."""
+        rows = [(place, len(new), new) for place, new in self.changes]
+        rows.append((self.at, 0, self.piece))
+        done = 0
+        for row in sorted(rows, key=lambda row: row[:2]):
+            if row[0] < done:
+                raise damaged(f"two things lie at {row[0]:#x} in the file")
+            yield row
+            done = row[0] + row[1]
 
 
 class Headers:

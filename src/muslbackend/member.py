@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from pathlib import Path
     from tempfile import TemporaryDirectory
 
+    from muslbackend.splicing import Stretch
+    from muslbackend.zipmember import Mark
+
 
 #: Larger files on disk are mapped: of code and debugging nothing is read then.
 _WORTH_MAPPING: Final = 1 << 20
@@ -104,6 +107,46 @@ class Kept(NamedTuple):
     sha256: str
     data: Path | bytes | None
     """The file itself, unpacked; ``None`` for what is no ELF file and had no room in memory."""
+    marks: tuple[Mark, ...] = ()
+    """Places in the packed bytes, if it is deflated and large."""
+
+    @contextlib.contextmanager
+    def packed(self) -> Iterator[PackedBytes]:
+        """Give the packed bytes."""
+        with self.archive.open("rb") as stream:
+            yield PackedBytes(stream.fileno(), self)
+
+
+class PackedBytes:
+    """The packed bytes of a member of an open archive, of which slices are read.
+
+    They are not mapped: a mapped file that gets shorter ends the process.
+    """
+
+    def __init__(self, file: int, kept: Kept) -> None:
+        self._file, self._kept = file, kept
+
+    def __len__(self) -> int:
+        return self._kept.packed_size
+
+    def __getitem__(self, place: slice) -> bytes:
+        start, stop, _ = place.indices(len(self))
+        data = os.pread(self._file, max(stop - start, 0), self._kept.offset + start)
+        if len(data) < stop - start:
+            msg = f"{self._kept.archive}: changed while it was read"
+            raise MuslBackendError(msg, hint="repair it again")
+        return data
+
+
+class Spliced(NamedTuple):
+    """A member of a finished wheel that was rewritten in places; packed bytes of the rest stay."""
+
+    file: Path
+    """All of it, rewritten."""
+    kept: Kept
+    """As it was."""
+    stretches: tuple[Stretch, ...]
+    """What stays, in order."""
 
 
 class Member(NamedTuple):
@@ -111,13 +154,15 @@ class Member(NamedTuple):
 
     path: str
     """In the wheel, with ``/``."""
-    content: Path | bytes | Kept
-    """A file on this disk, or the bytes themselves; one is given as it is to the new wheel."""
+    content: Path | bytes | Kept | Spliced
+    """A file on this disk, or the bytes themselves; or what is packed already, in part or whole."""
     executable: bool = False
 
     @property
     def data(self) -> Path | bytes:
         """The file on this disk, or the bytes themselves."""
+        if isinstance(self.content, Spliced):
+            return self.content.file
         if not isinstance(self.content, Kept):
             return self.content
         return _unpacked(self.content) if self.content.data is None else self.content.data

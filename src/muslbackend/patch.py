@@ -8,13 +8,16 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from muslbackend.deflateblocks import Blocks
 from muslbackend.elfedit import edited
 from muslbackend.elfrewriting import UnusableError
 from muslbackend.errors import MalformedError, ToolError
-from muslbackend.member import Member, mapped
+from muslbackend.member import Kept, Member, Spliced, mapped
 from muslbackend.plan import Edit
 from muslbackend.progress import Progress
+from muslbackend.splicing import stretches
 from muslbackend.workers import on_all_cores
+from muslbackend.ziparchive import DEFLATED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -83,9 +86,10 @@ def apply(
         member, file = files[number], work / f"{number}.so"
         edit = edits[member.path]
         # Stripped first: what is put behind the last segment is nothing that strip can keep.
-        _edit(_stripped(member, strip, file) if edit.strip else member, edit, file)
+        source = _stripped(member, strip, file) if edit.strip else member
+        content = _edit(source, edit, file)
         progress.add()
-        return Member(member.path, file, member.executable)
+        return Member(member.path, content, member.executable)
 
     for number, member in zip(changed, on_all_cores(patched, changed), strict=True):
         files[number] = member
@@ -112,13 +116,13 @@ def _stripped(member: Member, strip: str, file: Path) -> Member:
     return Member(member.path, copy)
 
 
-def _edit(member: Member, edit: Edit, file: Path) -> None:
+def _edit(member: Member, edit: Edit, file: Path) -> Path | Spliced:
     """Write a file as an edit wants it; by patchelf if there is no room behind its last segment.
 
     After patchelf there is: it puts what was zeros in memory alone into the file.
     """
     try:
-        _rewrite(member, edit, file)
+        return _rewrite(member, edit, file)
     except UnusableError as error:
         if not patchelf_args(edit):
             raise _refused(error, edit) from error
@@ -127,16 +131,25 @@ def _edit(member: Member, edit: Edit, file: Path) -> None:
         if edit.expand:
             rest = Edit(edit.path, expand=True)
             renamed = file.rename(file.with_suffix(".renamed"))
-            _edit(Member(edit.path, renamed), rest, file)
+            return _edit(Member(edit.path, renamed), rest, file)
+        return file
     except MalformedError as error:
         raise _refused(error, edit) from error
 
 
-def _rewrite(member: Member, edit: Edit, file: Path) -> None:
+def _rewrite(member: Member, edit: Edit, file: Path) -> Path | Spliced:
+    """Write a file as an edit wants it; return it with what of the member's packed bytes stays."""
     data = _bytes(member)
-    blocks = edited(data, edit).blocks(data)
+    rewritten = edited(data, edit)
     with file.open("wb") as out:
-        out.writelines(blocks)
+        out.writelines(rewritten.blocks(data))
+    kept = member.content
+    if not isinstance(kept, Kept) or kept.method != DEFLATED:
+        return file
+    with kept.packed() as packed:
+        blocks = Blocks(packed, data, kept.marks)
+        found = stretches(rewritten.runs(len(data)), blocks)
+    return Spliced(file, kept, tuple(found)) if found else file
 
 
 def _bytes(member: Member) -> Bytes:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from muslbackend.member import Scratch
     from muslbackend.wheel import WheelName
+    from muslbackend.zipmember import Mark
     from muslbackend.zipreader import ZipReader
 
 #: Behind NAME-VERSION: what is made anew, and the signatures that go with it (PEP 427).
@@ -159,10 +160,14 @@ def _content(
     """Read and hash a member; ``scratch`` takes one that has no room in memory."""
     import hashlib
 
+    from muslbackend.splicing import WORTH_KEEPING
+
     digest = hashlib.sha256()
+    marks: list[Mark] = []
+    may_be_rewritten = info.file_size >= WORTH_KEEPING and _is_elf(archive, info)
 
     def hashed() -> Iterator[bytes]:
-        for block in archive.blocks(info):
+        for block in archive.blocks(info, marks if may_be_rewritten else None):
             digest.update(block)
             yield block
 
@@ -180,7 +185,8 @@ def _content(
         return data
     sha256 = digest.hexdigest()
     packed = archive.place(info), info.compress_size
-    return Kept(path, *packed, info.compress_type, info.CRC, info.file_size, sha256, data)
+    numbers = info.compress_type, info.CRC, info.file_size
+    return Kept(path, *packed, *numbers, sha256, data, tuple(marks))
 
 
 def _joined(blocks: Iterable[bytes]) -> bytes:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 import zipfile
-from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, TypeAlias
 
 from muslbackend.zlibs import zlib
 
@@ -26,8 +26,15 @@ _ZIP64_EXTRA: Final = 1
 _MAX32: Final = 0xFFFFFFFF
 #: How much is inflated at a time.
 _BLOCK: Final = 1 << 20
+#: Packed bytes; a mark takes some 40 kB.
+_BETWEEN_MARKS: Final = 1 << 19
 #: Few local headers are longer.
 _MOST_HEADERS: Final = 256
+
+
+Mark: TypeAlias = "tuple[int, int, zlib._Decompress]"
+"""A place in a deflate stream from which it can be inflated: bytes that went in, bytes that came
+out, and what goes on there, to be copied."""
 
 
 class _Extent(NamedTuple):
@@ -125,14 +132,18 @@ def _descriptor(data: bytes, info: zipfile.ZipInfo) -> int:
     raise zipfile.BadZipFile(msg)
 
 
-def contents(packed: Iterable[bytes], info: zipfile.ZipInfo) -> Iterator[bytes]:
+def contents(
+    packed: Iterable[bytes], info: zipfile.ZipInfo, marks: list[Mark] | None = None
+) -> Iterator[bytes]:
     """Yield the bytes of a member, whose packed bytes these are; those of other methods unpacked.
 
-    Raises :class:`zipfile.BadZipFile` where size, packed size and CRC-32 are not those that the
-    directory has, and ``zlib.error``; until the end was reached nothing is sure.
+    ``marks`` gets places in a deflate stream from which it can be inflated. Raises
+    :class:`zipfile.BadZipFile` where size, packed size and CRC-32 are not those that the directory
+    has, and ``zlib.error``; until the end was reached nothing is sure.
     """
     size = crc = 0
-    for block in _inflated(packed, info) if info.compress_type == zipfile.ZIP_DEFLATED else packed:
+    deflated = info.compress_type == zipfile.ZIP_DEFLATED
+    for block in _inflated(packed, info, marks) if deflated else packed:
         crc, size = zlib.crc32(block, crc), size + len(block)
         yield block
     if (size, crc) != (info.file_size, info.CRC):
@@ -140,10 +151,12 @@ def contents(packed: Iterable[bytes], info: zipfile.ZipInfo) -> Iterator[bytes]:
         raise zipfile.BadZipFile(msg)
 
 
-def _inflated(packed: Iterable[bytes], info: zipfile.ZipInfo) -> Iterator[bytes]:
+def _inflated(
+    packed: Iterable[bytes], info: zipfile.ZipInfo, marks: list[Mark] | None
+) -> Iterator[bytes]:
     """Yield what a deflate stream has, some at a time; the stream ends where its bytes do."""
     machine = zlib.decompressobj(-zlib.MAX_WBITS)
-    left = info.file_size
+    left, taken, marked = info.file_size, 0, 0
     for block in packed:
         waiting = block
         while waiting:
@@ -154,6 +167,10 @@ def _inflated(packed: Iterable[bytes], info: zipfile.ZipInfo) -> Iterator[bytes]
                 raise zipfile.BadZipFile(msg)
             waiting = machine.unconsumed_tail
             yield data
+        taken += len(block)
+        if marks is not None and taken - marked >= _BETWEEN_MARKS:
+            marked = taken
+            marks.append((taken, info.file_size - left, machine.copy()))
     yield machine.flush()
     if not machine.eof:
         msg = f"{info.filename!r} ends too early"

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
+    from muslbackend.zipmember import Mark
+
 #: What is raised for a damaged archive. Not every Python has lzma; zipfile does without.
 UNREADABLE: Final[tuple[type[Exception], ...]] = (
     zipfile.BadZipFile,
@@ -68,10 +70,13 @@ class ZipReader:
             return packed[:count]
         return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, count)
 
-    def blocks(self, info: zipfile.ZipInfo) -> Iterator[bytes]:
-        """Yield the bytes of a member; at the end its size and CRC-32 have been checked."""
+    def blocks(self, info: zipfile.ZipInfo, marks: list[Mark] | None = None) -> Iterator[bytes]:
+        """Yield the bytes of a member; at the end its size and CRC-32 have been checked.
+
+        ``marks`` gets places in a deflate stream from which it can be inflated.
+        """
         packed = self._packed if info.compress_type in (STORED, DEFLATED) else self._unpacked
-        return contents(packed(info), info)
+        return contents(packed(info), info, marks)
 
     def _packed(self, info: zipfile.ZipInfo) -> Iterator[bytes]:
         offset, left = self.place(info), info.compress_size

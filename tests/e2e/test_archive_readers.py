@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import http.server
+import itertools
 import json
 import os
 import subprocess
@@ -17,10 +18,11 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from packaging.tags import parse_tag
 
+import splicer
 from archivetools import seven_zip, unzip
 from corpus import ROWS
 from debian import wheel
-from muslbackend.member import Member, Scratch
+from muslbackend.member import Member, Scratch, Spliced
 from muslbackend.wheel import WheelName
 from muslbackend.wheelreader import unpack
 from muslbackend.wheelwriter import write_wheel
@@ -86,7 +88,29 @@ def kept(folder: Path) -> Path:
         return write_wheel(folder / "new", *unpack(given, scratch)).path
 
 
-@pytest.fixture(scope="module", params=[plain, kept])
+def spliced(folder: Path) -> Path:
+    """One of packed bytes of which some are new: blocks are filled up to any bit, and from any."""
+    members, bits = [], {"first": set[int](), "behind": set[int]()}
+    for number in itertools.count():
+        if bits["first"] == bits["behind"] == set(range(8)):
+            break
+        path = f"demo/spliced-{number}.so"
+        member = splicer.spliced(
+            folder / str(number),
+            splicer.code(900_000, number),
+            splicer.changes(900_000, number),
+            path,
+        )
+        assert isinstance(member.content, Spliced)
+        for stretch in member.content.stretches:
+            bits["first"].add(stretch.first % 8)
+            bits["behind"].add(stretch.behind % 8)
+        members.append(member)
+    rest = [Member(n, d, n == EXECUTABLE) for n, d in {**CONTENTS, **ABOUT}.items()]
+    return write_wheel(folder, NAME, [*members, *rest]).path
+
+
+@pytest.fixture(scope="module", params=[plain, kept, spliced])
 def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path: Path = request.param(tmp_path_factory.mktemp("wheel"))
     return path

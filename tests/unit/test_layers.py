@@ -21,7 +21,7 @@ MODULES: Final = sorted(PACKAGE.rglob("*.py"))
 LAYERS: Final = (
     {"", "data"},
     {"errors", "findings", "processes", "progress", "signals", "workers", "wrapper", "zlibs"},
-    {"musl", "explain", "notes", "zipmember", "ziparchive"},
+    {"musl", "explain", "notes", "zipmember", "ziparchive", "deflateblocks"},
     {
         "arguments",
         "settings",
@@ -31,6 +31,7 @@ LAYERS: Final = (
         "sbom",
         "cmakecache",
         "member",
+        "splicing",
         "zipreader",
     },
     {
@@ -72,6 +73,7 @@ DECIDING: Final = (
     "abi",
     "cmakecache",
     "cmakefile",
+    "deflateblocks",
     "elf",
     "elfedit",
     "elfimage",
@@ -107,6 +109,7 @@ DECIDING: Final = (
     "rules",
     "sbom",
     "settings",
+    "splicing",
     "target",
     "wrapper",
     "ziparchive",
