@@ -19,7 +19,7 @@ from muslbackend.progress import Progress
 from muslbackend.settings import DEFAULT_LEVEL
 from muslbackend.splicing import closed, opened
 from muslbackend.workers import cores
-from muslbackend.ziparchive import DEFLATED, STORED
+from muslbackend.zipdirectory import DEFLATED, STORED
 from muslbackend.zlibs import zlib
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.errors import MuslBackendError
-from muslbackend.ziparchive import STORED
+from muslbackend.zipdirectory import STORED
 from muslbackend.zlibs import zlib
 
 if TYPE_CHECKING:

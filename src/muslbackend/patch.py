@@ -17,7 +17,7 @@ from muslbackend.plan import Edit
 from muslbackend.progress import Progress
 from muslbackend.splicing import stretches
 from muslbackend.workers import on_all_cores
-from muslbackend.ziparchive import DEFLATED
+from muslbackend.zipdirectory import DEFLATED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -17,16 +17,16 @@ from muslbackend.member import Kept, Member
 from muslbackend.package import tells
 from muslbackend.progress import Progress
 from muslbackend.workers import on_all_cores
-from muslbackend.ziparchive import DEFLATED, STORED
+from muslbackend.zipdirectory import DEFLATED, STORED
 from muslbackend.zipreader import UNREADABLE, open_zip
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
-    from zipfile import ZipInfo
 
     from muslbackend.member import Scratch
     from muslbackend.wheel import WheelName
+    from muslbackend.zipdirectory import Listed
     from muslbackend.zipmember import Mark
     from muslbackend.zipreader import ZipReader
 
@@ -61,18 +61,18 @@ def read_wheel(path: Path, scratch: Scratch, progress: Progress | None = None) -
     progress = progress or Progress()
     progress.enter("read")
     with _open(path) as archive:
-        names = tuple(info.filename for info in archive.members)
-        found = [i for i in archive.members if tells(i.filename) or _is_elf(archive, i)]
+        names = tuple(info.name for info in archive.members)
+        found = [i for i in archive.members if tells(i.name) or _is_elf(archive, i)]
         fits = _fitting(found)
-        progress.enter("read", sum(info.file_size for info in found), "bytes")
+        progress.enter("read", sum(info.size for info in found), "bytes")
 
         def member(number: int) -> Member:
             info = found[number]
             blocks = _counted(archive.blocks(info), progress)
-            return Member(info.filename, _joined(blocks) if fits[number] else scratch.write(blocks))
+            return Member(info.name, _joined(blocks) if fits[number] else scratch.write(blocks))
 
-        members = on_all_cores(member, range(len(found)), [info.file_size for info in found])
-        sizes = {info.filename: info.file_size for info in found}
+        members = on_all_cores(member, range(len(found)), [info.size for info in found])
+        sizes = {info.name: info.size for info in found}
         platforms = sorted(set(path.stem.rpartition("-")[2].split(".")))
         return Wheel(path, tuple(platforms), names, tuple(members), sizes)
 
@@ -83,7 +83,7 @@ def _counted(blocks: Iterable[bytes], progress: Progress) -> Iterator[bytes]:
         yield block
 
 
-def _is_elf(archive: ZipReader, info: ZipInfo) -> bool:
+def _is_elf(archive: ZipReader, info: Listed) -> bool:
     return archive.begin(info, len(MAGIC)) == MAGIC
 
 
@@ -109,25 +109,25 @@ def unpack(
         tags = parse_tag("-".join(parts[-3:]))
         infos = list(_files(archive.members, distribution))
         fits = _fitting(infos)
-        progress.enter("read", sum(info.file_size for info in infos), "bytes")
+        progress.enter("read", sum(info.size for info in infos), "bytes")
 
         def member(number: int) -> Member:
             info = infos[number]
-            executable = bool(info.external_attr >> 16 & 0o111)
+            executable = bool(info.mode & 0o111)
             content = _content(archive, path, info, None if fits[number] else scratch)
-            progress.add(info.file_size)
-            return Member(info.filename, content, executable)
+            progress.add(info.size)
+            return Member(info.name, content, executable)
 
-        members = on_all_cores(member, range(len(infos)), [info.file_size for info in infos])
+        members = on_all_cores(member, range(len(infos)), [info.size for info in infos])
     build = parts[2] if len(parts) == 6 else ""  # NAME-VERSION-BUILD-PYTHON-ABI-PLATFORM
     return WheelName(distribution, build, tags), tuple(members)
 
 
-def _files(infos: Iterable[ZipInfo], distribution: str) -> Iterator[ZipInfo]:
+def _files(infos: Iterable[Listed], distribution: str) -> Iterator[Listed]:
     """Yield the members that are files, but for RECORD; each has one place in the wheel."""
     names: set[str] = set()
     for info in infos:
-        name = info.filename
+        name = info.name
         if name.endswith("/") or _RECORDS.fullmatch(name.removeprefix(distribution)):
             continue
         if name in names or not _may_be(name):
@@ -145,17 +145,17 @@ def _may_be(name: str) -> bool:
     return bool(name) and name == posixpath.normpath(name) and not name.startswith(("/", "../"))
 
 
-def _fitting(infos: Iterable[ZipInfo]) -> list[bool]:
+def _fitting(infos: Iterable[Listed]) -> list[bool]:
     """Return of each member whether there is room for it in memory."""
     room, fits = _IN_MEMORY, []
     for info in infos:
-        fits.append(info.file_size <= room)
-        room -= info.file_size if fits[-1] else 0
+        fits.append(info.size <= room)
+        room -= info.size if fits[-1] else 0
     return fits
 
 
 def _content(
-    archive: ZipReader, path: Path, info: ZipInfo, scratch: Scratch | None
+    archive: ZipReader, path: Path, info: Listed, scratch: Scratch | None
 ) -> Kept | Path | bytes:
     """Read and hash a member; ``scratch`` takes one that has no room in memory."""
     import hashlib
@@ -164,14 +164,14 @@ def _content(
 
     digest = hashlib.sha256()
     marks: list[Mark] = []
-    may_be_rewritten = info.file_size >= WORTH_KEEPING and _is_elf(archive, info)
+    may_be_rewritten = info.size >= WORTH_KEEPING and _is_elf(archive, info)
 
     def hashed() -> Iterator[bytes]:
         for block in archive.blocks(info, marks if may_be_rewritten else None):
             digest.update(block)
             yield block
 
-    can_be_kept = info.compress_type in (STORED, DEFLATED)
+    can_be_kept = info.method in (STORED, DEFLATED)
     data: Path | bytes | None
     if scratch is None:
         data = _joined(hashed())
@@ -184,8 +184,8 @@ def _content(
     if data is not None and not can_be_kept:
         return data
     sha256 = digest.hexdigest()
-    packed = archive.place(info), info.compress_size
-    numbers = info.compress_type, info.CRC, info.file_size
+    packed = archive.place(info), info.packed_size
+    numbers = info.method, info.crc, info.size
     return Kept(path, *packed, *numbers, sha256, data, tuple(marks))
 
 

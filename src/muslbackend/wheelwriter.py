@@ -14,7 +14,6 @@ import os
 import shutil
 import stat
 import time
-import zipfile
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from muslbackend.deflating import Packer
@@ -23,6 +22,7 @@ from muslbackend.member import Member
 from muslbackend.package import WHEEL_FILE
 from muslbackend.settings import DEFAULT_LEVEL
 from muslbackend.ziparchive import Entry, write_archive
+from muslbackend.zipdirectory import read_directory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -66,8 +66,8 @@ _AS_EVER: Final = Packing()
 
 def packed_sizes(path: Path) -> Sizes:
     """Return the sizes of the members of a finished wheel, in the order of the archive."""
-    with zipfile.ZipFile(path) as archive:
-        return {i.filename: (i.file_size, i.compress_size) for i in archive.infolist()}
+    with path.open("rb") as stream:
+        return {m.name: (m.size, m.packed_size) for m in read_directory(stream).members}
 
 
 def write_wheel(

@@ -14,9 +14,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import BinaryIO
 
-STORED: Final = 0
-DEFLATED: Final = 8
-
 _LOCAL: Final = struct.Struct("<4s5H3L2H")
 _CENTRAL: Final = struct.Struct("<4s6H3L5H2L")
 _END64: Final = struct.Struct("<4sQ2H2L4Q")
@@ -37,7 +34,7 @@ class Source(Protocol):
 
     @property
     def method(self) -> int:
-        """:data:`STORED` or :data:`DEFLATED`."""
+        """As in ZIP."""
 
     @property
     def size(self) -> int:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Final
 import sparse
 from archivetools import seven_zip, unzip
 from measuring import Command, measure
-from muslbackend.ziparchive import DEFLATED, STORED, Entry, write_archive
+from muslbackend.ziparchive import Entry, write_archive
+from muslbackend.zipdirectory import DEFLATED, STORED
 from muslbackend.zipreader import open_zip
 
 if TYPE_CHECKING:
@@ -116,9 +117,9 @@ def read_by_us(archive: Path) -> dict[str, int]:
     """The size of each member, of which all are read that are small."""
     with open_zip(archive) as reader:
         for info in reader.members:
-            if info.file_size < DISK:
-                assert b"".join(reader.blocks(info)) == bytes(info.file_size)
-        return {info.filename: info.file_size for info in reader.members}
+            if info.size < DISK:
+                assert b"".join(reader.blocks(info)) == bytes(info.size)
+        return {info.name: info.size for info in reader.members}
 
 
 def test_a_deflated_member_over_4_gib(cache: Path, tmp_path: Path) -> None:

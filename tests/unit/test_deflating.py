@@ -15,7 +15,7 @@ from muslbackend.deflating import Packer
 from muslbackend.errors import MuslBackendError
 from muslbackend.member import Kept, Member
 from muslbackend.settings import DEFAULT_LEVEL
-from muslbackend.ziparchive import DEFLATED, STORED
+from muslbackend.zipdirectory import DEFLATED, STORED
 from rawzip import raw, write_raw
 
 if TYPE_CHECKING:

@@ -20,7 +20,10 @@ MODULES: Final = sorted(PACKAGE.rglob("*.py"))
 #: Lowest first. A module imports from lower layers only, not even from its own.
 LAYERS: Final = (
     {"", "data"},
-    {"errors", "findings", "processes", "progress", "signals", "workers", "wrapper", "zlibs"},
+    {
+        *("errors", "findings", "processes", "progress", "signals", "workers", "wrapper", "zlibs"),
+        "zipdirectory",
+    },
     {"musl", "explain", "notes", "zipmember", "ziparchive", "deflateblocks"},
     {
         "arguments",
@@ -113,6 +116,7 @@ DECIDING: Final = (
     "target",
     "wrapper",
     "ziparchive",
+    "zipdirectory",
 )
 WORLD: Final = frozenset({"os", "subprocess", "shutil", "tempfile", "sys", "platform", "sysconfig"})
 

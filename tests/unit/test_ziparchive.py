@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 import sparse
-from muslbackend.ziparchive import STORED, Entry, write_archive
+from muslbackend.ziparchive import Entry, write_archive
+from muslbackend.zipdirectory import STORED
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,0 +1,168 @@
+"""The directory of a zip archive: what it says of each member (APPNOTE.TXT 6.3, 4.3.12 to 4.3.16).
+
+zipfile reads it too, but takes as long to import as all of a small wheel to judge, and goes on
+where numbers contradict each other.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+STORED, DEFLATED = 0, 8
+_CENTRAL: Final = struct.Struct("<4s6H3L5H2L")
+_END: Final = struct.Struct("<4s4H2LH")
+_END64: Final = struct.Struct("<4sQ2H2L4Q")
+_LOCATOR64: Final = struct.Struct("<4sLQL")
+_MAX16, _MAX32 = 0xFFFF, 0xFFFFFFFF
+_UTF8: Final = 0x800
+_ZIP64_EXTRA: Final = 1
+
+
+class ArchiveError(Exception):
+    """An archive that is damaged, or that readers would read differently."""
+
+
+class Listed(NamedTuple):
+    """What the directory says of a member."""
+
+    name: str
+    flags: int
+    method: int
+    crc: int
+    packed_size: int
+    size: int
+    mode: int
+    """``st_mode`` as Unix has it; 0 where the archive says nothing of it."""
+    offset: int
+    """Of its local header, in the file."""
+
+
+class Directory(NamedTuple):
+    """The members of an archive."""
+
+    members: tuple[Listed, ...]
+    """Folders too, in the order of the directory."""
+    start: int
+    """Where the directory itself begins in the file."""
+
+
+class _EndRecord(NamedTuple):
+    """What the end of an archive says of its directory."""
+
+    entries: int
+    size: int
+    offset: int
+    place: int
+    """Of what follows the directory, in the file."""
+
+
+def read_directory(stream: BinaryIO) -> Directory:
+    """Return what the directory of an archive says; there may be other bytes before the archive.
+
+    Raises :class:`ArchiveError` for what contradicts itself, and ``OSError``.
+    """
+    end = _end(stream)
+    start = end.place - end.size
+    before = start - end.offset
+    if before < 0:
+        raise ArchiveError("its directory is not where its end says")
+    stream.seek(start)
+    data = stream.read(end.size)
+    members, at = [], 0
+    for _ in range(end.entries):
+        listed, at = _listed(data, at)
+        members.append(listed._replace(offset=listed.offset + before) if before else listed)
+    if at != len(data):
+        raise ArchiveError("its directory has other members than its end says")
+    return Directory(tuple(members), start)
+
+
+def _end(stream: BinaryIO) -> _EndRecord:
+    """Read the end of the archive, which is the end of the file but for a comment."""
+    size = stream.seek(0, 2)
+    place = max(size - _END.size, 0)
+    stream.seek(place)
+    data = stream.read()
+    if not (data.startswith(b"PK\5\6") and data.endswith(b"\0\0")):
+        place = max(size - _END.size - _MAX16, 0)
+        stream.seek(place)
+        data = stream.read()
+    found = data.rfind(b"PK\5\6")
+    if found < 0 or len(data) - found < _END.size:
+        raise ArchiveError("it has no end of a directory")
+    _, disk, first, here, count, length, offset, comment = _END.unpack_from(data, found)
+    place += found
+    if place + _END.size + comment != size:
+        raise ArchiveError("something follows its end")
+    if (disk, first) not in ((0, 0), (_MAX16, _MAX16)) or here != count:
+        raise ArchiveError("it is one part of several")
+    return _wide_end(stream, _EndRecord(count, length, offset, place))
+
+
+def _wide_end(stream: BinaryIO, end: _EndRecord) -> _EndRecord:
+    """Return the end as ZIP64's has it, if there is one."""
+    place = end.place - _LOCATOR64.size
+    if place < _END64.size:
+        return end
+    stream.seek(place - _END64.size)
+    data = stream.read(_END64.size + _LOCATOR64.size)
+    if data[_END64.size :][:4] != b"PK\6\7":
+        return end
+    signature, _, _, _, disk, first, here, count, size, offset = _END64.unpack_from(data)
+    _, _, _, disks = _LOCATOR64.unpack_from(data, _END64.size)
+    if signature != b"PK\6\6" or (disk, first, disks) != (0, 0, 1) or here != count:
+        raise ArchiveError("its ZIP64 end is damaged, or it is one part of several")
+    for wide, narrow, most in (
+        (count, end.entries, _MAX16),
+        (size, end.size, _MAX32),
+        (offset, end.offset, _MAX32),
+    ):
+        if narrow not in (wide, most):
+            raise ArchiveError("its two ends contradict each other")
+    return _EndRecord(count, size, offset, place - _END64.size)
+
+
+def _listed(data: bytes, at: int) -> tuple[Listed, int]:
+    """Return what is said of one member, and where the next is."""
+    if len(data) - at < _CENTRAL.size or data[at : at + 4] != b"PK\1\2":
+        raise ArchiveError("its directory has fewer members than its end says")
+    fields = _CENTRAL.unpack_from(data, at)
+    flags, method, crc, packed_size, size = *fields[3:5], *fields[7:10]
+    name_length, extra_length, comment, disk, _, attributes, offset = fields[10:]
+    at += _CENTRAL.size
+    name = decoded(data[at : at + name_length], flags)
+    at += name_length
+    if _MAX32 in (size, packed_size, offset):
+        extra = data[at : at + extra_length]
+        size, packed_size, offset = widened((size, packed_size, offset), extra)
+    at += extra_length + comment
+    if at > len(data) or disk not in (0, _MAX16):
+        raise ArchiveError(f"its directory is damaged at {name!r}")
+    return Listed(name, flags, method, crc, packed_size, size, attributes >> 16, offset), at
+
+
+def decoded(name: bytes, flags: int) -> str:
+    """Return a name of a member as the flags of its header say that it is encoded."""
+    try:
+        text = name.decode("utf-8" if flags & _UTF8 else "cp437")
+    except UnicodeDecodeError as error:
+        raise ArchiveError(f"a name is not UTF-8: {name!r}") from error
+    if "\0" in text:
+        raise ArchiveError(f"a name has a NUL in it: {text!r}")
+    return text
+
+
+def widened(numbers: tuple[int, ...], extra: bytes) -> tuple[int, ...]:
+    """Return size, packed size and what else there is, out of ZIP64's field where one is full."""
+    while len(extra) >= 4:
+        kind, length = struct.unpack_from("<2H", extra)
+        if kind == _ZIP64_EXTRA:
+            data = extra[4 : 4 + length]
+            wide = iter(struct.unpack_from(f"<{len(data) // 8}Q", data))
+            return tuple(next(wide, n) if n == _MAX32 else n for n in numbers)
+        extra = extra[4 + length :]
+    return numbers
