@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from muslbackend.musl import ARCHITECTURES
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
     from muslbackend.musl import Architecture
 
 MAGIC: Final = b"\x7fELF"
@@ -50,7 +52,7 @@ class _Facts(NamedTuple):
     imports: frozenset[str]
     """Undefined names that some relocation refers to and that are not weak, or thread-local: the
     loader refuses the file, or crashes, when nobody defines one of them."""
-    exports: frozenset[str]
+    exports: AbstractSet[str]
     """Names that a lookup finds here: no hidden versions, no IFUNC."""
     version_needs: frozenset[tuple[str, str]]
     """(library, version) pairs of DT_VERNEED. musl ignores them; they tell the linker's libc."""

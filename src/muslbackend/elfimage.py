@@ -77,7 +77,8 @@ class ElfImage:
         self._sections = header[5], header[10], header[11]
         self.segments = list(self._segments(header[4], header[8], header[9]))
         self.tags = self._dynamic()
-        self._strings = self._string_table()
+        self.strings = self._string_table()
+        """Where the dynamic string table is in the file."""
 
     def _segments(self, offset: int, entry_size: int, count: int) -> Iterator[Segment]:
         if self.kind not in (ET_EXEC, ET_DYN):
@@ -167,21 +168,26 @@ class ElfImage:
             return b""
         return self.data[found.offset : found.offset + min(found.size, most)]
 
-    def _string_table(self) -> str:
-        """Return the dynamic string table, one character for each byte."""
+    def _string_table(self) -> range:
+        """Return where the dynamic string table is."""
         if _DT_STRTAB not in self.tags:
-            return ""
+            return range(0)
         start, size = self.offset(self.tag(_DT_STRTAB)), self.tag(_DT_STRSZ)
         self.check(start, size)
-        return self.data[start : start + size].decode("latin-1")
+        return range(start, start + size)
 
     def string(self, offset: int) -> str:
         """Return a string of the dynamic string table."""
-        return self.cut([offset])[0]
+        start = self.strings.start + offset
+        end = self.data.find(b"\0", start, self.strings.stop)
+        if end < 0:
+            raise _endless(offset)
+        return _decoded(self.data[start:end])
 
     def cut(self, offsets: Sequence[int]) -> list[str]:
-        """Return the strings at these places of the dynamic string table."""
-        table = self._strings
+        """Return the strings at these places of the dynamic string table, in less time for each."""
+        # One character for each byte.
+        table = self.data[self.strings.start : self.strings.stop].decode("latin-1")
         try:
             found = [table[start : table.index("\0", start)] for start in offsets]
         except ValueError:

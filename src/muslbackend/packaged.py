@@ -15,6 +15,7 @@ from muslbackend.needs import asked_of_musl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from collections.abc import Set as AbstractSet
 
     from muslbackend.graph import Graph
     from muslbackend.musl import Architecture
@@ -102,7 +103,7 @@ def _openers(graph: Graph) -> str:
 
 def two_of_one_build(graph: Graph, _: Target) -> Iterator[Finding]:
     """Linkers give each build an id of its own, which copies keep, patched or not."""
-    first: dict[tuple[str, int, frozenset[str]], str] = {}
+    first: dict[tuple[str, int, AbstractSet[str]], str] = {}
     for path in graph.wheel:
         elf = graph.elf[path]
         known = bool(elf.build_id or elf.checksum)
