@@ -6,6 +6,9 @@ Every command goes through here first, so that nothing is imported that only one
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +16,7 @@ from muslbackend import __version__
 from muslbackend.musl import ARCHITECTURES, ON_PYPI, MuslVersion, releases
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import TypeAlias
 
     _Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -25,21 +29,51 @@ exit codes: 0 every wheel was built, 1 some were not, 2 usage or settings, 3 all
 built lacked a tool, 128 + N ended by signal N"""
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser; what it reads has the name of the command as ``command``."""
+def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """Return the parser for a command line; what it reads has the name of the command too.
+
+    If ``words`` begin with the name of a command, that of the other ones is not made.
+    """
     whole = argparse.ArgumentParser(
         prog="muslbackend",
+        formatter_class=_formatter,
         description="A build backend whose musllinux tags are true. As a backend it is named in "
         'pyproject.toml: build-backend = "muslbackend".',
         epilog=_EXIT_CODES,
     )
     whole.add_argument("--version", action="version", version=f"muslbackend {__version__}")
-    commands = whole.add_subparsers(required=True, dest="command", metavar="COMMAND")
-    _add_check(commands)
-    _add_repair(commands)
-    _add_build(commands)
-    _add_explain(commands)
+    # With ``prog`` argparse need not word a usage line to get at it.
+    commands = whole.add_subparsers(
+        required=True, dest="command", metavar="COMMAND", prog="muslbackend"
+    )
+    known = {
+        "check": _add_check,
+        "repair": _add_repair,
+        "build": _add_build,
+        "explain": _add_explain,
+    }
+    for name, add in known.items():
+        if not words or words[0] not in known or words[0] == name:
+            add(commands)
     return whole
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """Return what argparse itself takes; to find its width it imports shutil, though none is asked.
+
+    argparse asks for a formatter for each argument that is added.
+    """
+    return argparse.HelpFormatter(prog, width=_columns() - 2)
+
+
+def _columns() -> int:
+    """Return the width of the terminal, as ``shutil.get_terminal_size`` does."""
+    with contextlib.suppress(ValueError):
+        if (columns := int(os.environ.get("COLUMNS", 0))) > 0:
+            return columns
+    with contextlib.suppress(AttributeError, ValueError, OSError):
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or 80  # type: ignore[union-attr]
+    return 80
 
 
 def _add_telling(command: argparse.ArgumentParser) -> None:
@@ -61,6 +95,7 @@ def _add_telling(command: argparse.ArgumentParser) -> None:
 def _add_check(commands: _Commands) -> None:
     check = commands.add_parser(
         "check",
+        formatter_class=_formatter,
         help="say of finished wheels on which musl they load",
         description="Judge wheels by their bytes alone; nothing in them is run.",
         epilog=_EXIT_CODES,
@@ -108,6 +143,7 @@ def _add_check(commands: _Commands) -> None:
 def _add_repair(commands: _Commands) -> None:
     repair = commands.add_parser(
         "repair",
+        formatter_class=_formatter,
         help="bundle what finished wheels need, and give them a tag that is true",
         description="Make wheels of whatever backend load on musl: what they need is bundled, "
         "packed relocations are expanded, and the result is proved before it is written. Settings "
@@ -149,6 +185,7 @@ def _add_repair(commands: _Commands) -> None:
 def _add_build(commands: _Commands) -> None:
     build = commands.add_parser(
         "build",
+        formatter_class=_formatter,
         help="build wheels for many architectures and Pythons at once",
         description="Build one wheel for each architecture and each Python of this machine, in "
         "parallel, each in an environment of its own, from one sdist. One that fails does not "
@@ -215,6 +252,7 @@ def _add_build(commands: _Commands) -> None:
 def _add_explain(commands: _Commands) -> None:
     explain = commands.add_parser(
         "explain",
+        formatter_class=_formatter,
         help="say what a code means and how to mend it",
         description="Say of codes of findings what the rule is, what musl prints and how to mend "
         "it; without a code list all.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from muslbackend import musl
 from muslbackend.errors import SettingsError
@@ -23,21 +23,6 @@ if TYPE_CHECKING:
 
 #: The rules that a release answers for itself, whatever came later.
 _ABOUT_SYMBOLS: Final = (undefined_symbols, newer_symbols)
-
-
-class Question(NamedTuple):
-    """What is asked of finished wheels; by default, whether they are what their tags say."""
-
-    floor: MuslVersion | None = None
-    """The musl on which they must load, and on all later ones."""
-    against: MuslVersion | None = None
-    """The one release on which they must load."""
-    arch: Architecture | None = None
-    """The machine to judge for; by default what the tags say, else the files."""
-    library_dirs: tuple[str, ...] = ()
-    """Absolute folders of libraries that will be where the system's loader looks."""
-    exclude: tuple[str, ...] = ()
-    """Globs of libraries that are taken for given."""
 
 
 def answer(graph: Graph, target: Target, release: MuslVersion | None) -> Verdict:

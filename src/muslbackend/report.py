@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from muslbackend import musl
 from muslbackend.findings import Severity
 from muslbackend.graph import Via
-from muslbackend.reach import Question
+from muslbackend.question import Question
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

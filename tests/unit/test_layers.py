@@ -22,7 +22,7 @@ LAYERS: Final = (
     {"", "data"},
     {
         *("errors", "findings", "processes", "progress", "signals", "workers", "wrapper", "zlibs"),
-        "zipdirectory",
+        *("zipdirectory", "question"),
     },
     {"musl", "explain", "notes", "zipmember", "ziparchive", "deflateblocks"},
     {
@@ -63,7 +63,7 @@ LAYERS: Final = (
     {"policy", "patch", "inventory", "verify"},
     {"reach"},
     {"report"},
-    {"outcome"},
+    {"outcome", "judging"},
     {"finish"},
     {"pipeline", "check", "repair", "jobs"},
     {"driver", "handover"},
@@ -95,6 +95,7 @@ DECIDING: Final = (
     "hazards",
     "ignored",
     "invocation",
+    "judging",
     "layout",
     "musl",
     "names",
@@ -105,6 +106,7 @@ DECIDING: Final = (
     "packaged",
     "plan",
     "policy",
+    "question",
     "reach",
     "relocations",
     "relr",
