@@ -59,7 +59,7 @@ LAYERS: Final = (
         *("hazards", "packaged", "plan", "abi", "ignored", "names", "interpreters", "results"),
         "stage",
     },
-    {"rules", "invocation"},
+    {"rules", "invocation", "order"},
     {"policy", "patch", "inventory", "verify"},
     {"reach"},
     {"report"},
