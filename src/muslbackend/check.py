@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from muslbackend.errors import MalformedError
+from muslbackend.errors import MalformedError, readable
 from muslbackend.member import Scratch
 from muslbackend.progress import Progress
 from muslbackend.question import Question
@@ -28,7 +28,7 @@ def check_wheel(
     """
     progress = progress or Progress()
     try:
-        with Scratch() as scratch, reading(path, scratch, progress) as wheel:
+        with readable(), Scratch() as scratch, reading(path, scratch, progress) as wheel:
             # Imported while other threads inflate: neither waits for the other.
             from muslbackend.judging import judged
 

@@ -14,7 +14,11 @@ What is wrong with the user's *binaries* is not an exception but a
 
 from __future__ import annotations
 
-from typing import ClassVar
+import contextlib
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class MuslBackendError(Exception):
@@ -45,3 +49,16 @@ class ToolError(MuslBackendError):
 
 class MalformedError(MuslBackendError):
     """A file is damaged or is not of the kind its name promises."""
+
+
+@contextlib.contextmanager
+def readable() -> Iterator[None]:
+    """Say what is wrong with a disk or with rights: an ``OSError`` is no bug of ours."""
+    try:
+        yield
+    except OSError as error:
+        which = error.filename or "a file that is being worked on"
+        msg = f"{which}: cannot be read or written: {error.strerror or error}"
+        raise MuslBackendError(
+            msg, hint="see that it may be read, and that there is room"
+        ) from error

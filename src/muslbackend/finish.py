@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import posixpath
 import re
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from muslbackend import layout
+from muslbackend.errors import readable
 from muslbackend.member import Member
 from muslbackend.outcome import Outcome
 from muslbackend.packaged import ABOUT_THE_PACKAGE
@@ -25,6 +25,7 @@ from muslbackend.scan import (
 )
 from muslbackend.settings import DEFAULT_LEVEL
 from muslbackend.target import Target, claimed_floor
+from muslbackend.temporary import temporary_folder
 from muslbackend.wheel import retag
 from muslbackend.wheelwriter import Packing, copy_wheel, packed_sizes, write_wheel
 
@@ -44,6 +45,11 @@ def finish(material: Material, order: Order) -> Outcome:
     Raises :class:`PolicyError` when the promise cannot be kept and the target is strict; the
     output folder then is as it was.
     """
+    with readable():
+        return _finished(material, order)
+
+
+def _finished(material: Material, order: Order) -> Outcome:
     target, claimed = _promise(material.name.tags, order.target)
     order = order._replace(target=target)
     if not claimed and not any(t.platform.startswith("linux_") for t in material.name.tags):
@@ -89,7 +95,7 @@ def _carried_out(material: Material, order: Order, known: _Known) -> Outcome:
     from muslbackend import patch  # most builds change no file
 
     plan = known.plan
-    with tempfile.TemporaryDirectory(prefix="muslbackend-") as work:
+    with temporary_folder() as work:
         folder, dist_info = Path(work), material.name.dist_info
         members = patch.apply(plan, material.members, folder, dist_info, order.progress)
         verdict, graph = _prove(members, order, known)

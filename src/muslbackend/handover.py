@@ -5,12 +5,12 @@ A project may claim musllinux by itself, with ``wheel.tags`` or ``_PYTHON_HOST_P
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from muslbackend import stage
+from muslbackend.temporary import temporary_folder
+from muslbackend.wheelwriter import copy_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,12 +22,11 @@ def hand_over(config: Mapping[str, object], output: Path, metadata: str | None) 
     Raises :class:`PolicyError` if it claims a musllinux tag that is not true; the output folder
     then is as it was.
     """
-    with tempfile.TemporaryDirectory(prefix="muslbackend-") as folder:
+    with temporary_folder() as folder:
         name = str(stage.call("build_wheel", folder, dict(config), metadata))
         if "musllinux_" in name:
             _refuse_untrue(Path(folder) / name)
-        output.mkdir(parents=True, exist_ok=True)
-        shutil.move(Path(folder) / name, output / name)
+        copy_wheel(Path(folder) / name, output)
     return name
 
 

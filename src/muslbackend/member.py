@@ -10,14 +10,13 @@ from threading import Lock
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.errors import MuslBackendError
+from muslbackend.temporary import room, temporary_folder
 from muslbackend.zipdirectory import STORED
 from muslbackend.zlibs import zlib
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from io import BufferedWriter
     from pathlib import Path
-    from tempfile import TemporaryDirectory
 
     from muslbackend.splicing import Stretch
     from muslbackend.zipmember import Mark
@@ -40,7 +39,8 @@ class Scratch:
     """A temporary folder that is made when it is needed; removed by ``with``."""
 
     def __init__(self) -> None:
-        self._folder: TemporaryDirectory[str] | None = None
+        self._stack = contextlib.ExitStack()
+        self._folder: Path | None = None
         self._files = 0
         self._lock = Lock()
 
@@ -48,49 +48,31 @@ class Scratch:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._folder is not None:
-            self._folder.cleanup()
+        self._stack.close()
 
     def write(self, blocks: Iterable[bytes]) -> Path:
         """Write a new file and return its path.
 
         Raises :class:`MuslBackendError` where there is no room for it.
         """
-        try:
-            file = self._file()
-            with file.open("xb") as out:
-                for block in blocks:
-                    _written(out, block)
-        except _NoRoomError as error:
-            msg = f"a temporary file cannot be written: {error}"
-            hint = "free some space, or name another folder in TMPDIR"
-            raise MuslBackendError(msg, hint=hint) from error
+        file = self._file()
+        with room():
+            out = file.open("xb")
+        with out:
+            for block in blocks:
+                with room():
+                    out.write(block)
+                    out.flush()  # or closing would say what is wrong
         return file
 
     def _file(self) -> Path:
         from pathlib import Path
-        from tempfile import TemporaryDirectory
 
         with self._lock:
             if self._folder is None:
-                try:
-                    self._folder = TemporaryDirectory(prefix="muslbackend-")
-                except OSError as error:
-                    raise _NoRoomError(error.strerror or str(error)) from error
+                self._folder = Path(self._stack.enter_context(temporary_folder()))
             self._files += 1
-            return Path(self._folder.name) / f"{self._files}"
-
-
-class _NoRoomError(Exception):
-    """What is wrong with the folder for temporary files, and not with what is read."""
-
-
-def _written(out: BufferedWriter, block: bytes) -> None:
-    try:
-        out.write(block)
-        out.flush()  # or closing would say what is wrong
-    except OSError as error:
-        raise _NoRoomError(error.strerror or str(error)) from error
+            return self._folder / f"{self._files}"
 
 
 class Kept(NamedTuple):

@@ -16,6 +16,7 @@ from muslbackend.member import Kept, Member, Spliced, mapped
 from muslbackend.plan import Edit
 from muslbackend.progress import Progress
 from muslbackend.splicing import stretches
+from muslbackend.temporary import room
 from muslbackend.workers import on_all_cores
 from muslbackend.zipdirectory import DEFLATED
 
@@ -141,7 +142,7 @@ def _rewrite(member: Member, edit: Edit, file: Path) -> Path | Spliced:
     """Write a file as an edit wants it; return it with what of the member's packed bytes stays."""
     data = _bytes(member)
     rewritten = edited(data, edit)
-    with file.open("wb") as out:
+    with room(), file.open("wb") as out:
         out.writelines(rewritten.blocks(data))
     kept = member.content
     if not isinstance(kept, Kept) or kept.method != DEFLATED:
@@ -161,7 +162,7 @@ def _bytes(member: Member) -> Bytes:
 
 
 def _copy(member: Member, file: Path) -> Path:
-    with member.open() as source, file.open("wb") as out:
+    with member.open() as source, room(), file.open("wb") as out:
         shutil.copyfileobj(source, out, 1 << 20)
     return file
 

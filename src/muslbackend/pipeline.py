@@ -9,7 +9,6 @@ from __future__ import annotations
 import operator
 import os
 import sys
-import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,6 +21,7 @@ from muslbackend.invocation import build_dir_setting, named_toolchain, plan_invo
 from muslbackend.notes import failure, parse_notes, remarks, said, unanswered
 from muslbackend.order import Material, after_build, order_for
 from muslbackend.progress import Line, Progress
+from muslbackend.temporary import temporary_folder
 from muslbackend.wheel import made_by, said_alike
 from muslbackend.wrapper import NOTES_VARIABLE
 
@@ -173,7 +173,7 @@ def _noting(job: Job) -> Iterator[Callable[[], Sequence[Note]]]:
 
     Gives a function that reads what was noted up to then.
     """
-    with tempfile.TemporaryDirectory(prefix="muslbackend-") as folder:
+    with temporary_folder() as folder:
         file = Path(folder) / "notes"
         file.touch()
 

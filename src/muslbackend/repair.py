@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from muslbackend.elf import ElfInfo
-from muslbackend.errors import MalformedError
+from muslbackend.errors import MalformedError, readable
 from muslbackend.finish import finish
 from muslbackend.member import Scratch
 from muslbackend.musl import ARCHITECTURES
@@ -41,7 +41,7 @@ def repair_wheel(
     ``output`` nothing is written. Raises :class:`PolicyError` when the promise cannot be kept.
     """
     progress = progress or Progress()
-    with Scratch() as scratch:
+    with readable(), Scratch() as scratch:
         name, members = _for_its_machine(*unpack(path, scratch, progress))
         target = repair_target((tag.platform for tag in name.tags), settings, facts)
         if target is None:

@@ -24,16 +24,42 @@ class Signals:
 
     def __init__(self) -> None:
         self._on = True
+        self._held = 0
+        self._came: int | None = None
 
     def off(self) -> None:
         """Let signals do nothing."""
         self._on = False
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
-        """Raise :class:`Interrupted`, once."""
-        if self._on:
-            self._on = False
-            raise Interrupted(number)
+        """Raise :class:`Interrupted`, once; not before what is done in one piece is done."""
+        if not self._on:
+            return
+        if self._held:
+            self._came = self._came or number
+            return
+        self._on = False
+        raise Interrupted(number)
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Let a signal wait; it raises at the end."""
+        self._held += 1
+        try:
+            yield
+        finally:
+            self._held -= 1
+            if self._came is not None and not self._held:
+                self(self._came, None)
+
+
+#: What signals do now, if anybody asked for it.
+_handlers: list[Signals] = []
+
+
+def held() -> contextlib.AbstractContextManager[None]:
+    """Return a context for what must not be done by halves: signals wait until it is done."""
+    return _handlers[-1].held() if _handlers else contextlib.nullcontext()
 
 
 @contextlib.contextmanager
@@ -42,6 +68,7 @@ def signals() -> Iterator[Signals]:
     handler = Signals()
     before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     before = {n: old for n, old in before.items() if old is not signal.SIG_IGN}
+    _handlers.append(handler)
     for number in before:
         signal.signal(number, handler)
     try:
@@ -49,3 +76,4 @@ def signals() -> Iterator[Signals]:
     finally:
         for number, old in before.items():
             signal.signal(number, old)
+        _handlers.remove(handler)

@@ -137,10 +137,10 @@ def build(
     nothing sets its ``build-dir``. Its own errors (``SystemExit`` among them) pass through;
     nothing is written to any output folder here.
     """
-    import tempfile
+    from muslbackend.temporary import temporary_folder
 
     base = _writer_class()
-    with tempfile.TemporaryDirectory(prefix="muslbackend-") as folder:
+    with temporary_folder() as folder:
         if base is not None:
             with _seam(base, finish):
                 return str(call("build_wheel", folder, dict(config), None))

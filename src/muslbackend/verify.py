@@ -11,7 +11,6 @@ import re
 import signal
 import subprocess
 import sys
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -21,6 +20,7 @@ from muslbackend.graph import Via
 from muslbackend.needs import is_pythons
 from muslbackend.progress import Progress
 from muslbackend.rpath import site_path
+from muslbackend.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -109,7 +109,7 @@ def open_all(
     Programs are only listed, which starts none. Raises :class:`MuslBackendError` with the
     loader's words on each file that it refuses or crashes on.
     """
-    with tempfile.TemporaryDirectory(prefix="muslbackend-") as work:
+    with temporary_folder() as work:
         site = Path(work).resolve() / "site"
         for member in members:
             if member.path in graph.elf:

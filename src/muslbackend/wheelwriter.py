@@ -7,7 +7,6 @@ way. The format is that of PEP 427, the layout of RECORD that of PEP 376.
 from __future__ import annotations
 
 import base64
-import contextlib
 import csv
 import io
 import os
@@ -20,12 +19,13 @@ from muslbackend.deflating import Packer
 from muslbackend.errors import MalformedError, MuslBackendError, SettingsError
 from muslbackend.member import Member
 from muslbackend.package import WHEEL_FILE
+from muslbackend.publishing import published
 from muslbackend.settings import DEFAULT_LEVEL
 from muslbackend.ziparchive import Entry, write_archive
 from muslbackend.zipdirectory import read_directory
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from muslbackend.deflating import Packed
@@ -82,39 +82,21 @@ def write_wheel(
     sizes: Sizes = {}
     limit = packing.limit
 
-    def fill(partial: Path) -> None:
-        with partial.open("xb") as stream:
-            written = write_archive(stream, _sources(members, packing))
-            size = stream.tell()
+    with published(folder / str(name)) as stream:
+        written = write_archive(stream, _sources(members, packing))
+        size = stream.tell()
         sizes.update({w.entry.name: (w.size, w.packed_size) for w in written})
         if limit is not None and size > limit:
             msg = f"{name} would have {size} bytes, and max-size is {limit}; nothing was written"
             raise MuslBackendError(msg, hint=_largest(sizes))
-
-    return Finished(_publish(folder, str(name), fill), sizes)
+    return Finished(folder / str(name), sizes)
 
 
 def copy_wheel(original: Path, folder: Path) -> Path:
     """Copy a finished wheel into ``folder``, with the same care; return its path."""
-    return _publish(folder, original.name, lambda partial: shutil.copyfile(original, partial))
-
-
-def _publish(folder: Path, name: str, fill: Callable[[Path], object]) -> Path:
-    final = folder / name
-    partial = folder / f".{name}.{os.getpid()}.partial"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        fill(partial)
-        partial.replace(final)
-    except OSError as error:
-        msg = f"{folder}: the wheel cannot be written: {error.strerror or error}"
-        raise MuslBackendError(
-            msg, hint="free some space, or name another output folder"
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-    return final
+    with original.open("rb") as source, published(folder / original.name) as stream:
+        shutil.copyfileobj(source, stream, 1 << 20)
+    return folder / original.name
 
 
 def _largest(sizes: Sizes) -> str:

@@ -24,7 +24,10 @@ LAYERS: Final = (
         *("errors", "findings", "processes", "progress", "signals", "workers", "wrapper", "zlibs"),
         *("zipdirectory", "question"),
     },
-    {"musl", "explain", "notes", "zipmember", "ziparchive", "deflateblocks"},
+    {
+        *("musl", "explain", "notes", "zipmember", "ziparchive", "deflateblocks"),
+        *("publishing", "temporary"),
+    },
     {
         "arguments",
         "settings",
