@@ -10,7 +10,7 @@ import hashlib
 import io
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from muslbackend.deflateblocks import WINDOW
 from muslbackend.errors import MuslBackendError
@@ -18,6 +18,7 @@ from muslbackend.member import Kept, PackedBytes, Spliced
 from muslbackend.progress import Progress
 from muslbackend.settings import DEFAULT_LEVEL
 from muslbackend.splicing import closed, opened
+from muslbackend.values import NamedTuple
 from muslbackend.workers import cores
 from muslbackend.zipdirectory import DEFLATED, STORED
 from muslbackend.zlibs import zlib

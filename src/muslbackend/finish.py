@@ -10,7 +10,7 @@ import re
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from muslbackend import layout, patch
 from muslbackend.graph import Supply
@@ -33,6 +33,7 @@ from muslbackend.scan import (
 )
 from muslbackend.settings import DEFAULT_LEVEL
 from muslbackend.target import Target, claimed_floor
+from muslbackend.values import NamedTuple
 from muslbackend.wheel import WheelName, retag
 from muslbackend.wheelwriter import Packing, copy_wheel, packed_sizes, write_wheel
 

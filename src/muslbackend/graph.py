@@ -9,9 +9,10 @@ from __future__ import annotations
 from enum import Enum
 from fnmatch import fnmatchcase
 from functools import cached_property, wraps
-from typing import TYPE_CHECKING, Any, Concatenate, Final, NamedTuple, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 from muslbackend.package import Package
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

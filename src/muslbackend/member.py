@@ -7,9 +7,10 @@ import io
 import mmap
 import os
 from threading import Lock
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from muslbackend.errors import MuslBackendError
+from muslbackend.values import NamedTuple
 from muslbackend.zipdirectory import STORED
 from muslbackend.zlibs import zlib
 

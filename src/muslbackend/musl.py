@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import re
 from functools import cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from muslbackend import data
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -34,7 +35,6 @@ RESERVED_PREFIXES: Final = (
 DEFAULT_SEARCH_PATH: Final = ("/lib", "/usr/local/lib", "/usr/lib")
 
 
-# Every hook imports this: a named tuple is defined in a sixth of the time of a dataclass.
 class MuslVersion(NamedTuple):
     """A musl release, ordered by age."""
 

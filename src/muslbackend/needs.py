@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from muslbackend import musl, relocations
 from muslbackend.graph import remembered
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -6,7 +6,9 @@ Read from the ``WHEEL`` file and from Python sources (binary distribution format
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
+
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -12,7 +12,7 @@ import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from muslbackend import __version__, stage
 from muslbackend.cmakecache import without_openmp
@@ -21,6 +21,7 @@ from muslbackend.finish import Material, after_build, finish, order_for
 from muslbackend.invocation import build_dir_setting, named_toolchain, plan_invocation
 from muslbackend.notes import failure, parse_notes, remarks, said, unanswered
 from muslbackend.progress import Line, Progress
+from muslbackend.values import NamedTuple
 from muslbackend.wheel import made_by, said_alike
 from muslbackend.wrapper import NOTES_VARIABLE
 

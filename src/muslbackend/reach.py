@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from muslbackend import musl
 from muslbackend.errors import SettingsError
@@ -11,6 +11,7 @@ from muslbackend.needs import needs
 from muslbackend.packaged import undefined_symbols
 from muslbackend.policy import Verdict, judge
 from muslbackend.rules import FINISHED_RULES, is_fatal, newer_symbols
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

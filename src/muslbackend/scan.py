@@ -6,7 +6,7 @@ import mmap
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from muslbackend.elf import MAGIC, ElfInfo, is_named_as_extension
 from muslbackend.elfreader import read_elf
@@ -16,6 +16,7 @@ from muslbackend.member import Kept, mapped
 from muslbackend.musl import DEFAULT_SEARCH_PATH
 from muslbackend.package import Package, describe, tells
 from muslbackend.rpath import site_path
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

@@ -7,10 +7,11 @@ not ours (every other ``-C`` key) is handed on to scikit-build-core untouched.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from muslbackend.errors import SettingsError
 from muslbackend.musl import MuslVersion
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

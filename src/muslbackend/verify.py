@@ -14,13 +14,14 @@ import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from muslbackend.errors import MuslBackendError, ToolError
 from muslbackend.graph import Via
 from muslbackend.needs import is_pythons
 from muslbackend.progress import Progress
 from muslbackend.rpath import site_path
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -6,12 +6,13 @@ The format is the binary distribution format specification (PEP 427).
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from packaging.tags import Tag
 
 from muslbackend.member import Member
 from muslbackend.package import WHEEL_FILE
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Collection

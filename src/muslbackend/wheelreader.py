@@ -9,13 +9,14 @@ import contextlib
 import posixpath
 import re
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from muslbackend.elf import MAGIC
 from muslbackend.errors import MalformedError
 from muslbackend.member import Kept, Member
 from muslbackend.package import tells
 from muslbackend.progress import Progress
+from muslbackend.values import NamedTuple
 from muslbackend.workers import on_all_cores
 from muslbackend.zipdirectory import DEFLATED, STORED
 from muslbackend.zipreader import UNREADABLE, open_zip

@@ -14,13 +14,14 @@ import os
 import shutil
 import stat
 import time
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from muslbackend.deflating import Packer
 from muslbackend.errors import MalformedError, MuslBackendError, SettingsError
 from muslbackend.member import Member
 from muslbackend.package import WHEEL_FILE
 from muslbackend.settings import DEFAULT_LEVEL
+from muslbackend.values import NamedTuple
 from muslbackend.ziparchive import Entry, write_archive
 from muslbackend.zipdirectory import read_directory
 

@@ -7,7 +7,9 @@ where numbers contradict each other.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
+
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from typing import BinaryIO

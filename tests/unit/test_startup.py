@@ -35,6 +35,7 @@ OURS: Final = {
     "muslbackend.stage",
     "muslbackend.target",
     "muslbackend.targetpython",
+    "muslbackend.values",
 }
 #: What takes long to import, or runs programs, reads archives, talks to others.
 HEAVY: Final = {
