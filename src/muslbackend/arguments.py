@@ -6,6 +6,10 @@ Every command goes through here first, so that nothing is imported that only one
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
+import sys
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +17,7 @@ from muslbackend import __version__
 from muslbackend.musl import ARCHITECTURES, ON_PYPI, MuslVersion, releases
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
     from typing import TypeAlias
 
     _Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -25,21 +30,43 @@ exit codes: 0 every wheel was built, 1 some were not, 2 usage or settings, 3 all
 built lacked a tool, 128 + N ended by signal N"""
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser; what it reads has the name of the command as ``command``."""
+def parser(words: Sequence[str]) -> argparse.ArgumentParser:
+    """Return what parses these words; what it reads has the name of the command as ``command``.
+
+    It knows the command that they begin with, and all of them if they begin with none.
+    """
     whole = argparse.ArgumentParser(
         prog="muslbackend",
         description="A build backend whose musllinux tags are true. As a backend it is named in "
         'pyproject.toml: build-backend = "muslbackend".',
         epilog=_EXIT_CODES,
+        formatter_class=_formatter,
     )
     whole.add_argument("--version", action="version", version=f"muslbackend {__version__}")
-    commands = whole.add_subparsers(required=True, dest="command", metavar="COMMAND")
-    _add_check(commands)
-    _add_repair(commands)
-    _add_build(commands)
-    _add_explain(commands)
+    commands = whole.add_subparsers(
+        required=True, dest="command", metavar="COMMAND", prog=whole.prog
+    )
+    named = [word for word in words[:1] if word in _COMMANDS]
+    for command in named or _COMMANDS:
+        _COMMANDS[command](commands)
     return whole
+
+
+def _formatter(prog: str) -> argparse.HelpFormatter:
+    """Return what formats help; without a width it loads shutil, and all that packs archives."""
+    return argparse.HelpFormatter(prog, width=_columns() - 2)
+
+
+@cache
+def _columns() -> int:
+    """Return the columns of the terminal, as ``shutil.get_terminal_size`` does."""
+    with contextlib.suppress(KeyError, ValueError):
+        if int(os.environ["COLUMNS"]) > 0:
+            return int(os.environ["COLUMNS"])
+    if sys.__stdout__ is not None:
+        with contextlib.suppress(ValueError, OSError):
+            return os.get_terminal_size(sys.__stdout__.fileno()).columns or 80
+    return 80
 
 
 def _add_telling(command: argparse.ArgumentParser) -> None:
@@ -61,6 +88,7 @@ def _add_telling(command: argparse.ArgumentParser) -> None:
 def _add_check(commands: _Commands) -> None:
     check = commands.add_parser(
         "check",
+        formatter_class=_formatter,
         help="say of finished wheels on which musl they load",
         description="Judge wheels by their bytes alone; nothing in them is run.",
         epilog=_EXIT_CODES,
@@ -108,6 +136,7 @@ def _add_check(commands: _Commands) -> None:
 def _add_repair(commands: _Commands) -> None:
     repair = commands.add_parser(
         "repair",
+        formatter_class=_formatter,
         help="bundle what finished wheels need, and give them a tag that is true",
         description="Make wheels of whatever backend load on musl: what they need is bundled, "
         "packed relocations are expanded, and the result is proved before it is written. Settings "
@@ -149,6 +178,7 @@ def _add_repair(commands: _Commands) -> None:
 def _add_build(commands: _Commands) -> None:
     build = commands.add_parser(
         "build",
+        formatter_class=_formatter,
         help="build wheels for many architectures and Pythons at once",
         description="Build one wheel for each architecture and each Python of this machine, in "
         "parallel, each in an environment of its own, from one sdist. One that fails does not "
@@ -215,11 +245,20 @@ def _add_build(commands: _Commands) -> None:
 def _add_explain(commands: _Commands) -> None:
     explain = commands.add_parser(
         "explain",
+        formatter_class=_formatter,
         help="say what a code means and how to mend it",
         description="Say of codes of findings what the rule is, what musl prints and how to mend "
         "it; without a code list all.",
     )
     explain.add_argument("codes", nargs="*", metavar="CODE")
+
+
+_COMMANDS: Final[Mapping[str, Callable[[_Commands], None]]] = {
+    "check": _add_check,
+    "repair": _add_repair,
+    "build": _add_build,
+    "explain": _add_explain,
+}
 
 
 def _musl_version(text: str) -> MuslVersion:

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; results go to stdout, complaints to stderr."""
-    options = arguments.parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    options = arguments.parser(words).parse_args(words)
     try:
         return _COMMANDS[options.command](options)
     except MuslBackendError as error:
