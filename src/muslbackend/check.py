@@ -19,8 +19,7 @@ from muslbackend.report import Checked, File
 from muslbackend.resolve import resolve
 from muslbackend.rules import FINISHED_RULES
 from muslbackend.scan import Scan
-from muslbackend.settings import DEFAULT_FLOOR
-from muslbackend.target import PlatformTag, Target, claimed_floor
+from muslbackend.target import DEFAULT_FLOOR, PlatformTag, Target, claimed_floor
 from muslbackend.wheelreader import read_wheel
 
 if TYPE_CHECKING:

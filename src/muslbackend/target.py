@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Final, NoReturn
 
 from muslbackend.errors import SettingsError
 from muslbackend.musl import ARCHITECTURES, Architecture, MuslVersion
-from muslbackend.settings import DEFAULT_FLOOR
 from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from muslbackend.settings import Settings
+
+#: The oldest musl promised when nothing else is asked for: what ``musllinux_1_2`` says.
+DEFAULT_FLOOR: Final = MuslVersion(1, 2, 0)
 
 
 class PlatformTag(NamedTuple):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from packaging.tags import Tag
 
 from muslbackend.member import Member
-from muslbackend.package import WHEEL_FILE
+from muslbackend.package import is_wheel_file
 from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def said_alike(one: bytes, other: bytes) -> bool:
 
 def in_platlib(member: Member) -> Member:
     """Return a ``WHEEL`` file that says that the root is platlib; any other member as it is."""
-    if WHEEL_FILE.fullmatch(member.path) is None:
+    if not is_wheel_file(member.path):
         return member
     return Member(member.path, _PURELIB.sub(rb"\1 false", member.read()))
 
