@@ -9,7 +9,6 @@ import argparse
 import contextlib
 import os
 import sys
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -17,7 +16,7 @@ from muslbackend import __version__
 from muslbackend.musl import ARCHITECTURES, ON_PYPI, MuslVersion, releases
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
     from typing import TypeAlias
 
     _Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -30,42 +29,50 @@ exit codes: 0 every wheel was built, 1 some were not, 2 usage or settings, 3 all
 built lacked a tool, 128 + N ended by signal N"""
 
 
-def parser(words: Sequence[str]) -> argparse.ArgumentParser:
-    """Return what parses these words; what it reads has the name of the command as ``command``.
+def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """Return the parser for a command line; what it reads has the name of the command too.
 
-    It knows the command that they begin with, and all of them if they begin with none.
+    If ``words`` begin with the name of a command, that of the other ones is not made.
     """
     whole = argparse.ArgumentParser(
         prog="muslbackend",
+        formatter_class=_formatter,
         description="A build backend whose musllinux tags are true. As a backend it is named in "
         'pyproject.toml: build-backend = "muslbackend".',
         epilog=_EXIT_CODES,
-        formatter_class=_formatter,
     )
     whole.add_argument("--version", action="version", version=f"muslbackend {__version__}")
+    # With ``prog`` argparse need not word a usage line to get at it.
     commands = whole.add_subparsers(
-        required=True, dest="command", metavar="COMMAND", prog=whole.prog
+        required=True, dest="command", metavar="COMMAND", prog="muslbackend"
     )
-    named = [word for word in words[:1] if word in _COMMANDS]
-    for command in named or _COMMANDS:
-        _COMMANDS[command](commands)
+    known = {
+        "check": _add_check,
+        "repair": _add_repair,
+        "build": _add_build,
+        "explain": _add_explain,
+    }
+    for name, add in known.items():
+        if not words or words[0] not in known or words[0] == name:
+            add(commands)
     return whole
 
 
 def _formatter(prog: str) -> argparse.HelpFormatter:
-    """Return what formats help; without a width it loads shutil, and all that packs archives."""
+    """Return what argparse itself takes; to find its width it imports shutil, though none is asked.
+
+    argparse asks for a formatter for each argument that is added.
+    """
     return argparse.HelpFormatter(prog, width=_columns() - 2)
 
 
-@cache
 def _columns() -> int:
-    """Return the columns of the terminal, as ``shutil.get_terminal_size`` does."""
-    with contextlib.suppress(KeyError, ValueError):
-        if int(os.environ["COLUMNS"]) > 0:
-            return int(os.environ["COLUMNS"])
-    if sys.__stdout__ is not None:
-        with contextlib.suppress(ValueError, OSError):
-            return os.get_terminal_size(sys.__stdout__.fileno()).columns or 80
+    """Return the width of the terminal, as ``shutil.get_terminal_size`` does."""
+    with contextlib.suppress(ValueError):
+        if (columns := int(os.environ.get("COLUMNS", 0))) > 0:
+            return columns
+    with contextlib.suppress(AttributeError, ValueError, OSError):
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or 80  # type: ignore[union-attr]
     return 80
 
 
@@ -251,14 +258,6 @@ def _add_explain(commands: _Commands) -> None:
         "it; without a code list all.",
     )
     explain.add_argument("codes", nargs="*", metavar="CODE")
-
-
-_COMMANDS: Final[Mapping[str, Callable[[_Commands], None]]] = {
-    "check": _add_check,
-    "repair": _add_repair,
-    "build": _add_build,
-    "explain": _add_explain,
-}
 
 
 def _musl_version(text: str) -> MuslVersion:

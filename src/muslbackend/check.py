@@ -1,32 +1,20 @@
-"""What becomes of a finished wheel that is to be judged: unpacked in memory, resolved, answered."""
+"""What becomes of a finished wheel that is to be judged: read, and what judges loaded meanwhile."""
 
 from __future__ import annotations
 
-from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from muslbackend.errors import MalformedError
-from muslbackend.findings import Finding, Severity
-from muslbackend.graph import Supply
 from muslbackend.member import Scratch
-from muslbackend.musl import ARCHITECTURES
-from muslbackend.packaged import ABOUT_THE_PACKAGE
-from muslbackend.policy import Verdict, judge
 from muslbackend.progress import Progress
-from muslbackend.reach import Question, answer, floors, with_system
-from muslbackend.report import Checked, File
-from muslbackend.resolve import resolve
-from muslbackend.rules import FINISHED_RULES
-from muslbackend.scan import Scan
-from muslbackend.target import DEFAULT_FLOOR, PlatformTag, Target, claimed_floor
-from muslbackend.wheelreader import read_wheel
+from muslbackend.question import Question
+from muslbackend.wheelreader import reading
 
 if TYPE_CHECKING:
-    from muslbackend.graph import Graph
-    from muslbackend.wheelreader import Wheel
+    from pathlib import Path
 
-_ZLIB: Final = "libz.so.1"
+    from muslbackend.report import Checked
+
 _ITS_TAGS: Final = Question()
 
 
@@ -38,71 +26,14 @@ def check_wheel(
     By default the question is whether it loads on the X.Y.0 that its tag claims and later. A
     damaged wheel is a finding too.
     """
-    with Scratch() as scratch:
-        return _checked(path, question, scratch, progress or Progress())
-
-
-def _checked(path: Path, question: Question, scratch: Scratch, progress: Progress) -> Checked:
+    progress = progress or Progress()
     try:
-        wheel = read_wheel(path, scratch, progress)
+        with Scratch() as scratch, reading(path, scratch, progress) as wheel:
+            # Imported while other threads inflate: neither waits for the other.
+            from muslbackend.judging import judged
+
+            return judged(wheel, question, progress)
     except MalformedError as error:
-        finding = Finding("MB100", Severity.ERROR, path.name, error.message, error.hint)
-        verdict = Verdict(None, (), (finding,))
-        return Checked(path.name, False, None, None, (), None, verdict, None)
-    progress.enter("judge")
-    scan = Scan.of_wheel(wheel)
-    claimed = wheel.platforms
-    target = _claimed_target(wheel, scan, question)
-    if target is None:
-        nothing = Verdict(None, (), ())
-        return Checked(path.name, True, None, None, claimed, None, nothing, None)
-    graph = with_system(resolve(scan, target.arch, _system(question)))
-    libc = _libc(graph)
-    verdict = answer(graph, target, question.against)
-    if libc == "glibc" and target.floor is None:
-        verdict = judge(graph, target, ABOUT_THE_PACKAGE)._replace(floor=None, because=())
-    default = target._replace(floor=DEFAULT_FLOOR)
-    # Most wheels were asked just that.
-    asked = target == default and question.against is None
-    whole = verdict if asked else judge(graph, default, FINISHED_RULES)
-    tag = str(default.tag) if whole.ok else None
-    files = {
-        name: File(wheel.sizes[name], floor)
-        for name, floor in floors(graph, target.arch, whole.findings).items()
-    }
-    arch = target.arch.name
-    return Checked(path.name, verdict.ok, arch, libc, claimed, tag, verdict, graph, question, files)
+        from muslbackend.judging import damaged
 
-
-def _system(question: Question) -> Supply:
-    """Return what a machine is taken to have besides musl.
-
-    auditwheel's policy leaves zlib to the system; where nothing says that it is there, a warning
-    tells.
-    """
-    known = any((Path(folder) / _ZLIB).is_file() for folder in question.library_dirs)
-    exclude = (*question.exclude, *(() if known else (_ZLIB,)))
-    return Supply(question.library_dirs, exclude=exclude, installed=True)
-
-
-def _claimed_target(wheel: Wheel, scan: Scan, question: Question) -> Target | None:
-    """Return what a wheel is to be judged for; ``None`` if that is nothing with musl to it."""
-    tags = [t for t in map(PlatformTag.parse, wheel.platforms) if t is not None]
-    archs = Counter(t.arch for t in tags if t.arch in ARCHITECTURES)
-    if not archs:
-        found = (scan.look(path) for path in scan.wheel_paths())
-        archs = Counter(e.arch for e in found if not isinstance(e, str | None) and e.arch)
-    if question.arch is not None:
-        archs = Counter([question.arch.name])
-    if not archs or not scan.wheel_paths():
-        return None
-    claimed = claimed_floor(wheel.platforms)
-    promised = question.floor or question.against or claimed
-    arch = ARCHITECTURES[min(archs, key=lambda a: (-archs[a], a))]
-    return Target(arch, promised, native=False, strict=True)
-
-
-def _libc(graph: Graph) -> str | None:
-    """Return the libc that the wheel's files name: musl if any does, else glibc if any does."""
-    found = {graph.elf[path].libc for path in graph.wheel}
-    return next((libc for libc in ("musl", "glibc") if libc in found), None)
+        return damaged(path.name, error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import sys
 from typing import TYPE_CHECKING, Final
@@ -26,6 +27,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; results go to stdout, complaints to stderr."""
     words = sys.argv[1:] if argv is None else argv
     options = arguments.parser(words).parse_args(words)
+    if options.command != "check":
+        gc.enable()  # of what started this process, see __main__
     try:
         return _COMMANDS[options.command](options)
     except MuslBackendError as error:
@@ -34,8 +37,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from muslbackend import check, report
-    from muslbackend.reach import Question
+    from muslbackend.check import check_wheel
+    from muslbackend.question import Question
 
     question = Question(
         options.floor,
@@ -47,8 +50,10 @@ def _check(options: argparse.Namespace) -> int:
     results = []
     with _line(options) as line:
         for path, progress in _each(options.wheels, line):
-            result = check.check_wheel(path, question, progress)
+            result = check_wheel(path, question, progress)
             results.append(result._replace(seconds=progress.seconds()))
+    from muslbackend import report  # loaded while the first wheel was read
+
     if options.json:
         print(report.check_json(results))
     else:

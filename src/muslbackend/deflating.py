@@ -12,12 +12,10 @@ from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Final
 
-from muslbackend.deflateblocks import WINDOW
 from muslbackend.errors import MuslBackendError
 from muslbackend.member import Kept, PackedBytes, Spliced
 from muslbackend.progress import Progress
 from muslbackend.settings import DEFAULT_LEVEL
-from muslbackend.splicing import closed, opened
 from muslbackend.values import NamedTuple
 from muslbackend.workers import cores
 from muslbackend.zipdirectory import DEFLATED, STORED
@@ -32,6 +30,8 @@ if TYPE_CHECKING:
     from muslbackend.splicing import Stretch
 
 _BLOCK: Final = 1 << 20
+#: How far a match reaches back (RFC 1951, 2).
+_WINDOW: Final = 1 << 15
 #: Of what is larger, samples are deflated first, to see whether it is any use.
 _WORTH_A_LOOK: Final = 1 << 16
 _SAMPLE: Final = 1 << 13
@@ -216,12 +216,14 @@ class _Source:
         if len(block) != count or (self.is_whole and self._stream.read(1)):
             msg = f"{packed.member.path}: changed while it was read"
             raise MuslBackendError(msg, hint="build again")
-        self.window = (self.window + block)[-WINDOW:] if count < WINDOW else block[-WINDOW:]
+        self.window = (self.window + block)[-_WINDOW:] if count < _WINDOW else block[-_WINDOW:]
         return block
 
 
 def _staying(source: _Source, stretch: Stretch, packed: PackedBytes) -> Iterator[_Piece]:
     """Read a piece of a file whose packed bytes stay; beside what is read some of them come."""
+    from muslbackend.splicing import closed, opened  # builds have no packed bytes
+
     first, behind = stretch.first // 8, stretch.behind // 8
     data = opened(stretch.first, packed[first : first + 1][0])
     at, blocks = first + 1, -(-(stretch.end - stretch.start) // _BLOCK)

@@ -7,34 +7,26 @@ from __future__ import annotations
 
 import posixpath
 import re
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from muslbackend import layout, patch
-from muslbackend.graph import Supply
-from muslbackend.licences import find_texts, parse_rules
+from muslbackend import layout
 from muslbackend.member import Member
 from muslbackend.outcome import Outcome
 from muslbackend.packaged import ABOUT_THE_PACKAGE
 from muslbackend.plan import Plan, Wishes, expanded, make_plan, to_expand
 from muslbackend.policy import PolicyError, Verdict, judge
-from muslbackend.progress import Progress
 from muslbackend.resolve import resolve
 from muslbackend.rules import FINISHED_RULES
 from muslbackend.scan import (
-    SYSROOT_FOLDERS,
     Scan,
-    build_folders,
     digests,
-    read_sysroot,
-    system_folders,
 )
 from muslbackend.settings import DEFAULT_LEVEL
 from muslbackend.target import Target, claimed_floor
 from muslbackend.values import NamedTuple
-from muslbackend.wheel import WheelName, retag
+from muslbackend.wheel import retag
 from muslbackend.wheelwriter import Packing, copy_wheel, packed_sizes, write_wheel
 
 if TYPE_CHECKING:
@@ -43,77 +35,8 @@ if TYPE_CHECKING:
     from packaging.tags import Tag
 
     from muslbackend.graph import Graph
-    from muslbackend.licences import LicenceText
-    from muslbackend.settings import Settings
-    from muslbackend.verify import Opened, Opener
-
-
-class Material(NamedTuple):
-    """What goes into a wheel."""
-
-    name: WheelName
-    members: tuple[Member, ...]
-    """In the order of the archive, without RECORD."""
-    generator: str
-    """What the ``WHEEL`` file is to say made it."""
-
-
-class Order(NamedTuple):
-    """What is to be made of it."""
-
-    target: Target
-    supply: Supply
-    settings: Settings
-    output: Path | None
-    """Folder for the wheel; ``None``: only say what would be done."""
-    progress: Progress
-    original: Path | None = None
-    """A finished wheel that is copied as it is if nothing is to be done."""
-    build_dir: Path | None = None
-    """Where CMake made what the project itself builds."""
-    sysroot: Path | None = None
-    """The unpacked root that libraries may be from."""
-    licences: tuple[LicenceText, ...] = ()
-    """Texts that the user named for what is bundled."""
-    opener: Opener | None = None
-    """Opens every file before it is written, if that was asked for."""
-
-
-def order_for(target: Target, settings: Settings, base: Path, output: Path | None) -> Order:
-    """Return the order that settings make; their paths are relative to ``base``.
-
-    Libraries come from the user's folders, then from the sysroot, or on a musl machine from the
-    system's own. Raises :class:`SettingsError` for a licence text or a sysroot that is not there.
-    """
-    own = [str((base / folder).resolve()) for folder in settings.library_dirs]
-    system: Iterable[str] = ()
-    sysroot = None
-    if target.native:
-        system = system_folders(Path(sys.executable), target.arch)
-    elif settings.sysroot is not None:
-        sysroot = read_sysroot(base, settings.sysroot, target.arch)
-        system = [str(sysroot / folder) for folder in SYSROOT_FOLDERS]
-    supply = Supply(
-        (*own, *system),
-        follow_rpath=True,
-        exclude=settings.exclude,
-        system=settings.system_libraries,
-        include=settings.include,
-        sysroot=str(sysroot or ""),
-    )
-    place = "bundled-licenses"
-    texts = find_texts(place, parse_rules(place, settings.bundled_licenses), base)
-    return Order(target, supply, settings, output, Progress(), sysroot=sysroot, licences=texts)
-
-
-def after_build(order: Order, build_dir: Path | None) -> Order:
-    """Return the order with libraries from CMake's build folder too, after the user's folders."""
-    if build_dir is None:
-        return order
-    build_dir = build_dir.resolve()
-    own, folders = len(order.settings.library_dirs), order.supply.directories
-    found = (*folders[:own], *build_folders(build_dir), *folders[own:])
-    return order._replace(supply=order.supply._replace(directories=found), build_dir=build_dir)
+    from muslbackend.order import Material, Order
+    from muslbackend.verify import Opened
 
 
 def finish(material: Material, order: Order) -> Outcome:
@@ -164,6 +87,8 @@ class _Known(NamedTuple):
 
 def _carried_out(material: Material, order: Order, known: _Known) -> Outcome:
     """Patch copies, prove that they are what was promised, account for them and write the wheel."""
+    from muslbackend import patch  # most builds change no file
+
     plan = known.plan
     with tempfile.TemporaryDirectory(prefix="muslbackend-") as work:
         folder, dist_info = Path(work), material.name.dist_info
@@ -198,6 +123,8 @@ def _laid_out(material: Material, order: Order) -> tuple[Material, Scan, Graph, 
     moves = layout.moves(graph)
     copies = layout.copies(graph, *_twins(material))
     if moves or copies:
+        from muslbackend import patch
+
         members = patch.rearrange(material.members, moves, copies)
         material = material._replace(members=tuple(members))
         scan, graph = _resolved(material, order, scan)

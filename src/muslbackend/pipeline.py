@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any
 from muslbackend import __version__, stage
 from muslbackend.cmakecache import without_openmp
 from muslbackend.errors import MuslBackendError, SettingsError
-from muslbackend.finish import Material, after_build, finish, order_for
+from muslbackend.finish import finish
 from muslbackend.invocation import build_dir_setting, named_toolchain, plan_invocation
 from muslbackend.notes import failure, parse_notes, remarks, said, unanswered
+from muslbackend.order import Material, after_build, order_for
 from muslbackend.progress import Line, Progress
 from muslbackend.values import NamedTuple
 from muslbackend.wheel import made_by, said_alike

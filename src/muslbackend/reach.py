@@ -11,7 +11,6 @@ from muslbackend.needs import needs
 from muslbackend.packaged import undefined_symbols
 from muslbackend.policy import Verdict, judge
 from muslbackend.rules import FINISHED_RULES, is_fatal, newer_symbols
-from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -24,21 +23,6 @@ if TYPE_CHECKING:
 
 #: The rules that a release answers for itself, whatever came later.
 _ABOUT_SYMBOLS: Final = (undefined_symbols, newer_symbols)
-
-
-class Question(NamedTuple):
-    """What is asked of finished wheels; by default, whether they are what their tags say."""
-
-    floor: MuslVersion | None = None
-    """The musl on which they must load, and on all later ones."""
-    against: MuslVersion | None = None
-    """The one release on which they must load."""
-    arch: Architecture | None = None
-    """The machine to judge for; by default what the tags say, else the files."""
-    library_dirs: tuple[str, ...] = ()
-    """Absolute folders of libraries that will be where the system's loader looks."""
-    exclude: tuple[str, ...] = ()
-    """Globs of libraries that are taken for given."""
 
 
 def answer(graph: Graph, target: Target, release: MuslVersion | None) -> Verdict:

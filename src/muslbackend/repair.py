@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 from muslbackend.elf import ElfInfo
 from muslbackend.errors import MalformedError
-from muslbackend.finish import Material, finish, order_for
+from muslbackend.finish import finish
 from muslbackend.member import Scratch
 from muslbackend.musl import ARCHITECTURES
+from muslbackend.order import Material, order_for
 from muslbackend.outcome import Outcome
 from muslbackend.plan import Plan
 from muslbackend.policy import Verdict

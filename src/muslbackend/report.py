@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from muslbackend import musl
 from muslbackend.findings import Severity
 from muslbackend.graph import Via
-from muslbackend.reach import Question
+from muslbackend.question import Question
 from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:

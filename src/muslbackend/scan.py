@@ -87,11 +87,17 @@ class Scan:
     @classmethod
     def of_wheel(cls, wheel: Wheel) -> Scan:
         """Read the ELF files of a finished wheel."""
-        told = {member.path: _told(member) for member in wheel.members}
-        elf = {path: _read(data) for path, data in told.items() if data[: len(MAGIC)] == MAGIC}
-        texts = {path: data for path, data in told.items() if isinstance(data, bytes)}
-        package = describe(wheel.platforms, texts)
-        return cls(elf, wheel.names, package)
+        read: dict[str, ElfInfo | str] = {}
+        texts = {}
+        for member in wheel.members:
+            data = _told(member)
+            if data[: len(MAGIC)] == MAGIC:
+                read[member.path] = _read(data)
+            if isinstance(data, bytes):
+                texts[member.path] = data
+        # Whichever was read first.
+        elf = {path: read[path] for path in wheel.sizes if path in read}
+        return cls(elf, wheel.names, describe(wheel.platforms, texts))
 
     @cached_property
     def _names(self) -> frozenset[str]:

@@ -140,9 +140,6 @@ def build(
     """
     import tempfile
 
-    from muslbackend.member import Scratch
-    from muslbackend.wheelreader import unpack
-
     base = _writer_class()
     with tempfile.TemporaryDirectory(prefix="muslbackend-") as folder:
         if base is not None:
@@ -152,6 +149,9 @@ def build(
             f"muslbackend: {version()} shows no list of files that we know; its wheel is read back",
             file=sys.stderr,
         )
+        from muslbackend.member import Scratch
+        from muslbackend.wheelreader import unpack
+
         # Its build folder must outlive the call: libraries to bundle may lie there.
         build_dir = Path(folder) / "build"
         kept = {"build-dir": str(build_dir)} if keeps_no_build_dir else {}

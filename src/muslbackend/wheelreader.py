@@ -17,7 +17,7 @@ from muslbackend.member import Kept, Member
 from muslbackend.package import tells
 from muslbackend.progress import Progress
 from muslbackend.values import NamedTuple
-from muslbackend.workers import on_all_cores
+from muslbackend.workers import Begun, on_all_cores
 from muslbackend.zipdirectory import DEFLATED, STORED
 from muslbackend.zipreader import UNREADABLE, open_zip
 
@@ -47,14 +47,16 @@ class Wheel(NamedTuple):
     """Of the tags in the file name, sorted."""
     names: tuple[str, ...]
     """Of all members, in the order of the archive."""
-    members: tuple[Member, ...]
-    """Those that begin like ELF files, and those that :mod:`package` reads."""
     sizes: Mapping[str, int]
-    """Of these members, in bytes."""
+    """In bytes, of those that count, in this order: those that begin like ELF files, and those that
+    :mod:`package` reads."""
+    members: Iterator[Member]
+    """These, as they are read. Raises :class:`MalformedError` for a damaged one."""
 
 
-def read_wheel(path: Path, scratch: Scratch, progress: Progress | None = None) -> Wheel:
-    """Return the names of all members, and those that count; what is large is in ``scratch``.
+@contextlib.contextmanager
+def reading(path: Path, scratch: Scratch, progress: Progress | None = None) -> Iterator[Wheel]:
+    """Begin to read a wheel on all cores; what has no room in memory goes to ``scratch``.
 
     Raises :class:`MalformedError` for a file name that is not a wheel's, for a damaged archive
     and for a missing file.
@@ -62,20 +64,32 @@ def read_wheel(path: Path, scratch: Scratch, progress: Progress | None = None) -
     progress = progress or Progress()
     progress.enter("read")
     with _open(path) as archive:
-        names = tuple(info.name for info in archive.members)
-        found = [i for i in archive.members if tells(i.name) or _is_elf(archive, i)]
+        with _understood():
+            found = [i for i in archive.members if tells(i.name) or _is_elf(archive, i)]
         fits = _fitting(found)
         progress.enter("read", sum(info.size for info in found), "bytes")
 
         def member(number: int) -> Member:
             info = found[number]
-            blocks = _counted(archive.blocks(info), progress)
-            return Member(info.name, _joined(blocks) if fits[number] else scratch.write(blocks))
+            content: bytes | Path
+            if fits[number]:
+                content = archive.read(info)
+                progress.add(info.size)
+            else:
+                content = scratch.write(_counted(archive.blocks(info), progress))
+            return Member(info.name, content)
 
-        members = on_all_cores(member, range(len(found)), [info.size for info in found])
-        sizes = {info.name: info.size for info in found}
-        platforms = sorted(set(path.stem.rpartition("-")[2].split(".")))
-        return Wheel(path, tuple(platforms), names, tuple(members), sizes)
+        with Begun(member, range(len(found)), [info.size for info in found]) as begun:
+            platforms = sorted(set(path.stem.rpartition("-")[2].split(".")))
+            names = tuple(info.name for info in archive.members)
+            sizes = {info.name: info.size for info in found}
+            yield Wheel(path, tuple(platforms), names, sizes, _as_they_come(begun))
+
+
+def _as_they_come(begun: Begun[int, Member]) -> Iterator[Member]:
+    with _understood():
+        for _, member in begun:
+            yield member
 
 
 def _counted(blocks: Iterable[bytes], progress: Progress) -> Iterator[bytes]:
@@ -95,7 +109,7 @@ def unpack(
 
     In the order of the archive. RECORD of the wheel itself is made anew when it is written, and
     its signatures are not true any more; those of a vendored package are files like others.
-    Raises :class:`MalformedError` for what :func:`read_wheel` refuses, and for members that would
+    Raises :class:`MalformedError` for what :func:`reading` refuses, and for members that would
     lie outside the folder that a wheel is unpacked into.
     """
     from packaging.tags import parse_tag  # check does without
@@ -119,7 +133,8 @@ def unpack(
             progress.add(info.size)
             return Member(info.name, content, executable)
 
-        members = on_all_cores(member, range(len(infos)), [info.size for info in infos])
+        with _understood():
+            members = on_all_cores(member, range(len(infos)), [info.size for info in infos])
     build = parts[2] if len(parts) == 6 else ""  # NAME-VERSION-BUILD-PYTHON-ABI-PLATFORM
     return WheelName(distribution, build, tags), tuple(members)
 
@@ -201,9 +216,17 @@ def _open(path: Path) -> Iterator[ZipReader]:
         raise MalformedError("there is no such file", hint="give the path of a wheel")
     if _ORDINARY.fullmatch(path.name) is None:
         _check_name(path.name)
+    with contextlib.ExitStack() as stack:
+        with _understood():
+            archive = stack.enter_context(open_zip(path))
+        yield archive
+
+
+@contextlib.contextmanager
+def _understood() -> Iterator[None]:
+    """Say what is wrong with an archive that cannot be read."""
     try:
-        with open_zip(path) as archive:
-            yield archive
+        yield
     except UNREADABLE as error:
         msg = f"is not a readable zip archive: {error}"
         raise MalformedError(msg, hint="build or download it again") from error

@@ -7,7 +7,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from muslbackend.zipdirectory import DEFLATED, STORED, ArchiveError, read_directory
-from muslbackend.zipmember import contents, places
+from muslbackend.zipmember import contents, places, whole
 from muslbackend.zlibs import zlib
 
 if TYPE_CHECKING:
@@ -54,6 +54,12 @@ class ZipReader:
         if listed.method == STORED:
             return packed[:count]
         return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, count)
+
+    def read(self, listed: Listed) -> bytes:
+        """Return all bytes of a member, checked as :meth:`blocks` does, in one go."""
+        if listed.method not in (STORED, DEFLATED):
+            return b"".join(self.blocks(listed))
+        return whole(self._bytes(self.place(listed), listed.packed_size), listed)
 
     def blocks(self, listed: Listed, marks: list[Mark] | None = None) -> Iterator[bytes]:
         """Yield the bytes of a member; at the end its size and CRC-32 have been checked.

@@ -13,7 +13,7 @@ from loaders import dlopen, missing_python_symbols
 from muslbackend.check import check_wheel
 from muslbackend.cli import main
 from muslbackend.findings import Severity
-from muslbackend.reach import Question
+from muslbackend.question import Question
 
 if TYPE_CHECKING:
     from pathlib import Path

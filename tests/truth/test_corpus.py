@@ -10,7 +10,7 @@ from corpus import ROWS, each, every_row
 from muslbackend.check import check_wheel
 from muslbackend.findings import Severity
 from muslbackend.musl import MuslVersion
-from muslbackend.reach import Question
+from muslbackend.question import Question
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

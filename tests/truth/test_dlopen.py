@@ -18,7 +18,7 @@ from loaders import RELEASES, loader
 from machines import MACHINES
 from muslbackend.check import check_wheel
 from muslbackend.findings import Severity
-from muslbackend.reach import Question
+from muslbackend.question import Question
 from unpacked import Opener, Unpacked, is_static, python_symbols, unpack
 
 if TYPE_CHECKING:

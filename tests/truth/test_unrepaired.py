@@ -22,7 +22,7 @@ from loaders import RELEASES, loader
 from muslbackend.check import check_wheel
 from muslbackend.cli import main
 from muslbackend.musl import MuslVersion
-from muslbackend.reach import Question
+from muslbackend.question import Question
 from unpacked import Opener, Unpacked, is_static, unpack
 from unrepair import BUNDLED, unhashed, unrepair
 

@@ -1,17 +1,18 @@
-"""The parser of one command says what the parser of all of them would, in the same words."""
+"""The command line's parser: the same for a command by itself as among all of them."""
 
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING, Final
+import subprocess
+import sys
+from typing import Final
 
 import pytest
 
-from muslbackend import arguments
+from muslbackend.arguments import parser
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
+COMMANDS: Final = ("check", "repair", "build", "explain")
+#: Empty: nothing but the name of the program.
 LINES: Final = """
 
 -h
@@ -62,16 +63,7 @@ explain
 explain -h
 explain MB101 MB102
 explain --nosuch
-""".splitlines()
-
-
-@pytest.fixture(autouse=True, params=["", "40", "200", "0", "wide"])
-def columns(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Have help as wide as ``COLUMNS`` says, or does not."""
-    monkeypatch.setenv("COLUMNS", request.param)
-    arguments._columns.cache_clear()
-    yield
-    arguments._columns.cache_clear()
+""".splitlines()[1:]
 
 
 def answer(
@@ -86,20 +78,42 @@ def answer(
     return result, out, err
 
 
-@pytest.mark.parametrize("line", LINES[1:])
-def test_one_command_is_parsed_as_among_all(
-    line: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("line", LINES)
+def test_all_is_the_same_whether_other_commands_are_known(
+    line: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = line.split()
-    one = answer(words, arguments.parser(words), capsys)
-    monkeypatch.setattr(arguments, "_formatter", argparse.HelpFormatter)
-    assert one == answer(words, arguments.parser([]), capsys)
+    assert answer(words, parser(words), capsys) == answer(words, parser(), capsys)
 
 
-def test_the_parser_of_a_command_knows_no_other() -> None:
-    (commands,) = (
-        action.choices
-        for action in arguments.parser(["check", "repair"])._actions
-        if action.dest == "command"
+@pytest.mark.parametrize("command", COMMANDS)
+def test_usage_names_the_command(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = [command, "--help"]
+    _, out, _ = answer(words, parser(words), capsys)
+    assert out.startswith(f"usage: muslbackend {command} [-h]")
+
+
+@pytest.mark.parametrize(("command", "collects"), [("check", False), ("explain", True)])
+def test_long_commands_collect_garbage(command: str, collects: bool) -> None:
+    words = [command] + (["no.whl"] if command == "check" else ["MB101"])
+    program = (
+        "import gc, sys\nfrom muslbackend.__main__ import main\n"
+        f"sys.argv[1:] = {words!r}\nmain()\nprint(gc.isenabled())"
     )
-    assert list(commands or ()) == ["check"]
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines()[-1] == str(collects)
+
+
+@pytest.mark.parametrize("columns", ["40", "200", "x", "0", ""])
+def test_help_is_as_wide_as_the_terminal_is_said_to_be(
+    columns: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setattr(sys, "__stdout__", None)
+    ours = parser().format_help()
+    whole = parser()
+    whole.formatter_class = argparse.HelpFormatter
+    assert ours == whole.format_help()
+    assert max(map(len, ours.splitlines())) <= {"40": 40, "200": 200}.get(columns, 80)

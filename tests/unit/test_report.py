@@ -13,7 +13,8 @@ from muslbackend.needs import Reason
 from muslbackend.outcome import Outcome, build_text
 from muslbackend.plan import Edit, Graft, Plan
 from muslbackend.policy import Verdict
-from muslbackend.reach import Question, with_system
+from muslbackend.question import Question
+from muslbackend.reach import with_system
 from muslbackend.report import (
     Checked,
     File,

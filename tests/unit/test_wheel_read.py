@@ -13,20 +13,21 @@ import pytest
 from muslbackend import wheelreader
 from muslbackend.errors import MalformedError, MuslBackendError
 from muslbackend.member import Scratch
-from muslbackend.wheelreader import read_wheel
+from muslbackend.wheelreader import reading
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from muslbackend.member import Member
     from muslbackend.wheelreader import Wheel
 
 FILE = "demo-1.0-cp311-cp311-musllinux_1_2_x86_64.whl"
 ELF = b"\x7fELF" + bytes(range(256)) * 20
 
 
-def read(path: Path) -> Wheel:
-    with Scratch() as scratch:
-        return read_wheel(path, scratch)
+def read(path: Path) -> tuple[Wheel, list[Member]]:
+    with Scratch() as scratch, reading(path, scratch) as wheel:
+        return wheel, list(wheel.members)
 
 
 def archive(path: Path, compression: int = zipfile.ZIP_DEFLATED) -> Path:
@@ -43,7 +44,7 @@ def archive(path: Path, compression: int = zipfile.ZIP_DEFLATED) -> Path:
     "compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_STORED, zipfile.ZIP_BZIP2]
 )
 def test_a_wheel_is_read_by_its_bytes(tmp_path: Path, compression: int) -> None:
-    wheel = read(archive(tmp_path / FILE, compression))
+    wheel, members = read(archive(tmp_path / FILE, compression))
     assert wheel.path == tmp_path / FILE
     assert wheel.platforms == ("musllinux_1_2_x86_64",)
     assert wheel.names == (
@@ -53,7 +54,7 @@ def test_a_wheel_is_read_by_its_bytes(tmp_path: Path, compression: int) -> None:
         "demo/not_elf.so",
         "demo/tool",
     )
-    assert {member.path: member.data for member in wheel.members} == {
+    assert {member.path: member.data for member in members} == {
         "demo/__init__.py": b"x = 1\n",
         "demo/_core.so": ELF,
         "demo/tool": ELF[:4],
@@ -132,9 +133,10 @@ def test_what_has_no_room_in_memory_is_read_from_disk(
 ) -> None:
     monkeypatch.setattr(wheelreader, "_IN_MEMORY", 0)
     with Scratch() as scratch:
-        wheel = read_wheel(archive(tmp_path / FILE), scratch)
-        assert {m.path: m.read() for m in wheel.members}["demo/_core.so"] == ELF
-        files = [m.data for m in wheel.members]
+        with reading(archive(tmp_path / FILE), scratch) as wheel:
+            members = list(wheel.members)
+        assert {m.path: m.read() for m in members}["demo/_core.so"] == ELF
+        files = [m.data for m in members]
         assert all(not isinstance(file, bytes) and file.is_file() for file in files)
     assert not any(not isinstance(file, bytes) and file.exists() for file in files)
 
@@ -149,8 +151,12 @@ def test_no_room_for_temporary_files_is_said_as_such(
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000 if full else before[0], before[1]))
     try:
-        with Scratch() as scratch, pytest.raises(MuslBackendError) as caught:
-            read_wheel(wheel, scratch)
+        with (
+            Scratch() as scratch,
+            pytest.raises(MuslBackendError) as caught,
+            reading(wheel, scratch) as found,
+        ):
+            list(found.members)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not isinstance(caught.value, MalformedError)
