@@ -64,6 +64,8 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _repair(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
     from muslbackend import outcome
     from muslbackend.settings import cli_settings
     from muslbackend.targetpython import read_facts
@@ -72,7 +74,7 @@ def _repair(options: argparse.Namespace) -> int:
     results, status = [], 0
     with _line(options) as line:
         for path, progress in _each(options.wheels, line):
-            result, exit_code = _repaired(path, settings, facts, options.output, progress)
+            result, exit_code = _repaired(Path(path), settings, facts, options.output, progress)
             results.append(result)
             status = max(status, exit_code)
             if not options.json:
@@ -97,14 +99,15 @@ def _line(options: argparse.Namespace) -> Iterator[Line]:
         raise SystemExit(128 + stop.signal) from None
 
 
-def _each(wheels: Sequence[Path], line: Line) -> Iterator[tuple[Path, Progress]]:
+def _each(wheels: Sequence[str], line: Line) -> Iterator[tuple[str, Progress]]:
     """Yield each wheel with the progress of the work on it, which the line shows."""
     from muslbackend.progress import Progress
+    from muslbackend.wheelreader import file_name
 
     for number, path in enumerate(wheels, 1):
         progress = Progress()
         place = f"[{number}/{len(wheels)}] " if len(wheels) > 1 else ""
-        line.show(progress, place, path.name)
+        line.show(progress, place, file_name(path))
         yield path, progress
 
 

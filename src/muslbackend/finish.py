@@ -14,15 +14,13 @@ from typing import TYPE_CHECKING
 from muslbackend import layout
 from muslbackend.member import Member
 from muslbackend.outcome import Outcome
+from muslbackend.outside import digests
 from muslbackend.packaged import ABOUT_THE_PACKAGE
 from muslbackend.plan import Plan, Wishes, expanded, make_plan, to_expand
 from muslbackend.policy import PolicyError, Verdict, judge
 from muslbackend.resolve import resolve
 from muslbackend.rules import FINISHED_RULES
-from muslbackend.scan import (
-    Scan,
-    digests,
-)
+from muslbackend.scan import Scan
 from muslbackend.settings import DEFAULT_LEVEL
 from muslbackend.target import Target, claimed_floor
 from muslbackend.values import NamedTuple

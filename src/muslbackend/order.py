@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from muslbackend.graph import Supply
+from muslbackend.outside import SYSROOT_FOLDERS, build_folders, read_sysroot, system_folders
 from muslbackend.progress import Progress
-from muslbackend.scan import SYSROOT_FOLDERS, build_folders, read_sysroot, system_folders
 from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:

@@ -133,7 +133,7 @@ def _generator(backend: str) -> str:
 def _opener(arch: Architecture, toolchain: Toolchain | None, emulation: Emulation | None) -> Opener:
     """Return what opens the files of the wheel; without a toolchain that is this interpreter."""
     from muslbackend.emulation import find_emulation
-    from muslbackend.scan import own_loader
+    from muslbackend.outside import own_loader
     from muslbackend.verify import opener_for
 
     if toolchain is None or emulation is None:

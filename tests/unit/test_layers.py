@@ -58,7 +58,7 @@ LAYERS: Final = (
     },
     {
         *("hazards", "packaged", "plan", "abi", "ignored", "names", "interpreters", "results"),
-        "stage",
+        *("stage", "outside"),
     },
     {"rules", "invocation", "order"},
     {"policy", "patch", "inventory", "verify"},

@@ -44,7 +44,10 @@ HEAVY: Final = {
     *("subprocess", "tempfile", "threading", "tomllib", "urllib.request", "xml", "zipfile"),
 }
 #: What takes long without need where named tuples and plain files do.
-NEEDLESS: Final = {"dataclasses", "difflib", "importlib.resources", "inspect", "platform", "random"}
+NEEDLESS: Final = {
+    *("dataclasses", "difflib", "fnmatch", "importlib.resources", "inspect", "pathlib"),
+    *("platform", "random", "runpy", "urllib"),
+}
 #: What reads archives begins threads where there is much to read.
 ARCHIVES: Final = {"threading"}
 #: All that judges, without what reads the wheel.

@@ -7,7 +7,5 @@ import os.path
 
 def read(name: str) -> str:
     """Return the text of a table."""
-    # pathlib takes longer to load than most tables.
-    path = os.path.join(os.path.dirname(__file__), name)  # noqa: PTH118, PTH120
-    with open(path, encoding="utf-8") as stream:  # noqa: PTH123
+    with open(os.path.join(os.path.dirname(__file__), name), encoding="utf-8") as stream:
         return stream.read()
