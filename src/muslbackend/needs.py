@@ -52,7 +52,7 @@ def needs(graph: Graph, arch: Architecture) -> tuple[Reason, ...]:
     ]
     for path, elf in graph.elf.items():
         found += _features(path, elf, arch)
-    return tuple(sorted(found, key=lambda r: (r.file, r.what)))
+    return tuple(sorted(found))
 
 
 def _features(path: str, elf: ElfInfo, arch: Architecture) -> Iterator[Reason]:

@@ -23,7 +23,7 @@ else:
             fields = tuple(body.get("__annotations__", ()))
             if fields:
                 body["_fields"] = fields
-                body["_defaults"] = {field: body[field] for field in fields if field in body}
+                body["_defaults"] = tuple([body[field] for field in fields if field in body])
                 body.update((field, property(itemgetter(n))) for n, field in enumerate(fields))
                 body["__slots__"] = ()
             return super().__new__(cls, name, bases, body)
@@ -36,15 +36,19 @@ else:
 
         def __new__(cls, *items: object, **named: object) -> Self:
             """Take items by position and by name; those with a default may be left out."""
-            if named or len(items) != len(cls._fields):
+            missing = len(cls._fields) - len(items)
+            if named or not 0 <= missing <= len(cls._defaults):
                 items += cls._rest(len(items), named)
+            elif missing:
+                items += cls._defaults[-missing:]
             return tuple.__new__(cls, items)
 
         @classmethod
         def _rest(cls, count: int, named: Mapping[str, object]) -> tuple[object, ...]:
             """Return the items behind the first ones, by name or by default."""
             fields = cls._fields[count:]
-            known = {**cls._defaults, **named}
+            defaults = zip(reversed(cls._fields), reversed(cls._defaults), strict=False)
+            known = {**dict(defaults), **named}
             if not fields or not named.keys() <= set(fields) <= known.keys():
                 msg = f"{cls.__name__} takes {', '.join(cls._fields)}, each of them once"
                 raise TypeError(msg)

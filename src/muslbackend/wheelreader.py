@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from muslbackend.zipreader import ZipReader
 
 #: Behind NAME-VERSION: what is made anew, and the signatures that go with it (PEP 427).
-_RECORDS: Final = re.compile(r"\.dist-info/RECORD(\.jws|\.p7s)?")
+_RECORDS: Final = r"\.dist-info/RECORD(\.jws|\.p7s)?"
 #: Names that need no closer look; to import what takes one costs as much as to read a wheel.
 _ORDINARY: Final = re.compile(r"\w[\w.]*-\d+(\.\d+)*(-\d\w*)?(-[\w.]+){3}\.whl", re.ASCII)
 #: What of a wheel is held in memory, in bytes; the rest is unpacked to disk.
@@ -158,7 +158,7 @@ def _files(infos: Iterable[Listed], distribution: str) -> Iterator[Listed]:
     names: set[str] = set()
     for info in infos:
         name = info.name
-        if name.endswith("/") or _RECORDS.fullmatch(name.removeprefix(distribution)):
+        if name.endswith("/") or re.fullmatch(_RECORDS, name.removeprefix(distribution)):
             continue
         if name in names or not _may_be(name):
             msg = f"has a member that no wheel can have: {name!r}"
