@@ -46,7 +46,7 @@ HEAVY: Final = {
 #: What takes long without need where named tuples and plain files do.
 NEEDLESS: Final = {
     *("dataclasses", "difflib", "fnmatch", "importlib.resources", "inspect", "pathlib"),
-    *("argparse", "gettext", "locale", "platform", "random", "urllib"),
+    *("argparse", "encodings.cp437", "gettext", "locale", "platform", "random", "urllib"),
 }
 #: What reads archives begins threads where there is much to read.
 ARCHIVES: Final = {"threading"}
