@@ -37,6 +37,18 @@ OURS: Final = {
     "muslbackend.targetpython",
     "muslbackend.values",
 }
+#: What a build in a musl Python loads besides, where nothing is bundled and nothing changed.
+BUILDS: Final = {
+    f"muslbackend.{name}"
+    for name in (
+        *("abi", "deflating", "elf", "elfimage", "elfnotes", "elfreader", "elfsymbols"),
+        *("elfversions", "findings", "finish", "graph", "hazards", "ignored", "invocation"),
+        *("layout", "member", "names", "needs", "order", "outcome", "outside", "package"),
+        *("packaged", "pipeline", "plan", "policy", "progress", "question", "relocations"),
+        *("report", "resolve", "rpath", "rules", "scan", "wheel", "wheelwriter", "workers"),
+        *("ziparchive", "zipdirectory", "zlibs"),
+    )
+}
 #: What takes long to import, or runs programs, reads archives, talks to others.
 HEAVY: Final = {
     *("asyncio", "concurrent", "ctypes", "email", "hashlib", "http", "json", "logging"),
@@ -59,6 +71,28 @@ musl.alpine_with(musl.MuslVersion(1, 2, 0))
 CHECK: Final = "from muslbackend import cli\ncli.main(['check', {wheel!r}])"
 WHEEL: Final = "demo-1-cp311-cp311-musllinux_1_2_x86_64.whl"
 ASK: Final = "muslbackend.get_requires_for_build_wheel({'musl.target': 'auto'})"
+#: A musl Python, whose scikit-build-core has just run CMake and lists what it installed.
+BUILD: Final = """\
+from muslbackend import hooks, stage
+from muslbackend.target import Facts
+from packaging.tags import Tag
+
+suffix = ".cpython-311-x86_64-linux-musl.so"
+hooks.read_facts = lambda: Facts("linux", suffix, "x86_64", "/lib/ld-musl-x86_64.so.1")
+
+def build(config, finish, *, keeps_no_build_dir):
+    from muslbackend.member import Member
+    from muslbackend.wheel import WheelName
+    name = WheelName("demo-1", "", frozenset({{Tag("cp311", "cp311", "linux_x86_64")}}))
+    members = (
+        Member(f"demo/_core{{suffix}}", open({library!r}, "rb").read()),
+        Member("demo-1.dist-info/WHEEL", b"Wheel-Version: 1.0\\nRoot-Is-Purelib: false\\n"),
+    )
+    finish(stage.Staged(name, members, None, "scikit-build-core"))
+
+stage.build = build
+hooks.build_wheel("dist")
+"""
 DECIDE: Final = """\
 from muslbackend import settings, stage, target, targetpython
 target.decide(settings.parse_settings({}, {}, {}), targetpython.read_facts())
@@ -93,6 +127,17 @@ def test_what_it_loads_of_us_loads_nothing_heavy(tmp_path: Path) -> None:
     names = loaded(DECIDE, tmp_path)
     assert OURS - names == {"muslbackend.hooks"}  # which asks scikit-build-core what it offers
     assert among(HEAVY, names) == set()
+
+
+def test_an_ordinary_build_loads_nothing_that_it_has_no_use_for(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
+    library = tmp_path / "libcore.so"
+    library.write_bytes(zig_library("x86_64", source="int PyInit__core(void) { return 0; }"))
+    names = loaded(BUILD.format(library=str(library)), tmp_path)
+    assert [path.name for path in (tmp_path / "dist").iterdir()] == [WHEEL]
+    assert {name for name in names if name.partition(".")[0] == "muslbackend"} == OURS | BUILDS
+    # scikit-build-core loads of what is heavy what it needs itself.
+    assert among({"concurrent", "email", "http", "xml"}, names) == set()
 
 
 def test_what_judges_loads_nothing_heavy(tmp_path: Path) -> None:
