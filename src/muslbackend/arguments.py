@@ -1,6 +1,6 @@
 """What the command line takes: parsers, and the kinds of words they take; nothing is run here.
 
-Every command goes through here first, so that nothing is imported that only one of them needs.
+Commands with something to parse go through here first, so nothing is imported that only one needs.
 """
 
 from __future__ import annotations
