@@ -110,5 +110,9 @@ def _packages(python: Path) -> Path:
 
 
 def ours(*packages: Path) -> dict[str, str]:
-    """Return what makes a Python import this source, and packages."""
-    return {"PYTHONPATH": os.pathsep.join(map(str, [PROJECT / "src", *packages]))}
+    """Return what makes a Python import this source, and packages.
+
+    The source is compiled once, as everything is that is installed, whatever the environment says.
+    """
+    path = os.pathsep.join(map(str, [PROJECT / "src", *packages]))
+    return {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": ""}

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from debian import keep
+from debian import cached
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -86,11 +86,19 @@ def shim(cache: Path) -> Path:
     def fill(folder: Path) -> None:
         compiler = shutil.which("gcc")
         assert compiler, "these tests need gcc"
-        command = [compiler, "-shared", "-fPIC", "-O1", "-Wall", "-Werror", SOURCE]
+        command: list[str | Path] = [
+            compiler,
+            "-shared",
+            "-fPIC",
+            "-O1",
+            "-Wall",
+            "-Werror",
+            SOURCE,
+        ]
         subprocess.run([*command, "-o", folder / "faults.so", "-ldl"], check=True)
 
     digest = f"{hash_of(SOURCE)}"
-    return keep(cache / f"faults-{digest}", fill) / "faults.so"
+    return cached(cache / f"faults-{digest}", fill) / "faults.so"
 
 
 def hash_of(file: Path) -> str:

@@ -6,7 +6,6 @@ demand, so that importing the package for its data or its version costs nothing.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -35,6 +34,8 @@ def __getattr__(name: str) -> Callable[..., object] | list[str]:
     for a project is missing here too. A backend that wraps this one may import ``*``.
     """
     if name in HOOKS or name == "__all__":
+        from importlib import import_module
+
         hooks = import_module("muslbackend.hooks")
         if name == "__all__" or name in hooks.__all__:
             found: Callable[..., object] | list[str] = getattr(hooks, name)

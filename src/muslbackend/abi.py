@@ -7,9 +7,10 @@ The loader reads no more of an ELF header than ``e_type`` and where the program 
 from __future__ import annotations
 
 import posixpath
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from muslbackend.findings import Finding, Severity
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

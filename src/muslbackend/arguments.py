@@ -1,6 +1,6 @@
 """What the command line takes: parsers, and the kinds of words they take; nothing is run here.
 
-Every command goes through here first, so that nothing is imported that only one of them needs.
+Commands with something to parse go through here first, so nothing is imported that only one needs.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import argparse
 import contextlib
 import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from muslbackend import __version__
@@ -46,12 +45,8 @@ def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
     commands = whole.add_subparsers(
         required=True, dest="command", metavar="COMMAND", prog="muslbackend"
     )
-    known = {
-        "check": _add_check,
-        "repair": _add_repair,
-        "build": _add_build,
-        "explain": _add_explain,
-    }
+    known = {"check": _add_check, "repair": _add_repair}
+    known |= {"build": _add_build, "explain": _add_explain}
     for name, add in known.items():
         if not words or words[0] not in known or words[0] == name:
             add(commands)
@@ -100,7 +95,7 @@ def _add_check(commands: _Commands) -> None:
         description="Judge wheels by their bytes alone; nothing in them is run.",
         epilog=_EXIT_CODES,
     )
-    check.add_argument("wheels", nargs="+", type=Path, metavar="WHEEL")
+    check.add_argument("wheels", nargs="+", metavar="WHEEL")
     check.add_argument("--json", action="store_true", help="print one JSON array")
     release = check.add_mutually_exclusive_group()
     release.add_argument(
@@ -141,6 +136,8 @@ def _add_check(commands: _Commands) -> None:
 
 
 def _add_repair(commands: _Commands) -> None:
+    from pathlib import Path  # check does without, which takes longer to import than its parser
+
     repair = commands.add_parser(
         "repair",
         formatter_class=_formatter,
@@ -150,7 +147,7 @@ def _add_repair(commands: _Commands) -> None:
         "are also read from the environment (MUSLBACKEND_...); options win.",
         epilog=_EXIT_CODES,
     )
-    repair.add_argument("wheels", nargs="+", type=Path, metavar="WHEEL")
+    repair.add_argument("wheels", nargs="+", metavar="WHEEL")
     where = repair.add_mutually_exclusive_group(required=True)
     where.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder for the wheels")
     where.add_argument(
@@ -183,6 +180,8 @@ def _add_repair(commands: _Commands) -> None:
 
 
 def _add_build(commands: _Commands) -> None:
+    from pathlib import Path
+
     build = commands.add_parser(
         "build",
         formatter_class=_formatter,
@@ -282,6 +281,8 @@ def _known_release(text: str) -> MuslVersion:
 
 
 def _folder(text: str) -> str:
+    from pathlib import Path
+
     path = Path(text)
     if not path.is_dir():
         msg = f"there is no folder {text}"

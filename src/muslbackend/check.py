@@ -8,7 +8,7 @@ from muslbackend.errors import MalformedError, readable
 from muslbackend.member import Scratch
 from muslbackend.progress import Progress
 from muslbackend.question import Question
-from muslbackend.wheelreader import reading
+from muslbackend.wheelreader import file_name, reading
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +19,7 @@ _ITS_TAGS: Final = Question()
 
 
 def check_wheel(
-    path: Path, question: Question = _ITS_TAGS, progress: Progress | None = None
+    path: str | Path, question: Question = _ITS_TAGS, progress: Progress | None = None
 ) -> Checked:
     """Judge a finished wheel by its bytes alone.
 
@@ -36,4 +36,4 @@ def check_wheel(
     except MalformedError as error:
         from muslbackend.judging import damaged
 
-        return damaged(path.name, error)
+        return damaged(file_name(path), error)

@@ -8,9 +8,10 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
-from muslbackend import arguments
 from muslbackend.errors import MuslBackendError
 from muslbackend.musl import ARCHITECTURES
+from muslbackend.question import Question
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     import argparse
@@ -23,23 +24,37 @@ if TYPE_CHECKING:
     from muslbackend.target import Facts
 
 
+class _Shown(NamedTuple):
+    """How much of what ``check`` found out is printed."""
+
+    json: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; results go to stdout, complaints to stderr."""
-    words = sys.argv[1:] if argv is None else argv
-    options = arguments.parser(words).parse_args(words)
-    if options.command != "check":
-        gc.enable()  # of what started this process, see __main__
+    words = sys.argv[1:] if argv is None else list(argv)
     try:
-        return _COMMANDS[options.command](options)
+        return _run(words)
     except MuslBackendError as error:
         print(f"muslbackend: error: {error}", file=sys.stderr)
         return error.exit_code
 
 
-def _check(options: argparse.Namespace) -> int:
-    from muslbackend.check import check_wheel
-    from muslbackend.question import Question
+def _run(words: list[str]) -> int:
+    if words[:1] == ["check"] and words[1:] and not any(word.startswith("-") for word in words):
+        # Nothing to parse: argparse and what it loads take longer than most of what judges.
+        return _check(words[1:], Question(), _Shown())
+    from muslbackend import arguments
 
+    options = arguments.parser(words).parse_args(words)
+    if options.command != "check":
+        gc.enable()  # of what started this process, see __main__
+    return _COMMANDS[options.command](options)
+
+
+def _check_asked(options: argparse.Namespace) -> int:
     question = Question(
         options.floor,
         options.against,
@@ -47,32 +62,41 @@ def _check(options: argparse.Namespace) -> int:
         tuple(options.library_dir),
         tuple(options.exclude),
     )
+    shown = _Shown(options.json, options.quiet, options.verbose)
+    return _check(options.wheels, question, shown)
+
+
+def _check(wheels: Sequence[str], question: Question, shown: _Shown) -> int:
+    from muslbackend.check import check_wheel
+
     results = []
-    with _line(options) as line:
-        for path, progress in _each(options.wheels, line):
+    with _line(quiet=shown.quiet) as line:
+        for path, progress in _each(wheels, line):
             result = check_wheel(path, question, progress)
             results.append(result._replace(seconds=progress.seconds()))
     from muslbackend import report  # loaded while the first wheel was read
 
-    if options.json:
+    if shown.json:
         print(report.check_json(results))
     else:
         for result in results:
-            if not (options.quiet and result.ok):
-                print(report.check_text(result, quiet=options.quiet, verbose=options.verbose))
+            if not (shown.quiet and result.ok):
+                print(report.check_text(result, quiet=shown.quiet, verbose=shown.verbose))
     return 0 if all(result.ok for result in results) else 1
 
 
 def _repair(options: argparse.Namespace) -> int:
+    from pathlib import Path
+
     from muslbackend import outcome
     from muslbackend.settings import cli_settings
     from muslbackend.targetpython import read_facts
 
     settings, facts = cli_settings(vars(options), os.environ), read_facts()
     results, status = [], 0
-    with _line(options) as line:
+    with _line(quiet=options.quiet) as line:
         for path, progress in _each(options.wheels, line):
-            result, exit_code = _repaired(path, settings, facts, options.output, progress)
+            result, exit_code = _repaired(Path(path), settings, facts, options.output, progress)
             results.append(result)
             status = max(status, exit_code)
             if not options.json:
@@ -84,27 +108,28 @@ def _repair(options: argparse.Namespace) -> int:
 
 
 @contextlib.contextmanager
-def _line(options: argparse.Namespace) -> Iterator[Line]:
+def _line(*, quiet: bool) -> Iterator[Line]:
     """Give the line that shows how far a command is; end the command when a signal comes."""
     from muslbackend.progress import Line
     from muslbackend.signals import Interrupted, signals
 
     try:
-        with signals(), Line(sys.stderr, wanted=not options.quiet) as line:
+        with signals(), Line(sys.stderr, wanted=not quiet) as line:
             yield line
     except Interrupted as stop:
         print(f"muslbackend: ended by {stop.signal.name}", file=sys.stderr)
         raise SystemExit(128 + stop.signal) from None
 
 
-def _each(wheels: Sequence[Path], line: Line) -> Iterator[tuple[Path, Progress]]:
+def _each(wheels: Sequence[str], line: Line) -> Iterator[tuple[str, Progress]]:
     """Yield each wheel with the progress of the work on it, which the line shows."""
     from muslbackend.progress import Progress
+    from muslbackend.wheelreader import file_name
 
     for number, path in enumerate(wheels, 1):
         progress = Progress()
         place = f"[{number}/{len(wheels)}] " if len(wheels) > 1 else ""
-        line.show(progress, place, path.name)
+        line.show(progress, place, file_name(path))
         yield path, progress
 
 
@@ -153,7 +178,7 @@ def _build(options: argparse.Namespace) -> int:
 
 
 _COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
-    "check": _check,
+    "check": _check_asked,
     "repair": _repair,
     "build": _build,
     "explain": _explain,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from muslbackend.notes import LANGUAGE
+from muslbackend.values import NamedTuple
 from muslbackend.wrapper import NOTES_VARIABLE, SYSROOT_VARIABLE, fill
 
 if TYPE_CHECKING:

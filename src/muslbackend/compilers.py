@@ -11,9 +11,10 @@ import shlex
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from muslbackend.errors import SettingsError, ToolError
+from muslbackend.values import NamedTuple
 from muslbackend.wrapper import ZIG_VARIABLE, plain_wrapper, tool_wrapper, zig_wrapper
 from muslbackend.zig import ZIG_REQUIREMENT, find_zig
 

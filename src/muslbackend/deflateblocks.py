@@ -8,8 +8,9 @@ Blocks without a description (stored ones, fixed codes) are not found, nor are t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
+from muslbackend.values import NamedTuple
 from muslbackend.zlibs import zlib
 
 if TYPE_CHECKING:

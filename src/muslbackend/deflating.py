@@ -9,19 +9,20 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from muslbackend.errors import MuslBackendError
 from muslbackend.member import Kept, PackedBytes, Spliced
 from muslbackend.progress import Progress
 from muslbackend.settings import DEFAULT_LEVEL
+from muslbackend.values import NamedTuple
 from muslbackend.workers import cores
 from muslbackend.zipdirectory import DEFLATED, STORED
 from muslbackend.zlibs import zlib
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from concurrent.futures import Future, ThreadPoolExecutor
     from pathlib import Path
     from typing import BinaryIO
 
@@ -35,6 +36,8 @@ _WINDOW: Final = 1 << 15
 _WORTH_A_LOOK: Final = 1 << 16
 _SAMPLE: Final = 1 << 13
 _USELESS: Final = 0.97
+#: Bytes that are deflated sooner than threads are begun.
+_LITTLE: Final = 1 << 17
 #: Pieces of small files that wait to be written.
 _MOST_AHEAD: Final = 256
 
@@ -74,14 +77,16 @@ class Packer:
         self._level = level
         self._progress = progress or Progress()
         self._workers = workers or cores()
-        self._pool = ThreadPoolExecutor(self._workers, "deflate")
+        self._pool: ThreadPoolExecutor | None = None
+        self._little = _LITTLE
         self._archives: dict[Path, BinaryIO] = {}
 
     def __enter__(self) -> Packer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._pool.shutdown(cancel_futures=True)
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
         for stream in self._archives.values():
             stream.close()
 
@@ -165,11 +170,22 @@ class Packer:
             last = source.is_whole
             data: Future[bytes] | bytes = block
             if packed.method == DEFLATED:
-                data = self._pool.submit(_deflate, block, dictionary, self._level, last)
+                data = self._deflated(block, dictionary, last)
             yield _Piece(packed, data, len(block), last)
             if source.place == end:
                 break
             dictionary = source.window
+
+    def _deflated(self, block: bytes, dictionary: bytes, last: bool) -> Future[bytes] | bytes:
+        """Deflate a block; have that begun where it is not among the first few bytes."""
+        self._little -= len(block)
+        if self._little >= 0:
+            return _deflate(block, dictionary, self._level, last)
+        if self._pool is None:
+            from concurrent.futures import ThreadPoolExecutor
+
+            self._pool = ThreadPoolExecutor(self._workers, "deflate")
+        return self._pool.submit(_deflate, block, dictionary, self._level, last)
 
     def _spliced(self, source: _Source, spliced: Spliced) -> Iterator[_Piece]:
         """Read a file that was rewritten in places, and pack what is around them."""

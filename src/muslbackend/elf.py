@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from muslbackend.musl import ARCHITECTURES
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet

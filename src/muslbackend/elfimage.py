@@ -12,10 +12,11 @@ from __future__ import annotations
 import struct
 from array import array
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from muslbackend.elf import MAGIC
 from muslbackend.errors import MalformedError
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     import mmap

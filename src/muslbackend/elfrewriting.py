@@ -8,10 +8,11 @@ tools look at (section headers, .comment) moves down.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from muslbackend.elfimage import PF_W, PT_DYNAMIC, PT_LOAD, ElfImage, damaged
 from muslbackend.errors import MalformedError
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,10 +11,11 @@ import struct
 from array import array
 from itertools import compress
 from sys import intern
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from muslbackend.elfimage import ET_DYN, PT_INTERP, bounded, damaged
 from muslbackend.elfversions import VERSION_NUMBER
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

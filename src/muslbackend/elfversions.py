@@ -8,9 +8,10 @@ linker wrote there tells what the file was linked against. Layout: GNU extension
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from muslbackend.elfimage import bounded
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -12,11 +12,12 @@ import shlex
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from muslbackend.errors import SettingsError, ToolError
 from muslbackend.musl import DEFAULT_SEARCH_PATH, MuslVersion
 from muslbackend.notes import NOT_RUN
+from muslbackend.values import NamedTuple
 from muslbackend.wrapper import NOTES_VARIABLE, fill
 
 if TYPE_CHECKING:

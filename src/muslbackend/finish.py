@@ -8,24 +8,22 @@ from __future__ import annotations
 import posixpath
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from muslbackend import layout
 from muslbackend.errors import readable
 from muslbackend.member import Member
 from muslbackend.outcome import Outcome
+from muslbackend.outside import digests
 from muslbackend.packaged import ABOUT_THE_PACKAGE
 from muslbackend.plan import Plan, Wishes, expanded, make_plan, to_expand
 from muslbackend.policy import PolicyError, Verdict, judge
 from muslbackend.resolve import resolve
 from muslbackend.rules import FINISHED_RULES
-from muslbackend.scan import (
-    Scan,
-    digests,
-)
+from muslbackend.scan import Scan
 from muslbackend.settings import DEFAULT_LEVEL
 from muslbackend.target import Target, claimed_floor
-from muslbackend.temporary import temporary_folder
+from muslbackend.values import NamedTuple
 from muslbackend.wheel import retag
 from muslbackend.wheelwriter import Packing, copy_wheel, packed_sizes, write_wheel
 
@@ -92,7 +90,9 @@ class _Known(NamedTuple):
 
 def _carried_out(material: Material, order: Order, known: _Known) -> Outcome:
     """Patch copies, prove that they are what was promised, account for them and write the wheel."""
-    from muslbackend import patch  # most builds change no file
+    # Most builds change no file.
+    from muslbackend import patch
+    from muslbackend.temporary import temporary_folder
 
     plan = known.plan
     with temporary_folder() as work:

@@ -7,11 +7,11 @@ root of the archive) and an absolute path on the machine that builds (``/usr/lib
 from __future__ import annotations
 
 from enum import Enum
-from fnmatch import fnmatchcase
 from functools import cached_property, wraps
-from typing import TYPE_CHECKING, Any, Concatenate, Final, NamedTuple, ParamSpec, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 from muslbackend.package import Package
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -23,6 +23,8 @@ _Answer = TypeVar("_Answer")
 
 #: What :meth:`Files.look` says of a folder.
 FOLDER: Final = "is a folder"
+#: What makes a glob more than a name.
+_WILD: Final = frozenset("*?[")
 
 
 class Files(Protocol):
@@ -197,4 +199,12 @@ class Supply(NamedTuple):
 
 
 def _fits(name: str, globs: Iterable[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in globs)
+    return any(_fits_one(name, glob) for glob in globs)
+
+
+def _fits_one(name: str, glob: str) -> bool:
+    if _WILD.isdisjoint(glob):
+        return name == glob
+    from fnmatch import fnmatchcase  # most globs are names
+
+    return fnmatchcase(name, glob)

@@ -6,13 +6,14 @@ import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from muslbackend import HOOKS, stage
 from muslbackend.errors import MuslBackendError, SettingsError
 from muslbackend.settings import Settings, foreign_config, parse_settings
 from muslbackend.target import Target, decide
 from muslbackend.targetpython import read_facts
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

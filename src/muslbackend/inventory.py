@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from muslbackend import __version__
 from muslbackend.findings import Finding, Severity
@@ -13,6 +13,7 @@ from muslbackend.licences import collect
 from muslbackend.member import Member
 from muslbackend.owners import find_owners
 from muslbackend.sbom import Bundled, Origin, Product, document, sbom_path
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

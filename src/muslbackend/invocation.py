@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 import shlex
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from muslbackend.errors import SettingsError
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

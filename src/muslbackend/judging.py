@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from muslbackend.findings import Finding, Severity
@@ -16,8 +15,7 @@ from muslbackend.report import Checked, File
 from muslbackend.resolve import resolve
 from muslbackend.rules import FINISHED_RULES
 from muslbackend.scan import Scan
-from muslbackend.settings import DEFAULT_FLOOR
-from muslbackend.target import PlatformTag, Target, claimed_floor
+from muslbackend.target import DEFAULT_FLOOR, PlatformTag, Target, claimed_floor
 
 if TYPE_CHECKING:
     from muslbackend.errors import MalformedError
@@ -40,8 +38,8 @@ def judged(wheel: Wheel, question: Question, progress: Progress) -> Checked:
     target = _claimed_target(wheel, scan, question)
     if target is None:
         nothing = Verdict(None, (), ())
-        return Checked(wheel.path.name, True, None, None, claimed, None, nothing, None)
-    graph = with_system(resolve(scan, target.arch, _system(question)))
+        return Checked(wheel.name, True, None, None, claimed, None, nothing, None)
+    graph = with_system(resolve(scan, target.arch, _system(question, scan)))
     libc = _libc(graph)
     verdict = answer(graph, target, question.against)
     if libc == "glibc" and target.floor is None:
@@ -55,7 +53,7 @@ def judged(wheel: Wheel, question: Question, progress: Progress) -> Checked:
         name: File(wheel.sizes[name], floor)
         for name, floor in floors(graph, target.arch, whole.findings).items()
     }
-    name, arch = wheel.path.name, target.arch.name
+    name, arch = wheel.name, target.arch.name
     return Checked(name, verdict.ok, arch, libc, claimed, tag, verdict, graph, question, files)
 
 
@@ -66,13 +64,13 @@ def damaged(name: str, error: MalformedError) -> Checked:
     return Checked(name, False, None, None, (), None, verdict, None)
 
 
-def _system(question: Question) -> Supply:
+def _system(question: Question, scan: Scan) -> Supply:
     """Return what a machine is taken to have besides musl.
 
     auditwheel's policy leaves zlib to the system; where nothing says that it is there, a warning
     tells.
     """
-    known = any((Path(folder) / _ZLIB).is_file() for folder in question.library_dirs)
+    known = any(scan.look(f"{folder}/{_ZLIB}") for folder in question.library_dirs)
     exclude = (*question.exclude, *(() if known else (_ZLIB,)))
     return Supply(question.library_dirs, exclude=exclude, installed=True)
 

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from muslbackend.graph import Via
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
     from muslbackend.graph import Graph
 
-_SCRIPT: Final = re.compile(r"([^/]+)-[^/]+\.data/scripts/([^/]+)")
+_SCRIPT: Final = r"([^/]+)-[^/]+\.data/scripts/([^/]+)"
 _STARTER: Final = """\
 #!python
 # Starts {dest}, which lies beside the libraries that it needs.
@@ -58,7 +59,7 @@ def moves(graph: Graph) -> tuple[Move, ...]:
     Scripts are installed at no fixed distance from the libraries, so no rpath leads there.
     """
     lost = {e.needer for e in graph.edges if e.via in (Via.WHEEL, Via.OUTSIDE)}
-    found = ((path, _SCRIPT.fullmatch(path)) for path in sorted(lost))
+    found = ((path, re.fullmatch(_SCRIPT, path)) for path in sorted(lost))
     return tuple(Move(path, f"{m[1]}.scripts/{m[2]}") for path, m in found if m is not None)
 
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 import glob
 import posixpath
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from muslbackend.errors import SettingsError
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -7,10 +7,10 @@ import io
 import mmap
 import os
 from threading import Lock
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from muslbackend.errors import MuslBackendError
-from muslbackend.temporary import room, temporary_folder
+from muslbackend.values import NamedTuple
 from muslbackend.zipdirectory import STORED
 from muslbackend.zlibs import zlib
 
@@ -55,6 +55,8 @@ class Scratch:
 
         Raises :class:`MuslBackendError` where there is no room for it.
         """
+        from muslbackend.temporary import room  # most wheels have room in memory
+
         file = self._file()
         with room():
             out = file.open("xb")
@@ -67,6 +69,8 @@ class Scratch:
 
     def _file(self) -> Path:
         from pathlib import Path
+
+        from muslbackend.temporary import temporary_folder
 
         with self._lock:
             if self._folder is None:

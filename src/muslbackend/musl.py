@@ -7,11 +7,11 @@ each table's header says from what. ``data/extend.py`` adds a new release.
 
 from __future__ import annotations
 
-import re
 from functools import cache
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from muslbackend import data
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -34,7 +34,6 @@ RESERVED_PREFIXES: Final = (
 DEFAULT_SEARCH_PATH: Final = ("/lib", "/usr/local/lib", "/usr/lib")
 
 
-# Every hook imports this: a named tuple is defined in a sixth of the time of a dataclass.
 class MuslVersion(NamedTuple):
     """A musl release, ordered by age."""
 
@@ -46,16 +45,17 @@ class MuslVersion(NamedTuple):
         return f"{self.major}.{self.minor}.{self.patch}"
 
     @classmethod
+    @cache
     def parse(cls, text: str) -> MuslVersion:
         """Return the release that ``text`` names; ``1.2`` means ``1.2.0``.
 
         Raises ``ValueError`` for anything but two or three decimal numbers joined by dots.
         """
-        match = re.fullmatch(r"(\d{1,4})\.(\d{1,4})(?:\.(\d{1,4}))?", text)
-        if match is None:
+        parts = text.split(".")
+        if len(parts) not in (2, 3) or not all(p.isdecimal() and len(p) <= 4 for p in parts):
             msg = f"{text!r} is not a musl release such as 1.2.0"
             raise ValueError(msg)
-        return cls(int(match[1]), int(match[2]), int(match[3] or 0))
+        return cls(*[*map(int, parts), 0][:3])
 
 
 class Architecture(NamedTuple):
@@ -173,27 +173,33 @@ def since(symbol: str, arch: Architecture) -> MuslVersion | None:
 
     ``None`` when the newest known musl does not: the symbol never existed, or is gone.
     """
-    return _since(_table(arch.symbols).get(symbol, ""), _lfs64().get(symbol, ""))
+    return _floors(arch).get(symbol)
 
 
 @cache
+def todays(arch: Architecture) -> frozenset[str]:
+    """Return every symbol that the newest known musl resolves: those with a :func:`since`."""
+    return frozenset(_floors(arch))
+
+
+@cache
+def _floors(arch: Architecture) -> Mapping[str, MuslVersion]:
+    table, mapped = _table(arch.symbols), _lfs64()
+    # Few texts differ: each is read once.
+    known = {text: _since(text) for text in set(table.values())}
+    found = {name: known[text] for name, text in table.items()}
+    found |= {name: _since(table.get(name, ""), text) for name, text in mapped.items()}
+    return {name: version for name, version in found.items() if version is not None}
+
+
 def _since(*texts: str) -> MuslVersion | None:
-    """Read the spans of one symbol; there are few that differ."""
+    """Return the release since which the spans of one symbol have no gap any more."""
     start: MuslVersion | None = None
     for span in reversed([span for text in texts for span in _spans(text)]):
         if span.last is not None and (start is None or _successor(span.last) != start):
             break
         start = span.first
     return start
-
-
-@cache
-def todays(arch: Architecture) -> frozenset[str]:
-    """Return every symbol that the newest known musl resolves: those with a :func:`since`."""
-    names = (name for name in _lfs64() if since(name, arch) is not None)
-    # Few texts differ: that is asked of each, not of each name.
-    own = (name for name, text in _table(arch.symbols).items() if _since(text) is not None)
-    return frozenset(names).union(own)
 
 
 def provides(symbol: str, arch: Architecture, version: MuslVersion) -> bool:
@@ -217,12 +223,12 @@ def _successor(version: MuslVersion) -> MuslVersion | None:
 
 @cache
 def _table(name: str) -> Mapping[str, str]:
-    return {row[0]: row[1] for row in _rows(f"symbols-{name}.tsv")}
+    return _pairs(f"symbols-{name}.tsv")
 
 
 @cache
 def _lfs64() -> Mapping[str, str]:
-    return {row[0]: row[1] for row in _rows("lfs64.tsv")}
+    return _pairs("lfs64.tsv")
 
 
 @cache
@@ -237,5 +243,16 @@ def _spans(text: str) -> tuple[Span, ...]:
 
 
 def _rows(name: str) -> Iterator[list[str]]:
+    return (line.split("\t") for line in _body(name).splitlines())
+
+
+def _pairs(name: str) -> Mapping[str, str]:
+    """Return a table of two columns, split at once: the larger ones have two thousand rows."""
+    words = _body(name).split()
+    return dict(zip(words[::2], words[1::2], strict=True))
+
+
+def _body(name: str) -> str:
+    """Return the text of a table without the comment at its head."""
     text = data.read(name)
-    return (line.split("\t") for line in text.splitlines() if line and not line.startswith("#"))
+    return text[text.index("\n", text.rindex("\n#") + 1) + 1 :]

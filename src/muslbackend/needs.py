@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from muslbackend import musl, relocations
 from muslbackend.graph import remembered
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -51,7 +52,7 @@ def needs(graph: Graph, arch: Architecture) -> tuple[Reason, ...]:
     ]
     for path, elf in graph.elf.items():
         found += _features(path, elf, arch)
-    return tuple(sorted(found, key=lambda r: (r.file, r.what)))
+    return tuple(sorted(found))
 
 
 def _features(path: str, elf: ElfInfo, arch: Architecture) -> Iterator[Reason]:

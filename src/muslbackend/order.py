@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from muslbackend.graph import Supply
+from muslbackend.outside import SYSROOT_FOLDERS, build_folders, read_sysroot, system_folders
 from muslbackend.progress import Progress
-from muslbackend.scan import SYSROOT_FOLDERS, build_folders, read_sysroot, system_folders
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

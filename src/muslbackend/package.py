@@ -6,14 +6,14 @@ Read from the ``WHEEL`` file and from Python sources (binary distribution format
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
+
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-#: The path of the file that says how a wheel is to be installed.
-WHEEL_FILE: Final = re.compile(r"[^/]+\.dist-info/WHEEL")
-_PURELIB: Final = re.compile(rb"(?mi)^Root-Is-Purelib:\s*true\s*$")
+_PURELIB: Final = rb"(?mi)^Root-Is-Purelib:\s*true\s*$"
 
 
 class Package(NamedTuple):
@@ -28,17 +28,23 @@ class Package(NamedTuple):
     open are found from then on by all that is opened later."""
 
 
+def is_wheel_file(path: str) -> bool:
+    """Say whether a member is the file that says how the wheel is to be installed."""
+    folder, _, name = path.partition("/")
+    return name == "WHEEL" and folder.endswith(".dist-info") and folder != ".dist-info"
+
+
 def tells(path: str) -> bool:
     """Say whether :func:`describe` wants to read a member of the wheel."""
-    return path.endswith(".py") or WHEEL_FILE.fullmatch(path) is not None
+    return path.endswith(".py") or is_wheel_file(path)
 
 
 def describe(platforms: Iterable[str], texts: Mapping[str, bytes]) -> Package:
     """Return what the platforms of the tags and the members that tell something say."""
-    wheel_file = next((t for p, t in texts.items() if WHEEL_FILE.fullmatch(p)), b"")
+    wheel_file = next((t for p, t in texts.items() if is_wheel_file(p)), b"")
     openers = (p for p, text in texts.items() if p.endswith(".py") and b"RTLD_GLOBAL" in text)
     return Package(
         set(platforms) == {"any"},
-        _PURELIB.search(wheel_file) is not None,
+        re.search(_PURELIB, wheel_file) is not None,
         tuple(sorted(openers)),
     )

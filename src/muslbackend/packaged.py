@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final
 
-from muslbackend import foreign, musl
+from muslbackend import musl
 from muslbackend.findings import Finding, Severity
 from muslbackend.graph import remembered
 from muslbackend.needs import asked_of_musl
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from muslbackend.musl import Architecture
     from muslbackend.target import Target
 
-_PURELIB: Final = re.compile(r"[^/]+\.data/purelib/")
-_IN_DATA: Final = re.compile(r"[^/]+\.data/")
+_PURELIB: Final = r"[^/]+\.data/purelib/"
+_IN_DATA: Final = r"[^/]+\.data/"
 
 
 def native_code_for_any_machine(graph: Graph, _: Target) -> Iterator[Finding]:
@@ -45,8 +45,8 @@ def native_code_in_purelib(graph: Graph, _: Target) -> Iterator[Finding]:
     """
     package = graph.package
     for path in () if package.any_machine else graph.wheel:
-        at_root = _IN_DATA.match(path) is None
-        if _PURELIB.match(path) or (at_root and package.root_is_purelib):
+        in_data = ".data/" in path and re.match(_IN_DATA, path) is not None
+        if re.match(_PURELIB, path) if in_data else package.root_is_purelib:
             yield Finding(
                 "MB127",
                 Severity.WARNING,
@@ -61,6 +61,8 @@ def undefined_symbols(graph: Graph, target: Target) -> Iterator[Finding]:
     """CPython loads with RTLD_NOW: one undefined symbol and the import fails."""
     for path, symbol in _undefined(graph, target.arch):
         if not _may_be_opened(graph, target, symbol):
+            from muslbackend import foreign  # most files lack nothing
+
             message, hint = foreign.lacking(symbol, target.arch)
             yield Finding("MB102", Severity.ERROR, path, message, hint, symbol=symbol)
 
@@ -93,7 +95,11 @@ def _undefined(graph: Graph, arch: Architecture) -> tuple[tuple[str, str], ...]:
 
 def _may_be_opened(graph: Graph, target: Target, symbol: str) -> bool:
     """Say whether Python code of the wheel may have loaded a library with the symbol."""
-    return bool(graph.package.global_openers) and not foreign.is_of_a_libc(symbol, target.arch)
+    if not graph.package.global_openers:
+        return False
+    from muslbackend import foreign
+
+    return not foreign.is_of_a_libc(symbol, target.arch)
 
 
 def _openers(graph: Graph) -> str:

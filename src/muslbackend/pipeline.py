@@ -9,21 +9,18 @@ from __future__ import annotations
 import operator
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from muslbackend import __version__, stage
-from muslbackend.cmakecache import without_openmp
 from muslbackend.errors import MuslBackendError, SettingsError
 from muslbackend.finish import finish
 from muslbackend.invocation import build_dir_setting, named_toolchain, plan_invocation
-from muslbackend.notes import failure, parse_notes, remarks, said, unanswered
 from muslbackend.order import Material, after_build, order_for
 from muslbackend.progress import Line, Progress
-from muslbackend.temporary import temporary_folder
+from muslbackend.values import NamedTuple
 from muslbackend.wheel import made_by, said_alike
-from muslbackend.wrapper import NOTES_VARIABLE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -40,7 +37,7 @@ if TYPE_CHECKING:
     from muslbackend.verify import Opener
     from muslbackend.wheel import WheelName
 
-# What only a cross build takes, or only one that verifies, is imported when it comes to it.
+# What only some builds take is imported when it comes to it.
 
 
 class Job(NamedTuple):
@@ -74,22 +71,22 @@ def build_wheel(job: Job) -> Outcome:
         order = order._replace(opener=_opener(arch, toolchain, emulation))
     outcomes: list[Outcome] = []
 
-    with _noting(job) as notes, stage.machine_of(job.target):
+    # Only what a cross build is started with notes anything down.
+    noting = nullcontext(_nothing) if native else _noting(job)
+    with noting as notes, stage.machine_of(job.target):
         table = _table(job)
         call = plan_invocation(job.target, job.config, table, os.environ, toolchain)
 
         def finished(staged: Staged) -> WheelName:
             _agree(staged, job.metadata)
-            idle = unanswered(notes())
-            if idle is not None:
-                raise idle
+            _refuse_unanswered(notes())
             material = Material(staged.name, staged.members, _generator(staged.backend))
             with Line(sys.stderr) as line:
                 line.show(progress, "muslbackend: ", str(staged.name))
                 made = finish(material, after_build(order, staged.build_dir))
             known = (*made.verdict.findings, *_about_the_build(staged))
             verdict = made.verdict._replace(findings=known)
-            made = made._replace(verdict=verdict, remarks=remarks(notes()))
+            made = made._replace(verdict=verdict, remarks=_remarks(notes()))
             outcomes.append(made._replace(seconds=progress.seconds()))
             return made.name
 
@@ -132,7 +129,7 @@ def _generator(backend: str) -> str:
 def _opener(arch: Architecture, toolchain: Toolchain | None, emulation: Emulation | None) -> Opener:
     """Return what opens the files of the wheel; without a toolchain that is this interpreter."""
     from muslbackend.emulation import find_emulation
-    from muslbackend.scan import own_loader
+    from muslbackend.outside import own_loader
     from muslbackend.verify import opener_for
 
     if toolchain is None or emulation is None:
@@ -167,12 +164,20 @@ def _choice(job: Job, sysroot: Path | None) -> Choice:
     return Choice(sysroot, file)
 
 
+def _nothing() -> Sequence[Note]:
+    return ()
+
+
 @contextmanager
 def _noting(job: Job) -> Iterator[Callable[[], Sequence[Note]]]:
     """Have wrappers and CMake note down what happens; if they fail, say what of it is the reason.
 
     Gives a function that reads what was noted up to then.
     """
+    from muslbackend.notes import failure, parse_notes, said
+    from muslbackend.temporary import temporary_folder
+    from muslbackend.wrapper import NOTES_VARIABLE
+
     with temporary_folder() as folder:
         file = Path(folder) / "notes"
         file.touch()
@@ -188,6 +193,24 @@ def _noting(job: Job) -> Iterator[Callable[[], Sequence[Note]]]:
             raise failure(notes(), said(job.config, os.environ), texts) or error from None
 
 
+def _refuse_unanswered(notes: Sequence[Note]) -> None:
+    """Raise for programs that could not be run: CMake went on without their answer."""
+    if notes:
+        from muslbackend.notes import unanswered
+
+        idle = unanswered(notes)
+        if idle is not None:
+            raise idle
+
+
+def _remarks(notes: Sequence[Note]) -> tuple[str, ...]:
+    if not notes:
+        return ()
+    from muslbackend.notes import remarks
+
+    return remarks(notes)
+
+
 def _emulation(job: Job, sysroot: Path | None) -> Emulation:
     """Return what runs programs of the target here."""
     from muslbackend.emulation import find_emulation, read_loader
@@ -200,7 +223,11 @@ def _emulation(job: Job, sysroot: Path | None) -> Emulation:
 def _about_the_build(staged: Staged) -> Iterator[Finding]:
     cache = staged.build_dir / "CMakeCache.txt" if staged.build_dir else None
     if cache is not None and cache.is_file():
-        yield from without_openmp(cache.read_text(encoding="utf-8", errors="replace"))
+        text = cache.read_text(encoding="utf-8", errors="replace")
+        if "OpenMP_" in text:
+            from muslbackend.cmakecache import without_openmp
+
+            yield from without_openmp(text)
 
 
 def _agree(staged: Staged, metadata: Path | None) -> None:

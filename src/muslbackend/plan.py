@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from muslbackend.graph import Graph, Via
 from muslbackend.needs import RELR_SINCE
 from muslbackend.rpath import inside, is_rootless, origin_entries, passed, site_path
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from muslbackend import musl
 from muslbackend.errors import MuslBackendError
 from muslbackend.findings import Severity
 from muslbackend.needs import needs
 from muslbackend.rules import RULES, is_fatal
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from muslbackend.findings import Finding

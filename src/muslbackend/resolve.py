@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 #: Object files and static programs; ``map_library`` in ldso/dynlink.c.
 _NOT_DYNAMIC = "has no dynamic section, so musl's loader refuses it (Exec format error)"
 
-_LIBPYTHON = re.compile(r"libpython\d[\w.]*\.so")
+_LIBPYTHON = r"libpython\d[\w.]*\.so"
 
 
 def resolve(files: Files, arch: Architecture, supply: Supply) -> Graph:
@@ -152,7 +152,7 @@ class _Resolver:
         left = self.supply.left(name)
         if left is not None:
             return Edge(needer, name, left)
-        if _LIBPYTHON.match(name) and not self.elf[needer].executable:
+        if re.match(_LIBPYTHON, name) and not self.elf[needer].executable:
             return Edge(needer, name, Via.PYTHON)
         return self._from_supply(needer, name, session, searched)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import posixpath
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,18 +15,19 @@ if TYPE_CHECKING:
     from muslbackend.elf import ElfInfo
 
 #: Scripts are installed beside the interpreter, at no fixed distance from site-packages.
-_ROOTLESS = re.compile(r"[^/]+\.data/(?!platlib/|purelib/)")
-_INSTALLED_AT_ROOT = re.compile(r"^[^/]+\.data/(?:platlib|purelib)/")
+_ROOTLESS: Final = r"[^/]+\.data/(?!platlib/|purelib/)"
+_INSTALLED_AT_ROOT: Final = r"^[^/]+\.data/(?:platlib|purelib)/"
+_ORIGIN: Final = ("$ORIGIN", "${ORIGIN}")
 
 
 def site_path(path: str) -> str:
     """Return where a wheel's file is installed, from the root of site-packages."""
-    return _INSTALLED_AT_ROOT.sub("", path, count=1) if ".data/" in path else path
+    return re.sub(_INSTALLED_AT_ROOT, "", path, count=1) if ".data/" in path else path
 
 
 def is_rootless(path: str) -> bool:
     """Say whether a wheel's file is installed somewhere else than in site-packages."""
-    return ".data/" in path and _ROOTLESS.match(path) is not None
+    return ".data/" in path and re.match(_ROOTLESS, path) is not None
 
 
 def origin_entries(elf: ElfInfo, path: str) -> Iterator[tuple[str, str]]:
@@ -44,11 +45,11 @@ def origin_entries(elf: ElfInfo, path: str) -> Iterator[tuple[str, str]]:
 
 def inside(entry: str, path: str) -> str | None:
     """Return the folder of site-packages that an rpath entry of ``path`` names, if it does."""
-    match = re.match(r"\$(?:ORIGIN|\{ORIGIN\})(?=/|$)", entry)
-    if match is None:
+    token, _, below = entry.partition("/")
+    if token not in _ORIGIN:
         return None
     origin = posixpath.dirname(site_path(path))
-    folder = posixpath.normpath(posixpath.join(origin or ".", entry[match.end() :].lstrip("/")))
+    folder = posixpath.normpath(posixpath.join(origin or ".", below.lstrip("/")))
     return None if folder == ".." or folder.startswith("../") else folder
 
 
@@ -70,4 +71,4 @@ def passed(entry: str, path: str) -> Iterator[str]:
 
 
 def _is_void(rpath: tuple[str, ...]) -> bool:
-    return any("$" in re.sub(r"\$(ORIGIN|\{ORIGIN\})", "", entry) for entry in rpath)
+    return any(entry.count("$") > sum(map(entry.count, _ORIGIN)) for entry in rpath)

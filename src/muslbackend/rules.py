@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Rule: TypeAlias = "Callable[[Graph, Target], Iterator[Finding]]"
 
-_EXT_SUFFIX: Final = re.compile(r"\.cpython-3(\d+)\w*-([\w-]+)\.so$")
+_EXT_SUFFIX: Final = r"\.cpython-3(\d+)\w*-([\w-]+)\.so$"
 
 
 def malformed(graph: Graph, _: Target) -> Iterator[Finding]:
@@ -210,7 +210,7 @@ def early_tls(graph: Graph, target: Target) -> Iterator[Finding]:
 def wrong_suffix(graph: Graph, target: Target) -> Iterator[Finding]:
     """CPython 3.11 and later on musl look for ``-linux-musl`` only (bpo-43112)."""
     for path in graph.wheel:
-        match = _EXT_SUFFIX.search(path)
+        match = re.search(_EXT_SUFFIX, path) if ".cpython-3" in path else None
         if match is None or int(match[1]) < 11 or match[2] == target.arch.multiarch:
             continue
         if graph.elf[path].modules:

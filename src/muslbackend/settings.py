@@ -7,10 +7,11 @@ not ours (every other ``-C`` key) is handed on to scikit-build-core untouched.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from muslbackend.errors import SettingsError
 from muslbackend.musl import MuslVersion
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 PREFIX: Final = "musl."
 ENV_PREFIX: Final = "MUSLBACKEND_"
 
-#: The oldest musl promised when nothing else is asked for: what ``musllinux_1_2`` says.
-DEFAULT_FLOOR: Final = MuslVersion(1, 2, 0)
 #: How wheels are packed everywhere: zlib's own default, which zipfile takes too.
 DEFAULT_LEVEL: Final = 6
 
@@ -31,7 +30,7 @@ class Settings(NamedTuple):
     """``auto``, ``host``, an architecture, or a full platform tag; see :mod:`target`."""
     floor: MuslVersion | None = None
     """The oldest musl promised; ``None``: the ``X.Y.0`` of a full tag in ``target``, else
-    :data:`DEFAULT_FLOOR`."""
+    :data:`target.DEFAULT_FLOOR`."""
     strict: bool = False
     exclude: tuple[str, ...] = ()
     """Globs of library names that are left to the system."""

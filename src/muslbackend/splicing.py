@@ -8,9 +8,10 @@ are not shifted: empty blocks fill the gap up to that bit.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from muslbackend.deflateblocks import WINDOW
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

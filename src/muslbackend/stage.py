@@ -12,9 +12,10 @@ import sys
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from muslbackend.errors import MuslBackendError
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     import zipfile

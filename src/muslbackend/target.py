@@ -6,16 +6,19 @@ Platform tags are read and printed here (PEP 656, PEP 425).
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from muslbackend.errors import SettingsError
 from muslbackend.musl import ARCHITECTURES, Architecture, MuslVersion
-from muslbackend.settings import DEFAULT_FLOOR
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from muslbackend.settings import Settings
+
+#: The oldest musl promised when nothing else is asked for: what ``musllinux_1_2`` says.
+DEFAULT_FLOOR: Final = MuslVersion(1, 2, 0)
 
 
 class PlatformTag(NamedTuple):

@@ -14,10 +14,11 @@ import sys
 import sysconfig
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from muslbackend.errors import ToolError
 from muslbackend.target import Facts
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from muslbackend.musl import Architecture

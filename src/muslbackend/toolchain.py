@@ -11,7 +11,7 @@ import hashlib
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from muslbackend.cmakefile import PACKAGES_VARIABLE, TOOLCHAIN_VARIABLE, Ground, cmake_text
 from muslbackend.compilers import Compilers, find_compilers
@@ -23,6 +23,7 @@ from muslbackend.targetpython import (
     sysconfigdata_name,
     target_python_files,
 )
+from muslbackend.values import NamedTuple
 from muslbackend.wrapper import SYSROOT_VARIABLE
 from muslbackend.zig import cache_folder, kept_library, once
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from muslbackend.errors import MuslBackendError, ToolError
 from muslbackend.graph import Via
@@ -21,6 +21,7 @@ from muslbackend.needs import is_pythons
 from muslbackend.progress import Progress
 from muslbackend.rpath import site_path
 from muslbackend.temporary import temporary_folder
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

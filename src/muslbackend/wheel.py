@@ -6,19 +6,20 @@ The format is the binary distribution format specification (PEP 427).
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from packaging.tags import Tag
 
 from muslbackend.member import Member
-from muslbackend.package import WHEEL_FILE
+from muslbackend.package import is_wheel_file
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-_GENERATOR: Final = re.compile(rb"(?m)^Generator:.*$")
-_TOOLS_AND_TAGS: Final = re.compile(rb"(?m)^(Generator|Tag):.*$")
-_PURELIB: Final = re.compile(rb"(?mi)^(Root-Is-Purelib:)\s*true")
+_GENERATOR: Final = rb"(?m)^Generator:.*$"
+_TOOLS_AND_TAGS: Final = rb"(?m)^(Generator|Tag):.*$"
+_PURELIB: Final = rb"(?mi)^(Root-Is-Purelib:)\s*true"
 
 
 class WheelName(NamedTuple):
@@ -66,20 +67,20 @@ def retag(wheel_file: bytes, tags: Collection[Tag], generator: str) -> bytes:
 
 def made_by(wheel_file: bytes, generator: str) -> bytes:
     """Return a ``WHEEL`` file with another generator, all else as it was."""
-    return _GENERATOR.sub(b"Generator: " + generator.encode(), wheel_file)
+    return re.sub(_GENERATOR, b"Generator: " + generator.encode(), wheel_file)
 
 
 def said_alike(one: bytes, other: bytes) -> bool:
     """Say whether two ``WHEEL`` files agree on all but tags and generator."""
-    left, right = (_TOOLS_AND_TAGS.sub(b"", text).split() for text in (one, other))
+    left, right = (re.sub(_TOOLS_AND_TAGS, b"", text).split() for text in (one, other))
     return left == right
 
 
 def in_platlib(member: Member) -> Member:
     """Return a ``WHEEL`` file that says that the root is platlib; any other member as it is."""
-    if WHEEL_FILE.fullmatch(member.path) is None:
+    if not is_wheel_file(member.path):
         return member
-    return Member(member.path, _PURELIB.sub(rb"\1 false", member.read()))
+    return Member(member.path, re.sub(_PURELIB, rb"\1 false", member.read()))
 
 
 def generator(wheel_file: bytes) -> str:

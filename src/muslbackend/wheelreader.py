@@ -6,16 +6,17 @@ The format is the binary distribution format specification (PEP 427).
 from __future__ import annotations
 
 import contextlib
+import os.path
 import posixpath
 import re
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from muslbackend.elf import MAGIC
 from muslbackend.errors import MalformedError
 from muslbackend.member import Kept, Member
 from muslbackend.package import tells
 from muslbackend.progress import Progress
+from muslbackend.values import NamedTuple
 from muslbackend.workers import Begun, on_all_cores
 from muslbackend.zipdirectory import DEFLATED, STORED
 from muslbackend.zipreader import UNREADABLE, open_zip
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from muslbackend.zipreader import ZipReader
 
 #: Behind NAME-VERSION: what is made anew, and the signatures that go with it (PEP 427).
-_RECORDS: Final = re.compile(r"\.dist-info/RECORD(\.jws|\.p7s)?")
+_RECORDS: Final = r"\.dist-info/RECORD(\.jws|\.p7s)?"
 #: Names that need no closer look; to import what takes one costs as much as to read a wheel.
 _ORDINARY: Final = re.compile(r"\w[\w.]*-\d+(\.\d+)*(-\d\w*)?(-[\w.]+){3}\.whl", re.ASCII)
 #: What of a wheel is held in memory, in bytes; the rest is unpacked to disk.
@@ -41,7 +42,8 @@ _IN_MEMORY: Final = 48 << 20
 class Wheel(NamedTuple):
     """A finished wheel, read for judgement."""
 
-    path: Path
+    name: str
+    """Of the file."""
     platforms: tuple[str, ...]
     """Of the tags in the file name, sorted."""
     names: tuple[str, ...]
@@ -54,7 +56,9 @@ class Wheel(NamedTuple):
 
 
 @contextlib.contextmanager
-def reading(path: Path, scratch: Scratch, progress: Progress | None = None) -> Iterator[Wheel]:
+def reading(
+    path: str | Path, scratch: Scratch, progress: Progress | None = None
+) -> Iterator[Wheel]:
     """Begin to read a wheel on all cores; what has no room in memory goes to ``scratch``.
 
     Raises :class:`MalformedError` for a file name that is not a wheel's, for a damaged archive
@@ -79,10 +83,21 @@ def reading(path: Path, scratch: Scratch, progress: Progress | None = None) -> I
             return Member(info.name, content)
 
         with Begun(member, range(len(found)), [info.size for info in found]) as begun:
-            platforms = sorted(set(path.stem.rpartition("-")[2].split(".")))
+            name = file_name(path)
+            platforms = sorted(set(name.removesuffix(".whl").rpartition("-")[2].split(".")))
             names = tuple(info.name for info in archive.members)
             sizes = {info.name: info.size for info in found}
-            yield Wheel(path, tuple(platforms), names, sizes, _as_they_come(begun))
+            yield Wheel(name, tuple(platforms), names, sizes, _as_they_come(begun))
+
+
+def file_name(path: str | Path) -> str:
+    """Return the name of a file, as :class:`Path` has it, which takes long to import."""
+    name = os.path.basename(path)
+    if name.endswith(".whl"):
+        return name
+    from pathlib import Path
+
+    return Path(path).name
 
 
 def _as_they_come(begun: Begun[int, Member]) -> Iterator[Member]:
@@ -143,13 +158,15 @@ def _files(infos: Iterable[Listed], distribution: str) -> Iterator[Listed]:
     names: set[str] = set()
     for info in infos:
         name = info.name
-        if name.endswith("/") or _RECORDS.fullmatch(name.removeprefix(distribution)):
+        if name.endswith("/") or re.fullmatch(_RECORDS, name.removeprefix(distribution)):
             continue
         if name in names or not _may_be(name):
             msg = f"has a member that no wheel can have: {name!r}"
             raise MalformedError(msg, hint="build or download it again")
         names.add(name)
         yield info
+    from pathlib import PurePosixPath
+
     if folders := {str(f) for name in names for f in PurePosixPath(name).parents} & names:
         msg = f"has a file that is a folder too: {min(folders)!r}"
         raise MalformedError(msg, hint="build or download it again")
@@ -209,12 +226,13 @@ def _joined(blocks: Iterable[bytes]) -> bytes:
 
 
 @contextlib.contextmanager
-def _open(path: Path) -> Iterator[ZipReader]:
+def _open(path: str | Path) -> Iterator[ZipReader]:
     """Open a wheel; what is wrong with its name or its archive is a :class:`MalformedError`."""
-    if not path.is_file():
+    if not os.path.isfile(path):
         raise MalformedError("there is no such file", hint="give the path of a wheel")
-    if _ORDINARY.fullmatch(path.name) is None:
-        _check_name(path.name)
+    name = file_name(path)
+    if _ORDINARY.fullmatch(name) is None:
+        _check_name(name)
     with contextlib.ExitStack() as stack:
         with _understood():
             archive = stack.enter_context(open_zip(path))

@@ -13,14 +13,15 @@ import os
 import shutil
 import stat
 import time
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from muslbackend.deflating import Packer
 from muslbackend.errors import MalformedError, MuslBackendError, SettingsError
 from muslbackend.member import Member
-from muslbackend.package import WHEEL_FILE
+from muslbackend.package import is_wheel_file
 from muslbackend.publishing import published
 from muslbackend.settings import DEFAULT_LEVEL
+from muslbackend.values import NamedTuple
 from muslbackend.ziparchive import Entry, write_archive
 from muslbackend.zipdirectory import read_directory
 
@@ -124,7 +125,7 @@ def _sources(members: Sequence[Member], packing: Packing) -> Iterator[tuple[Entr
 
 
 def _record_path(members: Iterable[Member]) -> str:
-    wheel_files = [m.path for m in members if WHEEL_FILE.fullmatch(m.path)]
+    wheel_files = [m.path for m in members if is_wheel_file(m.path)]
     if len(wheel_files) != 1:
         msg = f"{len(wheel_files)} WHEEL files in one wheel"
         raise MalformedError(msg, hint="exactly one .dist-info folder belongs into a wheel")

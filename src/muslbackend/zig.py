@@ -15,9 +15,10 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 from muslbackend.errors import ToolError
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,7 +7,9 @@ where numbers contradict each other.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
+
+from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -148,7 +150,8 @@ def _listed(data: bytes, at: int) -> tuple[Listed, int]:
 def decoded(name: bytes, flags: int) -> str:
     """Return a name of a member as the flags of its header say that it is encoded."""
     try:
-        text = name.decode("utf-8" if flags & _UTF8 else "cp437")
+        # The same for ASCII: of the two only UTF-8 is there without an import.
+        text = name.decode("utf-8" if flags & _UTF8 or name.isascii() else "cp437")
     except UnicodeDecodeError as error:
         raise ArchiveError(f"a name is not UTF-8: {name!r}") from error
     if "\0" in text:

@@ -7,8 +7,9 @@ agree, and no two members may share bytes (APPNOTE.TXT 6.3).
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
 
+from muslbackend.values import NamedTuple
 from muslbackend.zipdirectory import DEFLATED, ArchiveError, decoded, widened
 from muslbackend.zlibs import zlib
 

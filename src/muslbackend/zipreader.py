@@ -25,9 +25,9 @@ _BLOCK: Final = 1 << 18
 
 
 @contextlib.contextmanager
-def open_zip(path: Path) -> Iterator[ZipReader]:
+def open_zip(path: str | Path) -> Iterator[ZipReader]:
     """Open an archive for reading; that raises one of :data:`UNREADABLE`, and so does the rest."""
-    with path.open("rb") as stream:
+    with open(path, "rb") as stream:
         yield ZipReader(read_directory(stream), stream)
 
 

@@ -16,9 +16,10 @@ from muslbackend.errors import ToolError
 from muslbackend.graph import Graph, Supply
 from muslbackend.member import Member
 from muslbackend.musl import ARCHITECTURES
+from muslbackend.outside import digests
 from muslbackend.plan import Edit, Plan, Wishes, make_plan
 from muslbackend.resolve import resolve
-from muslbackend.scan import Scan, digests
+from muslbackend.scan import Scan
 from samples import Library, function, graph_of, lay_out, members, promised, verdict_on, write
 
 if TYPE_CHECKING:

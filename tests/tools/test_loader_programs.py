@@ -9,7 +9,7 @@ import pytest
 from builders import gcc_library
 from loaders import Outcome, dlopen, install_loader, start
 from muslbackend.musl import ARCHITECTURES
-from muslbackend.scan import system_folders
+from muslbackend.outside import system_folders
 from samples import (
     Library,
     Maker,

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from builders import gcc_library, zig_library
-from muslbackend import __version__
+from muslbackend import __version__, cli
 from muslbackend.cli import main
+from muslbackend.question import Question
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -368,3 +369,19 @@ def test_the_program_tells_about_itself(
         main([option])
     assert caught.value.code == 0
     assert part in capsys.readouterr().out
+
+
+def test_without_options_check_is_asked_what_the_parser_would_ask_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+
+    def check(*what: object) -> int:
+        asked.append(what)
+        return 0
+
+    monkeypatch.setattr(cli, "_check", check)
+    assert main(["check", "one.whl", "two.whl"]) == 0
+    assert main(["check", "one.whl", "--", "two.whl"]) == 0  # parsed, for what is no option
+    plain, parsed = asked
+    assert plain == parsed == (["one.whl", "two.whl"], Question(), cli._Shown())

@@ -10,7 +10,8 @@ import pytest
 from builders import zig_library
 from muslbackend.elfreader import read_elf
 from muslbackend.member import Member
-from muslbackend.scan import Scan, digests
+from muslbackend.outside import digests
+from muslbackend.scan import Scan
 
 if TYPE_CHECKING:
     from pathlib import Path

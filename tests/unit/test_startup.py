@@ -1,4 +1,4 @@
-"""What is imported by commands that are short: hooks that build nothing, and ``check``."""
+"""What is imported by what is short: hooks that build nothing, small builds, and ``check``."""
 
 from __future__ import annotations
 
@@ -24,18 +24,33 @@ version = "1"
 [tool.scikit-build]
 cmake.version = ">=3.15"
 """
+
+
+def own(*names: str) -> set[str]:
+    """Return the full names of modules of ours."""
+    return {"muslbackend", *(f"muslbackend.{name}" for name in names)}
+
+
 #: All of it that is loaded where nothing musl is asked for.
-OURS: Final = {
-    "muslbackend",
-    "muslbackend.data",
-    "muslbackend.errors",
-    "muslbackend.hooks",
-    "muslbackend.musl",
-    "muslbackend.settings",
-    "muslbackend.stage",
-    "muslbackend.target",
-    "muslbackend.targetpython",
-}
+OURS: Final = own(
+    *("data", "errors", "hooks", "musl", "settings", "stage", "target", "targetpython", "values"),
+)
+#: What reads files and judges them.
+JUDGES: Final = own(
+    *("abi", "data", "elf", "elfimage", "elfnotes", "elfreader", "elfsymbols", "elfversions"),
+    *("errors", "findings", "graph", "hazards", "ignored", "member", "musl", "names", "needs"),
+    *("package", "packaged", "policy", "progress", "question", "relocations", "report", "resolve"),
+    *("rpath", "rules", "scan", "target", "values", "workers", "zipdirectory", "zlibs"),
+)
+#: What a check loads beside that.
+CHECKS: Final = own(
+    *("check", "cli", "judging", "reach", "signals", "wheelreader", "zipmember", "zipreader"),
+)
+#: What a build in a musl Python loads beside that, where nothing is bundled and nothing changed.
+BUILDS: Final = OURS | own(
+    *("deflating", "finish", "invocation", "layout", "order", "outcome", "outside", "pipeline"),
+    *("plan", "publishing", "signals", "wheel", "wheelwriter", "ziparchive"),
+)
 #: What takes long to import, or runs programs, reads archives, talks to others.
 HEAVY: Final = {
     *("asyncio", "concurrent", "ctypes", "email", "hashlib", "http", "json", "logging"),
@@ -43,7 +58,10 @@ HEAVY: Final = {
     *("subprocess", "tempfile", "threading", "tomllib", "urllib.request", "xml", "zipfile"),
 }
 #: What takes long without need where named tuples and plain files do.
-NEEDLESS: Final = {"dataclasses", "difflib", "importlib.resources", "inspect", "platform", "random"}
+NEEDLESS: Final = {
+    *("dataclasses", "difflib", "fnmatch", "importlib.resources", "inspect", "pathlib"),
+    *("argparse", "encodings.cp437", "gettext", "locale", "platform", "random", "urllib"),
+}
 #: What reads archives begins threads where there is much to read.
 ARCHIVES: Final = {"threading"}
 #: All that judges, without what reads the wheel.
@@ -55,6 +73,28 @@ musl.alpine_with(musl.MuslVersion(1, 2, 0))
 CHECK: Final = "from muslbackend import cli\ncli.main(['check', {wheel!r}])"
 WHEEL: Final = "demo-1-cp311-cp311-musllinux_1_2_x86_64.whl"
 ASK: Final = "muslbackend.get_requires_for_build_wheel({'musl.target': 'auto'})"
+#: A musl Python, whose scikit-build-core has just run CMake and lists what it installed.
+BUILD: Final = """\
+from muslbackend import hooks, stage
+from muslbackend.target import Facts
+from packaging.tags import Tag
+
+suffix = ".cpython-311-x86_64-linux-musl.so"
+hooks.read_facts = lambda: Facts("linux", suffix, "x86_64", "/lib/ld-musl-x86_64.so.1")
+
+def build(config, finish, *, keeps_no_build_dir):
+    from muslbackend.member import Member
+    from muslbackend.wheel import WheelName
+    name = WheelName("demo-1", "", frozenset({{Tag("cp311", "cp311", "linux_x86_64")}}))
+    members = (
+        Member(f"demo/_core{{suffix}}", open({library!r}, "rb").read()),
+        Member("demo-1.dist-info/WHEEL", b"Wheel-Version: 1.0\\nRoot-Is-Purelib: false\\n"),
+    )
+    finish(stage.Staged(name, members, None, "scikit-build-core"))
+
+stage.build = build
+hooks.build_wheel("dist")
+"""
 DECIDE: Final = """\
 from muslbackend import settings, stage, target, targetpython
 target.decide(settings.parse_settings({}, {}, {}), targetpython.read_facts())
@@ -77,10 +117,15 @@ def among(heavy: set[str], names: set[str]) -> set[str]:
     return {name for name in names if {name, name.partition(".")[0]} & heavy}
 
 
+def extension() -> bytes:
+    """Return an extension that lacks nothing."""
+    return zig_library("x86_64", source="int PyInit__core(void) { return 0; }")
+
+
 def test_a_hook_that_passes_through_loads_little_of_us(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
     names = loaded(f"import muslbackend\n{ASK}", tmp_path)
-    assert {name for name in names if name.partition(".")[0] == "muslbackend"} == OURS
+    assert among({"muslbackend"}, names) == OURS
     # It did ask scikit-build-core.
     assert "scikit_build_core.build" in names
 
@@ -89,6 +134,17 @@ def test_what_it_loads_of_us_loads_nothing_heavy(tmp_path: Path) -> None:
     names = loaded(DECIDE, tmp_path)
     assert OURS - names == {"muslbackend.hooks"}  # which asks scikit-build-core what it offers
     assert among(HEAVY, names) == set()
+
+
+def test_an_ordinary_build_loads_nothing_that_it_has_no_use_for(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
+    library = tmp_path / "libcore.so"
+    library.write_bytes(extension())
+    names = loaded(BUILD.format(library=str(library)), tmp_path)
+    assert [path.name for path in (tmp_path / "dist").iterdir()] == [WHEEL]
+    assert among({"muslbackend"}, names) == JUDGES | BUILDS
+    # scikit-build-core loads of what is heavy what it needs itself.
+    assert among({"concurrent", "email", "http", "xml"}, names) == set()
 
 
 def test_what_judges_loads_nothing_heavy(tmp_path: Path) -> None:
@@ -100,14 +156,11 @@ def test_what_judges_loads_nothing_heavy(tmp_path: Path) -> None:
 def test_a_check_loads_beside_that_only_what_reads_archives(tmp_path: Path) -> None:
     wheel = tmp_path / WHEEL
     with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr("demo/_core.cpython-311-x86_64-linux-musl.so", zig_library("x86_64"))
+        archive.writestr("demo/_core.cpython-311-x86_64-linux-musl.so", extension())
         archive.writestr("demo-1.dist-info/WHEEL", "Wheel-Version: 1.0\n")
     names = loaded(CHECK.format(wheel=str(wheel)), tmp_path)
-    assert "muslbackend.wheelreader" in names
+    assert among({"muslbackend"}, names) == JUDGES | CHECKS
     assert among((HEAVY | NEEDLESS) - ARCHIVES, names) == set()
-    # Nothing of what builds and repairs.
-    others = {"finish", "hooks", "outcome", "plan", "stage", "targetpython", "wheel", "wheelwriter"}
-    assert {f"muslbackend.{name}" for name in others} & names == set()
 
 
 def test_what_is_heavy_is_seen(tmp_path: Path) -> None:
