@@ -7,6 +7,7 @@ each of its calls that are about files below some folders, or that start a progr
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -29,10 +30,12 @@ ERRNOS: Final = (errno.EIO, errno.ENOSPC, errno.EACCES, errno.EMFILE)
 KILL, TERM, INT = -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT
 #: Imported before any fault: none is in the reading of modules.
 IMPORTS: Final = """\
-import concurrent.futures.thread, hashlib, json, shutil, tempfile, packaging.tags
+import concurrent.futures.thread, hashlib, json, packaging.tags, shutil, tempfile, tomllib
+import scikit_build_core.build, scikit_build_core.build.wheel, scikit_build_core.builder.builder
 from muslbackend import (
     arguments, check, cli, deflating, elfedit, finish, inventory, judging, licences, outcome,
-    owners, patch, progress, relr, repair, report, sbom, signals, splicing, temporary, zipreader,
+    hooks, owners, patch, pipeline, progress, relr, repair, report, sbom, signals, splicing,
+    temporary, zipreader,
 )
 """
 
@@ -62,8 +65,12 @@ class Ran:
 
     @property
     def removes(self) -> bool:
-        """Whether what fails is the removal of something."""
-        return self.call.split()[1] in ("unlink", "unlinkat", "rmdir", "fdopendir")
+        """Whether what fails is the removal of something, which begins with opening its folder."""
+        _, name, *path = self.call.split(maxsplit=2)
+        is_folder = bool(path) and Path(path[0]).name.startswith("muslbackend-")
+        return name in ("unlink", "unlinkat", "rmdir", "fdopendir") or (
+            name == "open" and is_folder
+        )
 
 
 @dataclass(frozen=True)
@@ -103,7 +110,6 @@ def shim(cache: Path) -> Path:
 
 def hash_of(file: Path) -> str:
     """Return a short digest of a file."""
-    import hashlib
 
     return hashlib.sha256(file.read_bytes()).hexdigest()[:12]
 

@@ -53,7 +53,8 @@ def build_wheel(
         from muslbackend import outcome, pipeline
 
         job = _job(asked, asked.target, wheel_directory, metadata_directory)
-        made = pipeline.build_wheel(job)
+        with _ended_in_order():
+            made = pipeline.build_wheel(job)
         print(outcome.build_text(made), flush=True)
         return made.wheel
 
@@ -183,6 +184,24 @@ def _read(config_settings: Config) -> _Asked:
     config = config_settings or {}
     settings, facts = parse_settings(table, config, os.environ), read_facts()
     return _Asked(pyproject, settings, foreign_config(config), facts, decide(settings, facts))
+
+
+@contextmanager
+def _ended_in_order() -> Iterator[None]:
+    """Have signals end a build with one line, and nothing left; that takes the main thread."""
+    from threading import current_thread, main_thread
+
+    from muslbackend.signals import Interrupted, signals
+
+    if current_thread() is not main_thread():
+        yield
+        return
+    try:
+        with signals():
+            yield
+    except Interrupted as stop:
+        print(f"muslbackend: ended by {stop.signal.name}", file=sys.stderr)
+        raise SystemExit(128 + stop.signal) from None
 
 
 @contextmanager

@@ -24,7 +24,7 @@ enum { FDS = 4096, CALLS = 100000 };
 static char folders[8][PATH_MAX];
 static int count_of_folders;
 static char watched[FDS];
-static atomic_int armed, calls;
+static atomic_int armed, paused, calls;
 static int at, kind;
 static char last[PATH_MAX + 64];
 static int log_fd = -1;
@@ -40,6 +40,7 @@ void faults_arm(int the_at, int the_kind, int the_log)
 }
 
 void faults_disarm(void) { atomic_store(&armed, 0); }
+void faults_pause(int pauses) { atomic_store(&paused, pauses); }
 void faults_watch(const char *folder) { strcpy(folders[count_of_folders++], folder); }
 int faults_calls(void) { return atomic_load(&calls); }
 const char *faults_last(void) { return last; }
@@ -58,7 +59,7 @@ static int about(int dir, const char *path) { return path[0] == '/' ? below(path
 /* Says whether this call is to fail; errno is set then. */
 static int fails(const char *name, const char *path)
 {
-    if (!atomic_load(&armed))
+    if (!atomic_load(&armed) || atomic_load(&paused))
         return 0;
     int number = atomic_fetch_add(&calls, 1) + 1;
     char line[PATH_MAX + 64];

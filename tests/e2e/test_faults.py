@@ -1,0 +1,209 @@
+"""Whatever fails, at any call of the C library: a finished wheel, or what was there before.
+
+Each test runs a command once for each of its calls that are about files, or start a program.
+"""
+
+from __future__ import annotations
+
+import errno
+import re
+import zipfile
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+import tally
+from debian import compile_c
+from faulty import INT, KILL, TERM, Command, Ran, runs
+from muslbackend.cli import main
+from splicer import code
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NAME: Final = "demo-1.0-cp311-cp311-linux_x86_64.whl"
+MADE: Final = "demo-1.0-cp311-cp311-musllinux_1_2_x86_64.whl"
+EXTENSION: Final = "demo/_core.cpython-311-x86_64-linux-musl.so"
+PROGRAM: Final = """\
+import sys
+from muslbackend import wheelreader
+from muslbackend.cli import main
+wheelreader._IN_MEMORY = 100_000
+sys.exit(main({words!r}))
+"""
+#: What scikit-build-core does by itself is not ours to tell: faults are in what follows that.
+BUILD: Final = """\
+import ctypes, os
+os.chdir({project!r})
+from muslbackend import hooks, pipeline
+shim, finish = ctypes.CDLL(None), pipeline.finish
+
+def watched(*arguments):
+    shim.faults_pause(0)
+    try:
+        return finish(*arguments)
+    finally:
+        shim.faults_pause(1)
+
+shim.faults_pause(1)
+pipeline.finish = watched
+from muslbackend.target import Facts
+hooks.read_facts = lambda: Facts("linux", "{suffix}", "x86_64", "/lib/ld-musl-x86_64.so.1")
+hooks.build_wheel({output!r}, {{"musl.library-dirs": {libraries!r}, "musl.strict": "true"}})
+"""
+PROJECT: Final = """\
+[build-system]
+requires = ["muslbackend"]
+build-backend = "muslbackend"
+
+[project]
+name = "demo"
+version = "1.0"
+
+[tool.scikit-build]
+wheel.cmake = false
+wheel.platlib = true
+wheel.packages = ["demo"]
+"""
+EARLIER: Final = "of an earlier build"
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
+    """A folder with a wheel that needs a library, the library, and a project of the same files.
+
+    The extension is large enough that its packed bytes stay.
+    """
+    folder = tmp_path_factory.mktemp("given")
+    (folder / "libraries").mkdir()
+    (folder / "data").write_bytes(code(700_000, 1))
+    source = folder / "core.c"
+    source.write_text(
+        "extern int private(void);\n"
+        "static int twice(int x) { return 2 * x; }\n"
+        "int (*table[])(int) = {twice, twice, twice};\n"
+        f'__asm__(".section .rodata\\n.incbin \\"{folder / "data"}\\"\\n.text");\n'
+        "int PyInit__core(void) { return table[0](private()); }\n"
+    )
+    (folder / "private.c").write_text("int private(void) { return 21; }\n")
+    library = folder / "libraries" / "libprivate.so.1"
+    shared: list[str | Path] = ["-shared", "-nostdlib", "-fPIC"]
+    compile_c(library, [*shared, f"-Wl,-soname,{library.name}", folder / "private.c"], cache)
+    extension = folder / "project" / EXTENSION
+    extension.parent.mkdir(parents=True)
+    compile_c(extension, [*shared, source, library], cache)
+    (folder / "project" / "demo" / "__init__.py").write_text("from demo import _core\n")
+    (folder / "project" / "pyproject.toml").write_text(PROJECT)
+    with zipfile.ZipFile(folder / NAME, "w", zipfile.ZIP_DEFLATED) as wheel:
+        for path in sorted((folder / "project" / "demo").iterdir()):
+            wheel.write(path, f"demo/{path.name}")
+        wheel.writestr(
+            "demo-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n"
+        )
+        wheel.writestr("demo-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: false\n")
+        wheel.writestr("demo-1.0.dist-info/RECORD", "")
+    assert main(["repair", str(folder / NAME), *_where(folder), "-q"]) == 0
+    return folder
+
+
+def _where(folder: Path) -> list[str]:
+    return ["--library-dir", str(folder / "libraries"), "--output", str(folder / "made")]
+
+
+def _is_sound(ran: Ran, whole: Ran, command: Command, outputs: list[str]) -> bool:
+    temporary = str(command.fresh[0])
+    return (
+        all(_is_as_it_may_be(ran, whole, command, output) for output in outputs)
+        and _is_told(ran)
+        and (ran.kind == KILL or ran.removes or not ran.left[temporary])
+        # scikit-build-core's folders are called as Python calls them.
+        and all(name.startswith(("muslbackend-", "tmp")) for name in ran.left[temporary])
+    )
+
+
+def _is_as_it_may_be(ran: Ran, whole: Ran, command: Command, output: str) -> bool:
+    """Say whether a folder has all of the new, or all of the old."""
+    now, before = ran.left[output], command.before.get(output, {})
+    if now == whole.left[output]:
+        return True
+    # Between two calls it has a name of its own beside the wheel that it replaces.
+    partial = re.compile(r"\.muslbackend-\d+\.partial")
+    more = [name for name in now if ran.kind == KILL and before and partial.fullmatch(name)]
+    return ran.status != 0 and set(now) - set(more) == set(before) and len(more) < 2
+
+
+def _is_told(ran: Ran) -> bool:
+    """Say whether the exit code and the message are those that are documented."""
+    if ran.kind == KILL:
+        return ran.status == KILL
+    if "Traceback" in ran.output:
+        return False
+    if ran.kind < 0 and "ended by SIG" in ran.output:
+        return ran.status == 128 - ran.kind
+    return ran.status == 0 or (ran.status in (1, 2, 3) and "hint  " in ran.output)
+
+
+def repair(given: Path, work: Path) -> Command:
+    return _repair(given / NAME, given, work)
+
+
+def repair_and_strip(given: Path, work: Path) -> Command:
+    return _repair(given / NAME, given, work, "--strip")
+
+
+def repair_over_an_earlier_wheel(given: Path, work: Path) -> Command:
+    before = {str(work / "output"): {MADE: EARLIER, "other.txt": "of somebody else"}}
+    return replace(_repair(given / NAME, given, work), before=before)
+
+
+def copy(given: Path, work: Path) -> Command:
+    """Repair what needs nothing."""
+    return _repair(given / "made" / MADE, given, work)
+
+
+def _repair(wheel: Path, given: Path, work: Path, *more: str) -> Command:
+    output = work / "output"
+    where = ["--library-dir", str(given / "libraries"), "--output", str(output)]
+    program = PROGRAM.format(words=["repair", str(wheel), *where, *more])
+    return Command(program, (work / "tmp", output), (given,))
+
+
+def check(given: Path, work: Path) -> Command:
+    program = PROGRAM.format(words=["check", str(given / "made" / MADE)])
+    return Command(program, (work / "tmp",), (given,))
+
+
+def build(given: Path, work: Path) -> Command:
+    words = {
+        "project": str(given / "project"),
+        "suffix": ".cpython-311-x86_64-linux-musl.so",
+        "output": str(work / "output"),
+        "libraries": str(given / "libraries"),
+    }
+    return Command(BUILD.format(**words), (work / "tmp", work / "output"), (given,))
+
+
+COMMANDS: Final = (repair, repair_and_strip, repair_over_an_earlier_wheel, copy, check, build)
+DISK: Final = (errno.EIO, errno.ENOSPC, errno.EACCES, errno.EMFILE)
+SIGNALS: Final = (KILL, TERM, INT)
+
+
+@pytest.fixture(params=COMMANDS, ids=lambda command: str(command.__name__))
+def command(request: pytest.FixtureRequest, given: Path, tmp_path: Path) -> Command:
+    made: Command = request.param(given, tmp_path)
+    return made
+
+
+@pytest.mark.parametrize("kinds", [DISK, SIGNALS], ids=["disk", "signals"])
+def test_a_whole_wheel_or_what_was_there_before(
+    command: Command, kinds: tuple[int, ...], cache: Path, request: pytest.FixtureRequest
+) -> None:
+    temporary, *outputs = map(str, command.fresh)
+    whole, *faulty = runs(command, kinds, cache)
+    assert whole.status == 0, whole
+    assert whole.left[temporary] == {}
+    assert len(faulty) >= 5 * len(kinds)
+    wrong = [ran for ran in faulty if not _is_sound(ran, whole, command, outputs)]
+    tally.count_tried(request.config, "faults", len(faulty), len(wrong))
+    assert wrong == []
