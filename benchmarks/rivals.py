@@ -33,8 +33,6 @@ INFLATE: Final = "read+inflate"
 
 #: Some real wheels call functions of that release; packed relocations are expanded for it too.
 FLOOR: Final = "1.2.3"
-#: From this release on finished wheels load that have packed relocations.
-READS_PACKED: Final = "1.2.4"
 #: auditwheel always leaves it to the system.
 SYSTEM: Final = "libz.so.1"
 WHEEL: Final = "*musllinux*.whl"
@@ -95,10 +93,11 @@ class Tools:
     def check(self, wheel: Path) -> dict[str, Command]:
         """Return who judges a finished wheel, and the limit of reading it."""
         start: list[str | Path] = [self.python, "-m"]
-        check = [*start, OURS, "check", "--floor", READS_PACKED, wheel]
+        check = [*start, OURS, "check", wheel]
+        answers = 0, 1  # that a tag is not true is an answer too
         return {
-            FAST: Command(check, ours(self.extra)),
-            OURS: Command(check, ours()),
+            FAST: Command(check, ours(self.extra), answers=answers),
+            OURS: Command(check, ours(), answers=answers),
             AUDITWHEEL: Command([*start, AUDITWHEEL, "show", wheel]),
             INFLATE: Command([self.python, PHYSICAL, "inflate", wheel]),
         }
