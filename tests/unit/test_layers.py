@@ -37,7 +37,7 @@ LAYERS: Final = (
         *("target", "rpath", "elfimage", "relocations", "owners", "licences", "zig", "emulation"),
         "deflating",
     },
-    {"elfnotes", "elfrewriting", "elfversions", "cmakefile", "compilers"},
+    {"elfnotes", "elfrewriting", "elfsymbols", "elfversions", "cmakefile", "compilers"},
     {"graph", "elfreader", "relr", "wheel", "targetpython"},
     {
         "elfedit",
@@ -78,6 +78,7 @@ DECIDING: Final = (
     "elfnotes",
     "elfreader",
     "elfrewriting",
+    "elfsymbols",
     "elfversions",
     "explain",
     "findings",
