@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from muslbackend.elfimage import ElfImage
+    from muslbackend.lookup import Exports, HashTable
 
 _EM_S390 = 22
 _DT_HASH, _DT_SYMTAB, _DT_GNU_HASH, _DT_VERSYM = 4, 6, 0x6FFFFEF5, 0x6FFFFFF0
@@ -37,6 +38,8 @@ _number: Final = int.from_bytes
 
 #: So many symbols are looked at together.
 _BLOCK: Final = 1 << 14
+#: Names that are more than this are not held as strings.
+_MANY: Final = 1 << 16
 
 
 def _those(*numbers: int) -> bytes:
@@ -144,9 +147,16 @@ def _any(columns: Sequence[bytes]) -> int:
     return _number(merged.to_bytes(len(columns[0])).translate(_ANY))
 
 
-def names_found(image: ElfImage, symbols: Symbols) -> frozenset[str]:
-    """Return the names that a lookup finds."""
-    return frozenset(image.cut(list(compress(symbols.names, symbols.found))))
+def names_found(image: ElfImage, symbols: Symbols) -> frozenset[str] | Exports:
+    """Return the names that a lookup finds; very many are not held, but looked up as asked for."""
+    table = _hash_table(image, len(symbols.names)) if symbols.found.count(1) > _MANY else None
+    if table is None:
+        return frozenset(image.cut(list(compress(symbols.names, symbols.found))))
+    from muslbackend.lookup import Exports  # few files have so many
+
+    image.string(max(compress(symbols.names, symbols.found)))  # if it has an end, all have one
+    strings = image.data[image.strings.start : image.strings.stop]
+    return Exports(strings, symbols.names, symbols.found, symbols.hidden, table)
 
 
 def symbol_count(image: ElfImage) -> int:
@@ -192,3 +202,27 @@ def _gnu_hash_count(image: ElfImage) -> int:
     while not hashes.unpack_from(image.data, at)[0] & 1:
         last, at = bounded(last + 1), at + 4
     return bounded(last + 1)
+
+
+def _hash_table(image: ElfImage, count: int) -> HashTable | None:
+    """Return the table by which musl looks names up among so many symbols.
+
+    Of two it takes the GNU one (``find_sym2`` in ldso/dynlink.c).
+    """
+    from muslbackend.lookup import GnuHash, SysvHash
+
+    if _DT_GNU_HASH in image.tags:
+        at = image.offset(image.tag(_DT_GNU_HASH))
+        buckets, first, words, shift = image.numbers("I", at, 4)
+        bloom = image.numbers(image.word, at + 16, bounded(words))
+        at += 16 + words * bloom.itemsize
+        heads = image.numbers("I", at, bounded(buckets))
+        at += 4 * buckets
+        left = max(min(count - first, (len(image.data) - at) // 4), 0)
+        return GnuHash(bloom, shift, heads, first, image.numbers("I", at, left))
+    if _DT_HASH in image.tags:
+        at, word = _sysv_hash(image)
+        buckets, chains = image.numbers(word, at, 2)
+        numbers = image.numbers(word, at, 2 + bounded(buckets) + bounded(chains))
+        return SysvHash(numbers[2 : 2 + buckets], numbers[2 + buckets :])
+    return None

@@ -9,7 +9,7 @@ from muslbackend import musl, relocations
 from muslbackend.graph import remembered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Set
 
     from muslbackend.elf import ElfInfo
     from muslbackend.graph import Graph
@@ -96,7 +96,7 @@ def _without(graph: Graph, symbols: frozenset[str], paths: tuple[str, ...]) -> f
     return symbols
 
 
-def _defined(graph: Graph, path: str) -> frozenset[str]:
+def _defined(graph: Graph, path: str) -> Set[str]:
     elf = graph.elf[path]
     return frozenset() if elf.is_libc else elf.exports
 

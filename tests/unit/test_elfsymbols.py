@@ -1,19 +1,27 @@
-"""Symbols are read in bulk, which says what one by one would."""
+"""Symbols are read in bulk, and very many are looked up: both say what one by one would."""
 
 from __future__ import annotations
 
+import random
 import struct
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import SOURCE, ZIG_TARGETS, gcc_library, zig_library
+from hashtables import DT_VERSYM, MuslLookup
 from muslbackend import elfsymbols
-from muslbackend.elfimage import ElfImage
+from muslbackend.elfimage import PT_DYNAMIC, PT_LOAD, ElfImage
+from muslbackend.elfreader import read_elf
 from muslbackend.elfsymbols import read_symbols, symbol_count
-from patching import DT_SYMTAB
+from muslbackend.errors import MalformedError
+from muslbackend.lookup import Exports
+from patching import DT_DEBUG, DT_GNU_HASH, DT_HASH, DT_SYMTAB, retagged
+
+if TYPE_CHECKING:
+    from muslbackend.elf import ElfInfo
 
 VERSIONED: Final = """\
 __asm__(".symver old_foo, foo@V1");
@@ -26,7 +34,8 @@ int PyInit_two(void) { return new_foo(); }
 __thread int each;
 """
 SCRIPT: Final = "V1 { global: foo; local: old_*; new_*; }; V2 { global: *; } V1;"
-DT_VERSYM: Final = 0x6FFFFFF0
+PT_PHDR: Final = 6
+ABSENT: Final = ("absent", "", "foo2", "PyInit_", "publi", "ublic", "public\0")
 
 
 def versioned(style: str) -> bytes:
@@ -48,6 +57,128 @@ SAMPLES: Final = [
     for style in ("gnu", "sysv", "both")
     if (name, style) != ("s390x", "sysv")
 ]
+
+
+def looked_up(data: bytes, monkeypatch: pytest.MonkeyPatch) -> ElfInfo:
+    """Read a file as one that has very many symbols."""
+    with monkeypatch.context() as patch:
+        patch.setattr(elfsymbols, "_MANY", 0)
+        info = read_elf(data)
+    assert isinstance(info.exports, Exports) or not info.exports
+    return info
+
+
+@pytest.mark.parametrize(("name", "style"), SAMPLES)
+def test_what_is_looked_up_is_what_would_be_held(
+    name: str, style: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = sample(name, style)
+    held, info = read_elf(data), looked_up(data, monkeypatch)
+    assert isinstance(held.exports, frozenset)
+    assert len(held.exports) > 3
+    assert {n for n in (*held.exports, *held.imports, *ABSENT) if n in info.exports} == held.exports
+    assert info == held
+    assert info.modules == held.modules != ()
+    assert info.is_libc is False
+
+
+def with_wide_words(data: bytes) -> bytes:
+    """Return a file for s390x with the words of DT_HASH as GNU ld writes them there, 64 bits each.
+
+    The table grows, so it goes to the end, into a segment of its own in the place of PT_PHDR.
+    """
+    image, address = ElfImage(data), 1 << 32
+    at = image.offset(image.tag(DT_HASH))
+    count = 2 + sum(struct.unpack_from(">II", data, at))
+    table = struct.pack(f">{count}Q", *struct.unpack_from(f">{count}I", data, at))
+    copy = bytearray(data + bytes(-len(data) % 8))
+    segment = struct.pack(
+        ">IIQQQQQQ", PT_LOAD, 4, len(copy), address, address, *[len(table)] * 2, 8
+    )
+    (headers,), (number,) = struct.unpack_from(">Q", data, 32), struct.unpack_from(">H", data, 56)
+    places = range(headers, headers + 56 * number, 56)
+    place = next(p for p in places if struct.unpack_from(">I", data, p) == (PT_PHDR,))
+    copy[place : place + 56] = segment
+    dynamic = next(s for s in image.segments if s.kind == PT_DYNAMIC)
+    entries = range(dynamic.offset, dynamic.offset + dynamic.size, 16)
+    entry = next(e for e in entries if struct.unpack_from(">Q", data, e) == (DT_HASH,))
+    struct.pack_into(">Q", copy, entry + 8, address)
+    return bytes(copy) + table
+
+
+@pytest.mark.parametrize("alone", [True, False])
+def test_the_wide_hash_table_of_s390x_is_looked_up(
+    alone: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    narrow = zig_library("s390x", "-Wl,--hash-style=both")
+    wide = with_wide_words(narrow)
+    if alone:
+        wide = retagged(wide, (DT_GNU_HASH, DT_DEBUG))
+    held, info = read_elf(wide), looked_up(wide, monkeypatch)
+    assert held.exports == read_elf(narrow).exports
+    assert {n for n in (*held.exports, *ABSENT) if n in info.exports} == held.exports
+
+
+@pytest.mark.parametrize("style", ["gnu", "sysv"])
+def test_in_the_middle_of_names_nothing_begins(style: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    # GNU ld has one string for both: ``foo`` is the end of the other.
+    source = "int xyz_foo(void) { return 1; }\nint foo(void) { return 2; }\n"
+    data = gcc_library(source, "-shared", f"-Wl,--hash-style={style}")
+    info = looked_up(data, monkeypatch)
+    asked = ("foo", "xyz_foo", "yz_foo", "oo", "o")
+    assert [name for name in asked if name in info.exports] == ["foo", "xyz_foo"]
+
+
+@pytest.mark.parametrize("name", ["x86_64", "i686", "versions"])
+@pytest.mark.parametrize("style", ["gnu", "sysv"])
+def test_a_damaged_hash_table_finds_no_more_than_musl(
+    name: str, style: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = sample(name, style)
+    image = ElfImage(data)
+    exports = read_elf(data).exports
+    start = image.offset(image.tag(DT_GNU_HASH if style == "gnu" else DT_HASH))
+    sound = MuslLookup(image)
+    assert all(sound.finds(name.encode()) for name in exports)
+    chance = random.Random(20261122)  # noqa: S311 - to be the same in each run
+    answers = set()
+    for _ in range(300):
+        copy = bytearray(data)
+        for _ in range(chance.choice((1, 1, 2, 5))):
+            at = start + 4 * chance.randrange(24)
+            number = chance.choice((0, 1, 2, 3, 7, 0x7FFFFFFF, 0xFFFFFFFF, chance.randrange(2**32)))
+            struct.pack_into("<I", copy, at, number)
+        try:
+            info = looked_up(bytes(copy), monkeypatch)
+        except MalformedError:
+            continue
+        musl = MuslLookup(ElfImage(bytes(copy)))
+        for asked in (*exports, *ABSENT[:-1]):
+            answers.add(asked in info.exports)
+            assert asked not in info.exports or musl.finds(asked.encode())
+    assert answers == {True, False}
+
+
+@pytest.mark.parametrize("words", [(0xFFFFFFFF, 1, 1, 0), (1, 1, 0xFFFFFFFF, 0), (2**20, 1, 1, 0)])
+def test_a_hash_table_that_goes_on_behind_the_file_is_refused(
+    words: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = bytearray(sample("x86_64", "both"))
+    image = ElfImage(bytes(data))
+    struct.pack_into("<4I", data, image.offset(image.tag(DT_GNU_HASH)), *words)
+    assert read_elf(bytes(data)).exports  # as many as the other table counts
+    with pytest.raises(MalformedError):
+        looked_up(bytes(data), monkeypatch)
+
+
+def test_the_last_name_without_an_end_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = bytearray(sample("x86_64", "gnu"))
+    image = ElfImage(bytes(data))
+    last = symbol_count(image) - 1
+    at = image.offset(image.tag(DT_SYMTAB)) + 24 * last
+    struct.pack_into("<I", data, at, len(image.strings))
+    with pytest.raises(MalformedError, match=f"the string at {len(image.strings):#x} has no end"):
+        looked_up(bytes(data), monkeypatch)
 
 
 def one_by_one(image: ElfImage, count: int) -> list[tuple[int, ...]]:

@@ -21,7 +21,7 @@ MODULES: Final = sorted(PACKAGE.rglob("*.py"))
 LAYERS: Final = (
     {"", "data"},
     {"errors", "findings", "processes", "progress", "signals", "workers", "wrapper", "zlibs"},
-    {"musl", "explain", "notes", "zipmember", "ziparchive"},
+    {"musl", "explain", "lookup", "notes", "zipmember", "ziparchive"},
     {
         "arguments",
         "settings",
@@ -89,6 +89,7 @@ DECIDING: Final = (
     "ignored",
     "invocation",
     "layout",
+    "lookup",
     "musl",
     "names",
     "needs",

@@ -108,9 +108,9 @@ def test_a_check_loads_beside_that_only_what_reads_archives(tmp_path: Path) -> N
     names = loaded(CHECK.format(wheel=str(wheel)), tmp_path)
     assert "muslbackend.wheelreader" in names
     assert among((HEAVY | NEEDLESS) - ARCHIVES, names) == set()
-    # Nothing of what builds and repairs.
-    others = {"finish", "hooks", "outcome", "plan", "stage", "targetpython", "wheel", "wheelwriter"}
-    assert {f"muslbackend.{name}" for name in others} & names == set()
+    # Nothing of what builds and repairs, nor of what few files have.
+    others = {"finish", "hooks", "lookup", "outcome", "plan", "stage", "targetpython", "wheel"}
+    assert {f"muslbackend.{name}" for name in (*others, "wheelwriter")} & names == set()
 
 
 def test_what_is_heavy_is_seen(tmp_path: Path) -> None:
