@@ -38,6 +38,17 @@ def with_symbol(data: bytes, name: str, *, info: int = -1, value: int = -1) -> b
     return bytes(copy)
 
 
+def with_empty_buckets(data: bytes, *tags: int) -> bytes:
+    """Return the file with nothing in the hash tables of those tags."""
+    image, copy = ElfImage(data), bytearray(data)
+    for tag in tags:
+        at = image.offset(image.tag(tag))
+        buckets, _, words, _ = struct.unpack_from(image.order + "4I", data, at)
+        at += 16 + words * image.bits // 8 if tag == DT_GNU_HASH else 8
+        copy[at : at + 4 * buckets] = bytes(4 * buckets)
+    return bytes(copy)
+
+
 def with_relocations(data: bytes, kinds: Sequence[int]) -> bytes:
     """Return the file with its first relocations turned into those types, of no symbol."""
     image, copy = ElfImage(data), bytearray(data)

@@ -10,14 +10,14 @@ from muslbackend.musl import ARCHITECTURES
 from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Set as AbstractSet
-
+    from muslbackend.lookup import Exports
     from muslbackend.musl import Architecture
 
 MAGIC: Final = b"\x7fELF"
 #: Of the machines that have a choice (arm64, POWER, LoongArch).
 LARGEST_PAGE: Final = 1 << 16
 
+_STARTS_MODULE: Final = "PyInit_"
 _EXTENSION_NAME: Final = re.compile(r"\.(cpython-3\d+[\w-]*|abi3t?)\.so$")
 
 _GLIBC_LIBRARIES: Final = (
@@ -53,8 +53,9 @@ class _Facts(NamedTuple):
     imports: frozenset[str]
     """Undefined names that some relocation refers to and that are not weak, or thread-local: the
     loader refuses the file, or crashes, when nobody defines one of them."""
-    exports: AbstractSet[str]
-    """Names that a lookup finds here: no hidden versions, no IFUNC."""
+    exports: frozenset[str] | Exports
+    """Names that a lookup finds here: no hidden versions, no IFUNC. Very many are not held as
+    strings: ask for names, rather than go through them."""
     version_needs: frozenset[tuple[str, str]]
     """(library, version) pairs of DT_VERNEED. musl ignores them; they tell the linker's libc."""
     relr: bool
@@ -98,7 +99,9 @@ class ElfInfo(_Facts):
     @cached_property
     def modules(self) -> tuple[str, ...]:
         """Names of the functions by which ``import`` starts it, sorted; none: no extension."""
-        return tuple(sorted(name for name in self.exports if name.startswith("PyInit_")))
+        if not isinstance(self.exports, frozenset):
+            return tuple(sorted(self.exports.beginning(_STARTS_MODULE)))
+        return tuple(sorted(name for name in self.exports if name.startswith(_STARTS_MODULE)))
 
     @property
     def arch(self) -> str | None:

@@ -33,7 +33,15 @@ _DT_STRTAB, _DT_STRSZ = 5, 10
 
 #: musl has no use for more; a count beyond this is damage, not a library.
 _MAX_ENTRIES: Final = 1 << 24
-_OURS: Final = "<" if array("H", b"\1\0")[0] == 1 else ">"
+#: The byte order of this machine.
+OURS: Final = "<" if array("H", b"\1\0")[0] == 1 else ">"
+#: Strings are not cut out in bulk where one may be longer than twice this.
+_LONG: Final = 1 << 10
+#: So many times its size may all strings have that are cut out of such a string table.
+_OVERLAPS: Final = 16
+#: String tables up to this size are decoded as a whole, and larger ones for many strings: so many
+#: bytes for each.
+_SMALL, _WORTH_DECODING = 1 << 20, 1 << 8
 
 
 class Segment(NamedTuple):
@@ -79,15 +87,17 @@ class ElfImage:
         self.segments = list(self._segments(header[4], header[8], header[9]))
         self.tags = self._dynamic()
         self.strings = self._string_table()
-        """Where the dynamic string table is in the file."""
+        # A string may be the end of another one, but not of thousands.
+        self._room = (len(self.strings) + _LONG) * _OVERLAPS
+        self._text = self._decoded() if len(self.strings) <= _SMALL else ""
 
     def _segments(self, offset: int, entry_size: int, count: int) -> Iterator[Segment]:
         if self.kind not in (ET_EXEC, ET_DYN):
             return  # relocatable objects and core files are nothing a loader loads
-        layout = "IIQQQQQQ" if self.bits == 64 else "IIIIIIII"
+        layout = struct.Struct(self.order + ("IIQQQQQQ" if self.bits == 64 else "IIIIIIII"))
         self.check(offset, count * entry_size)
         for index in range(count):
-            fields = struct.unpack_from(self.order + layout, self.data, offset + index * entry_size)
+            fields = layout.unpack_from(self.data, offset + index * entry_size)
             if self.bits == 64:
                 kind, flags, start, address, _, size, memory, alignment = fields
             else:
@@ -146,18 +156,20 @@ class ElfImage:
         size = count * found.itemsize
         self.check(offset, size)
         found.frombytes(memoryview(self.data)[offset : offset + size])
-        if self.order != _OURS:
+        if self.order != OURS:
             found.byteswap()
         return found
 
     def sections(self) -> Iterator[Section]:
         """Yield the section headers, none where they are stripped, up to the first damaged one."""
         start, step, count = self._sections
-        entry = struct.Struct(self.order + ("4xIQ8xQQI" if self.bits == 64 else "4xII4xIII"))
-        for at in range(start, start + count * step, step) if step >= entry.size else ():
-            if at + entry.size > len(self.data):
-                break
-            yield Section(*entry.unpack_from(self.data, at))
+        layout = self.order + ("4xIQ8xQQI" if self.bits == 64 else "4xII4xIII")
+        entry = struct.Struct(f"{layout}{max(step - struct.calcsize(layout), 0)}x")
+        if entry.size == step:
+            # What follows the fields of the last one need not be there.
+            table = self.data[start : start + count * step] + bytes(step - struct.calcsize(layout))
+            rows = entry.iter_unpack(table[: len(table) // step * step])
+            yield from map(Section._make, rows)
 
     def section(self, kind: int, most: int) -> bytes:
         """Return the first section of that type, up to ``most`` bytes of it.
@@ -170,32 +182,45 @@ class ElfImage:
         return self.data[found.offset : found.offset + min(found.size, most)]
 
     def _string_table(self) -> range:
-        """Return where the dynamic string table is."""
+        """Return where the dynamic string table is in the file."""
         if _DT_STRTAB not in self.tags:
             return range(0)
         start, size = self.offset(self.tag(_DT_STRTAB)), self.tag(_DT_STRSZ)
         self.check(start, size)
         return range(start, start + size)
 
+    def _decoded(self) -> str:
+        """Return the dynamic string table, one character for each byte.
+
+        Nothing if strings may be long: thousands that overlap would fill the memory.
+        """
+        text = self.data[self.strings.start : self.strings.stop].decode("latin-1")
+        starts = range(0, len(text) - _LONG, _LONG)
+        return "" if any(text.find("\0", at, at + _LONG) < 0 for at in starts) else text
+
     def string(self, offset: int) -> str:
         """Return a string of the dynamic string table."""
-        start = self.strings.start + offset
-        end = self.data.find(b"\0", start, self.strings.stop)
+        start, stop = self.strings.start + offset, self.strings.stop
+        end = self.data.find(b"\0", start, stop) if start < stop else -1
         if end < 0:
             raise _endless(offset)
+        self._room -= end - start
+        if self._room < 0:
+            raise damaged("its strings overlap")
         return _decoded(self.data[start:end])
 
     def cut(self, offsets: Sequence[int]) -> list[str]:
-        """Return the strings at these places of the dynamic string table, in less time for each."""
-        # One character for each byte.
-        table = self.data[self.strings.start : self.strings.stop].decode("latin-1")
+        """Return the strings at these places of the dynamic string table."""
+        text = self._text
+        if not text and len(self.strings) < len(offsets) * _WORTH_DECODING:
+            text = self._decoded()
+        if not text:
+            return list(map(self.string, offsets))
         try:
-            found = [table[start : table.index("\0", start)] for start in offsets]
+            found = [text[start : text.index("\0", start)] for start in offsets]
         except ValueError:
-            raise _endless(
-                next(start for start in offsets if table.find("\0", start) < 0)
-            ) from None
-        return found if table.isascii() else [_decoded(text.encode("latin-1")) for text in found]
+            raise _endless(next(s for s in offsets if text.find("\0", s) < 0)) from None
+        return found if text.isascii() else [_decoded(name.encode("latin-1")) for name in found]
 
     def tag_strings(self, tag: int) -> list[str]:
         """Return the strings that a dynamic tag names, in file order."""

@@ -1,17 +1,18 @@
-"""The bytes of one ELF file → :class:`elf.ElfInfo`: what it is, and its relocations.
+"""The bytes of one ELF file → :class:`elf.ElfInfo`: relocations, and what they refer to.
 
-Relocations are read in blocks: there may be millions. Layout and
-constants: System V gABI, chapters 4 and 5; GNU extensions as in musl's ``elf.h``.
+Tables are read in bulk, in blocks: there may be millions of relocations. Layout and constants:
+System V gABI, chapters 4 and 5; GNU extensions as in musl's ``elf.h``.
 """
 
 from __future__ import annotations
 
 import re
 import struct
-import zlib
+from array import array
 from bisect import bisect_left
 from itertools import compress
-from typing import TYPE_CHECKING, Final
+from sys import intern
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from muslbackend import elfversions
 from muslbackend.elf import LARGEST_PAGE, ElfInfo
@@ -27,19 +28,18 @@ from muslbackend.elfimage import (
     until_nul,
 )
 from muslbackend.elfnotes import arm_architecture, build_id, isa_needed, strippable
-from muslbackend.elfsymbols import SymbolTable
+from muslbackend.elfsymbols import names_found, read_symbols, symbol_count
 from muslbackend.errors import MalformedError
+from muslbackend.zlibs import zlib
 
 if TYPE_CHECKING:
-    from array import array
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from muslbackend.elfimage import Bytes
 
 #: DT_ANDROID_REL, _RELSZ, _RELA, _RELASZ and _RELR: relocations that only Android's loader does.
 _ANDROID_TAGS: Final = frozenset({*range(0x6000000F, 0x60000013), 0x6FFFE000})
-_DT_NEEDED, _DT_PLTRELSZ = 1, 2
-_DT_RELA, _DT_RELASZ, _DT_SONAME, _DT_RPATH = 7, 8, 14, 15
+_DT_NEEDED, _DT_PLTRELSZ, _DT_RELA, _DT_RELASZ, _DT_SONAME, _DT_RPATH = 1, 2, 7, 8, 14, 15
 _DT_REL, _DT_RELSZ, _DT_PLTREL, _DT_JMPREL, _DT_RUNPATH, _DT_RELR = 17, 18, 20, 23, 29, 36
 _DT_TEXTREL, _DT_FLAGS, _DF_TEXTREL = 22, 30, 4
 
@@ -61,6 +61,9 @@ def read_elf(data: Bytes) -> ElfInfo:
         raise MalformedError(msg) from error
 
 
+_Versions: TypeAlias = frozenset[tuple[str, str]]
+
+
 class _Reader(ElfImage):
     """The tables that the dynamic section leads to."""
 
@@ -69,11 +72,16 @@ class _Reader(ElfImage):
         if _ANDROID_TAGS & set(self.tags):
             msg = "is not a sound ELF file: relocations packed for Android, musl does none"
             raise MalformedError(msg)
-        self.symbols = SymbolTable(self)
-        self.relocations, self.relocated = self._relocated()
+        self.symbols = read_symbols(self, symbol_count(self))
+        self.relocations, self.used, last = self._relocated()
+        if last and last >= len(self.symbols.names):
+            # GNU hash tables cover what is exported; where that is nothing, only relocations tell.
+            self.symbols = read_symbols(self, last + 1)
+            _, self.used, _ = self._relocated()
         needs = list(elfversions.wanted(self))
         self.versions_needed = {(need.library, need.version) for need in needs}
         self.versions_wanted = {need.number: need.version for need in needs}
+        self.versions_defined = elfversions.defined(self)
 
     def info(self) -> ElfInfo:
         """Return all of it as a value."""
@@ -82,9 +90,6 @@ class _Reader(ElfImage):
             (until_nul(data, s.offset) for s in self.segments if s.kind == PT_INTERP), None
         )
         rpath = self.tag_strings(_DT_RUNPATH) or self.tag_strings(_DT_RPATH)
-        imports, exports, wanted_versions, old_versions = self.symbols.read(
-            self.relocated, self.versions_wanted, elfversions.defined(self)
-        )
         return ElfInfo(
             machine=self.machine,
             bits=self.bits,
@@ -96,8 +101,9 @@ class _Reader(ElfImage):
             needed=tuple(self.tag_strings(_DT_NEEDED)),
             # Of several tags musl keeps the last; it splits at newlines too (``path_open``).
             rpath=tuple(e for text in rpath[-1:] for e in re.split("[:\n]", text) if e),
-            imports=imports,
-            exports=exports,
+            # The same names are imported by many files.
+            imports=frozenset(map(intern, self._names(self.used))),
+            exports=names_found(self, self.symbols),
             version_needs=frozenset(self.versions_needed),
             relr=_DT_RELR in self.tags,
             relocations=self.relocations,
@@ -118,58 +124,71 @@ class _Reader(ElfImage):
             strippable=strippable(self),
             isa_needed=isa_needed(self),
             stack_size=max((s.memory for s in self.segments if s.kind == PT_GNU_STACK), default=0),
-            wanted_versions=wanted_versions,
-            old_versions=old_versions,
+            wanted_versions=self._versioned(self.used, self.versions_wanted),
+            old_versions=self._versioned(
+                self.symbols.numbers(self.symbols.old), self.versions_defined
+            ),
         )
 
     def _has_code(self) -> bool:
         """Say whether anything in it runs: of mere data linkers write flags that mean nothing."""
         return any(s.kind == PT_LOAD and s.flags & PF_X for s in self.segments)
 
-    def _relocated(self) -> tuple[frozenset[int], bytearray]:
-        """Return types of the relocations, and 1 for each symbol that one refers to.
+    def _relocated(self) -> tuple[frozenset[int], set[int], int]:
+        """Return types of the relocations, the symbols that are looked up, the last referred to.
 
-        A symbol without one is never looked up (``do_relocs`` in ldso/dynlink.c).
+        A symbol without a relocation is never looked up (``do_relocs`` in ldso/dynlink.c).
         """
-        kinds, referred = set[int](), bytearray()
-        shift, bits = self._info_layout()
-        for words, step in self._relocation_blocks():
-            block = words[1::step]
-            # Linkers put the relative ones together, which differ in their places alone.
-            infos = set(block[:1] if block == block[:1] * len(block) else block)
-            done = [info for info in infos if info & bits]
-            kinds.update(map(bits.__and__, done))
-            indices = [info >> shift for info in done]
-            last = max(indices, default=-1)
-            if last >= len(referred):
-                self.symbols.check(last + 1)
-                referred += bytes(last + 1 - len(referred))
-            for index in indices:
-                referred[index] = 1
-        return frozenset(kinds), referred
+        wanted = frozenset(self.symbols.numbers(self.symbols.wanted))
+        kinds: set[int] = set()
+        used: set[int] = set()
+        last = 0
+        for place, count, step in self._relocation_blocks():
+            symbols, types = self._infos(place, count, step)
+            kinds |= types
+            if symbols:
+                last = max(last, max(symbols))
+                if wanted:
+                    used |= wanted.intersection(symbols)
+        return frozenset(kinds - {0}), used - {0}, last
 
-    def _info_layout(self) -> tuple[int, int]:
-        """Return by how many bits of r_info the symbol is above the type, and the type's bits."""
-        return (32, 0xFFFFFFFF) if self.bits == 64 else (8, 0xFF)
+    def _infos(self, place: int, count: int, step: int) -> tuple[Collection[int], set[int]]:
+        """Return the symbols and the types of so many relocations, as r_info has them.
 
-    def _relocation_blocks(self) -> Iterator[tuple[array[int], int]]:
-        """Yield the words of each block of relocations, and how many make one.
+        Symbols of R_*_NONE are left out, and 0, which is no symbol, may be.
+        """
+        if self.bits == 32:
+            infos = {
+                info for info in set(self.numbers("I", place, count * step)[1::step]) if info & 0xFF
+            }
+            return {info >> 8 for info in infos}, {info & 0xFF for info in infos}
+        words = self.numbers("I", place, 2 * count * step)
+        symbols, kinds = words[2 :: 2 * step], words[3 :: 2 * step]
+        if self.order == "<":
+            symbols, kinds = kinds, symbols
+        types = set(kinds)
+        if 0 in types:
+            symbols = array("I", compress(symbols, kinds))
+        # Linkers put the relative ones first, which have no symbol.
+        raw = symbols.tobytes()
+        return symbols[(len(raw) - len(raw.lstrip(b"\0"))) // symbols.itemsize :], types
+
+    def _relocation_blocks(self) -> Iterator[tuple[int, int, int]]:
+        """Yield where each block of relocations is, how many, and how many words make one.
 
         r_offset is the first and r_info the second; there may be an addend.
         """
-        plt_is_rela = self.tag(_DT_PLTREL) == _DT_RELA
-        for start, size, rela in (
-            (_DT_REL, self.tag(_DT_RELSZ), False),
-            (_DT_RELA, self.tag(_DT_RELASZ), True),
-            (_DT_JMPREL, self.tag(_DT_PLTRELSZ), plt_is_rela),
+        for start, length, rela in (
+            (_DT_REL, _DT_RELSZ, False),
+            (_DT_RELA, _DT_RELASZ, True),
+            (_DT_JMPREL, _DT_PLTRELSZ, self.tag(_DT_PLTREL) == _DT_RELA),
         ):
-            if start in self.tags and size:
-                offset, width, step = self.offset(self.tag(start)), self.bits // 8, 2 + rela
+            if start in self.tags and (size := self.tag(length)):
+                offset, step = self.offset(self.tag(start)), 2 + rela
                 self.check(offset, size)
-                words = size // (step * width) * step
-                for at in range(0, words, step * _BLOCK):
-                    count = min(step * _BLOCK, words - at)
-                    yield self.numbers(self.word, offset + at * width, count), step
+                width = step * self.bits // 8
+                for first in range(0, size // width, _BLOCK):
+                    yield offset + first * width, min(_BLOCK, size // width - first), step
 
     def _relocates_code(self) -> bool:
         """Say whether what is not writable is relocated, in a file that says it may be.
@@ -183,8 +202,9 @@ class _Reader(ElfImage):
             for s in self.segments
             if s.kind == PT_LOAD and not s.flags & PF_W
         ]
-        _, kinds = self._info_layout()
-        for words, step in self._relocation_blocks():
+        kinds = 0xFFFFFFFF if self.bits == 64 else 0xFF
+        for place, count, step in self._relocation_blocks():
+            words = self.numbers(self.word, place, count * step)
             done = compress(words[::step], map(kinds.__and__, words[1::step]))
             places = sorted(done)
             for segment in fixed:
@@ -192,3 +212,16 @@ class _Reader(ElfImage):
                 if at < len(places) and places[at] in segment:
                     return True
         return False
+
+    def _names(self, symbols: Iterable[int]) -> list[str]:
+        return self.cut([self.symbols.names[symbol] for symbol in symbols])
+
+    def _versioned(self, symbols: Iterable[int], known: Mapping[int, str]) -> _Versions:
+        """Return (symbol, version) pairs of the symbols whose versions are known."""
+        numbers = self.symbols.versions
+        if not (known and numbers):
+            return frozenset()
+        found = {
+            s: known[n] for s in symbols if (n := numbers[s] & elfversions.VERSION_NUMBER) in known
+        }
+        return frozenset(zip(map(intern, self._names(found)), found.values(), strict=True))

@@ -16,7 +16,7 @@ from muslbackend.graph import Via
 from muslbackend.needs import asked_of_musl
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Set
 
     from muslbackend.elf import ElfInfo
     from muslbackend.graph import Graph
@@ -248,9 +248,9 @@ def small_pages(graph: Graph, target: Target) -> Iterator[Finding]:
             )
 
 
-def _of_musl(names: Iterable[str], arch: Architecture) -> frozenset[str]:
+def _of_musl(names: Set[str], arch: Architecture) -> frozenset[str]:
     """Return those names that today's musl has."""
-    return musl.todays(arch).intersection(names)
+    return musl.todays(arch) & names
 
 
 def _some(names: list[str]) -> str:

@@ -10,8 +10,7 @@ from muslbackend.graph import remembered
 from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Iterator, Mapping, Set
 
     from muslbackend.elf import ElfInfo
     from muslbackend.graph import Graph
@@ -98,7 +97,7 @@ def _without(graph: Graph, symbols: frozenset[str], paths: tuple[str, ...]) -> f
     return symbols
 
 
-def _defined(graph: Graph, path: str) -> AbstractSet[str]:
+def _defined(graph: Graph, path: str) -> Set[str]:
     elf = graph.elf[path]
     return frozenset() if elf.is_libc else elf.exports
 

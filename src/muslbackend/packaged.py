@@ -15,7 +15,6 @@ from muslbackend.needs import asked_of_musl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from collections.abc import Set as AbstractSet
 
     from muslbackend.graph import Graph
     from muslbackend.musl import Architecture
@@ -109,13 +108,15 @@ def _openers(graph: Graph) -> str:
 
 def two_of_one_build(graph: Graph, _: Target) -> Iterator[Finding]:
     """Linkers give each build an id of its own, which copies keep, patched or not."""
-    first: dict[tuple[str, int, AbstractSet[str]], str] = {}
+    builds: dict[tuple[str, int], list[str]] = {}
     for path in graph.wheel:
         elf = graph.elf[path]
         known = bool(elf.build_id or elf.checksum)
-        same = (elf.build_id, elf.checksum, elf.exports)
-        other = first.setdefault(same, path) if known else path
-        if other != path:
+        others = builds.setdefault((elf.build_id, elf.checksum), []) if known else []
+        other = next((o for o in others if graph.elf[o].exports == elf.exports), None)
+        if other is None:
+            others.append(path)
+        else:
             yield Finding(
                 "MB135",
                 Severity.NOTE,

@@ -10,7 +10,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Any, NamedTuple, Self
 else:
 
@@ -53,6 +53,10 @@ else:
                 msg = f"{cls.__name__} takes {', '.join(cls._fields)}, each of them once"
                 raise TypeError(msg)
             return tuple([known[field] for field in fields])
+
+        @classmethod
+        def _make(cls, items: Iterable[object]) -> Self:
+            return cls(*items)
 
         def _replace(self, **named: object) -> Self:
             return type(self)(**{**dict(zip(self._fields, self, strict=True)), **named})

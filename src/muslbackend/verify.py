@@ -157,8 +157,10 @@ def _opening(opener: Opener, work: Path, graph: Graph) -> list[str | Path]:
 def _stubs(graph: Graph) -> Iterator[str]:
     """Yield definitions of what files use of Python's C API, and none of them defines."""
     files = [graph.elf[path] for path in graph.wheel]
-    used = {name for elf in files for name in elf.imports} - {n for e in files for n in e.exports}
-    for name in sorted(name for name in used if is_pythons(name) and _C_NAME.fullmatch(name)):
+    used = {name for elf in files for name in elf.imports if is_pythons(name)}
+    for elf in files:
+        used -= elf.exports
+    for name in sorted(name for name in used if _C_NAME.fullmatch(name)):
         data = _DATA_NAME.fullmatch(name)
         yield f"void *{name}[1024];" if data else f"void *{name}(void) {{ return 0; }}"
 

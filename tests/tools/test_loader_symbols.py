@@ -9,7 +9,7 @@ import pytest
 
 from loaders import dlopen
 from muslbackend import musl
-from patching import DT_DEBUG, DT_GNU_HASH, DT_HASH, retagged, with_symbol
+from patching import DT_DEBUG, DT_GNU_HASH, DT_HASH, retagged, with_empty_buckets, with_symbol
 from samples import (
     EXTENSION,
     Library,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 CORE: Final = "demo/_core.so"
 BESIDE: Final = "demo/libx.so"
 ANY: Final = "1.1.0"
-NEW_HASH, OLD_HASH = "-Wl,--hash-style=gnu", "-Wl,--hash-style=sysv"
+NEW_HASH, OLD_HASH, BOTH_HASHES = (f"-Wl,--hash-style={s}" for s in ("gnu", "sysv", "both"))
 
 #: Refers to a name in a place that the linker fills in by itself: R_X86_64_NONE.
 UNUSED: Final = 'asm(".reloc ., R_X86_64_NONE, absent");\n'
@@ -66,6 +66,13 @@ TLS: Final = "__thread int f;\n"
 USES_TLS: Final = "extern __thread int f;\nint *PyInit_demo(void) { return &f; }\n"
 #: The names with 64 that the loader maps to the plain ones, but for the one that did not fit.
 LFS64: Final = sorted(set(musl._lfs64()) - {"posix_fallocate64"})
+#: More names than are held as strings, and `f`.
+MANY: Final = """\
+int f(void) { return 1; }
+asm(".altmacro\\n"
+    ".macro name n\\n.globl name_\\\\n\\nname_\\\\n: .byte 0\\n.endm\\n"
+    ".data\\n.set i, 0\\n.rept 70000\\nname %i\\n.set i, i + 1\\n.endr\\n.text");
+"""
 UNIQUE: Final = 'int f = 1;\nasm(".type f, @gnu_unique_object");\n'
 
 
@@ -94,6 +101,15 @@ def hashed(*tags: int) -> dict[str, Content]:
     """Return an extension without the hash tables of those tags."""
     library = gnu(EXTENSION, "-Wl,--hash-style=both")
     return {CORE: Patched(library, lambda data: retagged(data, *((tag, DT_DEBUG) for tag in tags)))}
+
+
+def among_many(style: str, *emptied: int) -> dict[str, Content]:
+    """Return an extension that uses `f`, and a library that has it among very many names.
+
+    Nothing is in the hash tables of the tags in ``emptied``.
+    """
+    provider = Patched(gnu(MANY, style), lambda data: with_empty_buckets(data, *emptied))
+    return {**needing(CALLS.format("f"), gnu(MANY, style)), BESIDE: provider}
 
 
 def all_of(names: list[str]) -> Library:
@@ -204,6 +220,11 @@ SAMPLES: Final = (
         None,
         {CORE: gnu(CALLS_ABSENT, OLD_HASH)},
     ),
+    Sample("a symbol is one of very many in the new table", ANY, among_many(NEW_HASH)),
+    Sample("a symbol is one of very many in the old table", ANY, among_many(OLD_HASH)),
+    Sample("the old table of very many is empty", None, among_many(OLD_HASH, DT_HASH)),
+    Sample("of two tables the old one is empty", ANY, among_many(BOTH_HASHES, DT_HASH)),
+    Sample("of two tables the new one is empty", None, among_many(BOTH_HASHES, DT_GNU_HASH)),
     Sample("the old version is wanted", ANY, wanting("V1", gnu(OLD_AND_NEW, script=V1_V2))),
     Sample("a version is wanted that nobody has", ANY, wanting("V9", function("foo"))),
     Sample("a version is wanted that is hidden", None, wanting("V1", gnu(ONLY_OLD, script=V1))),

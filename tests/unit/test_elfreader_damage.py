@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import struct
 import time
+import tracemalloc
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
@@ -15,6 +17,9 @@ from muslbackend.elfreader import read_elf
 from muslbackend.errors import MalformedError
 
 GLIBC_SOURCE = '#include <stdio.h>\nint a, *p = &a; int shout(void) { return puts(""); }'
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 SAMPLES = ("glibc", "x86_64", "i686", "s390x")
 #: No file of this size may take longer (seconds); a healthy one takes a thousandth of it.
 #: Seconds of processor time.
@@ -127,6 +132,41 @@ def test_runpath_wins_over_rpath() -> None:
 def test_a_string_without_an_end_is_refused() -> None:
     with pytest.raises(MalformedError, match="the string at 0x1 has no end"):
         read_elf(crafted(b"\0libx.so", (1, 1), (5, 0x400), (10, 8)))
+
+
+def named(strings: bytes, places: Sequence[int]) -> bytes:
+    """Return a library with a symbol for each of these places in its string table."""
+    symbols = b"".join(struct.pack("<IBBHQQ", at, 0x12, 0, 1, 1, 0) for at in places)
+    hashes = struct.pack("<II", 0, len(places)).ljust(16, b"\0")
+    at = 0x400 + len(hashes) + len(symbols)
+    tags = ((4, 0x400), (6, 0x410), (5, at), (10, len(strings)))
+    return crafted(hashes + symbols + strings, *tags)
+
+
+@pytest.mark.parametrize("size", [500_000, 3_000_000])
+def test_strings_that_overlap_do_not_fill_the_memory(size: int) -> None:
+    # One by one they would be gigabytes.
+    data = named(b"\0" + size * b"x" + b"\0", range(1, 20_001))
+    tracemalloc.start()
+    try:
+        with pytest.raises(MalformedError, match="its strings overlap"):
+            read_elf(data)
+        assert tracemalloc.get_traced_memory()[1] < 20 * size
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("length", [10, 1000, 1024, 2047, 2048, 5000, 100_000])
+def test_long_names_are_cut_out_like_others(length: int) -> None:
+    names = [b"a", b"b" * length, b"c\xc3\xa4" + b"c" * length]
+    strings = b"\0" + b"".join(name + b"\0" for name in names)
+    found = read_elf(named(strings, [strings.index(name) for name in names])).exports
+    assert {name.encode() for name in found} == set(names)
+
+
+def test_a_name_may_be_the_end_of_another_one() -> None:
+    strings = b"\0" + b"x" * 40 + b"\0"
+    assert read_elf(named(strings, range(1, 41))).exports == {"x" * n for n in range(1, 41)}
 
 
 def test_a_string_table_beyond_the_end_is_refused() -> None:

@@ -2,21 +2,140 @@
 
 from __future__ import annotations
 
+import struct
+import sys
 import tracemalloc
+from array import array
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from largelibrary import ABSOLUTE, RELATIVE, library, relocations
+from hashtables import sysv_table
 from muslbackend.elf import ElfInfo
 from muslbackend.elfreader import read_elf
+from muslbackend.lookup import Exports
 from muslbackend.scan import Scan
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
+RELATIVE: Final = 8
+ABSOLUTE: Final = 1
 LAYOUTS: Final = [(bits, order) for bits in (64, 32) for order in ("<", ">")]
 MIB: Final = 1 << 20
+
+
+def library(
+    layout: tuple[int, str],
+    relocations: array[int],
+    symbols: int,
+    *,
+    rela: bool = True,
+    textrel: bool = False,
+) -> bytes:
+    """Return a library whose first half of symbols is undefined, the rest defined.
+
+    ``layout`` is its word size in bits and its byte order; ``relocations`` are words: place, info,
+    and an addend if ``rela``.
+    """
+    words = [1, symbols, *[0] * (symbols + 1)]
+    pieces = _symbol_tables(layout, range(symbols // 2 + 1, symbols), words)
+    return _laid_out(layout, pieces, _table(layout, relocations), rela=rela, textrel=textrel)
+
+
+def hashed_library(
+    layout: tuple[int, str], relocations: array[int], symbols: int, buckets: int
+) -> bytes:
+    """Return a library that defines all of its symbols, and whose hash table leads to them."""
+    hashed = sysv_table([b"name_of_symbol_%06d" % n for n in range(1, symbols)], buckets)
+    words = [buckets, symbols, *hashed.buckets, *hashed.chains]
+    pieces = _symbol_tables(layout, range(1, symbols), words)
+    return _laid_out(layout, pieces, _table(layout, relocations))
+
+
+def _table(layout: tuple[int, str], words: array[int]) -> bytes:
+    bits, order = layout
+    table = array("Q" if bits == 64 else "I", words)
+    if order != ("<" if sys.byteorder == "little" else ">"):
+        table.byteswap()
+    return table.tobytes()
+
+
+def _symbol_tables(
+    layout: tuple[int, str], defined: range, hashes: Sequence[int]
+) -> dict[int, bytes]:
+    """Return DT_HASH, DT_STRTAB and DT_SYMTAB of symbols of which these are defined."""
+    bits, order = layout
+    null = bytes(24 if bits == 64 else 16)
+    return {
+        4: struct.pack(f"{order}{len(hashes)}I", *hashes),
+        5: b"\0" + b"".join(b"name_of_symbol_%06d\0" % n for n in range(1, defined.stop)),
+        6: b"".join(chain([null], _symbols(layout, defined))),
+    }
+
+
+def _laid_out(
+    layout: tuple[int, str],
+    pieces: dict[int, bytes],
+    relocations: bytes,
+    *,
+    rela: bool = True,
+    textrel: bool = False,
+) -> bytes:
+    bits, order = layout
+    word = "Q" if bits == 64 else "I"
+    pieces = {**pieces, 7 if rela else 17: relocations}
+    values = {10: len(pieces[5]), 8 if rela else 18: len(relocations)}
+    if textrel:
+        values[22] = 0
+    start = at = 0x1000
+    for tag, piece in pieces.items():
+        values[tag] = at
+        at += len(piece) + -len(piece) % 16
+    dynamic = b"".join(struct.pack(f"{order}2{word}", *pair) for pair in (*values.items(), (0, 0)))
+    body = b"".join(piece + bytes(-len(piece) % 16) for piece in pieces.values())
+    whole = start + len(body)
+    # All of the file is mapped, not to be written; what is relocated lies behind it.
+    segments = _segment(layout, (1, 5), range(whole))
+    segments += _segment(layout, (2, 4), range(0x400, 0x400 + len(dynamic)))
+    size, entry = (64, 56) if bits == 64 else (52, 32)
+    ident = b"\x7fELF" + bytes([bits // 32, 1 if order == "<" else 2, 1])
+    header = ident.ljust(16, b"\0") + struct.pack(
+        f"{order}HHI3{word}I6H", 3, 62, 1, 0, size, 0, 0, size, entry, 2, 0, 0, 0
+    )
+    return (header + segments).ljust(0x400, b"\0") + dynamic.ljust(0xC00, b"\0") + body
+
+
+def _symbols(layout: tuple[int, str], defined: range) -> list[bytes]:
+    bits, order = layout
+    entry = struct.Struct(order + ("IBBHQQ" if bits == 64 else "IIIBBH"))
+    found = []
+    for n in range(1, defined.stop):
+        name, section = 1 + 22 * (n - 1), int(n in defined)
+        fields = (name, 0x12, 0, section, n, 0) if bits == 64 else (name, n, 0, 0x12, 0, section)
+        found.append(entry.pack(*fields))
+    return found
+
+
+def _segment(layout: tuple[int, str], kind: tuple[int, int], place: range) -> bytes:
+    bits, order = layout
+    spans = (place.start, place.start, place.start, len(place), len(place))
+    if bits == 64:
+        return struct.pack(f"{order}2I6Q", *kind, *spans, 0x1000)
+    return struct.pack(f"{order}8I", kind[0], *spans, kind[1], 0x1000)
+
+
+def relocations(bits: int, count: int, symbols: range, *, rela: bool = True) -> array[int]:
+    """Return so many relative relocations, and one for each of ``symbols`` among the last."""
+    step, shift = 2 + rela, 32 if bits == 64 else 8
+    words = array("Q", bytes(8 * step * count))
+    words[0::step] = array("Q", range(1 << 28, (1 << 28) + 8 * count, 8))
+    words[1::step] = array("Q", [RELATIVE]) * count
+    for at, symbol in zip(range(count - len(symbols), count), symbols, strict=True):
+        words[at * step + 1] = symbol << shift | ABSOLUTE
+    return words
 
 
 def names(symbols: range) -> set[str]:
@@ -76,3 +195,34 @@ def test_millions_of_relocations_cost_no_memory_in_proportion(tmp_path: Path) ->
         assert (len(info.imports), len(info.exports)) == (symbols // 2 - 1, symbols // 2 - 1)
         assert info.relocations == {RELATIVE, ABSOLUTE}
         assert peak < 40 * MIB
+
+
+@pytest.mark.parametrize("layout", LAYOUTS, ids=str)
+def test_very_many_names_are_not_held_and_found_all_the_same(
+    layout: tuple[int, str], tmp_path: Path
+) -> None:
+    symbols = 70_000
+    words = relocations(layout[0], symbols, range(1, symbols))
+    data = hashed_library(layout, words, symbols, 4099)
+    path = tmp_path / "libmany.so"
+    path.write_bytes(data)
+    expected = names(range(1, symbols))
+    for source in (data, str(path)):
+        tracemalloc.start()
+        try:
+            info = read_elf(source) if isinstance(source, bytes) else Scan({}).look(source)
+            held, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert isinstance(info, ElfInfo)
+        assert isinstance(info.exports, Exports)
+        # As a set of strings they are 10 MB.
+        assert held < 3 * MIB
+        assert peak < 8 * MIB
+        assert info.imports == frozenset()
+        asked = expected | names(range(symbols, symbols + 100)) | {"malloc", ""}
+        assert asked & info.exports == expected
+        assert asked - info.exports == asked - expected
+        assert len(info.exports) == len(expected)
+        assert set(info.exports) == expected
+        assert info.modules == ()

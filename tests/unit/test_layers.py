@@ -26,7 +26,7 @@ LAYERS: Final = (
         *("zipdirectory", "question"),
     },
     {
-        *("musl", "explain", "notes", "zipmember", "ziparchive", "deflateblocks"),
+        *("musl", "explain", "lookup", "notes", "zipmember", "ziparchive", "deflateblocks"),
         *("publishing", "temporary"),
     },
     {
@@ -45,8 +45,7 @@ LAYERS: Final = (
         *("target", "rpath", "elfimage", "relocations", "owners", "licences", "zig", "emulation"),
         "deflating",
     },
-    {"elfnames", "elfnotes", "elfrewriting", "elfversions", "cmakefile", "compilers"},
-    {"elfsymbols"},
+    {"elfnotes", "elfrewriting", "elfsymbols", "elfversions", "cmakefile", "compilers"},
     {"graph", "elfreader", "relr", "wheel", "targetpython"},
     {
         "elfedit",
@@ -85,7 +84,6 @@ DECIDING: Final = (
     "elf",
     "elfedit",
     "elfimage",
-    "elfnames",
     "elfnotes",
     "elfreader",
     "elfrewriting",
@@ -101,6 +99,7 @@ DECIDING: Final = (
     "invocation",
     "judging",
     "layout",
+    "lookup",
     "musl",
     "names",
     "needs",

@@ -140,6 +140,15 @@ def test_mb135_files_without_an_id_or_of_other_builds_are_no_copies() -> None:
     assert findings_of({"demo/a.so": one, "demo/b.so": two}) == ()
 
 
+def test_mb135_of_one_build_are_those_that_export_the_same() -> None:
+    one, other = (elf_info(build_id="ab12", exports=frozenset({name})) for name in "fg")
+    files = {"demo/a.so": one, "demo/b.so": other, "demo/c.so": other, "demo/d.so": one}
+    found = findings_of(files)
+    assert [finding.subject for finding in found] == ["demo/c.so", "demo/d.so"]
+    assert "of the same build as demo/b.so" in found[0].message
+    assert "of the same build as demo/a.so" in found[1].message
+
+
 def test_mb135_without_an_id_the_same_bytes_are_copies() -> None:
     twin = elf_info(checksum=7)
     assert codes(findings_of({"demo/a.so": twin, "demo/b.so": twin})) == ["MB135"]

@@ -64,6 +64,7 @@ MAKERS: Final[dict[str, Callable[[Value], object]]] = {
     "both": lambda kind: kind("x", parts=()),
     "defaults": lambda kind: kind("x"),
     "replaced": lambda kind: kind("x", 1)._replace(size=None, parts=("b",)),
+    "made": lambda kind: kind._make(iter(["x", 1, ()])),
     "copied": lambda kind: copy.copy(kind("x", 1)),
     "pickled": lambda kind: pickle.loads(pickle.dumps(kind("x", 1))),  # noqa: S301
 }

@@ -1,0 +1,182 @@
+"""Names that a lookup finds in one file, where they are too many to be held.
+
+A million names take 150 MB as strings; the tables by which musl looks them up, a third of it.
+Nothing in these is believed: what leads out of them leads nowhere, and no walk is endless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Set
+from itertools import compress, islice
+from operator import eq, itemgetter
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
+
+from muslbackend.values import NamedTuple
+
+if TYPE_CHECKING:
+    from array import array
+    from collections.abc import Iterable, Iterator
+
+_Item = TypeVar("_Item")
+
+_32_BITS: Final = 0xFFFFFFFF
+#: No linker makes chains that long: GNU ld, with the fewest buckets, has 512 symbols in each of
+#: them for the most that :mod:`elfimage` reads of any table.
+_LONGEST_CHAIN: Final = 1 << 12
+#: Of the name of a file (NAME_MAX).
+_LONGEST_FILE_NAME: Final = 255
+#: So many symbols are looked at together.
+_BLOCK: Final = 1 << 14
+
+
+class GnuHash(NamedTuple):
+    """DT_GNU_HASH of one file."""
+
+    bloom: array[int]
+    shift: int
+    buckets: array[int]
+    first: int
+    """Number of the first symbol that has a hash value."""
+    chains: array[int]
+    """A hash value for each symbol from there on, odd at the end of a chain."""
+
+    def leads_to(self, name: bytes) -> Iterator[int]:
+        """Yield the numbers of symbols that may be called so.
+
+        ``gnu_hash``, ``gnu_lookup_filtered`` (musl commit 84389c64) and ``gnu_lookup`` in
+        ldso/dynlink.c.
+        """
+        if not (self.bloom and self.buckets):
+            return
+        code = 5381
+        for byte in name:
+            code = code * 33 + byte & _32_BITS
+        bits = 8 * self.bloom.itemsize
+        word = self.bloom[code // bits & len(self.bloom) - 1]
+        if not word >> code % bits & word >> (code >> self.shift) % bits & 1:
+            return
+        index = self.buckets[code % len(self.buckets)]
+        if not 0 < index >= self.first:
+            return
+        start = index - self.first
+        for at in range(start, min(start + _LONGEST_CHAIN, len(self.chains))):
+            value = self.chains[at]
+            if value | 1 == code | 1:
+                yield self.first + at
+            if value & 1:
+                return
+
+
+class SysvHash(NamedTuple):
+    """DT_HASH of one file."""
+
+    buckets: array[int]
+    chains: array[int]
+    """For each symbol the next one in its bucket, 0 at the end."""
+
+    def leads_to(self, name: bytes) -> Iterator[int]:
+        """Yield the numbers of symbols that may be called so.
+
+        ``sysv_hash`` and ``sysv_lookup`` in ldso/dynlink.c.
+        """
+        if not self.buckets:
+            return
+        code = 0
+        for byte in name:
+            code = code * 16 + byte & _32_BITS
+            code ^= code >> 24 & 0xF0
+        index = self.buckets[(code & 0xFFFFFFF) % len(self.buckets)]
+        for _ in range(_LONGEST_CHAIN):
+            if not 0 < index < len(self.chains):
+                return
+            yield index
+            index = self.chains[index]
+
+
+HashTable: TypeAlias = GnuHash | SysvHash
+
+
+class Exports(Set[str]):
+    """Names that a lookup finds in one file.
+
+    Whether a name is among them is what its hash table says. Iterated over, and counted, is what
+    the symbol table says: in a sound file it is the same.
+    """
+
+    def __init__(
+        self, strings: bytes, names: array[int], found: bytes, hidden: bytes, table: HashTable
+    ) -> None:
+        """Take the string table and, of each symbol, the place of its name in there.
+
+        ``found`` is 1 for a symbol that a lookup may find, ``hidden`` for one that it passes over.
+        """
+        self._strings = strings
+        self._names = names
+        self._found = found
+        self._hidden = hidden
+        self._table = table
+        self._count = found.count(1)
+        self._asked: dict[str, bool] = {}
+
+    def __contains__(self, name: object) -> bool:
+        if not isinstance(name, str):
+            return False
+        answer = self._asked.get(name)
+        if answer is None:
+            # Many files ask for the same names.
+            answer = self._asked[name] = self._finds(name.encode("utf-8", "surrogateescape"))
+        return answer
+
+    def _finds(self, name: bytes) -> bool:
+        """Say whether a lookup ends well, which the first symbol of the name decides.
+
+        ``find_sym2`` in ldso/dynlink.c.
+        """
+        if b"\0" in name:
+            return False
+        ended = name + b"\0"
+        for index in self._table.leads_to(name):
+            if index >= len(self._names):
+                return False
+            if not self._hidden[index] and self._strings.startswith(ended, self._names[index]):
+                return bool(self._found[index])
+        return False
+
+    def __iter__(self) -> Iterator[str]:
+        return map(self._name, self._places())
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __eq__(self, other: object) -> bool:
+        # Copies of one file have the same names in the same order.
+        same = isinstance(other, Exports) and len(self) == len(other) and all(map(eq, self, other))
+        return same or super().__eq__(other)
+
+    def __hash__(self) -> int:
+        return self._hash()
+
+    @classmethod
+    def _from_iterable(cls, names: Iterable[_Item]) -> Set[_Item]:
+        """What is left of these names, or added to them, is a set like others."""
+        return frozenset(names)
+
+    def beginning(self, prefix: str) -> Iterator[str]:
+        """Yield the names that begin so, and go on with no more than a file can be called."""
+        wanted = prefix.encode()
+        longest = len(wanted) + _LONGEST_FILE_NAME
+        places, strings = self._places(), self._strings
+        while block := list(islice(places, _BLOCK)):
+            # With but one argument it would return no tuple.
+            if wanted[0] in bytes(itemgetter(*block, block[0])(strings)):
+                for place in (p for p in block if strings.startswith(wanted, p)):
+                    if strings.find(b"\0", place, place + longest + 1) > 0:
+                        yield self._name(place)
+
+    def _places(self) -> Iterator[int]:
+        """Return the places of the names, in the order of the symbols."""
+        return compress(self._names, self._found)
+
+    def _name(self, place: int) -> str:
+        end = self._strings.find(b"\0", place)
+        return self._strings[place:end].decode("utf-8", "surrogateescape")
