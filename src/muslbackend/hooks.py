@@ -197,11 +197,18 @@ def _ended_in_order() -> Iterator[None]:
         yield
         return
     try:
-        with signals():
+        with signals(_signal_all):
             yield
     except Interrupted as stop:
         print(f"muslbackend: ended by {stop.signal.name}", file=sys.stderr)
         raise SystemExit(128 + stop.signal) from None
+
+
+def _signal_all(number: int) -> None:
+    """Let a signal reach compilers too; only few builds are ended so."""
+    from muslbackend.processes import signal_descendants
+
+    signal_descendants(number)
 
 
 @contextmanager

@@ -8,11 +8,11 @@ import signal
 import subprocess
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
-    from pathlib import Path
 
 #: How long processes that were interrupted may take to tidy up, before they are killed.
 _GRACE: Final = 10.0
@@ -64,6 +64,25 @@ class Processes:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.0, deadline - time.monotonic()))
         _signal(running, signal.SIGKILL)
+
+
+def signal_descendants(number: int) -> None:
+    """Send a signal to all that this process has started, and that these have; on Linux.
+
+    Who starts a program that starts others (CMake, ninja, compilers) ends the first one only.
+    """
+    children: dict[int, list[int]] = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError, ValueError):  # it has ended meanwhile
+            # The name of a program, in parentheses, may be any text (proc(5)).
+            parent = stat.read_text("utf-8", "replace").rpartition(")")[2].split()[1]
+            children.setdefault(int(parent), []).append(int(stat.parent.name))
+    found = [os.getpid()]
+    for process in found:  # grows
+        found += children.get(process, [])
+    for process in found[1:]:
+        with contextlib.suppress(OSError):
+            os.kill(process, number)
 
 
 def _signal(processes: Collection[subprocess.Popen[bytes]], number: int) -> None:

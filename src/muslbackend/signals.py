@@ -7,7 +7,7 @@ import signal
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
 
@@ -22,7 +22,9 @@ class Interrupted(BaseException):
 class Signals:
     """What signals do: the first one raises, later ones do not disturb the tidying up."""
 
-    def __init__(self) -> None:
+    def __init__(self, first: Callable[[int], None] | None = None) -> None:
+        """Take what is to be done with a signal before it raises."""
+        self._first = first
         self._on = True
         self._held = 0
         self._came: int | None = None
@@ -39,6 +41,8 @@ class Signals:
             self._came = self._came or number
             return
         self._on = False
+        if self._first is not None:
+            self._first(number)
         raise Interrupted(number)
 
     @contextlib.contextmanager
@@ -63,9 +67,12 @@ def held() -> contextlib.AbstractContextManager[None]:
 
 
 @contextlib.contextmanager
-def signals() -> Iterator[Signals]:
-    """Have SIGINT, SIGTERM and SIGHUP raise, but those that are ignored (``nohup``)."""
-    handler = Signals()
+def signals(first: Callable[[int], None] | None = None) -> Iterator[Signals]:
+    """Have SIGINT, SIGTERM and SIGHUP raise, but those that are ignored (``nohup``).
+
+    ``first`` is called with the signal before that.
+    """
+    handler = Signals(first)
     before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     before = {n: old for n, old in before.items() if old is not signal.SIG_IGN}
     _handlers.append(handler)
