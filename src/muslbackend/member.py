@@ -59,12 +59,13 @@ class Scratch:
 
         file = self._file()
         with room():
-            out = file.open("xb")
+            out = file.open("xb", buffering=0)  # nothing is left for closing to write
         with out:
             for block in blocks:
-                with room():
-                    out.write(block)
-                    out.flush()  # or closing would say what is wrong
+                rest = memoryview(block)
+                while rest:
+                    with room():
+                        rest = rest[out.write(rest) :]
         return file
 
     def _file(self) -> Path:

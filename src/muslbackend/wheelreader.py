@@ -233,9 +233,9 @@ def _open(path: str | Path) -> Iterator[ZipReader]:
     name = file_name(path)
     if _ORDINARY.fullmatch(name) is None:
         _check_name(name)
-    with contextlib.ExitStack() as stack:
-        with _understood():
-            archive = stack.enter_context(open_zip(path))
+    with _understood():
+        archive = open_zip(path)
+    with archive:
         yield archive
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from typing import TYPE_CHECKING, Final
 
@@ -24,15 +23,18 @@ UNREADABLE: Final[tuple[type[Exception], ...]] = (ArchiveError, OSError, zlib.er
 _BLOCK: Final = 1 << 18
 
 
-@contextlib.contextmanager
-def open_zip(path: str | Path) -> Iterator[ZipReader]:
+def open_zip(path: str | Path) -> ZipReader:
     """Open an archive for reading; that raises one of :data:`UNREADABLE`, and so does the rest."""
-    with open(path, "rb") as stream:
-        yield ZipReader(read_directory(stream), stream)
+    stream = open(path, "rb")  # noqa: SIM115 - pathlib takes long to import
+    try:
+        return ZipReader(read_directory(stream), stream)
+    except BaseException:
+        stream.close()
+        raise
 
 
 class ZipReader:
-    """An open archive."""
+    """An open archive; closed by ``with``."""
 
     def __init__(self, directory: Directory, stream: BinaryIO) -> None:
         self._stream = stream
@@ -41,6 +43,12 @@ class ZipReader:
         """All of them, folders too, in the order of the directory."""
         starts = places(directory, stream)
         self._places = {m.offset: start for m, start in zip(self.members, starts, strict=True)}
+
+    def __enter__(self) -> ZipReader:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stream.close()
 
     def place(self, listed: Listed) -> int:
         """Return where the packed bytes of a member begin."""

@@ -89,7 +89,8 @@ def complaints(data: bytes, folder: Path) -> set[str]:
     """Return what readelf has to say against a file."""
     (folder / "library.so").write_bytes(data)
     command = [READELF, "-aW", str(folder / "library.so")]
-    return set(subprocess.run(command, capture_output=True, text=True, check=True).stderr.split())
+    # Some releases end with 1 for 32-bit words in a hash table of s390x, which lld writes.
+    return set(subprocess.run(command, capture_output=True, text=True, check=False).stderr.split())
 
 
 @pytest.mark.parametrize("name", ["glibc", "x86_64"])
