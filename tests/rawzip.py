@@ -5,13 +5,15 @@ The layout is that of APPNOTE.TXT 6.3.
 
 from __future__ import annotations
 
-import bz2
-import lzma
+import contextlib
 import struct
 import zlib
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
+with contextlib.suppress(ImportError):
+    import bz2
+    import lzma
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
@@ -20,6 +22,8 @@ STORED, DEFLATED, BZIP2, LZMA = 0, 8, 12, 14
 ENCRYPTED, DESCRIPTOR, UTF8 = 1, 8, 0x800
 SIGNED: Final = b"PK\7\x08"
 MOST: Final = 0xFFFFFFFF
+#: Methods of which this Python knows how to pack; a musl CPython may be without the libraries.
+RARE: Final = (BZIP2, LZMA) if {"bz2", "lzma"} <= globals().keys() else ()
 #: 2022-11-09, noon.
 TIME_AND_DATE: Final = 12 << 11, 42 << 9 | 11 << 5 | 9
 

@@ -26,7 +26,7 @@ from muslbackend.member import Member, Scratch, Spliced
 from muslbackend.wheel import WheelName
 from muslbackend.wheelreader import unpack
 from muslbackend.wheelwriter import write_wheel
-from rawzip import BZIP2, LZMA, STORED, raw, write_raw
+from rawzip import RARE, STORED, raw, write_raw
 from unrepair import unrepair
 
 if TYPE_CHECKING:
@@ -76,8 +76,7 @@ def kept(folder: Path) -> Path:
         raw("demo/streamed-zip64.bin", TEXT).streamed(wide=True),
         raw("demo/stored.bin", TEXT, STORED),
         raw("demo/stored-empty.bin", b"", STORED),
-        raw("demo/bzip2.bin", TEXT, BZIP2),
-        raw("demo/lzma.bin", TEXT, LZMA),
+        *(raw(f"demo/method-{n}.bin", TEXT, n) for n in RARE),
         raw("demo/quick.bin", TEXT, level=1).both(flags=6),
         raw("demo/timestamps.bin", TEXT).both(extra=TIMESTAMP),
         raw("demo/dos-é.bin", TEXT).both(name="demo/dos-é.bin".encode("cp437"), flags=0),
