@@ -85,7 +85,9 @@ _Static_assert(defined_largefile == (sizeof(off_t) > sizeof(long)), "files of 2 
 """
 
 #: Headers of other libraries than libc, which the host's Python was linked with.
-OTHERS = re.compile(r"BLUETOOTH_\w+|BZLIB|DB|EDITLINE_\w+|\w*CURSES\w*|[GN]?DBM\w*|PANEL|TERM|UUID\w*")
+OTHERS = re.compile(
+    r"BLUETOOTH_\w+|BZLIB|DB|EDITLINE_\w+|\w*CURSES\w*|[GN]?DBM\w*|PANEL|TERM|UUID\w*"
+)
 
 
 @pytest.fixture(scope="module")
