@@ -49,13 +49,13 @@ _PAGE: Final = 4096
 _BLOCK: Final = 1 << 14
 
 
-def read_elf(data: Bytes) -> ElfInfo:
-    """Return what the loader sees of an ELF file's bytes.
+def read_elf(data: Bytes, crc: int | None = None) -> ElfInfo:
+    """Return what the loader sees of an ELF file's bytes; ``crc`` is their CRC-32, if it is known.
 
     Raises :class:`MalformedError` when the file is truncated, or a table lies outside it.
     """
     try:
-        return _Reader(data).info()
+        return _Reader(data).info(crc)
     except (struct.error, IndexError) as error:
         msg = f"is not a sound ELF file: {error}"
         raise MalformedError(msg) from error
@@ -83,7 +83,7 @@ class _Reader(ElfImage):
         self.versions_wanted = {need.number: need.version for need in needs}
         self.versions_defined = elfversions.defined(self)
 
-    def info(self) -> ElfInfo:
+    def info(self, crc: int | None = None) -> ElfInfo:
         """Return all of it as a value."""
         data, build = self.data, build_id(self)
         interpreter = next(
@@ -120,7 +120,7 @@ class _Reader(ElfImage):
             flags=self.flags if self._has_code() else None,
             arm_arch=arm_architecture(self),
             build_id=build,
-            checksum=0 if build else zlib.crc32(data),
+            checksum=0 if build else zlib.crc32(data) if crc is None else crc,
             strippable=strippable(self),
             isa_needed=isa_needed(self),
             stack_size=max((s.memory for s in self.segments if s.kind == PT_GNU_STACK), default=0),

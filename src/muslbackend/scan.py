@@ -72,7 +72,8 @@ class Scan:
             is_text = tells(member.path)
             texts[member.path] = data if is_text and isinstance(data, bytes) else b""
             if data[: len(MAGIC)] == MAGIC:
-                elf[member.path] = _read(data)
+                kept = member.content
+                elf[member.path] = _read(data, kept.crc if isinstance(kept, Kept) else None)
                 now[place] = _Known(member.content, elf[member.path])
         scan = cls(elf, [*texts, *elf], describe(platforms, texts))
         scan._known = now
@@ -87,7 +88,7 @@ class Scan:
         for member in wheel.members:
             data = _told(member)
             if data[: len(MAGIC)] == MAGIC:
-                read[member.path] = _read(data)
+                read[member.path] = _read(data, wheel.checksums[member.path])
             if isinstance(data, bytes):
                 texts[member.path] = data
         # Whichever was read first.
@@ -147,9 +148,9 @@ def _told(member: Member) -> Bytes:
         return mapped(stream) if stream.read(len(MAGIC)) == MAGIC else b""
 
 
-def _read(data: Bytes) -> ElfInfo | str:
+def _read(data: Bytes, crc: int | None = None) -> ElfInfo | str:
     try:
-        return read_elf(data)
+        return read_elf(data, crc)
     except MalformedError as error:
         return error.message
 

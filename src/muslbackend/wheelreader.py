@@ -51,6 +51,8 @@ class Wheel(NamedTuple):
     sizes: Mapping[str, int]
     """In bytes, of those that count, in this order: those that begin like ELF files, and those that
     :mod:`package` reads."""
+    checksums: Mapping[str, int]
+    """CRC-32 of these; true when they have been read."""
     members: Iterator[Member]
     """These, as they are read. Raises :class:`MalformedError` for a damaged one."""
 
@@ -87,7 +89,8 @@ def reading(
             platforms = sorted(set(name.removesuffix(".whl").rpartition("-")[2].split(".")))
             names = tuple(info.name for info in archive.members)
             sizes = {info.name: info.size for info in found}
-            yield Wheel(name, tuple(platforms), names, sizes, _as_they_come(begun))
+            crcs = {info.name: info.crc for info in found}
+            yield Wheel(name, tuple(platforms), names, sizes, crcs, _as_they_come(begun))
 
 
 def file_name(path: str | Path) -> str:
