@@ -140,7 +140,7 @@ def more_lines(result: Repaired) -> Iterator[str]:
 def repair_json(results: Iterable[Repaired], *, written: bool) -> str:
     """Return a JSON array with one object for each wheel, in the order given.
 
-    ``written`` says that it was done, not only planned. The README describes the keys.
+    ``written`` says that it was done, not only planned. docs/reference.md describes the keys.
     """
     return json.dumps([_repaired(r, written=written) for r in results], indent=2)
 

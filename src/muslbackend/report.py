@@ -157,7 +157,7 @@ def check_json(results: Iterable[Checked]) -> str:
     """Return a JSON array with one object for each wheel, in the order given.
 
     The keys are those of :class:`Checked`, ``floor``, ``because``, ``findings`` and ``files``;
-    the README describes them.
+    docs/reference.md describes them.
     """
     import json  # seldom asked for
 

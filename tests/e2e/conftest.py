@@ -110,6 +110,22 @@ def debian(new_debian: Callable[[], Host]) -> Host:
 
 
 @pytest.fixture(scope="session")
+def alpine_user(new_alpine: Callable[[], Host], tmp_path_factory: pytest.TempPathFactory) -> Host:
+    """A machine with a musl CPython, on which `build` and muslbackend are installed."""
+    alpine = new_alpine()
+    alpine.shell("pip install build muslbackend", tmp_path_factory.mktemp("install"))
+    return alpine
+
+
+@pytest.fixture(scope="session")
+def debian_user(new_debian: Callable[[], Host], tmp_path_factory: pytest.TempPathFactory) -> Host:
+    """A machine with a glibc CPython, on which `build` and muslbackend are installed."""
+    debian = new_debian()
+    debian.shell("pip install build muslbackend", tmp_path_factory.mktemp("install"))
+    return debian
+
+
+@pytest.fixture(scope="session")
 def cibuildwheel(cache: Path) -> Path:
     """The python of an environment that has cibuildwheel."""
     return frontends.install(cache)

@@ -1,7 +1,4 @@
-"""Projects moved to muslbackend as ``docs/migrating.md`` says: built before and after, and used.
-
-``test_migrating_ci.py`` has the sections on engines and images.
-"""
+"""Projects moved to muslbackend as ``docs/migrating.md`` says: built before and after, and used."""
 
 from __future__ import annotations
 
@@ -14,12 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from building import PROJECT, PY, members
+from building import PY, members
 from debian import Pin, compile_c, wheel
 from hosts import AUDITWHEEL
-from migrating import ENGINES, PAGE, PROJECTS, TEXT, block, given, left_over
 from muslbackend.settings import _KEYS
-from page import table
+from page import Page, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -29,10 +25,14 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.network
 
-SKBUILD, SETUPTOOLS, _, MESON = PROJECTS
+PAGE: Final = Page("docs/migrating.md")
+
+SKBUILD: Final = "From scikit-build-core and auditwheel"
+SETUPTOOLS: Final = "From setuptools"
+MESON: Final = "From meson-python"
 
 MAKE: Final = "$ python -m build --wheel"
-CMAKE: Final = block(SETUPTOOLS, "CMakeLists.txt, after")
+CMAKE: Final = PAGE.block(SETUPTOOLS, "CMakeLists.txt, after")
 PROJECT_TABLE: Final = '\n[project]\nname = "demo"\nversion = "1.0"\n'
 NAME: Final = f"demo-1.0-{PY}-{PY}-musllinux_1_2_x86_64.whl"
 
@@ -122,7 +122,7 @@ def copies(wheel: Path) -> list[str]:
     return [re.sub(r"-[0-9a-f]{8}\.so", "-#.so", name) for name in names]
 
 
-@given(
+@PAGE.given(
     SKBUILD,
     "pyproject.toml, before",
     "pyproject.toml, after",
@@ -154,7 +154,7 @@ def test_a_project_of_scikit_build_core_before_and_after(
 def test_the_table_has_all_of_auditwheel_s_options_and_real_ones_of_ours(
     alpine: Host, tmp_path: Path
 ) -> None:
-    rows = table(TEXT, SKBUILD)
+    rows = table(PAGE.text, SKBUILD)
     quoted = [re.findall(r"`([^`]*)`", " ".join(row[i] for row in rows)) for i in range(3)]
     theirs = alpine.shell("auditwheel repair --help", tmp_path)
     options = set(re.findall(r"(?m)^  (-\w)\b|(?<![\w-])(--[a-z][a-z-]+)", theirs))
@@ -174,7 +174,7 @@ def test_auditwheel_leaves_zlib_to_the_system(cache: Path) -> None:
     assert b'"libz.so.1"' in policy
 
 
-@given(SKBUILD, "pyproject.toml, with minimum-version")
+@PAGE.given(SKBUILD, "pyproject.toml, with minimum-version")
 def test_a_minimum_version_is_read_from_the_requirements(
     snippets: list[Block], debian: Host, new_project: Callable[..., Path], alpine: Host
 ) -> None:
@@ -191,7 +191,7 @@ def test_a_minimum_version_is_read_from_the_requirements(
         debian.shell(build, project)
 
 
-@given(SKBUILD, "pyproject.toml, with a backend of one's own", "build_tools/backend.py")
+@PAGE.given(SKBUILD, "pyproject.toml, with a backend of one's own", "build_tools/backend.py")
 def test_a_backend_of_one_s_own_wraps_this_one(
     snippets: list[Block], debian: Host, new_project: Callable[..., Path], alpine: Host
 ) -> None:
@@ -207,7 +207,7 @@ def test_a_backend_of_one_s_own_wraps_this_one(
     assert members(wheel)["demo/_generated.py"] == b"answer = 42\n"
 
 
-@given(SETUPTOOLS, MAKE, "pyproject.toml, before", "setup.py, before")
+@PAGE.given(SETUPTOOLS, MAKE, "pyproject.toml, before", "setup.py, before")
 def test_a_project_of_setuptools_stays_and_is_repaired(
     snippets: list[Block], alpine: Host, new_project: Callable[..., Path]
 ) -> None:
@@ -218,7 +218,7 @@ def test_a_project_of_setuptools_stays_and_is_repaired(
     assert (wheel.name, copies(wheel)) == (NAME, ["demo.libs/libwords-#.so.1"])
 
 
-@given(SETUPTOOLS, "pyproject.toml, after", "CMakeLists.txt, after")
+@PAGE.given(SETUPTOOLS, "pyproject.toml, after", "CMakeLists.txt, after")
 def test_a_project_of_setuptools_moves_to_cmake(
     snippets: list[Block], alpine: Host, debian: Host, new_project: Callable[..., Path]
 ) -> None:
@@ -232,7 +232,7 @@ def test_a_project_of_setuptools_moves_to_cmake(
         assert (wheel.name, copies(wheel)) == (NAME, ["demo.libs/libwords-#.so.1"])
 
 
-@given(MESON, MAKE)
+@PAGE.given(MESON, MAKE)
 def test_a_project_of_meson_python_is_repaired(
     snippets: list[Block], alpine: Host, new_project: Callable[..., Path]
 ) -> None:
@@ -256,20 +256,13 @@ def test_maturin_has_the_options_that_are_named(cache: Path, tmp_path: Path) -> 
         program = archive.extract("maturin-1.16.0.data/scripts/maturin", tmp_path)
     Path(program).chmod(0o755)
     words = subprocess.check_output([program, "build", "--help"], text=True)
-    section = TEXT[TEXT.index("\n## From maturin") : TEXT.index("\n## From meson")]
+    section = PAGE.text[PAGE.text.index("\n## From maturin") : PAGE.text.index("\n## From meson")]
     named = re.findall(r"(?<=[` ])--[a-z]+(?: skip)?", section)
     assert named == ["--zig", "--target", "--auditwheel skip"]
     assert all(name.split()[0] in words for name in named)
     assert re.search(r"--auditwheel <.*\n(.*\n){,12}.*\bskip:", words)
 
 
-def test_what_the_page_links_to_is_there() -> None:
-    links = re.findall(r"\]\(([^)]*)\)", TEXT)
-    assert links
-    assert all((PROJECT / "docs" / link).is_file() for link in links)
-
-
-def test_every_block_on_projects_is_given_to_a_test() -> None:
-    assert left_over(PROJECTS) == []
-    assert {b.section for b in PAGE} <= {*PROJECTS, *ENGINES}
-    assert len({(b.section, b.caption) for b in PAGE}) == len(PAGE)
+def test_every_block_is_given_to_a_test() -> None:
+    assert PAGE.left_over() == []
+    assert len({(b.section, b.caption) for b in PAGE.blocks}) == len(PAGE.blocks)

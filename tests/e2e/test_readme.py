@@ -1,56 +1,49 @@
-"""The README's commands are run, its outputs compared, its tables held against the code."""
+"""The README's commands are run, its outputs compared."""
 
 from __future__ import annotations
 
 import re
 import sys
 import tomllib
-from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 import debian
-import muslbackend
-import page
-from building import EXTENSION, PROJECT, build, run, write_project
-from muslbackend import report, settings
-from muslbackend.check import check_wheel
+from building import EXTENSION, PROJECT, PY, build, run, write_project
+from linked import linked_wheel
+from muslbackend import settings
+from muslbackend.arguments import parser
+from muslbackend.musl import ON_PYPI
+from page import Page, alike
 from showcase import EXAMPLES
 
-README = (PROJECT / "README.md").read_text(encoding="utf-8")
+if TYPE_CHECKING:
+    from pathlib import Path
 
-UVLOOP = debian.Pin(
+    from hosts import Host
+    from page import Block
+
+README: Final = Page("README.md")
+
+UVLOOP: Final = debian.Pin(
     "uvloop==0.23.0", "a6ac96da66c35bf789bdcde78a88dc7d56b7907d8379648c54adc1c61594575d"
 )
+#: As many words as are read in ten minutes, at 200 a minute.
+LONGEST: Final = 2000
 
 
-def shown(language: str) -> list[str]:
-    """Return the contents of the README's code blocks in one language, in order."""
-    return [block.text for block in page.blocks(README) if block.language == language]
+def test_it_is_read_in_ten_minutes() -> None:
+    assert len(README.text.split()) <= LONGEST
 
 
-def table(heading: str) -> list[str]:
-    """Return the first column of the first table after a heading, without quotes."""
-    cells = [row[0].strip("`") for row in page.table(README, heading)]
-    assert cells
-    return cells
-
-
-def alike(text: str) -> str:
-    """Put the same words for what differs between machines: folders, hashes, sizes, Pythons."""
-    text = re.sub(r"\S*/build/", "BUILD/", text)
-    text = re.sub(r"-[0-9a-f]{8}\.so", "-HASH.so", text)
-    text = re.sub(r"[\d,]+ bytes, [\d,]+ in the wheel", "SIZES", text)
-    text = re.sub(r"(?m)\b\d+\.\d\d(?=$|,| s:)", "SECONDS", text)
-    return re.sub(r"(cp|cpython-)3\d+", r"\g<1>3X", text)
-
-
-def test_the_two_commands_come_first_and_exist() -> None:
-    first = shown("console")[0].splitlines()
-    assert first == ["$ make demo", "$ make test"]
+@README.given("", "$ make demo")
+def test_the_two_commands_come_first_and_exist(snippets: list[Block]) -> None:
+    assert snippets == README.blocks[:1]
     makefile = (PROJECT / "Makefile").read_text()
-    for command in first:
-        assert f"\n{command.removeprefix('$ make ')}: " in makefile
+    assert snippets[0].commands == "make demo\nmake test"
+    for target in re.findall(r"make (\S+)", snippets[0].commands):
+        assert f"\n{target}: " in makefile
 
 
 @pytest.mark.network
@@ -59,53 +52,102 @@ def test_the_demo_runs_its_examples() -> None:
     assert demo.status == 0, demo.output
     assert demo.output.endswith("all examples ran\n")
     assert demo.output.count("  loads on  musl ") == len(EXAMPLES)
-    folders = {path.parent.name for path in (PROJECT / "examples").glob("*/pyproject.toml")}
-    assert folders == {example.folder for example in EXAMPLES}
-
-
-@pytest.mark.parametrize("example", ["private-library"], indirect=True)
-def test_the_report_of_a_build_is_the_one_shown(example: Path) -> None:
-    output = build(example, "musl.target=x86_64").output
-    expected = next(text for text in shown("text") if text.startswith("muslbackend: motto"))
-    assert alike(expected) in alike(output)
-
-
-def test_the_refusal_is_the_one_shown(tmp_path: Path) -> None:
-    source = EXTENSION.format(declare="", call="preadv2(0, NULL, 0, 0, 0)")
-    project = write_project(tmp_path / "project", {"demo.c": source})
-    output = build(project, "musl.target=x86_64").output
-    expected = next(text for text in shown("text") if "nothing was written" in text)
-    assert alike(expected) in alike(output)
 
 
 @pytest.mark.network
-def test_the_judgement_of_a_real_wheel_is_the_one_shown(cache: Path) -> None:
+@pytest.mark.parametrize("example", ["private-library"], indirect=True)
+@README.given(
+    "Use it",
+    "$ python -m build --wheel -C musl.target=x86_64",
+    "muslbackend: motto-1.0-cp311-cp311-musllinux_1_2_x86_64.whl",
+)
+def test_a_cross_build_reports_what_is_shown(
+    snippets: list[Block], example: Path, debian_user: Host
+) -> None:
+    console, report = snippets
+    assert alike(report.text) in alike(debian_user.shell(console.commands, example))
+
+
+@pytest.mark.network
+@pytest.mark.parametrize("example", ["plain"], indirect=True)
+@README.given("Use it", "$ python -m build --wheel")
+def test_on_a_musl_python_the_wheel_has_its_tag_at_once(
+    snippets: list[Block], example: Path, alpine_user: Host
+) -> None:
+    alpine_user.shell(snippets[0].commands, example)
+    (made,) = (example / "dist").iterdir()
+    assert made.name == f"plain-1.0-{PY}-{PY}-musllinux_1_2_x86_64.whl"
+
+
+@README.given(
+    "The promise",
+    "error[MB103] demo/_demo.cpython-311-x86_64-linux-musl.so: needs preadv2, "
+    "which musl has from 1.2.5 on; it must load on 1.2.0",
+)
+def test_the_refusal_is_the_one_shown(snippets: list[Block], tmp_path: Path) -> None:
+    source = EXTENSION.format(declare="", call="preadv2(0, NULL, 0, 0, 0)")
+    project = write_project(tmp_path / "project", {"demo.c": source})
+    output = build(project, "musl.target=x86_64").output
+    assert alike(snippets[0].text) in alike(output)
+
+
+WHEEL: Final = "uvloop-0.23.0-cp312-cp312-musllinux_1_2_x86_64.whl"
+
+
+@pytest.mark.network
+@README.given(
+    "Judge any wheel",
+    f"$ muslbackend check {WHEEL}",
+    f"{WHEEL}: musllinux_1_2_x86_64 is not true: loads on musl 1.2.3 and later (Alpine 3.16 and "
+    "later), because of pthread_getname_np in uvloop/loop.cpython-312-x86_64-linux-musl.so",
+)
+def test_the_judgement_of_a_real_wheel_is_the_one_shown(snippets: list[Block], cache: Path) -> None:
     wheel = debian.wheel(UVLOOP, "musllinux_1_2_x86_64", "3.12", cache)
-    (command,) = [c for c in shown("console") if "muslbackend check" in c]
-    assert command == f"$ muslbackend check {wheel.name}\n"
-    checked = run([sys.executable, "-m", "muslbackend", "check", str(wheel)], cache)
-    assert checked.status == 1
-    assert checked.output in shown("text")
+    assert wheel.name == WHEEL
+    program, *words = snippets[0].commands.split()
+    command = [sys.executable, "-m", program, *words]
+    checked = run(["env", "-C", str(wheel.parent), *command], cache)
+    assert (checked.status, checked.output) == (1, snippets[1].text)
 
 
-def test_pyproject_snippets_are_what_the_examples_use() -> None:
-    build_system, own = (tomllib.loads(text) for text in shown("toml"))
-    for example in EXAMPLES:
-        text = (PROJECT / "examples" / example.folder / "pyproject.toml").read_text()
-        assert tomllib.loads(text)["build-system"] == build_system["build-system"]
+@README.given(
+    "Repair wheels of other backends",
+    "$ muslbackend repair dist/demo-1.0-cp312-cp312-linux_x86_64.whl -o wheelhouse "
+    "--library-dir /opt/lib",
+)
+def test_a_wheel_of_another_backend_is_repaired(
+    snippets: list[Block], tmp_path: Path, cache: Path
+) -> None:
+    program, *words = snippets[0].commands.replace("/opt/lib", "third-party/lib").split()
+    linked_wheel(tmp_path, words[1], cache)
+    command = [sys.executable, "-m", program, *words]
+    assert run(["env", "-C", str(tmp_path), *command], tmp_path).status == 0
+    (made,) = (tmp_path / "wheelhouse").iterdir()
+    assert made.name == "demo-1.0-cp312-cp312-musllinux_1_2_x86_64.whl"
+
+
+@README.given("Build for many machines", "$ pip install 'muslbackend[build]'")
+def test_the_command_for_many_machines_is_one(snippets: list[Block]) -> None:
+    """What it does is tested with fewer wheels, in test_build_command.py."""
+    install, command = snippets[0].commands.splitlines()
+    extras = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
+    assert install == "pip install 'muslbackend[build]'"
+    assert "build" in extras["optional-dependencies"]
+    words = command.split()[1:]
+    options = parser(words).parse_args(words)
+    assert options.command == "build"
+    assert ", ".join(ON_PYPI[:-1]) in " ".join(README.text.replace("**", "").split())
+
+
+@README.given("Use it", "[build-system]", "[tool.muslbackend]")
+def test_pyproject_snippets_are_what_the_examples_use(snippets: list[Block]) -> None:
+    build_system, own = (tomllib.loads(snippet.text) for snippet in snippets)
+    for path in (PROJECT / "examples").glob("*/pyproject.toml"):
+        used = tomllib.loads(path.read_text())["build-system"]
+        assert used["build-backend"] == build_system["build-system"]["build-backend"]
+        assert set(used["requires"]) >= set(build_system["build-system"]["requires"])
     settings.parse_settings(own["tool"]["muslbackend"], {}, {})
 
 
-def test_the_table_of_settings_is_complete() -> None:
-    assert table("Settings") == [key.name for key in settings._KEYS]
-
-
-def test_the_table_of_codes_is_complete() -> None:
-    folder = Path(str(muslbackend.__file__)).parent
-    text = "".join(path.read_text() for path in folder.glob("*.py"))
-    assert table("The promise") == sorted(set(re.findall(r"\bMB\d{3}\b", text)))
-
-
-def test_the_table_of_json_keys_is_complete(tmp_path: Path) -> None:
-    checked = check_wheel(tmp_path / "missing-1.0-py3-none-any.whl")
-    assert table("Judge any wheel") == list(report._checked(checked))
+def test_every_block_is_given_to_a_test() -> None:
+    assert README.left_over() == []

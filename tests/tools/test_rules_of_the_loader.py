@@ -1,4 +1,4 @@
-"""The list of the loader's rules: every one is shown by a test, or the README says why not."""
+"""The list of the loader's rules: every one is shown by a test, or a page says why not."""
 
 from __future__ import annotations
 
@@ -43,9 +43,9 @@ def samples_in(value: object) -> Iterator[str]:
             yield from samples_in(part)
 
 
-def lines_of_the_readme() -> list[str]:
-    text = (PROJECT / "README.md").read_text(encoding="utf-8")
-    section = text.partition("### What of the loader is not modelled\n")[2].partition("\n## ")[0]
+def lines_of_the_page() -> list[str]:
+    text = (PROJECT / "docs" / "explanation.md").read_text(encoding="utf-8")
+    section = text.partition("## What of the loader is not modelled\n")[2].partition("\n## ")[0]
     return [" ".join(line.split()) for line in re.split(r"^- ", section, flags=re.MULTILINE)[1:]]
 
 
@@ -64,11 +64,11 @@ def test_what_shows_a_rule_exists(name: str) -> None:
 
 
 @pytest.mark.parametrize("words", NOT_MODELLED)
-def test_the_readme_says_what_is_not_modelled(words: str) -> None:
-    assert [line for line in lines_of_the_readme() if words in line]
+def test_the_page_says_what_is_not_modelled(words: str) -> None:
+    assert [line for line in lines_of_the_page() if words in line]
 
 
-def test_every_line_of_the_readme_is_about_a_rule() -> None:
-    lines = lines_of_the_readme()
+def test_every_line_of_the_page_is_about_a_rule() -> None:
+    lines = lines_of_the_page()
     assert lines
     assert [line for line in lines if not any(words in line for words in NOT_MODELLED)] == []

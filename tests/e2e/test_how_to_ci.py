@@ -1,4 +1,4 @@
-"""Engines and images as ``docs/migrating.md`` has them: read by their own readers, commands run.
+"""Engines and images as ``docs/how-to.md`` has them: read by their own readers, commands run.
 
 Not run are ``apk add``, actions and images: there is no container engine here.
 """
@@ -19,7 +19,7 @@ from dockerfile_parse import DockerfileParser
 
 from building import PROJECT, PY, write_project
 from hosts import engine_builds, engine_options, load_workflow, schema_of
-from migrating import ENGINES, TEXT, given, left_over
+from howto import ENGINES, PAGE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,7 +54,7 @@ def same(one: dict[str, Any], other: dict[str, Any], *names: str) -> bool:
 
 
 @pytest.mark.parametrize("example", ["plain"], indirect=True)
-@given(ENGINE, "pyproject.toml, built by muslbackend")
+@PAGE.given(ENGINE, "pyproject.toml, built by muslbackend")
 def test_cibuildwheel_audits_what_it_need_not_repair(
     snippets: list[Block], example: Path, cibuildwheel: Path, debian: Host, tmp_path: Path
 ) -> None:
@@ -78,7 +78,7 @@ def test_cibuildwheel_audits_what_it_need_not_repair(
     assert said == f"{wheel.name}: ok, loads on musl 1.1.0 and later (Alpine 3.6 and later)\n"
 
 
-@given(ENGINE, "pyproject.toml, built by setuptools, meson-python or scikit-build-core")
+@PAGE.given(ENGINE, "pyproject.toml, built by setuptools, meson-python or scikit-build-core")
 def test_cibuildwheel_repairs_wheels_of_other_backends(
     snippets: list[Block], tmp_path: Path, cibuildwheel: Path, alpine: Host
 ) -> None:
@@ -108,7 +108,7 @@ def test_cibuildwheel_repairs_wheels_of_other_backends(
 def test_what_the_page_skips_are_the_pythons_without_muslbackend(
     example: Path, cibuildwheel: Path
 ) -> None:
-    (skip,) = re.findall(r'`(skip = "[^`]*")`', TEXT)
+    (skip,) = re.findall(r'`(skip = "[^`]*")`', PAGE.text)
     pyproject = example / "pyproject.toml"
     with_requires = engine_builds(cibuildwheel, example)
     pyproject.write_text(pyproject.read_text().replace('requires-python = ">=3.11"\n', ""))
@@ -132,7 +132,7 @@ def steps(job: dict[str, Any], action: str) -> list[dict[str, Any]]:
     return [s["with"] for s in job["steps"] if s.get("uses", "").startswith(f"actions/{action}@")]
 
 
-@given(GITHUB, "upload to PyPI", "native, on Alpine", "judge wheels of any origin")
+@PAGE.given(GITHUB, "upload to PyPI", "native, on Alpine", "judge wheels of any origin")
 def test_the_jobs_fit_the_workflow_and_each_other(snippets: list[Block], cache: Path) -> None:
     recipe = github(*snippets)
     jsonschema.validate(recipe, schema_of("github-workflows", cache))
@@ -150,7 +150,7 @@ def test_the_jobs_fit_the_workflow_and_each_other(snippets: list[Block], cache: 
 
 
 @pytest.mark.parametrize("example", ["plain"], indirect=True)
-@given(GITHUB, "upload to PyPI", "native, on Alpine", "judge wheels of any origin")
+@PAGE.given(GITHUB, "upload to PyPI", "native, on Alpine", "judge wheels of any origin")
 def test_the_commands_of_the_jobs_run(
     snippets: list[Block], example: Path, new_alpine: Callable[[], Host], debian: Host
 ) -> None:
@@ -176,7 +176,7 @@ def test_the_commands_of_the_jobs_run(
 
 
 @pytest.mark.parametrize("example", ["plain"], indirect=True)
-@given(IMAGE, "Dockerfile")
+@PAGE.given(IMAGE, "Dockerfile")
 def test_the_dockerfile_builds_in_one_stage_and_installs_in_the_other(
     snippets: list[Block],
     example: Path,
@@ -211,7 +211,7 @@ def test_the_dockerfile_builds_in_one_stage_and_installs_in_the_other(
 
 
 @pytest.mark.parametrize("example", ["plain"], indirect=True)
-@given(GITLAB, ".gitlab-ci.yml")
+@PAGE.given(GITLAB, ".gitlab-ci.yml")
 def test_the_job_of_gitlab_runs(
     snippets: list[Block], example: Path, debian: Host, cache: Path
 ) -> None:
@@ -226,4 +226,4 @@ def test_the_job_of_gitlab_runs(
 
 
 def test_every_block_on_engines_is_given_to_a_test() -> None:
-    assert left_over(ENGINES) == []
+    assert PAGE.left_over(ENGINES) == []

@@ -1,0 +1,211 @@
+"""The recipes of ``docs/how-to.md`` but those for engines: followed, and what is shown printed."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import pytest
+from dockerfile_parse import DockerfileParser
+
+import building
+import frontends
+from building import EXTENSION, PY, build, members, write_project
+from debian import compile_c
+from howto import ENGINES, PAGE, TASKS
+from linked import linked_wheel
+from loaders import loader
+from machines import MACHINES, qemu
+from muslbackend.arguments import parser
+from muslbackend.musl import ON_PYPI
+from page import alike
+
+if TYPE_CHECKING:
+    from hosts import Host
+    from page import Block
+
+pytestmark = pytest.mark.network
+
+EXCLUDE, FLOOR, CROSS, ROOT, MANY, REPAIR, PUBLISH = TASKS
+
+CORE: Final = "demo/_demo.cpython-313-x86_64-linux-musl.so"
+NAME: Final = "demo-1.0-cp313-cp313-{}_x86_64.whl"
+LATE: Final = EXTENSION.format(declare="", call="preadv2(0, NULL, 0, 0, 0)")
+VERIFY: Final = PAGE.take(
+    CROSS,
+    "$ python -m build --wheel -C musl.target=aarch64 -C musl.sysroot=alpine-root "
+    "-C musl.verify=true",
+)
+TWINE: Final = Path(frontends.__file__).with_name("twine.txt")
+
+
+@PAGE.given(
+    EXCLUDE,
+    "pyproject.toml, excludes a library",
+    f"warning[MB109] {CORE}: needs libGL.so.1, which is left to the system; the wheel works only "
+    "where that is installed",
+)
+def test_a_library_is_left_to_the_system(
+    snippets: list[Block], tmp_path: Path, cache: Path
+) -> None:
+    settings, warning = snippets
+    source = EXTENSION.format(declare="int glGetError(void);", call="glGetError()")
+    link = "target_link_libraries(_demo PRIVATE ${CMAKE_SOURCE_DIR}/libGL.so)\n"
+    files = {"demo.c": source, "extra.cmake": link, "gl.c": "int glGetError(void) { return 0; }\n"}
+    project = write_project(tmp_path / "project", files, settings.text)
+    options = ["-shared", "-Wl,-soname,libGL.so.1", "gl.c"]
+    compile_c(project / "libGL.so", options, cache)
+    result = build(project, "musl.target=x86_64")
+    assert alike(warning.text) in alike(result.output)
+    assert not [name for name in members(result.wheel) if "libGL" in name]
+
+
+@PAGE.given(EXCLUDE, "$ muslbackend repair dist/*.whl -o wheelhouse --exclude 'libGL.so*'")
+def test_repair_leaves_it_to_the_system_too(
+    snippets: list[Block], debian_user: Host, tmp_path: Path, cache: Path
+) -> None:
+    linked_wheel(tmp_path, f"dist/{NAME.format('linux')}", cache, "libGL.so.1")
+    said = debian_user.shell(snippets[0].commands, tmp_path)
+    assert "warning[MB109]" in said
+    assert (tmp_path / "wheelhouse" / NAME.format("musllinux_1_2")).is_file()
+
+
+@PAGE.given(
+    FLOOR,
+    "$ python -m build --wheel -C musl.target=x86_64 -C musl.floor=1.1.20",
+    f"muslbackend: {NAME.format('musllinux_1_1')}",
+)
+def test_an_older_musl_is_promised(
+    snippets: list[Block], debian_user: Host, tmp_path: Path
+) -> None:
+    console, shown = snippets
+    project = write_project(tmp_path / "project", {})
+    assert f"\n{alike(shown.text)}" in alike(debian_user.shell(console.commands, project))
+
+
+@PAGE.given(
+    FLOOR,
+    f"error[MB103] {CORE}: needs preadv2, which musl has from 1.2.5 on; it must load on 1.2.0",
+    "pyproject.toml, promises less",
+    f"muslbackend: {NAME.format('musllinux_1_2')}",
+)
+def test_less_is_promised_where_a_function_is_needed(snippets: list[Block], tmp_path: Path) -> None:
+    refused, settings, shown = snippets
+    project = write_project(tmp_path / "before", {"demo.c": LATE})
+    assert f"\n{alike(refused.text)}" in alike(build(project, "musl.target=x86_64").output)
+    project = write_project(tmp_path / "after", {"demo.c": LATE}, settings.text)
+    assert f"\n{alike(shown.text)}" in alike(build(project, "musl.target=x86_64").output)
+
+
+@pytest.mark.parametrize("example", ["private-library"], indirect=True)
+@PAGE.given(CROSS, "muslbackend: zig 0.17.0 compiles for musl on aarch64")
+def test_it_is_crossed_with_a_root_and_opened(
+    snippets: list[Block], example: Path, debian_user: Host, cache: Path
+) -> None:
+    machine = MACHINES["aarch64"]
+    (example / "alpine-root/lib").mkdir(parents=True)
+    real = loader("1.2.5", cache, "aarch64")
+    shutil.copy(real, example / "alpine-root/lib" / machine.loader)
+    path = f"{qemu(machine.qemu, cache).parent}{os.pathsep}{debian_user.environ['PATH']}"
+    user = replace(debian_user, environ={**debian_user.environ, "PATH": path})
+    said = user.shell(VERIFY.commands, example)
+    before, _, after = snippets[0].text.partition("0.17.0")
+    assert any(line.startswith(before) and line.endswith(after[:-1]) for line in said.splitlines())
+    assert "opened by musl 1.2.5 through qemu-aarch64: 3 files" in " ".join(PAGE.text.split())
+    assert "\n  opened by musl 1.2.5 through qemu-aarch64: 3 files\n" in said
+
+
+@PAGE.given(
+    CROSS,
+    "muslbackend: error: the build gives a flag that zig does not know, or that means this "
+    "machine: --defsym (CMakeLists.txt:12)",
+)
+def test_a_flag_that_zig_does_not_know_is_named(snippets: list[Block], tmp_path: Path) -> None:
+    lines = building._CMAKE.splitlines()
+    lines += [""] * (11 - len(lines))
+    lines.append("target_link_options(_demo PRIVATE -Wl,--defsym,answer=0)")
+    project = write_project(tmp_path / "project", {"CMakeLists.txt": "\n".join(lines)})
+    result = build(project, "musl.target=x86_64")
+    assert (result.status != 0, snippets[0].text in result.output) == (True, True), result.output
+
+
+@PAGE.given(
+    ROOT,
+    "alpine.dockerfile",
+    "$ docker build --platform linux/arm64 --output alpine-root - < alpine.dockerfile",
+)
+def test_docker_is_told_to_make_the_root_that_builds_are_told_of(snippets: list[Block]) -> None:
+    """Docker is not asked: there is no engine here."""
+    dockerfile, console = snippets
+    structure = DockerfileParser(fileobj=io.BytesIO(dockerfile.text.encode())).structure
+    lines = [line["instruction"] for line in structure if line["instruction"] != "COMMENT"]
+    assert lines == ["FROM", "RUN"]
+    words = console.commands.split()
+    assert (words[:2], words[-3:]) == (["docker", "build"], ["-", "<", dockerfile.caption])
+    folder = words[words.index("--output") + 1]
+    assert f"musl.sysroot={folder} " in VERIFY.commands
+
+
+@PAGE.given(MANY, "$ pip install 'muslbackend[build]'")
+def test_the_command_for_many_wheels_is_one(snippets: list[Block]) -> None:
+    """It is run with fewer of them in test_how_to_ci.py and test_build_command.py."""
+    install, command = snippets[0].commands.splitlines()
+    assert install == "pip install 'muslbackend[build]'"
+    words = command.split()[1:]
+    assert parser(words).parse_args(words).command == "build"
+
+
+DRY, DONE = (
+    f"$ muslbackend repair dist/{NAME.format('linux')} {how} --library-dir third-party/lib"
+    for how in ("--dry-run", "-o wheelhouse")
+)
+
+
+@PAGE.given(REPAIR, DRY, f"not written: muslbackend: {NAME.format('musllinux_1_2')}", DONE)
+def test_a_wheel_of_another_backend_is_looked_at_and_repaired(
+    snippets: list[Block], debian_user: Host, tmp_path: Path, cache: Path
+) -> None:
+    dry, shown, done = snippets
+    linked_wheel(tmp_path, f"dist/{NAME.format('linux')}", cache)
+    assert alike(debian_user.shell(dry.commands, tmp_path)) == alike(shown.text)
+    assert not (tmp_path / "wheelhouse").exists()
+    debian_user.shell(done.commands, tmp_path)
+    (made,) = (tmp_path / "wheelhouse").iterdir()
+    assert made.name == NAME.format("musllinux_1_2")
+
+
+@PAGE.given(PUBLISH, "$ pip install twine")
+def test_twine_takes_wheels_of_builds_and_of_repairs(
+    snippets: list[Block], debian_user: Host, tmp_path: Path, cache: Path
+) -> None:
+    install, check, upload = snippets[0].commands.splitlines()
+    assert (install, upload) == ("pip install twine", "twine upload dist/*")
+    project = write_project(tmp_path / "project", {})
+    built = build(project, "musl.target=x86_64").wheel
+    linked_wheel(tmp_path, f"dist/{NAME.format('linux')}", cache)
+    repair = f"muslbackend repair dist/*.whl -o {built.parent} --library-dir third-party/lib"
+    debian_user.shell(repair, tmp_path)
+    (built.parent / "other-1.0-py3-none-any.whl").write_bytes(b"no zip")
+    twine = f'twine() {{ PYTHONPATH= {frontends.install(cache, TWINE)} -m twine "$@"; }}\n'
+    with pytest.raises(AssertionError, match=r"other-1\.0"):
+        debian_user.shell(twine + check, project)
+    (built.parent / "other-1.0-py3-none-any.whl").unlink()
+    said = debian_user.shell(twine + check, project)
+    assert said.count("PASSED") == len({built.name, NAME.format("musllinux_1_2")})
+    assert f"demo-1.0-{PY}-{PY}-musllinux_1_2_x86_64.whl" in said
+
+
+def test_pypi_takes_the_machines_that_are_named() -> None:
+    named = ", ".join(ON_PYPI[:-1]) + f" and {ON_PYPI[-1]}"
+    section = PAGE.text[PAGE.text.index(f"## {PUBLISH}") :]
+    assert named in " ".join(section.split())
+
+
+def test_every_block_is_given_to_a_test() -> None:
+    assert PAGE.left_over(TASKS) == []
+    assert {b.section for b in PAGE.blocks} == {*TASKS, *ENGINES}
+    assert len({(b.section, b.caption) for b in PAGE.blocks}) == len(PAGE.blocks)
