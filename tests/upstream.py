@@ -30,7 +30,8 @@ import muslpython
 import skbuild
 from building import PROJECT, musl_compiler, own_wheel
 from debian import FixtureError, Pin, cached, run, say
-from muslbackend.zig import cache_folder, find_zig, kept_library
+from muslbackend.usercache import cache_folder
+from muslbackend.zig import find_zig, kept_library
 from pypackages import CMAKES, installed
 from upstreamdiffers import MODULES, Difference, compare, known
 from upstreamrewrite import replace_hashes, rewrite

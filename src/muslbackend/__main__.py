@@ -13,8 +13,9 @@ def main() -> int:
     time, and finds nothing to collect. Long ones turn it on again.
     """
     gc.disable()
-    from muslbackend import cli
+    from muslbackend import cli, errors
 
+    errors.show_everything(sys.stdout)
     try:
         return cli.main()
     finally:

@@ -15,6 +15,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from muslbackend import fleet, interpreters
 from muslbackend.errors import SettingsError, ToolError
 from muslbackend.invocation import build_dir_setting
+from muslbackend.scratch import scratch_folder
 from muslbackend.signals import Interrupted, signals
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
             raise
         msg = "muslbackend build needs the package build, which is not installed"
         raise ToolError(msg, hint="pip install 'muslbackend[build]'") from None
-    with signals() as later, jobs.scratch_folder(options.project) as scratch:
+    with signals() as later, scratch_folder(options.project) as scratch:
         try:
             project = options.project
             if not project.is_dir():

@@ -135,30 +135,38 @@ variable_watch(Rust_TOOLCHAIN _muslbackend_language)
 """
 
 _COMMON: Final = """\
-foreach(_language C CXX)
-  # No folder of this machine may show in the product (__FILE__, debug information).
-  string(APPEND CMAKE_${_language}_FLAGS_INIT
-    " \\"-ffile-prefix-map=${CMAKE_SOURCE_DIR}=.\\""
-    " \\"-ffile-prefix-map=${CMAKE_BINARY_DIR}=build\\"")
-endforeach()
+# No folder of this machine may show in the product (__FILE__, debug information). As options, which
+# CMake quotes, and which stay where a project sets flags of its own; but options are a list.
+function(_muslbackend_map folder name)
+  if(folder MATCHES ";")
+    string(REPLACE "'" "'\\\\''" folder "${folder}")
+    foreach(language C CXX)
+      set(flags "${CMAKE_${language}_FLAGS_INIT} '-ffile-prefix-map=${folder}=${name}'")
+      set(CMAKE_${language}_FLAGS_INIT "${flags}" PARENT_SCOPE)
+    endforeach()
+  elseif(NOT folder STREQUAL "")
+    string(REPLACE ">" "$<ANGLE-R>" folder "${folder}")
+    add_compile_options("$<$<COMPILE_LANGUAGE:C,CXX>:-ffile-prefix-map=${folder}=${name}>")
+  endif()
+endfunction()
+set(_given "$ENV{@sysroot_variable@}")
+_muslbackend_map("${_given}" sysroot)
+_muslbackend_map("$ENV{ZIG_LIB_DIR}" zig)
+_muslbackend_map("@root@" python)
+_muslbackend_map("${CMAKE_SOURCE_DIR}" .)
+_muslbackend_map("${CMAKE_BINARY_DIR}" build)
 # Compilers of musl distributions make position independent code unasked; others do not.
 set(CMAKE_POSITION_INDEPENDENT_CODE ON CACHE BOOL "")
 set(CMAKE_BUILD_RPATH_USE_ORIGIN ON CACHE BOOL "")
 """
 
 _SEARCH: Final = """\
-set(_given "$ENV{@sysroot_variable@}")
 set(_roots ${_given} @roots@ ${CMAKE_SYSROOT} ${CMAKE_FIND_ROOT_PATH})
 set(_packages ONLY)
 if(NOT _roots)
   # An empty root: without one, ONLY is without effect and the host's /usr/include gets in.
   set(_roots "@root@/root")
   set(_packages BOTH)
-endif()
-if(_given)
-  foreach(_language C CXX)
-    string(APPEND CMAKE_${_language}_FLAGS_INIT " \\"-ffile-prefix-map=${_given}=sysroot\\"")
-  endforeach()
 endif()
 set(CMAKE_FIND_ROOT_PATH ${_roots} $ENV{@packages_variable@})
 set(_modes PROGRAM NEVER LIBRARY ONLY INCLUDE ONLY PACKAGE ${_packages})
@@ -175,7 +183,8 @@ foreach(_folder usr/local/lib lib usr/lib)
   string(PREPEND _pkgconfig "${_root}/${_folder}/pkgconfig:")
   if(_given AND IS_DIRECTORY "${_given}/${_folder}")
     # After the project's own folders: the system's are searched last.
-    string(PREPEND _libraries " \\"-L${_given}/${_folder}\\"")
+    string(REPLACE "'" "'\\\\''" _quoted "${_given}")
+    string(PREPEND _libraries " '-L${_quoted}/${_folder}'")
   endif()
 endforeach()
 set(ENV{PKG_CONFIG_PATH} "")

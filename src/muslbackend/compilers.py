@@ -114,6 +114,7 @@ def find_compilers(arch: Architecture, environ: Mapping[str, str]) -> Compilers:
     for tool in ("ar", "ranlib", "strip"):
         path = shutil.which(_output([*cc, f"-print-prog-name={tool}"]).strip() or tool)
         if path is not None:
+            path = str(Path(path).absolute())
             programs[tool] = f'#!/bin/sh\nexec {shlex.quote(path)} "$@"\n'
     root = Path(_output([*cc, "-print-sysroot"]).strip() or "/")
     roots = (str(root.resolve()),) if root.is_dir() and root.resolve() != Path("/") else ()
@@ -187,7 +188,8 @@ def _words(name: str, environ: Mapping[str, str]) -> list[str]:
 
 def _absolute(command: Sequence[str]) -> list[str]:
     """Return a command that works in any folder and with another PATH."""
-    return [shutil.which(command[0]) or command[0], *command[1:]]
+    found = shutil.which(command[0])
+    return [str(Path(found).absolute()) if found else command[0], *command[1:]]
 
 
 def _output(command: Iterable[str]) -> str:

@@ -8,7 +8,6 @@ import sys
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from muslbackend import fleet, jobs, results
@@ -49,18 +48,16 @@ def build_all(order: Order, scratch: Path) -> int:
     new = not order.output.exists()
     _make(order.output)
     try:
-        with TemporaryDirectory(prefix=".muslbackend-", dir=order.output) as staging:
-            common = jobs.Fleet(
-                order.sdist or scratch / "project.tar.gz",
-                order.output,
-                Path(staging),
-                scratch,
-                jobs.SharedZig(scratch / "zig"),
-                Processes(),
-                max(1, order.cores // order.at_once),
-            )
-            failed = None if order.sdist else _sdist(order, common)
-            done = [failed] if failed else _wheels(order, common)
+        common = jobs.Fleet(
+            order.sdist or scratch / "project.tar.gz",
+            order.output,
+            scratch,
+            jobs.SharedZig(scratch / "zig"),
+            Processes(),
+            max(1, order.cores // order.at_once),
+        )
+        failed = None if order.sdist else _sdist(order, common)
+        done = [failed] if failed else _wheels(order, common)
     finally:
         if new:
             with contextlib.suppress(OSError):

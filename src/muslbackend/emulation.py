@@ -140,7 +140,12 @@ def _told(command: Sequence[str]) -> MuslVersion | None:
     """Return the release that a loader tells when it gets no program, ``None`` if it does not."""
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_PATIENCE, check=False
+            command,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_PATIENCE,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None

@@ -15,10 +15,12 @@ What is wrong with the user's *binaries* is not an exception but a
 from __future__ import annotations
 
 import contextlib
+import io
 from typing import TYPE_CHECKING, ClassVar
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import TextIO
 
 
 class MuslBackendError(Exception):
@@ -49,6 +51,12 @@ class ToolError(MuslBackendError):
 
 class MalformedError(MuslBackendError):
     """A file is damaged or is not of the kind its name promises."""
+
+
+def show_everything(stream: TextIO) -> None:
+    """Have a stream show what it cannot encode (a path, say) as escapes, and not raise."""
+    if isinstance(stream, io.TextIOWrapper) and stream.errors == "strict":
+        stream.reconfigure(errors="backslashreplace")
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from muslbackend import HOOKS, stage
-from muslbackend.errors import MuslBackendError, SettingsError
+from muslbackend.errors import MuslBackendError, SettingsError, show_everything
 from muslbackend.settings import Settings, foreign_config, parse_settings
 from muslbackend.target import Target, decide
 from muslbackend.targetpython import read_facts
@@ -214,6 +214,7 @@ def _signal_all(number: int) -> None:
 @contextmanager
 def _boundary() -> Iterator[None]:
     """Show our own errors without a traceback and leave with their exit code."""
+    show_everything(sys.stdout)
     try:
         yield
     except MuslBackendError as error:

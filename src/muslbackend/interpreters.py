@@ -42,6 +42,7 @@ def ask(program: str) -> Interpreter | None:
             [program, "-I", "-c", _QUESTION],
             capture_output=True,
             text=True,
+            errors="replace",
             check=True,
             timeout=_SECONDS,
             stdin=subprocess.DEVNULL,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,7 +69,7 @@ def bundled(
         found.append(
             Bundled(
                 graft.dest,
-                Path(graft.source).name,
+                os.fsencode(Path(graft.source).name).decode("utf-8", "replace"),
                 graft.sha256 if graft.sha256 == names[graft.source] else "",
                 hashlib.sha256(shipped).hexdigest(),
                 len(shipped),

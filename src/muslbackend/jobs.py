@@ -6,7 +6,6 @@ The hooks are driven by ``build``, which is needed for nothing else here.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import shutil
 import subprocess
@@ -16,14 +15,14 @@ import threading
 import time
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory, gettempdir
 from typing import TYPE_CHECKING, Literal
 
 from build import BuildBackendException, BuildException, ProjectBuilder
 
 from muslbackend import results
-from muslbackend.errors import MalformedError
+from muslbackend.errors import MalformedError, MuslBackendError
 from muslbackend.interpreters import has_own_pip
+from muslbackend.publishing import published
 from muslbackend.results import Result
 from muslbackend.zig import ZIG_REQUIREMENT, find_zig
 
@@ -66,10 +65,8 @@ class Fleet:
     sdist: Path
     output: Path
     """The folder of the wheels; it is there."""
-    staging: Path
-    """A folder in ``output``, where wheels lie until they are whole."""
     scratch: Path
-    """For all else; both are removed in the end."""
+    """For all that is not to stay."""
     zig: SharedZig
     processes: Processes
     cores: int
@@ -134,22 +131,6 @@ class _Run:
 
 
 @contextlib.contextmanager
-def scratch_folder(project: Path) -> Iterator[Path]:
-    """Make a temporary folder, which has one name for each project if nobody else is in it.
-
-    Compilers are given paths: those that cache what they did would not know them again.
-    """
-    digest = hashlib.sha256(bytes(project.resolve())).hexdigest()[:16]
-    named = _folder(Path(gettempdir()) / f"muslbackend-build-{digest}")
-    with contextlib.ExitStack() as stack:
-        try:
-            folder = stack.enter_context(named)
-        except FileExistsError:
-            folder = Path(stack.enter_context(TemporaryDirectory(prefix="muslbackend-build-")))
-        yield folder
-
-
-@contextlib.contextmanager
 def _folder(path: Path) -> Iterator[Path]:
     path.mkdir(mode=0o700)
     try:
@@ -206,7 +187,7 @@ def build_wheel(attempt: Attempt) -> Result:
     def make(folder: Path) -> Result:
         job, fleet = attempt.job, attempt.fleet
         source = unpack(fleet.sdist, folder / "source")
-        made = _drive("wheel", source, (folder, fleet.staging / job.name), attempt)
+        made = _drive("wheel", source, (folder, folder / "out"), attempt)
         size = made.stat().st_size
         said = attempt.log.read_text(encoding="utf-8", errors="replace")
         note = _publish(made, job, fleet)
@@ -244,7 +225,7 @@ def _result(make: Callable[[Path], Result], attempt: Attempt) -> Result:
         words = "" if isinstance(error.exception, subprocess.SubprocessError) else f"{error}\n"
     except subprocess.CalledProcessError as error:
         code, words = 3, f"muslbackend: error: {_called(error.cmd)} failed, see the log\n"
-    except (BuildException, MalformedError) as error:
+    except (BuildException, MuslBackendError) as error:
         code, words = 1, f"muslbackend: error: {error}\n"
     except OSError as error:  # no room, no such program
         code, words = 3, f"muslbackend: error: {error}\n"
@@ -262,8 +243,10 @@ def _called(command: Sequence[str]) -> str:
 def _publish(made: Path, job: FleetJob, fleet: Fleet) -> str:
     """Give a wheel its place, but for the twin of one that has it; return what is to be said."""
     with fleet.lock:
-        first = fleet.made.setdefault(made.name, job.name)
+        first = fleet.made.get(made.name, job.name)
         if first != job.name:
             return f"that of {first} is kept"
-        made.replace(fleet.output / made.name)
+        with made.open("rb") as source, published(fleet.output / made.name) as final:
+            shutil.copyfileobj(source, final, 1 << 20)
+        fleet.made[made.name] = job.name
         return ""

@@ -24,6 +24,8 @@ LANGUAGE: Final = "language"
 #: A program for the target that could not be run.
 NOT_RUN: Final = "not-run"
 
+_KINDS: Final = frozenset({DROPPED, REFUSED, LANGUAGE, NOT_RUN})
+
 #: Variables of the environment that flags come from.
 _FLAGS: Final = (
     *("CFLAGS", "CPPFLAGS", "CXXFLAGS", "ASMFLAGS", "LDFLAGS"),
@@ -51,8 +53,10 @@ class Note(NamedTuple):
 
 def parse_notes(text: str) -> tuple[Note, ...]:
     """Return the notes of a file, each once, in order; lines that are none are passed over."""
-    rows = (line.split("\t") for line in text.splitlines())
-    return tuple(dict.fromkeys(Note(*row) for row in rows if len(row) == 3))
+    # A path may have a tab in it, and a line break, after which it is no note.
+    rows = (line.split("\t", 2) for line in text.split("\n"))
+    notes = (Note(*row, *[""] * (3 - len(row))) for row in rows if row[0] in _KINDS and row[1:])
+    return tuple(dict.fromkeys(notes))
 
 
 def remarks(notes: Iterable[Note]) -> tuple[str, ...]:

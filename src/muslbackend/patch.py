@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -37,7 +38,9 @@ def find_patchelf() -> str | None:
     program = shutil.which("patchelf")
     if program is None:
         return None
-    answer = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
+    answer = subprocess.run(
+        [program, "--version"], capture_output=True, text=True, errors="replace", check=False
+    )
     match = re.match(r"patchelf (\d+)\.(\d+)", answer.stdout)
     return program if match and (int(match[1]), int(match[2])) >= OLDEST_PATCHELF else None
 
@@ -127,7 +130,8 @@ def _edit(member: Member, edit: Edit, file: Path) -> Path | Spliced:
     except UnusableError as error:
         if not patchelf_args(edit):
             raise _refused(error, edit) from error
-        command = [_patchelf(error, edit), *patchelf_args(edit), str(_copy(member, file))]
+        words = [_in_file(word, number, file) for number, word in enumerate(patchelf_args(edit))]
+        command = [_patchelf(error, edit), *words, str(_copy(member, file))]
         _run(command, "patchelf", edit.path)
         if edit.expand:
             rest = Edit(edit.path, expand=True)
@@ -136,6 +140,15 @@ def _edit(member: Member, edit: Edit, file: Path) -> Path | Spliced:
         return file
     except MalformedError as error:
         raise _refused(error, edit) from error
+
+
+def _in_file(word: str, number: int, file: Path) -> str:
+    """Return what patchelf takes for a word: ``@NAME`` means the contents of that file to it."""
+    if not word.startswith("@"):
+        return word
+    named = file.with_suffix(f".{number}")
+    named.write_bytes(os.fsencode(word))
+    return f"@{named}"
 
 
 def _rewrite(member: Member, edit: Edit, file: Path) -> Path | Spliced:

@@ -93,9 +93,29 @@ def build_wheel(job: Job) -> Outcome:
         if toolchain is not None:
             stage.log(toolchain.description)
         with _environment({**call.environment, **(emulation.environment if emulation else {})}):
-            unset = build_dir_setting(call.config, table, os.environ) is None
-            stage.build(call.config, finished, keeps_no_build_dir=unset)
+            build_dir = build_dir_setting(call.config, table, os.environ)
+            with _in_folders(job, build_dir):
+                stage.build(call.config, finished, keeps_no_build_dir=build_dir is None)
     return outcomes[-1]
+
+
+@contextmanager
+def _in_folders(job: Job, build_dir: tuple[str, str] | None) -> Iterator[None]:
+    """Say so where a build fails in folders whose paths CMake misreads."""
+    try:
+        yield
+    except (SystemExit, UnicodeEncodeError) as error:
+        import tempfile
+
+        from muslbackend import paths
+
+        setting, folder = build_dir or ("TMPDIR", tempfile.gettempdir())
+        places = (
+            paths.project(str(job.project)),
+            paths.build(str(job.project / folder), setting),
+            paths.interpreter(sys.prefix),
+        )
+        raise paths.unfit(places, "the build failed: ") or error from None
 
 
 def prepare_metadata(job: Job) -> str:
@@ -145,8 +165,12 @@ def _opener(arch: Architecture, toolchain: Toolchain | None, emulation: Emulatio
 def _cross(job: Job, sysroot: Path | None) -> tuple[Toolchain, Emulation]:
     """Return what a cross build is started with, and what runs programs of the target."""
     from muslbackend.toolchain import cross_toolchain
+    from muslbackend.usercache import cache_folder, plainly_named
 
-    return cross_toolchain(job.target.arch, _choice(job, sysroot)), _emulation(job, sysroot)
+    cache = cache_folder()
+    root = plainly_named(sysroot, cache) if sysroot is not None else None
+    toolchain = cross_toolchain(job.target.arch, _choice(job, root), cache)
+    return toolchain, _emulation(job, root)
 
 
 def _choice(job: Job, sysroot: Path | None) -> Choice:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import posixpath
+import re
 from typing import TYPE_CHECKING, Final
 
 from muslbackend.graph import Graph, Via
@@ -122,6 +123,10 @@ def expanded(graph: Graph, paths: Collection[str]) -> Graph:
     return graph._replace(elf=elf)
 
 
+#: Bytes in the name of a file (NAME_MAX of Linux).
+_LONGEST_NAME: Final = 255
+
+
 class _Names:
     """Final names of bundled libraries: unique, because musl knows loaded libraries by name.
 
@@ -167,11 +172,17 @@ class _Names:
                 if edge.provider in below
                 else self._name(edge.provider, below)
             )
-            digest.update(f"\0{edge.name}\0{part}".encode())
-        stem, dot, ending = self.wanted[source].partition(".so")
-        name = f"{stem}-{digest.hexdigest()[:8]}{dot}{ending}"
+            digest.update(f"\0{edge.name}\0{part}".encode("utf-8", "surrogateescape"))
+        name = _hashed(self.wanted[source], digest.hexdigest()[:8])
         self.names[source] = posixpath.join(self.libs_dir, name)
         return self.names[source]
+
+
+def _hashed(name: str, digest: str) -> str:
+    """Return the name of a library with a hash in it, as a wheel and every file system take it."""
+    stem, dot, ending = re.sub("[\udc80-\udcff]", "_", name).partition(".so")
+    end = f"-{digest}{dot}{ending}"
+    return stem.encode()[: max(0, _LONGEST_NAME - len(end.encode()))].decode(errors="ignore") + end
 
 
 def _edit(path: str, elf: ElfInfo, edges: list[Edge], names: Mapping[str, str]) -> Edit:

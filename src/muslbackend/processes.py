@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import signal
 import subprocess
 import threading
@@ -31,7 +32,7 @@ class Processes:
     ) -> None:
         """Run a program to its end; raises ``CalledProcessError`` when that is not 0."""
         with log.open("ab") as output:
-            output.write(f"+ {subprocess.list2cmdline(command)}\n".encode())
+            output.write(os.fsencode(f"+ {shlex.join(command)}\n"))
             output.flush()
             with self._lock:
                 if self._ended:

@@ -34,7 +34,6 @@ def published(final: Path) -> Iterator[BinaryIO]:
     folder = final.parent
     made = [above for above in (folder, *folder.parents) if not above.exists()]
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         with _opened(final) as stream:
             yield stream
     except OSError as error:
@@ -55,7 +54,9 @@ def _remove(folders: list[Path]) -> None:
 
 @contextlib.contextmanager
 def _opened(final: Path) -> Iterator[BinaryIO]:
-    partial = final.with_name(f".muslbackend-{os.getpid()}.partial")
+    # No process number: containers that share a folder have the same, and so has a thread.
+    partial = final.with_name(f".muslbackend-{int.from_bytes(os.urandom(8))}.partial")
+    final.parent.mkdir(parents=True, exist_ok=True)
     stream = _unnamed(final.parent)
     if stream is None:
         with _named(final, partial) as stream:
@@ -84,6 +85,8 @@ def _unnamed(folder: Path) -> BinaryIO | None:
 def _link(file: int, final: Path, partial: Path) -> None:
     """Give an open file its name."""
     source = _OPEN_FILES / str(file)
+    # Somebody else may have made the folder, failed, and removed it meanwhile.
+    final.parent.mkdir(parents=True, exist_ok=True)
     # Only with a folder's descriptor Python calls linkat, which follows the link that this is.
     folder = os.open(final.parent, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -102,6 +105,7 @@ def _link(file: int, final: Path, partial: Path) -> None:
 @contextlib.contextmanager
 def _named(final: Path, partial: Path) -> Iterator[BinaryIO]:
     try:
+        final.parent.mkdir(parents=True, exist_ok=True)
         with partial.open("w+b") as stream:
             yield stream
         partial.replace(final)

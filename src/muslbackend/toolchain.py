@@ -23,9 +23,10 @@ from muslbackend.targetpython import (
     sysconfigdata_name,
     target_python_files,
 )
+from muslbackend.usercache import cache_folder, once
 from muslbackend.values import NamedTuple
 from muslbackend.wrapper import SYSROOT_VARIABLE
-from muslbackend.zig import cache_folder, kept_library, once
+from muslbackend.zig import kept_library
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -123,7 +124,7 @@ def _fill(folder: Path, files: Mapping[str, str], host: HostPython) -> None:
     for name, text in files.items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
+        path.write_text(text, encoding="utf-8", errors="surrogateescape")
         if text.startswith("#!"):
             path.chmod(0o755)
     (folder / "root").mkdir()

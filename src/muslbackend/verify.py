@@ -15,9 +15,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from muslbackend import paths
 from muslbackend.errors import MuslBackendError, ToolError
 from muslbackend.graph import Via
 from muslbackend.needs import is_pythons
+from muslbackend.paths import unfit
 from muslbackend.progress import Progress
 from muslbackend.rpath import site_path
 from muslbackend.temporary import temporary_folder
@@ -111,6 +113,9 @@ def open_all(
     loader's words on each file that it refuses or crashes on.
     """
     with temporary_folder() as work:
+        error = unfit([paths.opening(work)])
+        if error is not None:
+            raise error
         site = Path(work).resolve() / "site"
         for member in members:
             if member.path in graph.elf:
@@ -147,7 +152,7 @@ def _opening(opener: Opener, work: Path, graph: Graph) -> list[str | Path]:
     source.write_text("\n".join([_PROGRAM, *_stubs(graph)]), encoding="utf-8")
     options = ["-O3", "-s", "-w", "-rdynamic", "-o", str(program)]
     command = [str(opener.compiler), *options, str(source)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode:
         msg = f"the program that opens files was not compiled: {done.stderr.strip()}"
         raise ToolError(msg, hint="leave verify out, and report this")

@@ -13,15 +13,12 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from muslbackend.errors import ToolError
+from muslbackend.usercache import once
 from muslbackend.values import NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 #: The releases whose command line and runtime the wrappers were made for and tested with; older
 #: ones refuse -rpath-link, which CMake gives for every library that needs another one.
@@ -40,7 +37,13 @@ class Zig(NamedTuple):
 def find_zig() -> Zig | None:
     """Return the zig of the ``ziglang`` package or of PATH, ``None`` if there is none we know."""
     for program in _zig_programs():
-        answer = subprocess.run([program, "version"], capture_output=True, text=True, check=False)
+        command = [program, "version"]
+        try:
+            answer = subprocess.run(
+                command, capture_output=True, text=True, errors="replace", check=False
+            )
+        except OSError:  # for another machine
+            continue
         match = re.match(r"(\d+)\.(\d+)\.(\d+)", answer.stdout)
         if match and _OLDEST_ZIG <= tuple(map(int, match.groups())) < _FIRST_UNTRIED_ZIG:
             return Zig(program, answer.stdout.strip())
@@ -52,7 +55,8 @@ def _zig_programs() -> list[str]:
     packaged = Path(spec.origin).parent / "zig" if spec and spec.origin else None
     found = [str(packaged)] if packaged and packaged.is_file() else []
     on_path = shutil.which("zig")
-    return [*found, on_path] if on_path else found
+    # PATH may have folders relative to the current one; CMake is in another.
+    return [*found, str(Path(on_path).absolute())] if on_path else found
 
 
 def kept_library(zig: Zig, cache: Path) -> Path | None:
@@ -91,31 +95,3 @@ def _link_tree(source: Path, new: Path) -> None:
         shutil.copytree(source, new, copy_function=link)
     except shutil.Error as error:  # one for all files, each with its reason
         raise OSError(None, error.args[0][0][2]) from error
-
-
-def cache_folder() -> Path:
-    """Return our folder in the user's cache, whether it is there or not."""
-    home = os.environ.get("XDG_CACHE_HOME") or os.environ.get("HOME")
-    if home is None:
-        return Path(tempfile.gettempdir()) / f"muslbackend-{os.getuid()}"
-    base = Path(home) if "XDG_CACHE_HOME" in os.environ else Path(home) / ".cache"
-    return base / "muslbackend"
-
-
-def once(root: Path, cache: Path, make: Callable[[Path], None]) -> Path:
-    """Return ``root``, a folder that ``make`` fills if it is not there; it is seen only whole."""
-    if root.is_dir():
-        return root
-    try:
-        root.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=root.parent, prefix=".new-") as made:
-            make(Path(made) / "it")
-            try:
-                (Path(made) / "it").rename(root)
-            except OSError:
-                if not root.is_dir():  # else somebody else was quicker, with the same contents
-                    raise
-    except OSError as error:
-        msg = f"{cache}: the toolchain cannot be written: {error.strerror}"
-        raise ToolError(msg, hint="set XDG_CACHE_HOME to a folder that can be written") from error
-    return root

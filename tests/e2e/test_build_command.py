@@ -17,7 +17,7 @@ import muslpython
 from building import PROJECT, PY, Build, build, members, run, write_project
 from muslbackend.check import check_wheel
 from muslbackend.cli import main
-from muslbackend.jobs import scratch_folder
+from muslbackend.scratch import scratch_folder
 
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 OTHER = "3.13" if HERE == "3.12" else "3.12"

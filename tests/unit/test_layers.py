@@ -27,7 +27,7 @@ LAYERS: Final = (
     },
     {
         *("musl", "explain", "lookup", "notes", "zipmember", "ziparchive", "deflateblocks"),
-        *("publishing", "temporary"),
+        *("publishing", "temporary", "paths"),
     },
     {
         "arguments",
@@ -39,11 +39,12 @@ LAYERS: Final = (
         "cmakecache",
         "member",
         "splicing",
+        "usercache",
         "zipreader",
     },
     {
         *("target", "rpath", "elfimage", "relocations", "owners", "licences", "zig", "emulation"),
-        "deflating",
+        *("deflating", "scratch"),
     },
     {"elfnotes", "elfrewriting", "elfsymbols", "elfversions", "cmakefile", "compilers"},
     {"graph", "elfreader", "relr", "wheel", "targetpython"},
@@ -107,6 +108,7 @@ DECIDING: Final = (
     "outcome",
     "package",
     "packaged",
+    "paths",
     "plan",
     "policy",
     "question",

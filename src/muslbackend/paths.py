@@ -1,0 +1,79 @@
+"""Folders that CMake, ninja, linkers or loaders cannot work in, by what is in their paths."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from muslbackend.errors import ToolError
+from muslbackend.values import NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+#: CMake takes a backslash for a slash, ninja a pipe and both a line break for the end of a path.
+_EVERYWHERE: Final = r"[\n\r\\|]"
+#: What CMake writes into files of its own without quoting it: the paths of the build folder, of
+#: compilers and of its modules.
+_WRITTEN: Final = rf'{_EVERYWHERE}|[";]|\$(?:ENV|CACHE)?\{{'
+#: Bytes that are not UTF-8, as Python has them.
+_NO_TEXT: Final = r"|[\udc80-\udcff]"
+_NAMES: Final = {"\n": "a line break", "\r": "a line break", "\t": "a tab"}
+
+
+class Place(NamedTuple):
+    """A folder that a build depends on."""
+
+    what: str
+    """``the folder of the project``"""
+    path: str
+    unfit: str
+    """Pattern of what its path must not have."""
+    remedy: str
+
+
+def project(path: str) -> Place:
+    """Return the place of a project's sources."""
+    return Place("the folder of the project", path, _EVERYWHERE, "move the project")
+
+
+def build(path: str, setting: str) -> Place:
+    """Return that of CMake's build folder, or the one above; ``setting`` says where it is."""
+    # A comma ends a word for the linker: -Wl,-rpath,/the/folder.
+    return Place("the build folder", path, f"{_WRITTEN}|,{_NO_TEXT}", f"set {setting} to another")
+
+
+def interpreter(path: str) -> Place:
+    """Return that of the environment that builds, which may have CMake too."""
+    remedy = "make the virtual environment in another folder"
+    return Place("the folder of the interpreter", path, rf"{_WRITTEN}|[\[\]]{_NO_TEXT}", remedy)
+
+
+def cache(path: str) -> Place:
+    """Return that of our cache: compilers, a Python's modules (a colon ends a path), headers."""
+    remedy = "set XDG_CACHE_HOME to another folder"
+    return Place("the cache folder", path, rf"{_WRITTEN}|[:\t]{_NO_TEXT}", remedy)
+
+
+def opening(path: str) -> Place:
+    """Return that of files that musl's loader opens: it splits search paths at some characters."""
+    return Place("the folder for temporary files", path, r"[:\n]", "set TMPDIR to another folder")
+
+
+def unfit(places: Iterable[Place], why: str = "") -> ToolError | None:
+    """Return an error about the first place whose path is unfit; ``why`` is what came of it."""
+    for place in places:
+        found = re.search(place.unfit, place.path)
+        if found is not None:
+            shown = place.path if place.path.isprintable() else ascii(place.path)
+            what = _NAMES.get(found[0], f"a {found[0]}")
+            if not found[0].isprintable() and found[0] not in _NAMES:
+                what = "a byte that is not UTF-8"
+            msg = f"{place.what}, {shown}, has {what} in its path, which CMake, linkers or loaders "
+            return ToolError(f"{why}{msg}take for something else", hint=place.remedy)
+    return None
+
+
+def is_plain(path: str) -> bool:
+    """Say whether no tool can take a path for anything else, nor for several."""
+    return re.fullmatch(r"[\w@%+=./-]+", path, re.ASCII) is not None
