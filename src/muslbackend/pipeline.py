@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from muslbackend.emulation import Emulation
     from muslbackend.findings import Finding
+    from muslbackend.invocation import Invocation
     from muslbackend.musl import Architecture
     from muslbackend.notes import Note
     from muslbackend.outcome import Outcome
@@ -98,6 +99,29 @@ def build_wheel(job: Job) -> Outcome:
     return outcomes[-1]
 
 
+class Foreseen(NamedTuple):
+    """What a build would be started with."""
+
+    call: Invocation
+    toolchain: Toolchain | None
+    """``None`` for a native build."""
+
+
+def foresee(job: Job) -> Foreseen:
+    """Return what a build would be started with; nothing is run or written.
+
+    Raises :class:`MuslBackendError` for what would stop it before scikit-build-core is called.
+    """
+    order = order_for(job.target, job.settings, job.project, job.output)
+    native = job.target.native
+    toolchain, emulation = (None, None) if native else _cross(job, order.sysroot, make=False)
+    if job.settings.verify:
+        _opener(job.target.arch, toolchain, emulation)
+    with stage.machine_of(job.target):
+        call = plan_invocation(job.target, job.config, _table(job), os.environ, toolchain)
+        return Foreseen(call, toolchain)
+
+
 def prepare_metadata(job: Job) -> str:
     """Write the ``.dist-info`` folder that the wheel will have, and return its name (PEP 517).
 
@@ -142,11 +166,12 @@ def _opener(arch: Architecture, toolchain: Toolchain | None, emulation: Emulatio
     return opener_for(emulation, toolchain.compiler)
 
 
-def _cross(job: Job, sysroot: Path | None) -> tuple[Toolchain, Emulation]:
+def _cross(job: Job, sysroot: Path | None, *, make: bool = True) -> tuple[Toolchain, Emulation]:
     """Return what a cross build is started with, and what runs programs of the target."""
     from muslbackend.toolchain import cross_toolchain
 
-    return cross_toolchain(job.target.arch, _choice(job, sysroot)), _emulation(job, sysroot)
+    toolchain = cross_toolchain(job.target.arch, _choice(job, sysroot), make=make)
+    return toolchain, _emulation(job, sysroot)
 
 
 def _choice(job: Job, sysroot: Path | None) -> Choice:
