@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import sparse
-from archivetools import seven_zip, unzip
+from debiantools import seven_zip, unzip
 from measuring import Command, measure
 from muslbackend.ziparchive import Entry, write_archive
 from muslbackend.zipdirectory import DEFLATED, STORED
