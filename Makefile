@@ -4,6 +4,7 @@
 # make truth     real wheels from PyPI, half a gigabyte of them: judged, and opened by real loaders
 # make upstream  scikit-build-core's own tests, of three releases, with its hooks and with ours
 # make bench     measure it beside other tools and what the machine can do at best; half an hour
+# make docs      write docs/reference-cli.md anew, from the parser
 # make lint      style and types
 # make clean     remove what these made
 
@@ -28,6 +29,9 @@ upstream: $(VENV)/.test
 bench: $(VENV)/.demo
 	$(VENV)/bin/python benchmarks/bench.py --plot benchmarks/plot.svg
 
+docs: $(VENV)/.demo
+	$(VENV)/bin/python docs/reference.py
+
 lint: $(VENV)/.lint
 	$(VENV)/bin/ruff check
 	$(VENV)/bin/ruff format --check
@@ -41,4 +45,4 @@ $(VENV)/.%: pyproject.toml tests/setup.sh
 	touch $@
 
 .PRECIOUS: $(VENV)/.%
-.PHONY: demo test test-all truth upstream bench lint clean
+.PHONY: demo test test-all truth upstream bench docs lint clean

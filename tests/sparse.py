@@ -38,8 +38,8 @@ class SparsePath(PosixPath):
 
     def open(self, mode: str = "r", *rest: Any, **named: Any) -> Any:  # noqa: ANN401
         """Open it, for writing with holes."""
-        if mode in ("xb", "wb"):
-            return Sparse(self, mode[0])
+        if mode == "w+b":
+            return Sparse(self, "w+")
         return super().open(mode, *rest, **named)
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import platform
-import tomllib
 from typing import TYPE_CHECKING, Any, Final
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
@@ -15,6 +14,7 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from muslbackend import fleet, interpreters
 from muslbackend.errors import SettingsError, ToolError
 from muslbackend.invocation import build_dir_setting
+from muslbackend.pyproject import read_pyproject
 from muslbackend.scratch import scratch_folder
 from muslbackend.signals import Interrupted, signals
 
@@ -91,15 +91,7 @@ def _order(options: argparse.Namespace, project: Path) -> Order:
 
 
 def _pyproject(project: Path, given: Path) -> Mapping[str, Any]:
-    try:
-        with (project / "pyproject.toml").open("rb") as stream:
-            table = tomllib.load(stream)
-    except FileNotFoundError:
-        msg = f"{given}: there is no pyproject.toml in it"
-        raise SettingsError(msg, hint="give the folder of a project, or an sdist") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        msg = f"{given}: pyproject.toml cannot be read: {error}"
-        raise SettingsError(msg, hint="mend it") from error
+    _, table = read_pyproject(project, given)
     system = table.get("build-system", {})
     backend = system.get("build-backend", "setuptools")
     if backend != _BACKEND and "backend-path" not in system:

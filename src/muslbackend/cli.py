@@ -1,4 +1,4 @@
-"""The command line: ``muslbackend check``, ``repair``, ``build`` and ``explain``."""
+"""The command line: one function for each command, which reads, calls and prints."""
 
 from __future__ import annotations
 
@@ -48,13 +48,15 @@ def _run(words: list[str]) -> int:
         return _check(words[1:], Question(), _Shown())
     from muslbackend import arguments
 
-    options = arguments.parser(words).parse_args(words)
+    options = arguments.parse(words)
     if options.command != "check":
         gc.enable()  # of what started this process, see __main__
     return _COMMANDS[options.command](options)
 
 
 def _check_asked(options: argparse.Namespace) -> int:
+    from muslbackend.words import named
+
     question = Question(
         options.floor,
         options.against,
@@ -63,7 +65,7 @@ def _check_asked(options: argparse.Namespace) -> int:
         tuple(options.exclude),
     )
     shown = _Shown(options.json, options.quiet, options.verbose)
-    return _check(options.wheels, question, shown)
+    return _check(named(options.wheels), question, shown)
 
 
 def _check(wheels: Sequence[str], question: Question, shown: _Shown) -> int:
@@ -91,11 +93,12 @@ def _repair(options: argparse.Namespace) -> int:
     from muslbackend import outcome
     from muslbackend.settings import cli_settings
     from muslbackend.targetpython import read_facts
+    from muslbackend.words import named
 
     settings, facts = cli_settings(vars(options), os.environ), read_facts()
     results, status = [], 0
     with _line(quiet=options.quiet) as line:
-        for path, progress in _each(options.wheels, line):
+        for path, progress in _each(named(options.wheels), line):
             result, exit_code = _repaired(Path(path), settings, facts, options.output, progress)
             results.append(result)
             status = max(status, exit_code)
@@ -177,9 +180,36 @@ def _build(options: argparse.Namespace) -> int:
     return buildcommand.run(options)
 
 
+def _completion(options: argparse.Namespace) -> int:
+    from muslbackend import arguments, completion, outline
+
+    print(completion.script(options.shell, outline.read(arguments.parser())), end="")
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from muslbackend.checkup import checkup_text
+    from muslbackend.checkupjson import checkup_json
+    from muslbackend.doctor import examine
+    from muslbackend.fleet import config_settings
+
+    found = examine(options.project, config_settings(options.config_setting))
+    print(checkup_json(found) if options.json else checkup_text(found))
+    return 0 if found.ok else 1
+
+
+def _init(options: argparse.Namespace) -> int:
+    from muslbackend import initcommand
+
+    return initcommand.run(options)
+
+
 _COMMANDS: Final[Mapping[str, Callable[[argparse.Namespace], int]]] = {
     "check": _check_asked,
     "repair": _repair,
     "build": _build,
     "explain": _explain,
+    "doctor": _doctor,
+    "init": _init,
+    "completion": _completion,
 }

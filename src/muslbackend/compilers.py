@@ -88,7 +88,7 @@ class Answer(NamedTuple):
 
 def needs_zig(arch: Architecture, environ: Mapping[str, str]) -> bool:
     """Say whether zig must be installed to compile for ``arch``."""
-    said = _asked(_words("CC", environ), "c")
+    said = _asked(command("CC", environ), "c")
     return not (said and said.fits(arch)) and find_zig() is None
 
 
@@ -99,7 +99,7 @@ def find_compilers(arch: Architecture, environ: Mapping[str, str]) -> Compilers:
     it is there. Raises :class:`ToolError` when zig would be needed and is missing or has no such
     target, and :class:`SettingsError` for a ``CC`` or ``CXX`` that is no command.
     """
-    cc, named = _words("CC", environ), _words("CXX", environ)
+    cc, named = command("CC", environ), command("CXX", environ)
     said = _asked(cc, "c")
     if said is None or not said.fits(arch):
         found = zig_compilers(arch)
@@ -178,7 +178,8 @@ def _sibling(cc: Sequence[str]) -> list[str]:
     return []
 
 
-def _words(name: str, environ: Mapping[str, str]) -> list[str]:
+def command(name: str, environ: Mapping[str, str]) -> list[str]:
+    """Return the words of a command that a variable holds; :class:`SettingsError` if it is none."""
     try:
         return shlex.split(environ.get(name, ""))
     except ValueError as error:

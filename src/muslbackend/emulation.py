@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 #: QEMU's names for architectures, where they are not the wheel's.
 _QEMU_NAMES: Final = {"i686": "i386", "armv7l": "arm", "armv6l": "arm"}
+#: What the script tells programs apart with.
+SCRIPT_TOOLS: Final = ("dd", "grep", "od", "tr")
 _ROOT: Final = Path("/")
 #: Seconds after which the loader is taken to hang.
 _PATIENCE: Final = 60

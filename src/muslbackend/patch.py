@@ -38,9 +38,13 @@ def find_patchelf() -> str | None:
     program = shutil.which("patchelf")
     if program is None:
         return None
-    answer = subprocess.run(
-        [program, "--version"], capture_output=True, text=True, errors="replace", check=False
-    )
+    command = [program, "--version"]
+    try:
+        answer = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", check=False
+        )
+    except OSError:  # for another machine, or no program
+        return None
     match = re.match(r"patchelf (\d+)\.(\d+)", answer.stdout)
     return program if match and (int(match[1]), int(match[2])) >= OLDEST_PATCHELF else None
 

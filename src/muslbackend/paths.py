@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 from muslbackend.errors import ToolError
 from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
 #: CMake takes a backslash for a slash, ninja a pipe and both a line break for the end of a path.
 _EVERYWHERE: Final = r"[\n\r\\|]"
@@ -72,6 +73,15 @@ def unfit(places: Iterable[Place], why: str = "") -> ToolError | None:
             msg = f"{place.what}, {shown}, has {what} in its path, which CMake, linkers or loaders "
             return ToolError(f"{why}{msg}take for something else", hint=place.remedy)
     return None
+
+
+@contextmanager
+def blamed(places: Iterable[Place]) -> Iterator[None]:
+    """Say so where a build fails in folders that are unfit; most do well in most of them."""
+    try:
+        yield
+    except (SystemExit, UnicodeEncodeError) as error:
+        raise unfit(places, "the build failed: ") or error from None
 
 
 def is_plain(path: str) -> bool:

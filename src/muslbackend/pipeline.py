@@ -11,9 +11,10 @@ import os
 import sys
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
+from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 
-from muslbackend import __version__, stage
+from muslbackend import __version__, paths, stage
 from muslbackend.errors import MuslBackendError, SettingsError
 from muslbackend.finish import finish
 from muslbackend.invocation import build_dir_setting, named_toolchain, plan_invocation
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from muslbackend.emulation import Emulation
     from muslbackend.findings import Finding
+    from muslbackend.invocation import Invocation
     from muslbackend.musl import Architecture
     from muslbackend.notes import Note
     from muslbackend.outcome import Outcome
@@ -94,28 +96,37 @@ def build_wheel(job: Job) -> Outcome:
             stage.log(toolchain.description)
         with _environment({**call.environment, **(emulation.environment if emulation else {})}):
             build_dir = build_dir_setting(call.config, table, os.environ)
-            with _in_folders(job, build_dir):
+            with paths.blamed(_places(job, *build_dir or ("TMPDIR", gettempdir()))):
                 stage.build(call.config, finished, keeps_no_build_dir=build_dir is None)
     return outcomes[-1]
 
 
-@contextmanager
-def _in_folders(job: Job, build_dir: tuple[str, str] | None) -> Iterator[None]:
-    """Say so where a build fails in folders whose paths CMake misreads."""
-    try:
-        yield
-    except (SystemExit, UnicodeEncodeError) as error:
-        import tempfile
+def _places(job: Job, setting: str, folder: str) -> tuple[paths.Place, ...]:
+    built = paths.build(str(job.project / folder), setting)
+    return paths.project(str(job.project)), built, paths.interpreter(sys.prefix)
 
-        from muslbackend import paths
 
-        setting, folder = build_dir or ("TMPDIR", tempfile.gettempdir())
-        places = (
-            paths.project(str(job.project)),
-            paths.build(str(job.project / folder), setting),
-            paths.interpreter(sys.prefix),
-        )
-        raise paths.unfit(places, "the build failed: ") or error from None
+class Foreseen(NamedTuple):
+    """What a build would be started with."""
+
+    call: Invocation
+    toolchain: Toolchain | None
+    """``None`` for a native build."""
+
+
+def foresee(job: Job) -> Foreseen:
+    """Return what a build would be started with; nothing is run or written.
+
+    Raises :class:`MuslBackendError` for what would stop it before scikit-build-core is called.
+    """
+    order = order_for(job.target, job.settings, job.project, job.output)
+    native = job.target.native
+    toolchain, emulation = (None, None) if native else _cross(job, order.sysroot, make=False)
+    if job.settings.verify:
+        _opener(job.target.arch, toolchain, emulation)
+    with stage.machine_of(job.target):
+        call = plan_invocation(job.target, job.config, _table(job), os.environ, toolchain)
+        return Foreseen(call, toolchain)
 
 
 def prepare_metadata(job: Job) -> str:
@@ -162,14 +173,14 @@ def _opener(arch: Architecture, toolchain: Toolchain | None, emulation: Emulatio
     return opener_for(emulation, toolchain.compiler)
 
 
-def _cross(job: Job, sysroot: Path | None) -> tuple[Toolchain, Emulation]:
+def _cross(job: Job, sysroot: Path | None, *, make: bool = True) -> tuple[Toolchain, Emulation]:
     """Return what a cross build is started with, and what runs programs of the target."""
     from muslbackend.toolchain import cross_toolchain
     from muslbackend.usercache import cache_folder, plainly_named
 
     cache = cache_folder()
-    root = plainly_named(sysroot, cache) if sysroot is not None else None
-    toolchain = cross_toolchain(job.target.arch, _choice(job, root), cache)
+    root = plainly_named(sysroot, cache) if sysroot is not None and make else sysroot
+    toolchain = cross_toolchain(job.target.arch, _choice(job, root), cache, make=make)
     return toolchain, _emulation(job, root)
 
 

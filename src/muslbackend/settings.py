@@ -72,12 +72,38 @@ class _Key(NamedTuple):
         return ENV_PREFIX + self.field.upper()
 
 
+def names() -> tuple[str, ...]:
+    """Return the names of all settings, as pyproject.toml has them, in the README's order."""
+    return tuple(key.name for key in _KEYS)
+
+
+class Read(NamedTuple):
+    """Settings, and where each of them was said."""
+
+    settings: Settings
+    places: Mapping[str, str]
+    """By field: ``MUSLBACKEND_FLOOR``, ``musl.floor`` (a ``-C`` key), ``tool.muslbackend.floor``;
+    what is not among them has its default."""
+
+
 def parse_settings(
     table: Mapping[str, object],
     config: Mapping[str, object],
     environ: Mapping[str, str],
 ) -> Settings:
     """Return the settings of ``[tool.muslbackend]``, our ``-C`` keys and the environment.
+
+    As :func:`read_settings`, which also says where each was said.
+    """
+    return read_settings(table, config, environ).settings
+
+
+def read_settings(
+    table: Mapping[str, object],
+    config: Mapping[str, object],
+    environ: Mapping[str, str],
+) -> Read:
+    """Return the settings, and where each of them was said.
 
     ``config`` holds every ``-C`` key; those that do not begin with ``musl.`` are passed over.
     Raises :class:`SettingsError` for a name that is not a setting, and for a value of the wrong
@@ -93,17 +119,22 @@ def parse_settings(
     fields = {key.env.removeprefix(ENV_PREFIX) for key in _KEYS}
     _refuse_unknown({k.removeprefix(ENV_PREFIX): v for k, v in env.items()}, fields, ENV_PREFIX)
     values: dict[str, Any] = {}
+    places: dict[str, str] = {}
+    value: object
     for key in _KEYS:
         if key.env in env:
             text = env[key.env]
             separated = key.read is _strings and key.env_separator in text
-            value: object = text.split(key.env_separator) if separated else text
-            values[key.field] = key.read(key.env, value)
+            place, value = key.env, text.split(key.env_separator) if separated else text
         elif key.name in own:
-            values[key.field] = key.read(PREFIX + key.name, own[key.name])
+            place, value = PREFIX + key.name, own[key.name]
         elif key.name in table:
-            values[key.field] = key.read("tool.muslbackend." + key.name, table[key.name])
-    return Settings(**values)
+            place, value = "tool.muslbackend." + key.name, table[key.name]
+        else:
+            continue
+        values[key.field] = key.read(place, value)
+        places[key.field] = place
+    return Read(Settings(**values), places)
 
 
 def cli_settings(options: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:

@@ -97,6 +97,48 @@ def decided(pyproject: Mapping[str, Any], config: Mapping[str, object]) -> Decid
         return Decided()
 
 
+class Program(NamedTuple):
+    """What it builds with."""
+
+    name: str
+    path: str = ""
+    """Empty if it is not there."""
+    version: str = ""
+    works: bool = True
+    """It told its release, if it was asked."""
+
+
+def programs() -> Iterator[Program]:
+    """Yield the ``cmake``, ``ninja`` and ``make`` that it would take here."""
+    for name in ("cmake", "ninja", "make"):
+        try:
+            search = import_module("scikit_build_core.program_search")
+            found = list(getattr(search, f"get_{name}_programs")())
+        except (ImportError, AttributeError, TypeError):  # a release that we do not know
+            from shutil import which
+
+            yield Program(name, which(name) or "")
+            continue
+        told = [each for each in found if getattr(each, "version", None)]
+        best = next(iter([*told, *found]), None)
+        version = str(getattr(best, "version", None) or "")
+        path = str(getattr(best, "path", best) or "")
+        yield Program(name, path, version, bool(version) or name == "make")
+
+
+def requires(config: Mapping[str, object]) -> tuple[str, ...]:
+    """Return what it asks a frontend for, to build a wheel of the project in the current folder.
+
+    Raises :class:`MuslBackendError` where it does not get so far, whatever the reason.
+    """
+    try:
+        return tuple(call("get_requires_for_build_wheel", dict(config)))
+    except (Exception, SystemExit) as error:
+        reason = "" if isinstance(error, SystemExit) else f": {error}"
+        msg = f"scikit-build-core does not say what it takes to build this project{reason}"
+        raise MuslBackendError(msg, hint="mend what it complains of") from error
+
+
 @contextmanager
 def machine_of(target: Target) -> Iterator[None]:
     """Have overrides (``if.platform-machine``) look at the machine that the wheel is for."""

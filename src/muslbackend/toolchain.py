@@ -26,7 +26,7 @@ from muslbackend.targetpython import (
 from muslbackend.usercache import cache_folder, once
 from muslbackend.values import NamedTuple
 from muslbackend.wrapper import SYSROOT_VARIABLE
-from muslbackend.zig import kept_library
+from muslbackend.zig import kept_library, library_place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,10 +66,15 @@ NO_CHOICE = Choice()
 
 
 def cross_toolchain(
-    arch: Architecture, choice: Choice = NO_CHOICE, cache: Path | None = None
+    arch: Architecture,
+    choice: Choice = NO_CHOICE,
+    cache: Path | None = None,
+    *,
+    make: bool = True,
 ) -> Toolchain:
     """Return the toolchain for ``arch``, made in the user's cache if it is not there yet.
 
+    Without ``make`` nothing is written: it says what a build would be started with.
     What compiles is the user's toolchain file, or what ``CC`` and ``CXX`` name if that is for musl
     on ``arch``, or zig. Raises :class:`ToolError` when zig is needed and missing or has no such
     target, and when the host's Python headers are missing.
@@ -77,7 +82,9 @@ def cross_toolchain(
     compilers = find_compilers(arch, os.environ) if choice.file is None else _theirs(choice.file)
     host = read_host_python()
     cache = cache or cache_folder()
-    root = _make(arch, compilers, host, cache)
+    root = _root(arch, compilers, host, cache)
+    if make:
+        once(root, cache, lambda new: _fill(new, _files(arch, compilers, host, root), host))
     soabi = f"{host.soabi}-{arch.multiarch}"
     environment = {
         **compilers.environment,
@@ -88,7 +95,8 @@ def cross_toolchain(
         "CCACHE_COMPILERCHECK": os.environ.get("CCACHE_COMPILERCHECK", "content"),
     }
     if compilers.zig is not None:
-        library = os.environ.get("ZIG_LIB_DIR") or kept_library(compilers.zig, cache)
+        kept = kept_library if make else library_place
+        library = os.environ.get("ZIG_LIB_DIR") or kept(compilers.zig, cache)
         environment |= {"ZIG_LIB_DIR": str(library)} if library else {}
     if choice.sysroot is not None:
         environment[SYSROOT_VARIABLE] = str(choice.sysroot)
@@ -112,12 +120,11 @@ def _theirs(file: Path) -> Compilers:
     return Compilers(str(file), {}, {TOOLCHAIN_VARIABLE: str(file)})
 
 
-def _make(arch: Architecture, compilers: Compilers, host: HostPython, cache: Path) -> Path:
+def _root(arch: Architecture, compilers: Compilers, host: HostPython, cache: Path) -> Path:
     """Return the folder of the toolchain; concurrent builds may make it at the same time."""
     # The folder's own name is part of its contents: hash them under a name of the same kind.
     key = repr((arch, host, _files(arch, compilers, host, Path("/"))))
-    root = cache / "cross" / f"{arch.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
-    return once(root, cache, lambda new: _fill(new, _files(arch, compilers, host, root), host))
+    return cache / "cross" / f"{arch.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
 
 
 def _fill(folder: Path, files: Mapping[str, str], host: HostPython) -> None:

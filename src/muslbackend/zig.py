@@ -14,11 +14,14 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from muslbackend.errors import ToolError
 from muslbackend.usercache import once
 from muslbackend.values import NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 #: The releases whose command line and runtime the wrappers were made for and tested with; older
 #: ones refuse -rpath-link, which CMake gives for every library that needs another one.
@@ -36,18 +39,26 @@ class Zig(NamedTuple):
 
 def find_zig() -> Zig | None:
     """Return the zig of the ``ziglang`` package or of PATH, ``None`` if there is none we know."""
+    return next((zig for zig in found_zigs() if is_tried(zig.version)), None)
+
+
+def found_zigs() -> Iterator[Zig]:
+    """Yield all zigs, of whatever release, in the order in which they are looked at."""
     for program in _zig_programs():
-        command = [program, "version"]
         try:
-            answer = subprocess.run(
-                command, capture_output=True, text=True, errors="replace", check=False
-            )
-        except OSError:  # for another machine
+            answer = subprocess.run([program, "version"], capture_output=True, check=False)
+        except OSError:  # for another machine, or no program
             continue
-        match = re.match(r"(\d+)\.(\d+)\.(\d+)", answer.stdout)
-        if match and _OLDEST_ZIG <= tuple(map(int, match.groups())) < _FIRST_UNTRIED_ZIG:
-            return Zig(program, answer.stdout.strip())
-    return None
+        version = answer.stdout.decode(errors="replace").strip()
+        if answer.returncode == 0 and version:
+            yield Zig(program, version)
+
+
+def is_tried(version: str) -> bool:
+    """Say whether a release of zig is one that we know."""
+    match = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
+    known = tuple(map(int, match.groups())) if match else ()
+    return _OLDEST_ZIG <= known < _FIRST_UNTRIED_ZIG
 
 
 def _zig_programs() -> list[str]:
@@ -65,15 +76,22 @@ def kept_library(zig: Zig, cache: Path) -> Path | None:
     An isolated build gets its zig in a new folder each time. ``None`` for any other zig, which is
     where it was the last time, and where there is no room: zig then compiles more, no less right.
     """
+    library = library_place(zig, cache)
+    if library is not None:
+        source = Path(zig.program).resolve().parent / "lib"
+        with contextlib.suppress(ToolError):
+            return once(library, cache, lambda new: _link_tree(source, new))
+    return None
+
+
+def library_place(zig: Zig, cache: Path) -> Path | None:
+    """Return where that twin is or will be, ``None`` for a zig that was not installed from PyPI."""
     folder = Path(zig.program).resolve().parent
     records = sorted(folder.parent.glob("ziglang-*.dist-info/RECORD"))
     key = library_key(records[0].read_text(encoding="utf-8")) if len(records) == 1 else None
     if folder.name != "ziglang" or key is None:
         return None
-    library = cache / "zig" / f"{zig.version}-{key}"
-    with contextlib.suppress(ToolError):
-        return once(library, cache, lambda new: _link_tree(folder / "lib", new))
-    return None
+    return cache / "zig" / f"{zig.version}-{key}"
 
 
 def library_key(record: str) -> str | None:

@@ -19,9 +19,9 @@ import pytest
 from packaging.tags import parse_tag
 
 import splicer
-from archivetools import seven_zip, unzip
 from corpus import ROWS
 from debian import wheel
+from debiantools import seven_zip, unzip
 from muslbackend.member import Member, Scratch, Spliced
 from muslbackend.wheel import WheelName
 from muslbackend.wheelreader import unpack

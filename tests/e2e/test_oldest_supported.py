@@ -59,7 +59,7 @@ def test_older_releases_of_scikit_build_core_give_the_same_files(
 
 
 def test_the_oldest_release_is_the_one_that_we_require() -> None:
-    required = f'"scikit-build-core>={skbuild.OLDEST}"'
+    required = f'"scikit-build-core>={skbuild.OLDEST},'
     assert required in (PROJECT / "pyproject.toml").read_text()
 
 

@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Final
 
 import sparse
-from archivetools import seven_zip, unzip
+from debiantools import seven_zip, unzip
 from measuring import Command, measure
 from muslbackend.ziparchive import Entry, write_archive
 from muslbackend.zipdirectory import DEFLATED, STORED
@@ -36,9 +36,11 @@ import sys
 from packaging.tags import parse_tag
 from muslbackend.member import Member
 from muslbackend.wheel import WheelName
+from muslbackend import publishing
 from muslbackend.wheelwriter import write_wheel
 from sparse import SparsePath
 
+publishing._unnamed = lambda folder: None  # a path of ours is asked to open it
 folder = SparsePath(sys.argv[1])
 about = "demo-1.0.dist-info/"
 members = [
@@ -53,9 +55,11 @@ AGAIN: Final = """\
 import sys
 from muslbackend.member import Scratch
 from muslbackend.wheelreader import unpack
+from muslbackend import publishing
 from muslbackend.wheelwriter import write_wheel
 from sparse import SparsePath
 
+publishing._unnamed = lambda folder: None  # a path of ours is asked to open it
 folder = SparsePath(sys.argv[1])
 with Scratch() as scratch:
     name, members = unpack(folder / "first" / sys.argv[2], scratch)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import subprocess
 import sys
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from muslbackend.arguments import parser
+from muslbackend.arguments import COMMANDS, parser
+from muslbackend.words import Formatter
 
-COMMANDS: Final = ("check", "repair", "build", "explain")
+if TYPE_CHECKING:
+    import argparse
+
 #: Empty: nothing but the name of the program.
 LINES: Final = """
 
@@ -63,6 +65,20 @@ explain
 explain -h
 explain MB101 MB102
 explain --nosuch
+doctor
+doctor -h
+doctor a -C b=c --json
+doctor a b
+init
+init -h
+init a --write
+init --ci github
+init --ci gitlab
+init --write --ci github
+completion
+completion -h
+completion bash
+completion csh
 """.splitlines()[1:]
 
 
@@ -114,6 +130,6 @@ def test_help_is_as_wide_as_the_terminal_is_said_to_be(
     monkeypatch.setattr(sys, "__stdout__", None)
     ours = parser().format_help()
     whole = parser()
-    whole.formatter_class = argparse.HelpFormatter
+    whole.formatter_class = Formatter
     assert ours == whole.format_help()
     assert max(map(len, ours.splitlines())) <= {"40": 40, "200": 200}.get(columns, 80)

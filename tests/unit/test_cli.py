@@ -9,6 +9,7 @@ import pytest
 
 from builders import gcc_library, zig_library
 from muslbackend import __version__, cli
+from muslbackend.arguments import COMMANDS
 from muslbackend.cli import main
 from muslbackend.question import Question
 
@@ -327,9 +328,11 @@ def test_symbols_of_a_library_that_the_wheel_opens_are_a_warning(
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ([], "the following arguments are required: COMMAND"),
+        ([], "usage: muslbackend [-h] [--version] COMMAND ..."),
         (["check"], "the following arguments are required: WHEEL"),
-        (["chekc", "x.whl"], "invalid choice: 'chekc'"),
+        (["chekc", "x.whl"], "there is no command 'chekc'; did you mean check?\n"),
+        (["Check", "x.whl"], "there is no command 'Check'; did you mean check?\n"),
+        (["install"], f"there is no command 'install'; there are {', '.join(COMMANDS)}\n"),
         (["check", "--floor", "new", "x.whl"], "'new' is not a musl release such as 1.2.0"),
         (["check", "--florr", "1.2", "x.whl"], "unrecognized arguments: --florr"),
         (["check", "--against", "old", "x.whl"], "'old' is not a musl release such as 1.2.0"),

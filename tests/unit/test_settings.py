@@ -6,7 +6,14 @@ import pytest
 
 from muslbackend.errors import SettingsError
 from muslbackend.musl import MuslVersion
-from muslbackend.settings import Settings, cli_settings, foreign_config, parse_settings
+from muslbackend.settings import (
+    Settings,
+    cli_settings,
+    foreign_config,
+    names,
+    parse_settings,
+    read_settings,
+)
 
 #: Each key: (in the table, with -C, in the environment) and the value that all three mean.
 SAME = [
@@ -310,3 +317,33 @@ def test_our_keys_are_not_handed_on() -> None:
 def test_a_table_that_is_no_table_is_a_settings_error() -> None:
     with pytest.raises(SettingsError):
         parse_settings(["target"], {}, {})  # type: ignore[arg-type] # [[tool.muslbackend]]
+
+
+@pytest.mark.parametrize("texts, wanted, key", SAME)
+def test_where_a_setting_was_said_is_told(
+    texts: tuple[object, object, str], wanted: Settings, key: str
+) -> None:
+    in_table, on_line, in_environment = texts
+    field = key.replace("-", "_")
+    table, config, environ = (
+        {key: in_table},
+        {f"musl.{key}": on_line},
+        {env_name(key): in_environment},
+    )
+    for given, place in (
+        ((table, config, environ), env_name(key)),
+        ((table, config, {}), f"musl.{key}"),
+        ((table, {"build-dir": "x"}, {"HOME": "/"}), f"tool.muslbackend.{key}"),
+    ):
+        read = read_settings(*given)
+        assert read.settings == wanted
+        assert read.places == {field: place}
+
+
+def test_a_default_was_said_nowhere() -> None:
+    assert read_settings({}, {}, {}).places == {}
+
+
+def test_all_settings_have_names() -> None:
+    assert sorted(names()) == list(KEYS)
+    assert [name.replace("-", "_") for name in sorted(names())] == sorted(Settings._fields)

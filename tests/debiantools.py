@@ -1,4 +1,4 @@
-"""Readers of zip archives that are not Python's, from Debian."""
+"""Small programs out of Debian's packages: other readers of zip archives, and patch."""
 
 from __future__ import annotations
 
@@ -24,3 +24,8 @@ def unzip(cache: Path) -> Path:
 def seven_zip(cache: Path) -> Path:
     """Return 7-Zip, which warns of headers that differ."""
     return _program("7zip", "7zz", cache)
+
+
+def patch(cache: Path) -> Path:
+    """Return GNU patch."""
+    return _program("patch", "patch", cache)

@@ -1,0 +1,68 @@
+"""What ``muslbackend repair`` takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from muslbackend.words import (
+    EXIT_CODES,
+    add_telling,
+    add_wheels,
+    epilog,
+    folder,
+    formatter,
+    musl_version,
+)
+
+if TYPE_CHECKING:
+    from muslbackend.words import Commands
+
+_EXAMPLES: Final = (
+    "muslbackend repair dist/*.whl -o wheelhouse",
+    "muslbackend repair --dry-run --library-dir third-party/lib dist/*.whl",
+    "muslbackend repair --floor 1.2.3 --strip --max-size 50MB -o wheelhouse dist/*.whl",
+)
+
+
+def add(commands: Commands) -> None:
+    """Add the parser of ``muslbackend repair``."""
+    repair = commands.add_parser(
+        "repair",
+        formatter_class=formatter,
+        help="bundle what finished wheels need, and give them a tag that is true",
+        description="Make wheels of whatever backend load on musl: what they need is bundled, "
+        "packed relocations are expanded, and the result is proved before it is written. Settings "
+        "are also read from the environment (MUSLBACKEND_...); options win.",
+        epilog=epilog(_EXAMPLES, EXIT_CODES),
+    )
+    add_wheels(repair)
+    where = repair.add_mutually_exclusive_group(required=True)
+    where.add_argument("-o", "--output", type=Path, metavar="DIR", help="folder for the wheels")
+    where.add_argument(
+        "--dry-run", action="store_true", help="say what would be done; nothing is written"
+    )
+    repair.add_argument("--json", action="store_true", help="print one JSON array")
+    repair.add_argument(
+        "--floor",
+        type=musl_version,
+        metavar="X.Y.Z",
+        help="the oldest musl to promise (default: what the tag claims, else 1.2.0)",
+    )
+    for option, metavar, text in (
+        ("--library-dir", "DIR", "take libraries from this folder (repeatable)"),
+        ("--exclude", "GLOB", "leave libraries of such a name to the system (repeatable)"),
+        ("--system-library", "GLOB", "every machine has libraries of such a name (repeatable)"),
+        ("--include", "GLOB", "bundle them although one of the two says otherwise (repeatable)"),
+        ("--bundled-license", "[GLOB=]PATH", "licence text of what is bundled (repeatable)"),
+    ):
+        kind = folder if metavar == "DIR" else str
+        repair.add_argument(option, action="append", type=kind, metavar=metavar, help=text)
+    repair.add_argument("--strip", action="store_true", help="take symbol tables and debugging out")
+    repair.add_argument(
+        "--max-size", metavar="SIZE", help="do not write a wheel larger than this, such as 50MB"
+    )
+    repair.add_argument(
+        "--compression-level", metavar="N", help="0, which stores files, to 9 (default: 6)"
+    )
+    add_telling(repair)
