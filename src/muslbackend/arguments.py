@@ -71,7 +71,9 @@ def _columns() -> int:
     return 80
 
 
-def _add_telling(command: argparse.ArgumentParser) -> None:
+def _add_common(command: argparse.ArgumentParser) -> None:
+    text = "do not read a wheel that unpacks to more than this (default: 8GB)"
+    command.add_argument("--max-unpacked", metavar="SIZE", help=text)
     much = command.add_mutually_exclusive_group()
     much.add_argument(
         "-q",
@@ -132,7 +134,7 @@ def _add_check(commands: _Commands) -> None:
         metavar="GLOB",
         help="take needed libraries of such a name for given (repeatable)",
     )
-    _add_telling(check)
+    _add_common(check)
 
 
 def _add_repair(commands: _Commands) -> None:
@@ -176,7 +178,7 @@ def _add_repair(commands: _Commands) -> None:
     repair.add_argument(
         "--compression-level", metavar="N", help="0, which stores files, to 9 (default: 6)"
     )
-    _add_telling(repair)
+    _add_common(repair)
 
 
 def _add_build(commands: _Commands) -> None:

@@ -27,7 +27,7 @@ LAYERS: Final = (
     },
     {
         *("musl", "explain", "lookup", "notes", "zipmember", "ziparchive", "deflateblocks"),
-        *("publishing", "temporary"),
+        *("integrity", "membernames", "publishing", "temporary"),
     },
     {
         "arguments",
@@ -43,7 +43,7 @@ LAYERS: Final = (
     },
     {
         *("target", "rpath", "elfimage", "relocations", "owners", "licences", "zig", "emulation"),
-        "deflating",
+        *("deflating", "wheelfile"),
     },
     {"elfnotes", "elfrewriting", "elfsymbols", "elfversions", "cmakefile", "compilers"},
     {"graph", "elfreader", "relr", "wheel", "targetpython"},
@@ -96,10 +96,12 @@ DECIDING: Final = (
     "graph",
     "hazards",
     "ignored",
+    "integrity",
     "invocation",
     "judging",
     "layout",
     "lookup",
+    "membernames",
     "musl",
     "names",
     "needs",

@@ -6,7 +6,13 @@ import pytest
 
 from muslbackend.errors import SettingsError
 from muslbackend.musl import MuslVersion
-from muslbackend.settings import Settings, cli_settings, foreign_config, parse_settings
+from muslbackend.settings import (
+    Settings,
+    cli_settings,
+    foreign_config,
+    parse_settings,
+    unpacked_limit,
+)
 
 #: Each key: (in the table, with -C, in the environment) and the value that all three mean.
 SAME = [
@@ -28,6 +34,7 @@ SAME = [
     (("a b/c:d", "a b/c:d", "a b/c:d"), Settings(toolchain_file="a b/c:d"), "toolchain-file"),
     ((9, "9", "9"), Settings(compression_level=9), "compression-level"),
     ((5000000, "5MB", "5 mb"), Settings(max_size=5_000_000), "max-size"),
+    ((10**10, "10GB", "10 gb"), Settings(max_unpacked=10**10), "max-unpacked"),
     (("a b/c:d", "a b/c:d", "a b/c:d"), Settings(sysroot="a b/c:d"), "sysroot"),
 ]
 
@@ -40,6 +47,7 @@ KEYS = (
     "library-dirs",
     "loader",
     "max-size",
+    "max-unpacked",
     "strict",
     "strip",
     "sysroot",
@@ -68,7 +76,9 @@ def test_sizes_are_decimal_or_binary(text: str, size: int) -> None:
     assert parse_settings({"max-size": text}, {}, {}).max_size == size
 
 
-@pytest.mark.parametrize("value", ["", "big", "-1", "5 apples", 0, -7, True, 1.5, "1e9"])
+@pytest.mark.parametrize(
+    "value", ["", "big", "-1", "5 apples", 0, -7, True, 1.5, "1e9", "0", "0MB", "0.0001k"]
+)
 def test_what_is_no_size_is_refused(value: object) -> None:
     with pytest.raises(SettingsError, match="is not a size such as 50MB"):
         parse_settings({"max-size": value}, {}, {})
@@ -84,6 +94,7 @@ def test_options_of_a_command_win_over_the_environment() -> None:
         "system_library": None,
         "bundled_license": None,
         "max_size": "1k",
+        "max_unpacked": "1m",
         "compression_level": "0",
         "dry_run": True,
     }
@@ -94,8 +105,18 @@ def test_options_of_a_command_win_over_the_environment() -> None:
         library_dirs=("/x",),
         strip=True,
         max_size=1000,
+        max_unpacked=1_000_000,
         compression_level=0,
     )
+
+
+def test_a_check_takes_one_setting_of_the_environment_and_looks_at_no_other() -> None:
+    environ = {"MUSLBACKEND_MAX_UNPACKED": "5MB", "MUSLBACKEND_FLOOR": "none"}
+    assert unpacked_limit(None, environ) == 5_000_000
+    assert unpacked_limit("6MB", environ) == 6_000_000
+    assert unpacked_limit(None, {}) is None
+    with pytest.raises(SettingsError, match="MUSLBACKEND_MAX_UNPACKED = 'x' is not a size"):
+        unpacked_limit(None, {"MUSLBACKEND_MAX_UNPACKED": "x"})
 
 
 @pytest.mark.parametrize(("values", "expected", "key"), SAME)
