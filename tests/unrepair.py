@@ -52,7 +52,8 @@ def unhashed(name: str) -> str:
 def unrepair(wheel: Path, folder: Path) -> Unrepaired:
     """Undo auditwheel's repair of `wheel`; everything is made in `folder`."""
     with Scratch() as scratch:
-        return _unrepaired(*unpack(wheel, scratch), folder)
+        found = unpack(wheel, scratch)
+        return _unrepaired(found.name, found.members, folder)
 
 
 def _unrepaired(name: WheelName, members: Iterable[Member], folder: Path) -> Unrepaired:

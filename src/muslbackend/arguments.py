@@ -14,7 +14,7 @@ from muslbackend import __version__
 from muslbackend.musl import ARCHITECTURES
 from muslbackend.words import (
     EXIT_CODES,
-    add_telling,
+    add_common,
     add_wheels,
     epilog,
     folder,
@@ -144,4 +144,4 @@ def _add_check(commands: Commands) -> None:
         metavar="GLOB",
         help="take needed libraries of such a name for given (repeatable)",
     )
-    add_telling(check)
+    add_common(check)

@@ -8,7 +8,8 @@ from muslbackend.errors import MalformedError, readable
 from muslbackend.member import Scratch
 from muslbackend.progress import Progress
 from muslbackend.question import Question
-from muslbackend.wheelreader import file_name, reading
+from muslbackend.wheelfile import file_name
+from muslbackend.wheelreader import reading
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,7 +29,11 @@ def check_wheel(
     """
     progress = progress or Progress()
     try:
-        with readable(), Scratch() as scratch, reading(path, scratch, progress) as wheel:
+        with (
+            readable(),
+            Scratch() as scratch,
+            reading(path, scratch, progress, question.max_unpacked) as wheel,
+        ):
             # Imported while other threads inflate: neither waits for the other.
             from muslbackend.judging import judged
 

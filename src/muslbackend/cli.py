@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(words: list[str]) -> int:
     if words[:1] == ["check"] and words[1:] and not any(word.startswith("-") for word in words):
         # Nothing to parse: argparse and what it loads take longer than most of what judges.
-        return _check(words[1:], Question(), _Shown())
+        return _check(words[1:], Question(max_unpacked=_limit(None)), _Shown())
     from muslbackend import arguments
 
     options = arguments.parse(words)
@@ -63,9 +63,19 @@ def _check_asked(options: argparse.Namespace) -> int:
         ARCHITECTURES.get(options.arch),
         tuple(options.library_dir),
         tuple(options.exclude),
+        _limit(options.max_unpacked),
     )
     shown = _Shown(options.json, options.quiet, options.verbose)
     return _check(named(options.wheels), question, shown)
+
+
+def _limit(option: str | None) -> int | None:
+    """Return to how much a wheel may unpack, if an option or the environment says so."""
+    if option is None and "MUSLBACKEND_MAX_UNPACKED" not in os.environ:
+        return None
+    from muslbackend.settings import unpacked_limit  # which a check has no other use for
+
+    return unpacked_limit(option, os.environ)
 
 
 def _check(wheels: Sequence[str], question: Question, shown: _Shown) -> int:
@@ -127,7 +137,7 @@ def _line(*, quiet: bool) -> Iterator[Line]:
 def _each(wheels: Sequence[str], line: Line) -> Iterator[tuple[str, Progress]]:
     """Yield each wheel with the progress of the work on it, which the line shows."""
     from muslbackend.progress import Progress
-    from muslbackend.wheelreader import file_name
+    from muslbackend.wheelfile import file_name
 
     for number, path in enumerate(wheels, 1):
         progress = Progress()

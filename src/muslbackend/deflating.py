@@ -139,8 +139,10 @@ class Packer:
         if isinstance(kept, Kept):
             return kept.packed_size if self._stays(kept) else kept.size
         data = member.data
+        if data is None or isinstance(data, bytes):
+            return len(data or b"")
         try:
-            return len(data) if isinstance(data, bytes) else data.stat().st_size
+            return data.stat().st_size
         except OSError:  # said when it is opened
             return 0
 

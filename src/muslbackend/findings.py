@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from muslbackend.values import NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 
 class Severity(Enum):
@@ -29,3 +33,9 @@ class Finding(NamedTuple):
     symbol: str = ""
     details: tuple[str, ...] = ()
     """Further lines, such as where a library was searched."""
+
+
+def some(names: Sequence[str]) -> str:
+    """Return the first few names, and how many more there are."""
+    more = len(names) - 5
+    return ", ".join(names[:5]) + (f" and {more} more" if more > 0 else "")

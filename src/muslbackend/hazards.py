@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from muslbackend import musl
 from muslbackend.elf import LARGEST_PAGE
-from muslbackend.findings import Finding, Severity
+from muslbackend.findings import Finding, Severity, some
 from muslbackend.graph import Via
 from muslbackend.needs import asked_of_musl
 
@@ -102,7 +102,7 @@ def never_opened(graph: Graph, target: Target) -> Iterator[Finding]:
                 Severity.ERROR if missed else Severity.WARNING,
                 needer,
                 f"needs {name}, which is musl itself to its loader: {reserved[name]} is never "
-                "opened" + (f", and {_some(missed)} not found" if missed else ""),
+                "opened" + (f", and {some(missed)} not found" if missed else ""),
                 hint=f"give {name} another name when it is linked, or link it statically",
                 symbol=name,
             )
@@ -129,7 +129,7 @@ def shadowed_by_musl(graph: Graph, target: Target) -> Iterator[Finding]:
                 "MB118",
                 Severity.WARNING,
                 path,
-                f"defines {_some(sorted(names))}, which other files here use and musl has too: "
+                f"defines {some(sorted(names))}, which other files here use and musl has too: "
                 "musl's own is called",
                 hint="give them a prefix in the library, or see that musl's will do",
             )
@@ -209,7 +209,7 @@ def narrow_time(graph: Graph, target: Target) -> Iterator[Finding]:
             "MB123",
             Severity.WARNING,
             path,
-            f"calls {_some(narrow[path])} with 32-bit time, and {other} has 64-bit time: "
+            f"calls {some(narrow[path])} with 32-bit time, and {other} has 64-bit time: "
             "structures with times in them differ",
             hint="compile all of it with the headers of musl 1.2.0 or later",
         )
@@ -251,11 +251,6 @@ def small_pages(graph: Graph, target: Target) -> Iterator[Finding]:
 def _of_musl(names: Set[str], arch: Architecture) -> frozenset[str]:
     """Return those names that today's musl has."""
     return musl.todays(arch) & names
-
-
-def _some(names: list[str]) -> str:
-    more = len(names) - 5
-    return ", ".join(names[:5]) + (f" and {more} more" if more > 0 else "")
 
 
 HAZARDS: Final = (

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 from muslbackend.findings import Finding, Severity
 from muslbackend.graph import Supply
+from muslbackend.integrity import judge_contents
 from muslbackend.musl import ARCHITECTURES
 from muslbackend.packaged import ABOUT_THE_PACKAGE
-from muslbackend.policy import Verdict, judge
+from muslbackend.policy import Verdict, in_order, judge
 from muslbackend.reach import answer, floors, with_system
 from muslbackend.report import Checked, File
 from muslbackend.resolve import resolve
@@ -34,11 +35,11 @@ def judged(wheel: Wheel, question: Question, progress: Progress) -> Checked:
     """
     scan = Scan.of_wheel(wheel)
     progress.enter("judge")
-    claimed = wheel.platforms
+    claimed, about = wheel.platforms, judge_contents(wheel.contents)
     target = _claimed_target(wheel, scan, question)
     if target is None:
-        nothing = Verdict(None, (), ())
-        return Checked(wheel.name, True, None, None, claimed, None, nothing, None)
+        alone = Verdict(None, (), in_order(about))
+        return Checked(wheel.name, alone.ok, None, None, claimed, None, alone, None)
     graph = with_system(resolve(scan, target.arch, _system(question, scan)))
     libc = _libc(graph)
     verdict = answer(graph, target, question.against)
@@ -53,6 +54,8 @@ def judged(wheel: Wheel, question: Question, progress: Progress) -> Checked:
         name: File(wheel.sizes[name], floor)
         for name, floor in floors(graph, target.arch, whole.findings).items()
     }
+    # What is wrong with the archive is so on each musl.
+    verdict = verdict._replace(findings=in_order((*verdict.findings, *about)))
     name, arch = wheel.name, target.arch.name
     return Checked(name, verdict.ok, arch, libc, claimed, tag, verdict, graph, question, files)
 

@@ -18,12 +18,16 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
 
+    from _typeshed import WriteableBuffer
+
     from muslbackend.splicing import Stretch
     from muslbackend.zipmember import Mark
 
 
 #: Larger files on disk are mapped: of code and debugging nothing is read then.
 _WORTH_MAPPING: Final = 1 << 20
+#: How much is inflated at a time.
+_BLOCK: Final = 1 << 18
 
 
 def mapped(stream: io.BufferedIOBase) -> bytes | mmap.mmap:
@@ -146,20 +150,22 @@ class Member(NamedTuple):
     executable: bool = False
 
     @property
-    def data(self) -> Path | bytes:
-        """The file on this disk, or the bytes themselves."""
+    def data(self) -> Path | bytes | None:
+        """The file on this disk, or the bytes themselves; ``None`` for what is only packed."""
         if isinstance(self.content, Spliced):
             return self.content.file
-        if not isinstance(self.content, Kept):
-            return self.content
-        return _unpacked(self.content) if self.content.data is None else self.content.data
+        return self.content.data if isinstance(self.content, Kept) else self.content
 
     @contextlib.contextmanager
     def open(self) -> Iterator[io.BufferedIOBase]:
         """Open it for reading."""
         data = self.data
-        if isinstance(data, bytes):
-            yield io.BytesIO(data)
+        if isinstance(self.content, Kept) and data is None:
+            with self.content.packed() as packed:
+                yield io.BufferedReader(_Inflated(self.content, packed), _BLOCK)
+            return
+        if data is None or isinstance(data, bytes):
+            yield io.BytesIO(data or b"")
             return
         try:
             stream = data.open("rb")
@@ -184,8 +190,54 @@ class Member(NamedTuple):
             return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _unpacked(kept: Kept) -> bytes:
-    with kept.archive.open("rb") as stream:
-        stream.seek(kept.offset)
-        packed = stream.read(kept.packed_size)
-    return packed if kept.method == STORED else zlib.decompress(packed, -zlib.MAX_WBITS)
+class _Inflated(io.RawIOBase):
+    """A member of a finished wheel, inflated while it is read; to go back is to begin again."""
+
+    def __init__(self, kept: Kept, packed: PackedBytes) -> None:
+        self._kept, self._packed = kept, packed
+        self._begin()
+
+    def _begin(self) -> None:
+        self._machine = zlib.decompressobj(-zlib.MAX_WBITS)
+        self._waiting, self._taken, self._place = b"", 0, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def tell(self) -> int:
+        return self._place
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        start = (0, self._place, self._kept.size)[whence]
+        wanted = start + offset
+        if whence == io.SEEK_END and not offset:
+            self._place = wanted  # asked for the size; who reads here gets nothing
+            return wanted
+        self._begin()
+        while self._place < wanted and self.read(min(wanted - self._place, _BLOCK)):
+            pass
+        return self._place
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer)
+        wanted = min(len(view), self._kept.size - self._place)
+        data, ended = b"", False
+        while wanted and not (data or ended):
+            if not self._waiting:
+                self._waiting = self._packed[self._taken : self._taken + _BLOCK]
+                self._taken += len(self._waiting)
+            ended = not self._waiting  # some may be left in the machine
+            data, self._waiting = self._step(wanted)
+        view[: len(data)] = data
+        self._place += len(data)
+        return len(data)
+
+    def _step(self, wanted: int) -> tuple[bytes, bytes]:
+        """Return some bytes of the file, up to so many, and what of the packed ones is left."""
+        if self._kept.method == STORED:
+            return self._waiting[:wanted], self._waiting[wanted:]
+        data = self._machine.decompress(self._waiting, wanted)
+        return data, self._machine.unconsumed_tail

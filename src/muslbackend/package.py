@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _PURELIB: Final = rb"(?mi)^Root-Is-Purelib:\s*true\s*$"
+_OPENS: Final = b"RTLD_GLOBAL"
+#: A ``WHEEL`` file has a few hundred bytes.
+_LARGEST: Final = 1 << 20
 
 
 class Package(NamedTuple):
@@ -39,10 +42,22 @@ def tells(path: str) -> bool:
     return path.endswith(".py") or is_wheel_file(path)
 
 
+def telling(path: str, blocks: Iterable[bytes]) -> bytes:
+    """Return as much of a member that tells something as :func:`describe` has to know."""
+    text = b""
+    for block in blocks:
+        if not path.endswith(".py"):
+            return block[:_LARGEST]
+        if _OPENS in text + block:
+            return _OPENS
+        text = block[1 - len(_OPENS) :]
+    return b""
+
+
 def describe(platforms: Iterable[str], texts: Mapping[str, bytes]) -> Package:
     """Return what the platforms of the tags and the members that tell something say."""
     wheel_file = next((t for p, t in texts.items() if is_wheel_file(p)), b"")
-    openers = (p for p, text in texts.items() if p.endswith(".py") and b"RTLD_GLOBAL" in text)
+    openers = (p for p, text in texts.items() if p.endswith(".py") and _OPENS in text)
     return Package(
         set(platforms) == {"any"},
         re.search(_PURELIB, wheel_file) is not None,

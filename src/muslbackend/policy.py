@@ -12,6 +12,8 @@ from muslbackend.rules import RULES, is_fatal
 from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from muslbackend.findings import Finding
     from muslbackend.graph import Graph
     from muslbackend.musl import MuslVersion
@@ -54,9 +56,15 @@ def judge(graph: Graph, target: Target, rules: tuple[Rule, ...] = RULES) -> Verd
     oldest = musl.oldest(target.arch)
     floor = max((oldest, *(r.since for r in reasons)))
     because = tuple(r for r in reasons if r.since == floor > oldest)
-    severities = list(Severity)
-    order = sorted(
-        findings, key=lambda f: (severities.index(f.severity), f.subject, f.code, f.symbol)
-    )
     backport = musl.alpine_backport((r.what, r.since) for r in reasons)
-    return Verdict(None if fatal else floor, because, tuple(order), None if fatal else backport)
+    return Verdict(
+        None if fatal else floor, because, in_order(findings), None if fatal else backport
+    )
+
+
+def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Return findings as a verdict has them: errors first, then by file and code."""
+    severities = list(Severity)
+    return tuple(
+        sorted(findings, key=lambda f: (severities.index(f.severity), f.subject, f.code, f.symbol))
+    )

@@ -23,3 +23,5 @@ class Question(NamedTuple):
     """Absolute folders of libraries that will be where the system's loader looks."""
     exclude: tuple[str, ...] = ()
     """Globs of libraries that are taken for given."""
+    max_unpacked: int | None = None
+    """To how many bytes a wheel may unpack; ``None``: :data:`wheelfile.MOST_UNPACKED`."""

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from muslbackend.elf import ElfInfo
 from muslbackend.errors import MalformedError, readable
 from muslbackend.finish import finish
+from muslbackend.integrity import ABOUT_FILES, judge_contents
 from muslbackend.member import Scratch
 from muslbackend.musl import ARCHITECTURES
 from muslbackend.order import Material, order_for
 from muslbackend.outcome import Outcome
 from muslbackend.plan import Plan
-from muslbackend.policy import Verdict
+from muslbackend.policy import PolicyError, Verdict, in_order
 from muslbackend.progress import Progress
 from muslbackend.scan import Scan
 from muslbackend.target import PlatformTag, repair_target
@@ -22,6 +23,8 @@ from muslbackend.wheelreader import unpack
 from muslbackend.wheelwriter import copy_wheel
 
 if TYPE_CHECKING:
+    from muslbackend.findings import Finding
+    from muslbackend.integrity import Contents
     from muslbackend.member import Member
     from muslbackend.settings import Settings
     from muslbackend.target import Facts
@@ -42,17 +45,34 @@ def repair_wheel(
     """
     progress = progress or Progress()
     with readable(), Scratch() as scratch:
-        name, members = _for_its_machine(*unpack(path, scratch, progress))
+        unpacked = unpack(path, scratch, progress, settings.max_unpacked)
+        notes = _sound(unpacked.contents)
+        name, members = _for_its_machine(unpacked.name, unpacked.members)
         target = repair_target((tag.platform for tag in name.tags), settings, facts)
         if target is None:
-            return _pure(path, name, output)
+            return _pure(path, name, notes, output)
         about = f"{name.dist_info}WHEEL"
         wheel_file = next((m.read() for m in members if m.path == about), b"")
         # What it claims of musl is found out anew.
         plain = name.tagged(str(target.plain_tag), "linux_", "musllinux_")
         material = Material(plain, members, generator(wheel_file))
         order = order_for(target, settings, Path.cwd(), output)
-        return finish(material, order._replace(original=path, progress=progress))
+        made = finish(material, order._replace(original=path, progress=progress))
+        findings = in_order((*made.verdict.findings, *notes))
+        return made._replace(verdict=made.verdict._replace(findings=findings))
+
+
+def _sound(contents: Contents) -> tuple[Finding, ...]:
+    """Return what is to be said of a wheel that holds what it says; raise :class:`PolicyError`.
+
+    Its RECORD is made anew: what somebody has changed must not get a true one by that.
+    """
+    # The tags of the new one are those of its name.
+    verdict = Verdict(None, (), in_order(judge_contents(contents, ABOUT_FILES)))
+    if not verdict.ok:
+        msg = "the wheel does not hold what it says of itself; nothing was written"
+        raise PolicyError(verdict, msg, hint="see the findings above")
+    return verdict.findings
 
 
 def _for_its_machine(
@@ -78,8 +98,8 @@ def _for_its_machine(
     return name.tagged(plain, "any"), tuple(map(in_platlib, members))
 
 
-def _pure(path: Path, name: WheelName, output: Path | None) -> Outcome:
+def _pure(path: Path, name: WheelName, notes: tuple[Finding, ...], output: Path | None) -> Outcome:
     """Copy a wheel that is for any machine."""
     if output is not None:
         copy_wheel(path, output)
-    return Outcome(name, Verdict(None, (), ()), Plan(), None)
+    return Outcome(name, Verdict(None, (), notes), Plan(), None)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from muslbackend.words import (
     EXIT_CODES,
-    add_telling,
+    add_common,
     add_wheels,
     epilog,
     folder,
@@ -65,4 +65,4 @@ def add(commands: Commands) -> None:
     repair.add_argument(
         "--compression-level", metavar="N", help="0, which stores files, to 9 (default: 6)"
     )
-    add_telling(repair)
+    add_common(repair)

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any, Final
 from muslbackend import musl
 from muslbackend.findings import Severity
 from muslbackend.graph import Via
+from muslbackend.integrity import CODES as ABOUT_THE_ARCHIVE
 from muslbackend.question import Question
 from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping
 
     from muslbackend.findings import Finding
     from muslbackend.graph import Edge, Graph
@@ -137,20 +138,31 @@ def took_lines(seconds: Mapping[str, float]) -> Iterator[str]:
 
 def _judgement(checked: Checked) -> str:
     asked, reach = checked.question, reach_text(checked.verdict)
+    wrong = {finding.code for finding in errors_among(checked.verdict.findings)}
+    if wrong <= ABOUT_THE_ARCHIVE:
+        if wrong:
+            return f"not a sound wheel; {_loads(checked)}"
+        return _loads(checked) if checked.libc == "glibc" else f"ok, {_loads(checked)}"
     if checked.graph is None:
-        return "ok, no native code for musl in it" if checked.ok else "cannot be judged"
-    if checked.libc == "glibc" and checked.ok:
-        return "not for musl: its files were linked against glibc"
-    if checked.ok:
-        return f"ok, loads on {reach if asked.against is None else f'musl {asked.against}'}"
+        return "cannot be judged"
     machine = f" for {asked.arch.name}" if asked.arch else ""
     release = asked.against or asked.floor
     if release is not None:
-        wrong, on_none = f"does not load on musl {release}{machine}", ""
+        answer, on_none = f"does not load on musl {release}{machine}", ""
     else:
-        wrong = f"{' and '.join(checked.claimed)} is not true{machine}"
+        answer = f"{' and '.join(checked.claimed)} is not true{machine}"
         on_none = ": does not load on any musl by itself"
-    return wrong + (f": loads on {reach}" if checked.verdict.floor else on_none)
+    return answer + (f": loads on {reach}" if checked.verdict.floor else on_none)
+
+
+def _loads(checked: Checked) -> str:
+    """Return where a wheel loads of which no file is wrong."""
+    if checked.graph is None:
+        return "no native code for musl in it"
+    if checked.libc == "glibc":
+        return "not for musl: its files were linked against glibc"
+    release = checked.question.against
+    return f"loads on {reach_text(checked.verdict) if release is None else f'musl {release}'}"
 
 
 def check_json(results: Iterable[Checked]) -> str:
@@ -203,14 +215,17 @@ def findings_json(findings: Iterable[Finding]) -> list[dict[str, Any]]:
 
 
 def _files(checked: Checked, graph: Graph) -> list[dict[str, Any]]:
+    needed: dict[str, list[Edge]] = {}
+    for edge in graph.edges:
+        needed.setdefault(edge.needer, []).append(edge)
+    inside = frozenset(graph.wheel)
     return [
         {
             "path": path,
             "soname": graph.elf[path].soname,
             "needed": [
-                {"name": edge.name, "provider": _provider(edge, graph)}
-                for edge in graph.edges
-                if edge.needer == path
+                {"name": edge.name, "provider": _provider(edge, inside)}
+                for edge in needed.get(path, ())
             ],
             "rpath": list(graph.elf[path].rpath),
             **_facts(checked.files.get(path)),
@@ -219,9 +234,9 @@ def _files(checked: Checked, graph: Graph) -> list[dict[str, Any]]:
     ]
 
 
-def _provider(edge: Edge, graph: Graph) -> str | None:
+def _provider(edge: Edge, inside: Collection[str]) -> str | None:
     """Return the file of the wheel that the loader takes."""
-    return edge.provider if edge.via is Via.LOADER and edge.provider in graph.wheel else None
+    return edge.provider if edge.via is Via.LOADER and edge.provider in inside else None
 
 
 def _facts(file: File | None) -> dict[str, Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from functools import cached_property
+from bisect import bisect_left
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final
 
 from muslbackend.elf import MAGIC, ElfInfo, is_named_as_extension
@@ -11,12 +12,12 @@ from muslbackend.elfreader import read_elf
 from muslbackend.errors import MalformedError
 from muslbackend.graph import FOLDER
 from muslbackend.member import Kept, mapped
-from muslbackend.package import Package, describe, tells
+from muslbackend.package import Package, describe, telling, tells
 from muslbackend.rpath import site_path
 from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
     from muslbackend.elfimage import Bytes
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from muslbackend.wheelreader import Wheel
 
 _NOT_ELF: Final = "is not an ELF file"
+#: How much of a text is looked at together.
+_BLOCK: Final = 1 << 20
 
 
 class _Known(NamedTuple):
@@ -69,8 +72,7 @@ class Scan:
                 elf[member.path] = known[place].elf
                 continue
             data = _told(member)
-            is_text = tells(member.path)
-            texts[member.path] = data if is_text and isinstance(data, bytes) else b""
+            texts[member.path] = _text(member)
             if data[: len(MAGIC)] == MAGIC:
                 kept = member.content
                 elf[member.path] = _read(data, kept.crc if isinstance(kept, Kept) else None)
@@ -89,8 +91,7 @@ class Scan:
             data = _told(member)
             if data[: len(MAGIC)] == MAGIC:
                 read[member.path] = _read(data, wheel.checksums[member.path])
-            if isinstance(data, bytes):
-                texts[member.path] = data
+            texts[member.path] = _text(member)
         # Whichever was read first.
         elf = {path: read[path] for path in wheel.sizes if path in read}
         return cls(elf, wheel.names, describe(wheel.platforms, texts))
@@ -101,9 +102,13 @@ class Scan:
         return frozenset(map(site_path, self._files))
 
     @cached_property
-    def _folders(self) -> frozenset[str]:
-        """Every folder that they are in."""
-        return frozenset(folder for name in self._names for folder in _parents(name))
+    def _in_order(self) -> list[str]:
+        """The same, sorted: what is in a folder stands in a row."""
+        return sorted(self._names)
+
+    def _is_folder(self, path: str) -> bool:
+        at = bisect_left(self._in_order, f"{path}/")
+        return at < len(self._in_order) and self._in_order[at].startswith(f"{path}/")
 
     def wheel_paths(self) -> tuple[str, ...]:
         """Return the path of every ELF file in the wheel, sorted."""
@@ -114,7 +119,7 @@ class Scan:
         if path in self._wheel:
             return self._wheel[path]
         if not path.startswith("/"):
-            return _NOT_ELF if path in self._names else FOLDER if path in self._folders else None
+            return _NOT_ELF if path in self._names else FOLDER if self._is_folder(path) else None
         if path not in self._outside:
             self._outside[path] = read_file(path)
         return self._outside[path]
@@ -136,16 +141,24 @@ def read_file(path: str | Path) -> ElfInfo | str | None:
 
 
 def _told(member: Member) -> Bytes:
-    """Return the bytes of an ELF file or of one that :func:`describe` reads; of others nothing."""
-    whole = tells(member.path)
-    if isinstance(member.content, Kept) and member.content.data is None:
-        return member.read() if whole else b""
-    if isinstance(member.data, bytes):
-        return member.data if whole or member.data.startswith(MAGIC) else b""
+    """Return the bytes of an ELF file; of others nothing."""
+    data = member.data
+    if data is None:  # no ELF file is only packed
+        return b""
+    if isinstance(data, bytes):
+        return data if data.startswith(MAGIC) else b""
     with member.open() as stream:
-        if whole:
-            return stream.read()
         return mapped(stream) if stream.read(len(MAGIC)) == MAGIC else b""
+
+
+def _text(member: Member) -> bytes:
+    """Return as much of a file as :func:`describe` has to know of it."""
+    if not tells(member.path):
+        return b""
+    if isinstance(member.data, bytes):
+        return telling(member.path, [member.data])
+    with member.open() as stream:
+        return telling(member.path, iter(partial(stream.read, _BLOCK), b""))
 
 
 def _read(data: Bytes, crc: int | None = None) -> ElfInfo | str:
@@ -153,9 +166,3 @@ def _read(data: Bytes, crc: int | None = None) -> ElfInfo | str:
         return read_elf(data, crc)
     except MalformedError as error:
         return error.message
-
-
-def _parents(path: str) -> Iterator[str]:
-    while "/" in path:
-        path = path.rpartition("/")[0]
-        yield path

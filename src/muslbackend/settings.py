@@ -46,6 +46,9 @@ class Settings(NamedTuple):
     """Licence texts for what is bundled, each ``PATH`` or ``LIBRARY=PATH``; see :mod:`licences`."""
     max_size: int | None = None
     """In bytes; a larger wheel is not written."""
+    max_unpacked: int | None = None
+    """In bytes; a finished wheel that unpacks to more is not read. ``None``:
+    :data:`wheelfile.MOST_UNPACKED`."""
     compression_level: int = DEFAULT_LEVEL
     """Of zlib, 0 to 9; 0 stores all files as they are."""
     sysroot: str | None = None
@@ -147,8 +150,9 @@ def cli_settings(options: Mapping[str, Any], environ: Mapping[str, str]) -> Sett
     given["library_dirs"] = options["library_dir"]
     given["system_libraries"] = options["system_library"]
     given["bundled_licenses"] = options["bundled_license"]
-    if options["max_size"] is not None:
-        given["max_size"] = _size("--max-size", options["max_size"])
+    for name in ("max_size", "max_unpacked"):
+        if options[name] is not None:
+            given[name] = _size(f"--{name.replace('_', '-')}", options[name])
     values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value
         for name, value in given.items()
@@ -158,6 +162,17 @@ def cli_settings(options: Mapping[str, Any], environ: Mapping[str, str]) -> Sett
         level = _level("--compression-level", options["compression_level"])
         values["compression_level"] = level
     return parse_settings({}, {}, environ)._replace(**values)
+
+
+def unpacked_limit(option: str | None, environ: Mapping[str, str]) -> int | None:
+    """Return to how much a wheel may unpack, as an option or else the environment says.
+
+    The rest of the environment is not looked at. Raises :class:`SettingsError`.
+    """
+    if option is not None:
+        return _size("--max-unpacked", option)
+    place = f"{ENV_PREFIX}MAX_UNPACKED"
+    return _size(place, environ[place]) if place in environ else None
 
 
 def foreign_config(config: Mapping[str, object]) -> dict[str, object]:
@@ -222,9 +237,10 @@ def _size(place: str, value: object) -> int:
         return value
     text = value if isinstance(value, str) else ""
     match = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?)\s*([kmg]i?|)b?", text.strip().lower())
-    if match is None:
+    size = int(float(match[1]) * _UNITS[match[2]]) if match else 0
+    if size == 0:
         raise _wrong(place, value, "a size such as 50MB or 47.7MiB")
-    return int(float(match[1]) * _UNITS[match[2]])
+    return size
 
 
 def _level(place: str, value: object) -> int:
@@ -257,6 +273,7 @@ _KEYS: Final = (
     _Key("bundled-licenses", _strings),
     _Key("strip", _boolean),
     _Key("max-size", _size),
+    _Key("max-unpacked", _size),
     _Key("compression-level", _level),
     _Key("sysroot", _text("a folder such as alpine-root")),
     _Key("toolchain-file", _text("a CMake toolchain file")),

@@ -199,8 +199,9 @@ def build(
         kept = {"build-dir": str(build_dir)} if keeps_no_build_dir else {}
         name = call("build_wheel", folder, {**config, **kept}, None)
         with Scratch() as scratch:
-            own, members = unpack(Path(folder) / name, scratch)
-            return str(finish(Staged(own, members, build_dir if kept else None, version())))
+            own = unpack(Path(folder) / name, scratch)
+            build_dir_kept = build_dir if kept else None
+            return str(finish(Staged(own.name, own.members, build_dir_kept, version())))
 
 
 def version() -> str:

@@ -31,11 +31,13 @@ class WheelName(NamedTuple):
     tags: frozenset[Tag]
     variant: str = ""
     """Label of a wheel variant, an experiment of scikit-build-core; empty for most."""
+    folder: str = ""
+    """Of the metadata, where another tool may have spelled it otherwise than the name."""
 
     @property
     def dist_info(self) -> str:
         """The path of the metadata folder, with a slash at its end."""
-        return f"{self.distribution}.dist-info/"
+        return f"{self.folder or self.distribution + '.dist-info'}/"
 
     def tagged(self, platform: str, *instead_of: str) -> WheelName:
         """Return the name with ``platform`` for those platforms that begin with one of these."""

@@ -6,35 +6,31 @@ The format is the binary distribution format specification (PEP 427).
 from __future__ import annotations
 
 import contextlib
-import os.path
-import posixpath
 import re
 from typing import TYPE_CHECKING, Final
 
 from muslbackend.elf import MAGIC
-from muslbackend.errors import MalformedError
 from muslbackend.member import Kept, Member
 from muslbackend.package import tells
 from muslbackend.progress import Progress
 from muslbackend.values import NamedTuple
+from muslbackend.wheelfile import open_wheel, understood
 from muslbackend.workers import Begun, on_all_cores
 from muslbackend.zipdirectory import DEFLATED, STORED
-from muslbackend.zipreader import UNREADABLE, open_zip
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
+    from muslbackend.integrity import Contents
     from muslbackend.member import Scratch
     from muslbackend.wheel import WheelName
     from muslbackend.zipdirectory import Listed
     from muslbackend.zipmember import Mark
     from muslbackend.zipreader import ZipReader
 
-#: Behind NAME-VERSION: what is made anew, and the signatures that go with it (PEP 427).
-_RECORDS: Final = r"\.dist-info/RECORD(\.jws|\.p7s)?"
-#: Names that need no closer look; to import what takes one costs as much as to read a wheel.
-_ORDINARY: Final = re.compile(r"\w[\w.]*-\d+(\.\d+)*(-\d\w*)?(-[\w.]+){3}\.whl", re.ASCII)
+#: In the metadata folder: what is made anew, and the signatures that go with it (PEP 427).
+_RECORDS: Final = r"/RECORD(\.jws|\.p7s)?"
 #: What of a wheel is held in memory, in bytes; the rest is unpacked to disk.
 _IN_MEMORY: Final = 48 << 20
 
@@ -55,21 +51,37 @@ class Wheel(NamedTuple):
     """CRC-32 of these; true when they have been read."""
     members: Iterator[Member]
     """These, as they are read. Raises :class:`MalformedError` for a damaged one."""
+    contents: Contents
+    """All that it holds, and what it says of that."""
+
+
+class Unpacked(NamedTuple):
+    """A finished wheel, unpacked to be made anew."""
+
+    name: WheelName
+    members: tuple[Member, ...]
+    """In the order of the archive, without RECORD."""
+    contents: Contents
+    """What it held, and what it said of that."""
 
 
 @contextlib.contextmanager
 def reading(
-    path: str | Path, scratch: Scratch, progress: Progress | None = None
+    path: str | Path,
+    scratch: Scratch,
+    progress: Progress | None = None,
+    limit: int | None = None,
 ) -> Iterator[Wheel]:
     """Begin to read a wheel on all cores; what has no room in memory goes to ``scratch``.
 
-    Raises :class:`MalformedError` for a file name that is not a wheel's, for a damaged archive
-    and for a missing file.
+    Raises :class:`MalformedError` for a file name that is not a wheel's, for a damaged archive, one
+    with members that no wheel can have, one that unpacks to more than ``limit`` bytes (``None``:
+    :data:`wheelfile.MOST_UNPACKED`), and for a missing file.
     """
     progress = progress or Progress()
     progress.enter("read")
-    with _open(path) as archive:
-        with _understood():
+    with open_wheel(path, limit) as (archive, contents):
+        with understood():
             found = [i for i in archive.members if tells(i.name) or _is_elf(archive, i)]
         fits = _fitting(found)
         progress.enter("read", sum(info.size for info in found), "bytes")
@@ -85,26 +97,17 @@ def reading(
             return Member(info.name, content)
 
         with Begun(member, range(len(found)), [info.size for info in found]) as begun:
-            name = file_name(path)
-            platforms = sorted(set(name.removesuffix(".whl").rpartition("-")[2].split(".")))
+            name = contents.name
+            tags = name.removesuffix(".whl").rpartition("-")[2]
+            platforms = tuple(sorted(set(tags.split("."))))
             names = tuple(info.name for info in archive.members)
             sizes = {info.name: info.size for info in found}
             crcs = {info.name: info.crc for info in found}
-            yield Wheel(name, tuple(platforms), names, sizes, crcs, _as_they_come(begun))
-
-
-def file_name(path: str | Path) -> str:
-    """Return the name of a file, as :class:`Path` has it, which takes long to import."""
-    name = os.path.basename(path)
-    if name.endswith(".whl"):
-        return name
-    from pathlib import Path
-
-    return Path(path).name
+            yield Wheel(name, platforms, names, sizes, crcs, _as_they_come(begun), contents)
 
 
 def _as_they_come(begun: Begun[int, Member]) -> Iterator[Member]:
-    with _understood():
+    with understood():
         for _, member in begun:
             yield member
 
@@ -120,14 +123,13 @@ def _is_elf(archive: ZipReader, info: Listed) -> bool:
 
 
 def unpack(
-    path: Path, scratch: Scratch, progress: Progress | None = None
-) -> tuple[WheelName, tuple[Member, ...]]:
-    """Read a wheel, what is large into ``scratch``; return its name and members without RECORD.
+    path: Path, scratch: Scratch, progress: Progress | None = None, limit: int | None = None
+) -> Unpacked:
+    """Read a wheel, what is large into ``scratch``.
 
-    In the order of the archive. RECORD of the wheel itself is made anew when it is written, and
-    its signatures are not true any more; those of a vendored package are files like others.
-    Raises :class:`MalformedError` for what :func:`reading` refuses, and for members that would
-    lie outside the folder that a wheel is unpacked into.
+    RECORD of the wheel itself is made anew when it is written, and its signatures are not true any
+    more; those of a vendored package are files like others. Raises :class:`MalformedError` for what
+    :func:`reading` refuses.
     """
     from packaging.tags import parse_tag  # check does without
 
@@ -137,9 +139,10 @@ def unpack(
     distribution = "-".join(parts[:2])
     progress = progress or Progress()
     progress.enter("read")
-    with _open(path) as archive:
+    with open_wheel(path, limit) as (archive, contents):
         tags = parse_tag("-".join(parts[-3:]))
-        infos = list(_files(archive.members, distribution))
+        own = contents.folders[0] if len(contents.folders) == 1 else f"{distribution}.dist-info"
+        infos = [i for i in archive.members if not i.name.endswith("/") and not _is_made(i, own)]
         fits = _fitting(infos)
         progress.enter("read", sum(info.size for info in infos), "bytes")
 
@@ -150,34 +153,36 @@ def unpack(
             progress.add(info.size)
             return Member(info.name, content, executable)
 
-        with _understood():
+        with understood():
             members = on_all_cores(member, range(len(infos)), [info.size for info in infos])
     build = parts[2] if len(parts) == 6 else ""  # NAME-VERSION-BUILD-PYTHON-ABI-PLATFORM
-    return WheelName(distribution, build, tags), tuple(members)
+    name = WheelName(distribution, build, tags, folder=own)
+    return Unpacked(name, tuple(members), contents._replace(digest=_digests(members)))
 
 
-def _files(infos: Iterable[Listed], distribution: str) -> Iterator[Listed]:
-    """Yield the members that are files, but for RECORD; each has one place in the wheel."""
-    names: set[str] = set()
-    for info in infos:
-        name = info.name
-        if name.endswith("/") or re.fullmatch(_RECORDS, name.removeprefix(distribution)):
-            continue
-        if name in names or not _may_be(name):
-            msg = f"has a member that no wheel can have: {name!r}"
-            raise MalformedError(msg, hint="build or download it again")
-        names.add(name)
-        yield info
-    from pathlib import PurePosixPath
-
-    if folders := {str(f) for name in names for f in PurePosixPath(name).parents} & names:
-        msg = f"has a file that is a folder too: {min(folders)!r}"
-        raise MalformedError(msg, hint="build or download it again")
+def _is_made(info: Listed, folder: str) -> bool:
+    """Say whether a member is RECORD of the wheel itself, or belongs to it."""
+    at, name = len(folder), info.name
+    return name.startswith(folder) and re.fullmatch(_RECORDS, name[at:]) is not None
 
 
-def _may_be(name: str) -> bool:
-    """Say whether a file can be called so: one spelling for each, all of them in the wheel."""
-    return bool(name) and name == posixpath.normpath(name) and not name.startswith(("/", "../"))
+def _digests(members: Iterable[Member]) -> Callable[[str, str], str]:
+    """Return what looks up the digest of a member, as RECORD has it."""
+    import base64
+    import hashlib
+
+    by_path = {member.path: member for member in members}
+
+    def digest(path: str, algorithm: str) -> str:
+        member = by_path[path]
+        if algorithm == "sha256":
+            found = member.sha256()
+        else:
+            with member.open() as stream:
+                found = hashlib.file_digest(stream, algorithm).hexdigest()
+        return base64.urlsafe_b64encode(bytes.fromhex(found)).decode().rstrip("=")
+
+    return digest
 
 
 def _fitting(infos: Iterable[Listed]) -> list[bool]:
@@ -226,37 +231,3 @@ def _content(
 
 def _joined(blocks: Iterable[bytes]) -> bytes:
     return b"".join(blocks)
-
-
-@contextlib.contextmanager
-def _open(path: str | Path) -> Iterator[ZipReader]:
-    """Open a wheel; what is wrong with its name or its archive is a :class:`MalformedError`."""
-    if not os.path.isfile(path):
-        raise MalformedError("there is no such file", hint="give the path of a wheel")
-    name = file_name(path)
-    if _ORDINARY.fullmatch(name) is None:
-        _check_name(name)
-    with _understood():
-        archive = open_zip(path)
-    with archive:
-        yield archive
-
-
-@contextlib.contextmanager
-def _understood() -> Iterator[None]:
-    """Say what is wrong with an archive that cannot be read."""
-    try:
-        yield
-    except UNREADABLE as error:
-        msg = f"is not a readable zip archive: {error}"
-        raise MalformedError(msg, hint="build or download it again") from error
-
-
-def _check_name(name: str) -> None:
-    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
-
-    try:
-        parse_wheel_filename(name)
-    except InvalidWheelFilename as error:
-        hint = "a wheel is called NAME-VERSION-PYTHON-ABI-PLATFORM.whl"
-        raise MalformedError(str(error), hint=hint) from error

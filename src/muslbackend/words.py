@@ -62,8 +62,10 @@ def epilog(examples: Iterable[str], exit_codes: str) -> str:
     return "\n  ".join(["examples:", *examples]) + "\n\n" + exit_codes
 
 
-def add_telling(command: argparse.ArgumentParser) -> None:
-    """Add the options that say how much is told."""
+def add_common(command: argparse.ArgumentParser) -> None:
+    """Add the options that say how much is unpacked and how much is told."""
+    text = "do not read a wheel that unpacks to more than this (default: 8GB)"
+    command.add_argument("--max-unpacked", metavar="SIZE", help=text)
     much = command.add_mutually_exclusive_group()
     much.add_argument(
         "-q",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from typing import BinaryIO
 
 STORED, DEFLATED = 0, 8
@@ -19,9 +20,16 @@ _CENTRAL: Final = struct.Struct("<4s6H3L5H2L")
 _END: Final = struct.Struct("<4s4H2LH")
 _END64: Final = struct.Struct("<4sQ2H2L4Q")
 _LOCATOR64: Final = struct.Struct("<4sLQL")
+_FIELD: Final = struct.Struct("<2H")
 _MAX16, _MAX32 = 0xFFFF, 0xFFFFFFFF
 _UTF8: Final = 0x800
-_ZIP64_EXTRA: Final = 1
+#: Kinds of extra fields: numbers that do not fit elsewhere, and the name in UTF-8 (4.5.3, 4.6.9).
+_ZIP64_EXTRA, _UNICODE_EXTRA = 1, 0x7075
+_HEEDED: Final = (_ZIP64_EXTRA, _UNICODE_EXTRA)
+#: Of what stands in front of the name there: a version, and the CRC-32 of the other name.
+_BEFORE_NAME: Final = 5
+#: The version of ZIP up to which zipfile, and so pip, reads members (6.3).
+_NEWEST: Final = 63
 
 
 class ArchiveError(Exception):
@@ -133,22 +141,45 @@ def _listed(data: bytes, at: int) -> tuple[Listed, int]:
     if len(data) - at < _CENTRAL.size or data[at : at + 4] != b"PK\1\2":
         raise ArchiveError("its directory has fewer members than its end says")
     fields = _CENTRAL.unpack_from(data, at)
-    flags, method, crc, packed_size, size = *fields[3:5], *fields[7:10]
+    version, flags, method, crc, packed_size, size = *fields[2:5], *fields[7:10]
     name_length, extra_length, comment, disk, _, attributes, offset = fields[10:]
     at += _CENTRAL.size
-    name = decoded(data[at : at + name_length], flags)
-    at += name_length
-    if _MAX32 in (size, packed_size, offset):
-        extra = data[at : at + extra_length]
+    name, at = data[at : at + name_length], at + name_length
+    extra = extra_fields(data[at : at + extra_length]) if extra_length else {}
+    text = decoded(name, flags, extra)
+    if extra:
         size, packed_size, offset = widened((size, packed_size, offset), extra)
     at += extra_length + comment
     if at > len(data) or disk not in (0, _MAX16):
-        raise ArchiveError(f"its directory is damaged at {name!r}")
-    return Listed(name, flags, method, crc, packed_size, size, attributes >> 16, offset), at
+        raise ArchiveError(f"its directory is damaged at {text!r}")
+    if version & 0xFF > _NEWEST:
+        raise ArchiveError(f"{text!r} takes a later version of ZIP than 6.3")
+    return Listed(text, flags, method, crc, packed_size, size, attributes >> 16, offset), at
 
 
-def decoded(name: bytes, flags: int) -> str:
-    """Return a name of a member as the flags of its header say that it is encoded."""
+def extra_fields(extra: bytes) -> Mapping[int, bytes]:
+    """Return those extra fields of a header that are heeded, by their kinds.
+
+    Up to three bytes at the end are none.
+    """
+    found: dict[int, bytes] = {}
+    at = 0
+    while len(extra) - at >= _FIELD.size:
+        kind, length = _FIELD.unpack_from(extra, at)
+        at += _FIELD.size
+        if length > len(extra) - at or kind in found:
+            raise ArchiveError("an extra field is damaged, or there twice")
+        if kind in _HEEDED:
+            found[kind] = extra[at : at + length]
+        at += length
+    return found
+
+
+def decoded(name: bytes, flags: int, extra: Mapping[int, bytes]) -> str:
+    """Return a name of a member as the flags of its header say that it is encoded.
+
+    Some readers take the name that an extra field has: it must be the same.
+    """
     try:
         # The same for ASCII: of the two only UTF-8 is there without an import.
         text = name.decode("utf-8" if flags & _UTF8 or name.isascii() else "cp437")
@@ -156,16 +187,19 @@ def decoded(name: bytes, flags: int) -> str:
         raise ArchiveError(f"a name is not UTF-8: {name!r}") from error
     if "\0" in text:
         raise ArchiveError(f"a name has a NUL in it: {text!r}")
+    other = extra.get(_UNICODE_EXTRA)
+    if other is not None and other[_BEFORE_NAME:] != text.encode():
+        raise ArchiveError(f"{text!r} has another name in an extra field")
     return text
 
 
-def widened(numbers: tuple[int, ...], extra: bytes) -> tuple[int, ...]:
+def widened(numbers: tuple[int, ...], extra: Mapping[int, bytes]) -> tuple[int, ...]:
     """Return size, packed size and what else there is, out of ZIP64's field where one is full."""
-    while len(extra) >= 4:
-        kind, length = struct.unpack_from("<2H", extra)
-        if kind == _ZIP64_EXTRA:
-            data = extra[4 : 4 + length]
-            wide = iter(struct.unpack_from(f"<{len(data) // 8}Q", data))
-            return tuple(next(wide, n) if n == _MAX32 else n for n in numbers)
-        extra = extra[4 + length :]
-    return numbers
+    data = extra.get(_ZIP64_EXTRA)
+    if data is None or _MAX32 not in numbers:
+        return numbers
+    wide = iter(struct.unpack_from(f"<{len(data) // 8}Q", data))
+    try:
+        return tuple([next(wide) if number == _MAX32 else number for number in numbers])
+    except StopIteration:
+        raise ArchiveError("a field of ZIP64 lacks numbers") from None

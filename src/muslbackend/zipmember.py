@@ -10,20 +10,26 @@ import struct
 from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
 
 from muslbackend.values import NamedTuple
-from muslbackend.zipdirectory import DEFLATED, ArchiveError, decoded, widened
+from muslbackend.zipdirectory import DEFLATED, ArchiveError, decoded, extra_fields, widened
 from muslbackend.zlibs import zlib
 
 if TYPE_CHECKING:
+    from bz2 import BZ2Decompressor
     from collections.abc import Iterable, Iterator
+    from lzma import LZMADecompressor
 
     from muslbackend.zipdirectory import Directory, Listed
 
 _LOCAL: Final = struct.Struct("<4s5H3L2H")
 _DESCRIPTORS: Final = (struct.Struct("<3L"), struct.Struct("<L2Q"))
+_BEGIN: Final = b"PK\3\4"
 _SIGNATURE: Final = b"PK\7\x08"
 #: Encrypted, patched, strongly encrypted, hidden headers.
 _SECRET: Final = 0x2061
 _STREAMED: Final = 8
+_BZIP2, _LZMA = 12, 14
+#: The least that LZMA takes.
+_LEAST_DICTIONARY: Final = 4096
 _MAX32: Final = 0xFFFFFFFF
 #: How much is inflated at a time.
 _BLOCK: Final = 1 << 20
@@ -51,15 +57,23 @@ def places(directory: Directory, stream: BinaryIO) -> list[int]:
     """Return where the packed bytes of each member begin, in the order of the directory.
 
     ``stream`` reads the archive. Raises :class:`ArchiveError` for a local header or a data
-    descriptor that differs from the directory, for encrypted members, and for members that share
-    bytes with each other or with the directory.
+    descriptor that differs from the directory, for encrypted members, for members that share
+    bytes with each other or with the directory, and for bytes between them: who reads from front
+    to back finds other members there. There may be some before the first.
     """
     extents = [_extent(stream, listed) for listed in directory.members]
-    last = 0
+    last = min([extent.start for extent in extents], default=directory.start)
+    stream.seek(0)
+    if last and stream.read(len(_BEGIN)) == _BEGIN:
+        raise ArchiveError("it begins with a member that its directory has not")
     for extent, listed in sorted(zip(extents, directory.members, strict=True), key=_by_start):
         if extent.start < last or extent.end > directory.start:
             raise ArchiveError(f"{listed.name!r} shares bytes with what is beside it")
+        if extent.start > last:
+            raise ArchiveError(f"what stands before {listed.name!r} is no member")
         last = extent.end
+    if last != directory.start:
+        raise ArchiveError("what stands before its directory is no member")
     return [extent.packed for extent in extents]
 
 
@@ -70,7 +84,7 @@ def _by_start(pair: tuple[_Extent, Listed]) -> int:
 def _extent(stream: BinaryIO, listed: Listed) -> _Extent:
     stream.seek(listed.offset)
     data = stream.read(_MOST_HEADERS)
-    if len(data) < _LOCAL.size or not data.startswith(b"PK\3\4"):
+    if len(data) < _LOCAL.size or not data.startswith(_BEGIN):
         raise ArchiveError(f"{listed.name!r} has no local header where it should be")
     _, _, flags, method, _, _, crc, packed_size, size, name_length, extra_length = (
         _LOCAL.unpack_from(data)
@@ -78,13 +92,18 @@ def _extent(stream: BinaryIO, listed: Listed) -> _Extent:
     length = _LOCAL.size + name_length + extra_length
     if length > len(data):
         data += stream.read(length - len(data))
-    name, extra = data[_LOCAL.size : length - extra_length], data[length - extra_length : length]
+    if not (flags & (_SECRET | _STREAMED) or extra_length) and (
+        (flags, method, crc, packed_size, size, data[_LOCAL.size : length])
+        == (*listed[1:6], listed.name.encode())
+    ):
+        return _Extent(listed.offset, listed.offset + length, listed.offset + length + packed_size)
+    name = data[_LOCAL.size : length - extra_length]
+    extra = extra_fields(data[length - extra_length : length])
     if (flags | listed.flags) & _SECRET:
         raise ArchiveError(f"{listed.name!r} is encrypted")
-    if _MAX32 in (size, packed_size):
-        size, packed_size = widened((size, packed_size), extra)
+    size, packed_size = widened((size, packed_size), extra)
     found, numbers = (crc, packed_size, size), (listed.crc, listed.packed_size, listed.size)
-    if (decoded(name, flags), method) != (listed.name, listed.method) or (
+    if (decoded(name, flags, extra), method) != (listed.name, listed.method) or (
         found != numbers
         and not (
             flags & _STREAMED and all(n in (0, m) for n, m in zip(found, numbers, strict=True))
@@ -125,9 +144,61 @@ def contents(
     size = crc = 0
     for block in _inflated(packed, listed, marks) if listed.method == DEFLATED else packed:
         crc, size = zlib.crc32(block, crc), size + len(block)
+        if size > listed.size:
+            break
         yield block
     if (size, crc) != (listed.size, listed.crc):
         raise ArchiveError(f"{listed.name!r} has another size or CRC-32 than the directory says")
+
+
+def rare(packed: Iterable[bytes], listed: Listed) -> Iterator[bytes]:
+    """Yield the bytes of a member that is neither stored nor deflated, some at a time.
+
+    Raises :class:`ArchiveError` for what is damaged, and for a method that zipfile does not know.
+    """
+    pieces = iter(packed)
+    try:
+        machine, waiting = _machine(listed, next(pieces, b""))
+        while not machine.eof:
+            if machine.needs_input and not waiting:
+                waiting = next(pieces, b"")
+                if not waiting:
+                    break  # LZMA may be without a mark at its end
+            data = machine.decompress(waiting, _BLOCK)
+            waiting = b""
+            if data:
+                yield data
+    except Exception as error:  # whatever these modules raise
+        raise ArchiveError(f"{listed.name!r}: {error}") from error
+    if machine.unused_data or next(pieces, b""):
+        raise ArchiveError(f"{listed.name!r} does not end where the directory says")
+
+
+def _machine(listed: Listed, begin: bytes) -> tuple[BZ2Decompressor | LZMADecompressor, bytes]:
+    """Return what unpacks a member, and what of its first bytes is for that."""
+    if listed.method == _BZIP2:
+        import bz2
+
+        return bz2.BZ2Decompressor(), begin
+    if listed.method != _LZMA:
+        msg = f"packed by method {listed.method}, which nobody takes for wheels"
+        raise ArchiveError(msg)
+    import lzma
+
+    # APPNOTE.TXT 5.8.8: a version, the size of what follows, and that: LZMA's own properties.
+    size, shape, dictionary = struct.unpack_from("<2xHBL", begin)
+    literals, positions = shape % 9, shape // 9
+    settings = {
+        "id": lzma.FILTER_LZMA1,
+        # A larger one is memory for nothing.
+        "dict_size": max(min(dictionary, listed.size), _LEAST_DICTIONARY),
+        "lc": literals,
+        "lp": positions % 5,
+        "pb": positions // 5,
+    }
+    if size != struct.calcsize("<BL"):
+        raise ArchiveError("its properties of LZMA are not five bytes")
+    return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[settings]), begin[4 + size :]
 
 
 def whole(packed: bytes, listed: Listed) -> bytes:

@@ -6,7 +6,7 @@ import threading
 from typing import TYPE_CHECKING, Final
 
 from muslbackend.zipdirectory import DEFLATED, STORED, ArchiveError, read_directory
-from muslbackend.zipmember import contents, places, whole
+from muslbackend.zipmember import contents, places, rare, whole
 from muslbackend.zlibs import zlib
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class ZipReader:
     def begin(self, listed: Listed, count: int) -> bytes:
         """Return the first bytes of a member; what follows them may be damaged."""
         if listed.method not in (STORED, DEFLATED):
-            return next(self._unpacked(listed), b"")[:count]
+            return next(rare(self._packed(listed), listed), b"")[:count]
         packed = self._bytes(self.place(listed), min(listed.packed_size, count + 1024))
         if listed.method == STORED:
             return packed[:count]
@@ -74,8 +74,10 @@ class ZipReader:
 
         ``marks`` gets places in a deflate stream from which it can be inflated.
         """
-        packed = self._packed if listed.method in (STORED, DEFLATED) else self._unpacked
-        return contents(packed(listed), listed, marks)
+        packed = self._packed(listed)
+        if listed.method not in (STORED, DEFLATED):
+            packed = rare(packed, listed)
+        return contents(packed, listed, marks)
 
     def _packed(self, listed: Listed) -> Iterator[bytes]:
         offset, left = self.place(listed), listed.packed_size
@@ -83,19 +85,6 @@ class ZipReader:
             block = self._bytes(offset, min(left, _BLOCK))
             offset, left = offset + len(block), left - len(block)
             yield block
-
-    def _unpacked(self, listed: Listed) -> Iterator[bytes]:
-        """Yield the bytes of a member of a rare method: bzip2, LZMA."""
-        import zipfile
-
-        try:
-            with zipfile.ZipFile(self._stream.name) as archive:
-                found = next(i for i in archive.infolist() if i.header_offset == listed.offset)
-                with archive.open(found) as stream:
-                    while block := stream.read(_BLOCK):
-                        yield block
-        except Exception as error:  # whatever these modules raise
-            raise ArchiveError(f"{listed.name!r}: {error}") from error
 
     def _bytes(self, offset: int, size: int) -> bytes:
         with self._lock:

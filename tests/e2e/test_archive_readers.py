@@ -84,7 +84,7 @@ def kept(folder: Path) -> Path:
     ]
     given = write_raw(folder / FILE, found)
     with Scratch() as scratch:
-        return write_wheel(folder / "new", *unpack(given, scratch)).path
+        return write_wheel(folder / "new", *unpack(given, scratch)[:2]).path
 
 
 def spliced(folder: Path) -> Path:

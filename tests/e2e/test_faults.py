@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import re
-import zipfile
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -18,6 +17,7 @@ from debian import compile_c
 from faulty import INT, KILL, TERM, Command, Ran, runs
 from muslbackend.cli import main
 from splicer import code
+from wheels import write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,14 +95,8 @@ def given(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
     compile_c(extension, [*shared, source, library], cache)
     (folder / "project" / "demo" / "__init__.py").write_text("from demo import _core\n")
     (folder / "project" / "pyproject.toml").write_text(PROJECT)
-    with zipfile.ZipFile(folder / NAME, "w", zipfile.ZIP_DEFLATED) as wheel:
-        for path in sorted((folder / "project" / "demo").iterdir()):
-            wheel.write(path, f"demo/{path.name}")
-        wheel.writestr(
-            "demo-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n"
-        )
-        wheel.writestr("demo-1.0.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: false\n")
-        wheel.writestr("demo-1.0.dist-info/RECORD", "")
+    files = sorted((folder / "project" / "demo").iterdir())
+    write(folder / NAME, {f"demo/{path.name}": path.read_bytes() for path in files})
     assert main(["repair", str(folder / NAME), *_where(folder), "-q"]) == 0
     return folder
 

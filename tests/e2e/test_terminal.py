@@ -7,7 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 from typing import Final
 
@@ -16,10 +15,10 @@ import pytest
 from builders import zig_library
 from building import build
 from terminal import Session
+from wheels import write
 
 OURS: Final = (sys.executable, "-m", "muslbackend")
 NEEDY: Final = "needy-1.0-cp311-cp311-linux_x86_64.whl"
-INFO: Final = "needy-1.0.dist-info"
 #: With more zeros in memory than muslbackend writes out: a file for patchelf.
 ROOM: Final = "volatile char room_of_{}[80 << 20];\n"
 CALLS: Final = """\
@@ -51,11 +50,7 @@ class Bench:
         library.write_bytes(zig_library("x86_64", "-Wl,-soname,libneeded.so.1", source=source))
         core = zig_library("x86_64", str(library), source=CALLS.format("of_library", "PyInit_core"))
         self.wheel = folder / NEEDY
-        with zipfile.ZipFile(self.wheel, "w") as archive:
-            archive.writestr("needy/core.so", core)
-            archive.writestr(f"{INFO}/METADATA", "Metadata-Version: 2.1\nName: needy\nVersion: 1.0")
-            tag = "Tag: cp311-cp311-linux_x86_64"
-            archive.writestr(f"{INFO}/WHEEL", f"Wheel-Version: 1.0\nGenerator: x (1)\n{tag}\n")
+        write(self.wheel, {"needy/core.so": core})
         patchelf = programs / "patchelf"
         wait = wait.format(go=self.go)
         text = PATCHELF.format(real=shutil.which("patchelf"), wait=wait, fail=self.fail)
@@ -178,8 +173,7 @@ def test_a_check_of_several_wheels_says_which_one_it_is_at(bench: Bench, tmp_pat
     second.parent.mkdir()
     shutil.copy(bench.wheel, second)
     pure = tmp_path / "pure-1.0-py3-none-any.whl"
-    with zipfile.ZipFile(pure, "w") as archive:
-        archive.writestr("pure.py", "x = 1")
+    write(pure, {"pure.py": "x = 1"})
     options = ["--library-dir", str(pipe.parent), str(pure), str(second)]
     session = Session([*OURS, "check", *options])
     session.until(f"[2/2] judging: {NEEDY}")

@@ -276,8 +276,9 @@ def test_check_says_of_a_library_in_the_wheel_whether_it_is_found(
 ) -> None:
     folder = lay_out({**core(rpath=rpath), BESIDE: F}, tmp_path / "site-packages", cache)
     name = WheelName("demo-1", "", frozenset({Tag("py3", "none", "musllinux_1_2_x86_64")}))
-    info = Member("demo-1.dist-info/WHEEL", b"Wheel-Version: 1.0\n")
-    checked = check_wheel(write_wheel(tmp_path, name, [*members(folder), info]).path)
+    about = {"WHEEL": b"Wheel-Version: 1.0\n", "METADATA": b"Name: demo\nVersion: 1\n"}
+    info = [Member(f"demo-1.dist-info/{part}", text) for part, text in about.items()]
+    checked = check_wheel(write_wheel(tmp_path, name, [*members(folder), *info]).path)
     state = dlopen(real_loader[1], folder / CORE, cache=cache).state
     assert state == ("loads" if rpath else "refuses")
     assert checked.ok == (state == "loads")

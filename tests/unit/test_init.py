@@ -188,7 +188,7 @@ def test_a_recipe_alone_is_printed_byte_for_byte(
     # One source: the recipes that tests run with their engines.
     if name == "repair":
         caption = "pyproject.toml, built by setuptools, meson-python or scikit-build-core"
-        assert out == Page("docs/migrating.md").block("In cibuildwheel", caption).text
+        assert out == Page("docs/how-to.md").block("In cibuildwheel", caption).text
     else:
         assert out == RECIPES[name].read_text()
 

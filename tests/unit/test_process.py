@@ -6,13 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from builders import zig_library
+from wheels import write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -33,8 +33,7 @@ FULL: Final = (
 def shell(tmp_path: Path) -> Shell:
     """Run a line in a folder that has a wheel; ``muslbackend`` stands for ours."""
     core = zig_library("x86_64", source="int PyInit__core(void) { return 0; }")
-    with zipfile.ZipFile(tmp_path / NAME, "w") as archive:
-        archive.writestr("demo/_core.cpython-311-x86_64-linux-musl.so", core)
+    write(tmp_path / NAME, {"demo/_core.cpython-311-x86_64-linux-musl.so": core})
 
     def run(line: str, **environ: str) -> subprocess.CompletedProcess[str]:
         text = line.replace("muslbackend", OURS).replace("WHEEL", NAME)

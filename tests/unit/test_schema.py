@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from importlib import resources
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,6 +11,7 @@ import pytest
 
 from builders import zig_library
 from muslbackend.cli import main
+from wheels import write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,11 +23,7 @@ CALLS: Final = "extern int {0}(void); int PyInit__core(void) {{ return {0}(); }}
 
 
 def wheel(folder: Path, name: str, files: dict[str, bytes]) -> str:
-    path = folder / name
-    with zipfile.ZipFile(path, "w") as archive:
-        for member, content in files.items():
-            archive.writestr(member, content)
-    return str(path)
+    return str(write(folder / name, files))
 
 
 @pytest.fixture

@@ -13,6 +13,7 @@ from muslbackend.settings import (
     names,
     parse_settings,
     read_settings,
+    unpacked_limit,
 )
 
 #: Each key: (in the table, with -C, in the environment) and the value that all three mean.
@@ -35,6 +36,7 @@ SAME = [
     (("a b/c:d", "a b/c:d", "a b/c:d"), Settings(toolchain_file="a b/c:d"), "toolchain-file"),
     ((9, "9", "9"), Settings(compression_level=9), "compression-level"),
     ((5000000, "5MB", "5 mb"), Settings(max_size=5_000_000), "max-size"),
+    ((10**10, "10GB", "10 gb"), Settings(max_unpacked=10**10), "max-unpacked"),
     (("a b/c:d", "a b/c:d", "a b/c:d"), Settings(sysroot="a b/c:d"), "sysroot"),
 ]
 
@@ -47,6 +49,7 @@ KEYS = (
     "library-dirs",
     "loader",
     "max-size",
+    "max-unpacked",
     "strict",
     "strip",
     "sysroot",
@@ -75,7 +78,9 @@ def test_sizes_are_decimal_or_binary(text: str, size: int) -> None:
     assert parse_settings({"max-size": text}, {}, {}).max_size == size
 
 
-@pytest.mark.parametrize("value", ["", "big", "-1", "5 apples", 0, -7, True, 1.5, "1e9"])
+@pytest.mark.parametrize(
+    "value", ["", "big", "-1", "5 apples", 0, -7, True, 1.5, "1e9", "0", "0MB", "0.0001k"]
+)
 def test_what_is_no_size_is_refused(value: object) -> None:
     with pytest.raises(SettingsError, match="is not a size such as 50MB"):
         parse_settings({"max-size": value}, {}, {})
@@ -91,6 +96,7 @@ def test_options_of_a_command_win_over_the_environment() -> None:
         "system_library": None,
         "bundled_license": None,
         "max_size": "1k",
+        "max_unpacked": "1m",
         "compression_level": "0",
         "dry_run": True,
     }
@@ -101,8 +107,18 @@ def test_options_of_a_command_win_over_the_environment() -> None:
         library_dirs=("/x",),
         strip=True,
         max_size=1000,
+        max_unpacked=1_000_000,
         compression_level=0,
     )
+
+
+def test_a_check_takes_one_setting_of_the_environment_and_looks_at_no_other() -> None:
+    environ = {"MUSLBACKEND_MAX_UNPACKED": "5MB", "MUSLBACKEND_FLOOR": "none"}
+    assert unpacked_limit(None, environ) == 5_000_000
+    assert unpacked_limit("6MB", environ) == 6_000_000
+    assert unpacked_limit(None, {}) is None
+    with pytest.raises(SettingsError, match="MUSLBACKEND_MAX_UNPACKED = 'x' is not a size"):
+        unpacked_limit(None, {"MUSLBACKEND_MAX_UNPACKED": "x"})
 
 
 @pytest.mark.parametrize(("values", "expected", "key"), SAME)

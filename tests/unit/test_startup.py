@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import zipfile
 from typing import TYPE_CHECKING, Final
 
 from builders import zig_library
+from wheels import write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -38,18 +38,20 @@ OURS: Final = own(
 #: What reads files and judges them.
 JUDGES: Final = own(
     *("abi", "data", "elf", "elfimage", "elfnotes", "elfreader", "elfsymbols", "elfversions"),
-    *("errors", "findings", "graph", "hazards", "ignored", "member", "musl", "names", "needs"),
+    *("errors", "findings", "graph", "hazards", "ignored", "integrity", "member", "musl", "names"),
+    "needs",
     *("package", "packaged", "policy", "progress", "question", "relocations", "report", "resolve"),
     *("rpath", "rules", "scan", "target", "values", "workers", "zipdirectory", "zlibs"),
 )
 #: What a check loads beside that.
 CHECKS: Final = own(
-    *("check", "cli", "judging", "reach", "signals", "wheelreader", "zipmember", "zipreader"),
+    *("check", "cli", "judging", "membernames", "reach", "signals", "wheelfile", "wheelreader"),
+    *("zipmember", "zipreader"),
 )
 #: What a build in a musl Python loads beside that, where nothing is bundled and nothing changed.
 BUILDS: Final = OURS | own(
-    *("deflating", "finish", "invocation", "layout", "order", "outcome", "outside", "pipeline"),
-    *("plan", "publishing", "signals", "wheel", "wheelwriter", "ziparchive"),
+    *("deflating", "finish", "invocation", "layout", "order", "outcome", "outside", "paths"),
+    *("pipeline", "plan", "publishing", "signals", "wheel", "wheelwriter", "ziparchive"),
 )
 #: What takes long to import, or runs programs, reads archives, talks to others.
 HEAVY: Final = {
@@ -156,9 +158,7 @@ def test_what_judges_loads_nothing_heavy(tmp_path: Path) -> None:
 
 def test_a_check_loads_beside_that_only_what_reads_archives(tmp_path: Path) -> None:
     wheel = tmp_path / WHEEL
-    with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr("demo/_core.cpython-311-x86_64-linux-musl.so", extension())
-        archive.writestr("demo-1.dist-info/WHEEL", "Wheel-Version: 1.0\n")
+    write(wheel, {"demo/_core.cpython-311-x86_64-linux-musl.so": extension()})
     names = loaded(CHECK.format(wheel=str(wheel)), tmp_path)
     assert among({"muslbackend"}, names) == JUDGES | CHECKS
     assert among((HEAVY | NEEDLESS) - ARCHIVES, names) == set()

@@ -6,6 +6,7 @@ import random
 import resource
 import tempfile
 import zipfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -17,8 +18,6 @@ from muslbackend.wheelreader import reading
 from rawzip import RARE
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from muslbackend.member import Member
     from muslbackend.wheelreader import Wheel
 
@@ -136,8 +135,8 @@ def test_what_has_no_room_in_memory_is_read_from_disk(
             members = list(wheel.members)
         assert {m.path: m.read() for m in members}["demo/_core.so"] == ELF
         files = [m.data for m in members]
-        assert all(not isinstance(file, bytes) and file.is_file() for file in files)
-    assert not any(not isinstance(file, bytes) and file.exists() for file in files)
+        assert all(isinstance(file, Path) and file.is_file() for file in files)
+    assert not any(isinstance(file, Path) and file.exists() for file in files)
 
 
 @pytest.mark.parametrize("full", [True, False])

@@ -1,0 +1,108 @@
+"""A finished wheel that is opened: its name, its members, what it says of them, and how much it is.
+
+Nothing of it is unpacked before all this was looked at.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os.path
+import posixpath
+import re
+from typing import TYPE_CHECKING, Final
+
+from muslbackend.errors import MalformedError
+from muslbackend.integrity import Contents, metadata_folders
+from muslbackend.membernames import check_members
+from muslbackend.zipreader import UNREADABLE, open_zip
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from pathlib import Path
+
+    from muslbackend.zipdirectory import Listed
+    from muslbackend.zipreader import ZipReader
+
+#: Names that need no closer look; to import what takes one costs as much as to read a wheel.
+_ORDINARY: Final = re.compile(r"\w[\w.]*-\d+(\.\d+)*(-\d\w*)?(-[\w.]+){3}\.whl", re.ASCII)
+#: To what a wheel may unpack, in bytes, if nobody says otherwise: all that is found to be one by
+#: its directory, none of which can turn out to be larger.
+MOST_UNPACKED: Final = 8_000_000_000
+#: Of a ``WHEEL`` file, in bytes; of RECORD, for each file beside twice its name: a row has a digest
+#: of at most 86 characters and a size.
+_LARGEST_WHEEL_FILE, _LARGEST_ROW = 1 << 20, 1 << 8
+
+
+def file_name(path: str | Path) -> str:
+    """Return the name of a file, as :class:`Path` has it, which takes long to import."""
+    name = os.path.basename(path)
+    if name.endswith(".whl"):
+        return name
+    from pathlib import Path
+
+    return Path(path).name
+
+
+@contextlib.contextmanager
+def open_wheel(path: str | Path, limit: int | None) -> Iterator[tuple[ZipReader, Contents]]:
+    """Open a wheel; what is wrong with its name or its archive is a :class:`MalformedError`."""
+    if not os.path.isfile(path):
+        raise MalformedError("there is no such file", hint="give the path of a wheel")
+    name = file_name(path)
+    if _ORDINARY.fullmatch(name) is None:
+        _check_name(name)
+    with contextlib.ExitStack() as stack:
+        with understood():
+            archive = stack.enter_context(open_zip(path))
+        check_members(archive.members)
+        _check_size(archive.members, MOST_UNPACKED if limit is None else limit)
+        with understood():
+            contents = _contents(archive, name)
+        yield archive, contents
+
+
+def _check_size(members: Iterable[Listed], limit: int) -> None:
+    """What the directory says is true, or the member is refused; so is what shares bytes."""
+    size = sum(member.size for member in members)
+    if size > limit:
+        msg = f"would unpack to {size} bytes, and at most {limit} are unpacked"
+        raise MalformedError(msg, hint="if it is no mistake, allow it more with --max-unpacked")
+
+
+def _contents(archive: ZipReader, name: str) -> Contents:
+    """Return what a wheel holds, and read what it says of that."""
+    files = {info.name: info for info in archive.members if not info.name.endswith("/")}
+    folders = metadata_folders(files)
+    most = {"WHEEL": _LARGEST_WHEEL_FILE, "RECORD": _LARGEST_WHEEL_FILE}
+    most["RECORD"] += 2 * sum(map(len, files)) + _LARGEST_ROW * len(files)
+    texts = {}
+    for path in (f"{folder}/{part}" for folder in folders for part in most):
+        info = files.get(path)
+        if info is None:
+            continue
+        if info.size > most[posixpath.basename(path)]:
+            msg = f"has a {path} of {info.size} bytes, more than it can have to say"
+            raise MalformedError(msg, hint="build or download it again")
+        if len(folders) == 1:
+            texts[path] = archive.read(info)
+    return Contents(name, {path: info.size for path, info in files.items()}, texts)
+
+
+@contextlib.contextmanager
+def understood() -> Iterator[None]:
+    """Say what is wrong with an archive that cannot be read."""
+    try:
+        yield
+    except UNREADABLE as error:
+        msg = f"is not a readable zip archive: {error}"
+        raise MalformedError(msg, hint="build or download it again") from error
+
+
+def _check_name(name: str) -> None:
+    from packaging.utils import InvalidWheelFilename, parse_wheel_filename
+
+    try:
+        parse_wheel_filename(name)
+    except InvalidWheelFilename as error:
+        hint = "a wheel is called NAME-VERSION-PYTHON-ABI-PLATFORM.whl"
+        raise MalformedError(str(error), hint=hint) from error

@@ -1,0 +1,52 @@
+"""What hostile inputs may cost, and how they are counted."""
+
+from __future__ import annotations
+
+import time
+import tracemalloc
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import tally
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pytest
+
+#: Of processor time.
+SECONDS: Final = 1.0
+#: At once, in bytes.
+MEMORY: Final = 200_000_000
+
+
+@contextmanager
+def counted(config: pytest.Config, what: str = "hostile") -> Iterator[None]:
+    """Count what is done meanwhile as tried, and as a violation if it fails."""
+    try:
+        yield
+    except BaseException:
+        tally.count_tried(config, what, 1, 1)
+        raise
+    tally.count_tried(config, what)
+
+
+@contextmanager
+def soon() -> Iterator[None]:
+    """Have what is done meanwhile take no more processor time than it may."""
+    start = time.process_time()
+    yield
+    took = time.process_time() - start
+    assert took < SECONDS, f"it took {took:.2f} s"
+
+
+@contextmanager
+def sparing(most: int = MEMORY) -> Iterator[None]:
+    """Have what is done meanwhile hold no more memory than it may; to look takes time."""
+    tracemalloc.start()
+    try:
+        yield
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < most, f"it held {peak} bytes"
