@@ -1,4 +1,4 @@
-"""What the command line takes: parsers, and the kinds of words they take; nothing is run here.
+"""What the command line takes: parsers; nothing is run here.
 
 Commands with something to parse go through here first, so nothing is imported that only one needs.
 """
@@ -11,8 +11,8 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
-from muslbackend import __version__
-from muslbackend.musl import ARCHITECTURES, ON_PYPI, MuslVersion, releases
+from muslbackend import __version__, kinds
+from muslbackend.musl import ARCHITECTURES, ON_PYPI
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,17 +97,24 @@ def _add_check(commands: _Commands) -> None:
     )
     check.add_argument("wheels", nargs="+", metavar="WHEEL")
     check.add_argument("--json", action="store_true", help="print one JSON array")
+    check.add_argument(
+        "--html",
+        type=kinds.page,
+        metavar="FILE",
+        help="also write a page with all that was found: what to do, who loads whom, sizes, and "
+        "on which musl each file loads",
+    )
     release = check.add_mutually_exclusive_group()
     release.add_argument(
         "--floor",
-        type=_musl_version,
+        type=kinds.musl_version,
         metavar="X.Y.Z",
         help="the musl on which they must load, and on all later ones (default: what the tag "
         "claims)",
     )
     release.add_argument(
         "--against",
-        type=_known_release,
+        type=kinds.known_release,
         metavar="X.Y.Z",
         help="the one musl on which they must load, whatever later ones have or lack",
     )
@@ -121,7 +128,7 @@ def _add_check(commands: _Commands) -> None:
         "--library-dir",
         action="append",
         default=[],
-        type=_folder,
+        type=kinds.folder,
         metavar="DIR",
         help="libraries in this folder will be on the machine; they are judged too (repeatable)",
     )
@@ -156,7 +163,7 @@ def _add_repair(commands: _Commands) -> None:
     repair.add_argument("--json", action="store_true", help="print one JSON array")
     repair.add_argument(
         "--floor",
-        type=_musl_version,
+        type=kinds.musl_version,
         metavar="X.Y.Z",
         help="the oldest musl to promise (default: what the tag claims, else 1.2.0)",
     )
@@ -167,7 +174,7 @@ def _add_repair(commands: _Commands) -> None:
         ("--include", "GLOB", "bundle them although one of the two says otherwise (repeatable)"),
         ("--bundled-license", "[GLOB=]PATH", "licence text of what is bundled (repeatable)"),
     ):
-        kind = _folder if metavar == "DIR" else str
+        kind = kinds.folder if metavar == "DIR" else str
         repair.add_argument(option, action="append", type=kind, metavar=metavar, help=text)
     repair.add_argument("--strip", action="store_true", help="take symbol tables and debugging out")
     repair.add_argument(
@@ -235,7 +242,7 @@ def _add_build(commands: _Commands) -> None:
     build.add_argument(
         "-j",
         "--jobs",
-        type=_positive,
+        type=kinds.positive,
         metavar="N",
         help="how many wheels to build at a time (default: one for each core)",
     )
@@ -257,41 +264,3 @@ def _add_explain(commands: _Commands) -> None:
         "it; without a code list all.",
     )
     explain.add_argument("codes", nargs="*", metavar="CODE")
-
-
-def _musl_version(text: str) -> MuslVersion:
-    try:
-        return MuslVersion.parse(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _known_release(text: str) -> MuslVersion:
-    version = _musl_version(text)
-    known = [release.version for release in releases()]
-    if version not in known:
-        import difflib
-
-        near = difflib.get_close_matches(str(version), map(str, known), n=1)
-        msg = f"no musl {version} is known, from {known[0]} to {known[-1]}" + (
-            f"; did you mean {near[0]}?" if near else ""
-        )
-        raise argparse.ArgumentTypeError(msg)
-    return version
-
-
-def _folder(text: str) -> str:
-    from pathlib import Path
-
-    path = Path(text)
-    if not path.is_dir():
-        msg = f"there is no folder {text}"
-        raise argparse.ArgumentTypeError(msg)
-    return str(path.resolve())
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) == 0:
-        msg = f"{text!r} is not a number from 1 on"
-        raise argparse.ArgumentTypeError(msg)
-    return int(text)

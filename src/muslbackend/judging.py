@@ -38,7 +38,8 @@ def judged(wheel: Wheel, question: Question, progress: Progress) -> Checked:
     target = _claimed_target(wheel, scan, question)
     if target is None:
         nothing = Verdict(None, (), ())
-        return Checked(wheel.name, True, None, None, claimed, None, nothing, None)
+        checked = Checked(wheel.name, True, None, None, claimed, None, nothing, None)
+        return checked._replace(listed=wheel.listed)
     graph = with_system(resolve(scan, target.arch, _system(question, scan)))
     libc = _libc(graph)
     verdict = answer(graph, target, question.against)
@@ -53,8 +54,8 @@ def judged(wheel: Wheel, question: Question, progress: Progress) -> Checked:
         name: File(wheel.sizes[name], floor)
         for name, floor in floors(graph, target.arch, whole.findings).items()
     }
-    name, arch = wheel.name, target.arch.name
-    return Checked(name, verdict.ok, arch, libc, claimed, tag, verdict, graph, question, files)
+    known = (wheel.name, verdict.ok, target.arch.name, libc, claimed, tag, verdict, graph)
+    return Checked(*known, question, files, listed=wheel.listed)
 
 
 def damaged(name: str, error: MalformedError) -> Checked:

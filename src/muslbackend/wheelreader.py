@@ -53,6 +53,8 @@ class Wheel(NamedTuple):
     :mod:`package` reads."""
     members: Iterator[Member]
     """These, as they are read. Raises :class:`MalformedError` for a damaged one."""
+    listed: tuple[Listed, ...]
+    """All members, in the order of the archive."""
 
 
 @contextlib.contextmanager
@@ -87,7 +89,8 @@ def reading(
             platforms = sorted(set(name.removesuffix(".whl").rpartition("-")[2].split(".")))
             names = tuple(info.name for info in archive.members)
             sizes = {info.name: info.size for info in found}
-            yield Wheel(name, tuple(platforms), names, sizes, _as_they_come(begun))
+            read = _as_they_come(begun)
+            yield Wheel(name, tuple(platforms), names, sizes, read, archive.members)
 
 
 def file_name(path: str | Path) -> str:
