@@ -25,6 +25,8 @@ def pytest_configure() -> None:
         del os.environ[name]
     for name in ("SOURCE_DATE_EPOCH", "CC", "CXX", "CFLAGS", "CXXFLAGS", "LDFLAGS"):
         os.environ.pop(name, None)
+    for name in ("NO_COLOR", "FORCE_COLOR", "GITHUB_ACTIONS"):  # of who runs the tests
+        os.environ.pop(name, None)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

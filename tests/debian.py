@@ -37,6 +37,16 @@ Dir::Etc::sourcelist "{state}/suite.sources";
 Dir::Etc::sourceparts "/dev/null";
 """
 
+#: What apt reads of a package that it need not install.
+INSTALLED: Final = """\
+Package: {name}
+Status: install ok installed
+Architecture: amd64
+Multi-Arch: same
+Version: 9999
+
+"""
+
 #: pip asks the backend for an sdist's metadata before it hands the sdist over. This module answers
 #: instead, with what the sdist has of it: no code of the project is run and no backend fetched.
 BACKEND: Final = """\
@@ -108,6 +118,22 @@ def unpack(
         file = _download(package, "*.deb", ["download"], architecture, state)
         remedy = "it needs the programs of Debian's package dpkg"
         run(["dpkg-deb", "--extract", file, folder], remedy)
+
+
+def unpack_with_libraries(
+    package: str, suites: Mapping[str, str], folder: Path, without: Collection[str]
+) -> None:
+    """Unpack a package and all that it depends on into an empty folder; ``without`` is left out."""
+    installed = "".join(INSTALLED.format(name=name) for name in without)
+    with _suite(package, suites, folder) as state:
+        (state / "installed").write_text(installed)
+        say(f"apt-get: {package} and what it depends on")
+        # The last of two settings of one name counts.
+        options = ["-o", f"Dir::State::status={state}/installed", "-o", "Debug::NoLocking=1"]
+        command = [*options, "install", "-y", "--download-only", "--no-install-recommends"]
+        _fetch(package, command, "amd64", state)
+        for file in sorted((state / "cache/archives").glob("*.deb")):
+            run(["dpkg-deb", "--extract", file, folder], "it needs the programs of Debian's dpkg")
 
 
 def unpack_original(package: str, suites: Mapping[str, str], folder: Path) -> None:
@@ -192,6 +218,12 @@ def _download(
     package: str, pattern: str, command: Sequence[str], architecture: str, state: Path
 ) -> Path:
     """Return the path of what `command` fetches, below `state`, which holds `suite.sources`."""
+    target = _fetch(package, command, architecture, state)
+    return next(file for file in target.glob(pattern) if file.suffix != ".asc")
+
+
+def _fetch(package: str, command: Sequence[str], architecture: str, state: Path) -> Path:
+    """Run `command` of apt-get for a package, in a folder below `state`, and return that."""
     settings = state / "apt.conf"
     settings.write_text(APT_SETTINGS.format(state=state, architecture=architecture))
     target = state / "package"
@@ -206,7 +238,7 @@ def _download(
         told = str(error)
     remedy = f"see whether this machine's mirror has the suite, what came before was\n{told}"
     run([*apt_get, *command, package], remedy, folder=target)
-    return next(file for file in target.glob(pattern) if file.suffix != ".asc")
+    return target
 
 
 def wheel(pin: Pin, platform_tag: str, version: str, cache: Path) -> Path:

@@ -21,6 +21,7 @@ from muslbackend.words import (
     formatter,
     known_release,
     musl_version,
+    page,
 )
 
 if TYPE_CHECKING:
@@ -109,6 +110,13 @@ def _add_check(commands: Commands) -> None:
     )
     add_wheels(check)
     check.add_argument("--json", action="store_true", help="print one JSON array")
+    check.add_argument(
+        "--html",
+        type=page,
+        metavar="FILE",
+        help="also write a page with all that was found: what to do, who loads whom, sizes, and "
+        "on which musl each file loads",
+    )
     release = check.add_mutually_exclusive_group()
     release.add_argument(
         "--floor",

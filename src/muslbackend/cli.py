@@ -8,6 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, Final
 
+from muslbackend import plain
 from muslbackend.errors import MuslBackendError
 from muslbackend.musl import ARCHITECTURES
 from muslbackend.question import Question
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from muslbackend.findings import Finding
     from muslbackend.outcome import Repaired
     from muslbackend.progress import Line, Progress
+    from muslbackend.report import Checked
     from muslbackend.settings import Settings
     from muslbackend.target import Facts
 
@@ -30,6 +33,8 @@ class _Shown(NamedTuple):
     json: bool = False
     quiet: bool = False
     verbose: bool = False
+    page: Path | None = None
+    """The file that is written besides."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -38,7 +43,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(words)
     except MuslBackendError as error:
-        print(f"muslbackend: error: {error}", file=sys.stderr)
+        from muslbackend import terminal
+
+        terminal.complain(error)
         return error.exit_code
 
 
@@ -65,7 +72,7 @@ def _check_asked(options: argparse.Namespace) -> int:
         tuple(options.exclude),
         _limit(options.max_unpacked),
     )
-    shown = _Shown(options.json, options.quiet, options.verbose)
+    shown = _Shown(options.json, options.quiet, options.verbose, options.html)
     return _check(named(options.wheels), question, shown)
 
 
@@ -91,10 +98,36 @@ def _check(wheels: Sequence[str], question: Question, shown: _Shown) -> int:
     if shown.json:
         print(report.check_json(results))
     else:
-        for result in results:
-            if not (shown.quiet and result.ok):
-                print(report.check_text(result, quiet=shown.quiet, verbose=shown.verbose))
+        _tell(results, shown)
+    if shown.page is not None:
+        _write_page(results, shown.page)
     return 0 if all(result.ok for result in results) else 1
+
+
+def _tell(results: Sequence[Checked], shown: _Shown) -> None:
+    """Print what ``check`` found out of wheels."""
+    from muslbackend import report, terminal
+
+    output = terminal.Output(sys.stdout)
+    asked = {"quiet": shown.quiet, "verbose": shown.verbose}
+    told: list[Finding] = []
+    for number, result in enumerate(r for r in results if not (shown.quiet and r.ok)):
+        text = report.check_text(result, **asked, paint=output.paint)
+        output.show(f"\n{text}" if number and output.guides else text)
+        findings = report.shown(result.verdict.findings, quiet=shown.quiet)
+        terminal.annotate(findings, result.wheel)
+        told += findings
+    if output.guides:
+        for line in report.more_lines(told, output.paint):
+            output.show(line)
+
+
+def _write_page(results: Sequence[Checked], path: Path) -> None:
+    from muslbackend.page import page
+    from muslbackend.publishing import published
+
+    with published(path, "the page") as stream:
+        stream.write(page(results).encode())
 
 
 def _repair(options: argparse.Namespace) -> int:
@@ -162,19 +195,25 @@ def _repaired(
 
 
 def _show(result: Repaired, options: argparse.Namespace) -> None:
-    from muslbackend import outcome, report
+    from muslbackend import outcome, report, terminal
 
-    more = list(outcome.more_lines(result)) if options.verbose else []
+    output = terminal.Output(sys.stderr if result.outcome is None else sys.stdout)
+    more = list(outcome.verbose_lines(result, output.paint)) if options.verbose else []
     if result.outcome is not None:
         if not options.quiet:
             planned = "not written: " if options.dry_run else ""
-            text = outcome.build_text(result.outcome)
-            print("\n".join([planned + text, *more]), flush=True)
+            guided = output.guides
+            text = outcome.build_text(result.outcome, output.paint, guided=guided)
+            output.show("\n".join([planned + text, *more]), flush=True)
+            terminal.annotate(result.outcome.verdict.findings, result.wheel)
         return
-    findings = result.verdict.findings if result.verdict else ()
-    shown = report.errors_among(findings) if options.quiet else findings
-    lines = [*report.findings_lines(shown), f"muslbackend: error: {result.wheel}: {result.error}"]
-    print("\n".join([*lines, *more]), file=sys.stderr)
+    found = result.verdict.findings if result.verdict else ()
+    shown = report.shown(found, quiet=options.quiet)
+    error = f"{result.wheel}: {result.error}"
+    lines = [*report.findings_lines(shown, output.paint), plain.error(error, output.paint)]
+    output.show("\n".join([*lines, *more]))
+    terminal.annotate(shown, result.wheel)
+    terminal.annotate_error(error)
 
 
 def _explain(options: argparse.Namespace) -> int:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from muslbackend import fleet, jobs, results
+from muslbackend import fleet, jobs, results, terminal
 from muslbackend.errors import SettingsError
 from muslbackend.processes import Processes
 
@@ -62,12 +62,21 @@ def build_all(order: Order, scratch: Path) -> int:
         if new:
             with contextlib.suppress(OSError):
                 order.output.rmdir()  # if there is nothing in it
-    wrong = results.failures(done)
-    if wrong:
-        say(wrong)
-    if not failed:
-        print(results.table(done), flush=True)
+    _tell(done, table=not failed)
     return results.exit_code(done)
+
+
+def _tell(done: list[Result], *, table: bool) -> None:
+    """Show why jobs failed, and what came of all."""
+    stderr, stdout = terminal.Output(sys.stderr), terminal.Output(sys.stdout)
+    wrong = results.failures(done, stderr.paint)
+    if wrong:
+        stderr.show(wrong)
+    for result in done:
+        if result.exit_code:
+            terminal.annotate_error(f"{result.job.name}: {result.why[0]}")
+    if table:
+        stdout.show(results.table(done, stdout.paint), table=True, flush=True)
 
 
 def _sdist(order: Order, common: Fleet) -> Result | None:
@@ -79,7 +88,7 @@ def _sdist(order: Order, common: Fleet) -> Result | None:
     except BaseException:
         common.processes.end()
         raise
-    say(results.ending(result, f"0/{len(order.jobs)}"))
+    _say_ending(result, f"0/{len(order.jobs)}")
     return _kept(order, result) if result.exit_code else None
 
 
@@ -101,7 +110,7 @@ def _wheels(order: Order, common: Fleet) -> list[Result]:
             for future in as_completed(futures):
                 result = _kept(order, future.result())
                 done[result.job] = result
-                say(results.ending(result, places[result.job]))
+                _say_ending(result, places[result.job])
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             common.processes.end()
@@ -131,6 +140,10 @@ def _make(folder: Path) -> Path:
         msg = f"{folder}: the folder cannot be made: {error.strerror}"
         raise SettingsError(msg, hint="give another one") from error
     return folder
+
+
+def _say_ending(result: Result, place: str) -> None:
+    say(results.ending(result, place, terminal.Output(sys.stderr).paint))
 
 
 def say(text: str) -> None:

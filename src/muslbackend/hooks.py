@@ -50,12 +50,15 @@ def build_wheel(
 
             output = Path(wheel_directory)
             return handover.hand_over(asked.foreign, output, metadata_directory)
-        from muslbackend import outcome, pipeline
+        from muslbackend import outcome, pipeline, terminal
 
         job = _job(asked, asked.target, wheel_directory, metadata_directory)
         with _ended_in_order():
             made = pipeline.build_wheel(job)
-        print(outcome.build_text(made), flush=True)
+        shown = terminal.Output(sys.stdout)
+        shown.rule()
+        shown.show(outcome.build_text(made, shown.paint, guided=shown.guides), flush=True)
+        terminal.annotate(made.verdict.findings, made.wheel)
         return made.wheel
 
 
@@ -219,10 +222,15 @@ def _boundary() -> Iterator[None]:
         yield
     except MuslBackendError as error:
         sys.stdout.flush()
+        from muslbackend import terminal
+
         verdict = getattr(error, "verdict", None)
         if verdict is not None:
             from muslbackend import report
 
-            print("\n".join(report.findings_lines(verdict.findings)), file=sys.stderr)
-        print(f"muslbackend: error: {error}", file=sys.stderr)
+            output = terminal.Output(sys.stderr)
+            output.rule()
+            output.show("\n".join(report.findings_lines(verdict.findings, output.paint)))
+            terminal.annotate(verdict.findings)
+        terminal.complain(error)
         raise SystemExit(error.exit_code) from None

@@ -125,8 +125,10 @@ class _Run:
         extra_environ: Mapping[str, str] | None = None,
     ) -> None:
         environ = {"CMAKE_BUILD_PARALLEL_LEVEL": str(self.cores), **os.environ}
-        # It would win over the architecture of the job.
-        environ.pop("MUSLBACKEND_TARGET", None)
+        # The first would win over the architecture of the job; the others are about what the log
+        # is not: a terminal, and what GitHub Actions reads.
+        for name in ("MUSLBACKEND_TARGET", "FORCE_COLOR", "GITHUB_ACTIONS"):
+            environ.pop(name, None)
         self.processes.run(cmd, cwd, {**environ, **(extra_environ or {})}, self.log)
 
 

@@ -39,7 +39,8 @@ def judged(wheel: Wheel, question: Question, progress: Progress) -> Checked:
     target = _claimed_target(wheel, scan, question)
     if target is None:
         alone = Verdict(None, (), in_order(about))
-        return Checked(wheel.name, alone.ok, None, None, claimed, None, alone, None)
+        checked = Checked(wheel.name, alone.ok, None, None, claimed, None, alone, None)
+        return checked._replace(listed=wheel.listed)
     graph = with_system(resolve(scan, target.arch, _system(question, scan)))
     libc = _libc(graph)
     verdict = answer(graph, target, question.against)
@@ -56,8 +57,8 @@ def judged(wheel: Wheel, question: Question, progress: Progress) -> Checked:
     }
     # What is wrong with the archive is so on each musl.
     verdict = verdict._replace(findings=in_order((*verdict.findings, *about)))
-    name, arch = wheel.name, target.arch.name
-    return Checked(name, verdict.ok, arch, libc, claimed, tag, verdict, graph, question, files)
+    known = (wheel.name, verdict.ok, target.arch.name, libc, claimed, tag, verdict, graph)
+    return Checked(*known, question, files, listed=wheel.listed)
 
 
 def damaged(name: str, error: MalformedError) -> Checked:

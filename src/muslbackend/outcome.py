@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from muslbackend import plain
+from muslbackend.plain import spelled
 from muslbackend.report import (
     file_lines,
     findings_json,
     findings_lines,
+    more_lines,
     reach_text,
     took_lines,
 )
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from muslbackend.graph import Graph
+    from muslbackend.plain import Paint
     from muslbackend.plan import Edit, Plan
     from muslbackend.policy import Verdict
     from muslbackend.verify import Opened
@@ -59,47 +63,63 @@ class Outcome(NamedTuple):
         return str(self.name)
 
 
-def build_text(outcome: Outcome) -> str:
-    """Return the report at the end of a build, several lines."""
-    return "\n".join(_build_lines(outcome))
+def build_text(outcome: Outcome, paint: Paint = plain.paint, *, guided: bool = False) -> str:
+    """Return the report at the end of a build, several lines.
+
+    ``guided``: the last one says how to learn more of what was found.
+    """
+    more = more_lines(outcome.verdict.findings, paint) if guided else ()
+    return "\n".join([*_build_lines(outcome, paint), *more])
 
 
-def _build_lines(outcome: Outcome) -> Iterator[str]:
+def _build_lines(outcome: Outcome, paint: Paint) -> Iterator[str]:
+    us = paint("muslbackend:", "label")
     if outcome.promised:
-        yield f"muslbackend: {outcome.wheel}"
-        yield f"  loads on  {reach_text(outcome.verdict)}"
+        yield f"{us} {paint(outcome.wheel, 'ok')}"
+        yield plain.item("loads on", reach_text(outcome.verdict), paint)
         if outcome.opened is not None:
-            yield f"  opened by {outcome.opened}"
+            yield plain.item("opened by", str(outcome.opened), paint)
     elif outcome.promised is None:
-        yield f"muslbackend: {outcome.wheel} is for no machine in particular: nothing to judge"
+        name = paint(outcome.wheel, "ok")
+        yield f"{us} {name} is for no machine in particular: nothing to judge"
     else:
-        yield f"muslbackend: {outcome.wheel} promises nothing: a musllinux tag would not be true"
-        yield "  contents  as scikit-build-core made them; a local install works as without us"
+        promises = paint(f"{outcome.wheel} promises nothing", "warning")
+        yield f"{us} {promises}: a musllinux tag would not be true"
+        made = "as scikit-build-core made them; a local install works as without us"
+        yield plain.item("contents", made, paint)
     yield from outcome.remarks
-    yield from plan_lines(outcome.plan, outcome.sizes)
+    yield from plan_lines(outcome.plan, outcome.sizes, paint)
     if outcome.strippable >= WORTH_A_LINE:
-        yield f"  strip     would take out about {outcome.strippable:,} bytes (strip = true)"
-    yield from took_lines(outcome.seconds)
-    yield from findings_lines(outcome.verdict.findings)
+        much = f"would take out about {outcome.strippable:,} bytes (strip = true)"
+        yield plain.item("strip", much, paint)
+    yield from took_lines(outcome.seconds, paint)
+    yield from findings_lines(outcome.verdict.findings, paint)
 
 
-def plan_lines(plan: Plan, sizes: Mapping[str, tuple[int, int]]) -> Iterator[str]:
+def plan_lines(
+    plan: Plan, sizes: Mapping[str, tuple[int, int]], paint: Paint = plain.paint
+) -> Iterator[str]:
     """Yield what was done to the files, or will be; with sizes in bytes where they are known."""
+    for label, words in _done(plan, sizes):
+        yield plain.item(label, spelled(words), paint)
+
+
+def _done(plan: Plan, sizes: Mapping[str, tuple[int, int]]) -> Iterator[tuple[str, str]]:
     for move in plan.moves:
-        yield f"  moved     {move.path} to {move.dest}; a script starts it from there"
+        yield "moved", f"{move.path} to {move.dest}; a script starts it from there"
     for copy in plan.copies:
-        yield f"  left out  {copy.path}: the same file as {copy.of}"
+        yield "left out", f"{copy.path}: the same file as {copy.of}"
     for graft in plan.grafts:
         size = ""
         if graft.dest in sizes:
             whole, packed = sizes[graft.dest]
             size = f" ({whole:,} bytes, {packed:,} in the wheel)"
         needers = ", ".join(graft.needed_by)
-        yield f"  bundled   {graft.source} as {graft.dest}{size}, for {needers}"
+        yield "bundled", f"{graft.source} as {graft.dest}{size}, for {needers}"
     for edit in plan.edits:
         changes = _changes(edit)
         if changes:
-            yield f"  rewrote   {edit.path}: {', '.join(changes)}"
+            yield "rewrote", f"{edit.path}: {', '.join(changes)}"
 
 
 def _changes(edit: Edit) -> list[str]:
@@ -130,11 +150,11 @@ class Repaired(NamedTuple):
     """As those of :class:`Outcome`."""
 
 
-def more_lines(result: Repaired) -> Iterator[str]:
+def verbose_lines(result: Repaired, paint: Paint = plain.paint) -> Iterator[str]:
     """Yield what is told of a wheel on request: what each file needs now, and the seconds."""
     if result.outcome is not None and result.outcome.graph is not None:
-        yield from file_lines(result.outcome.graph)
-    yield from took_lines(result.seconds)
+        yield from file_lines(result.outcome.graph, paint=paint)
+    yield from took_lines(result.seconds, paint)
 
 
 def repair_json(results: Iterable[Repaired], *, written: bool) -> str:

@@ -25,8 +25,10 @@ _OPEN_FILES: Final = Path("/proc/self/fd")
 
 
 @contextlib.contextmanager
-def published(final: Path) -> Iterator[BinaryIO]:
+def published(final: Path, what: str = "the wheel") -> Iterator[BinaryIO]:
     """Give a new file to write, which gets its name, and replaces another one, when all is written.
+
+    ``what`` it is, for those that read what went wrong.
 
     On any exception its folder is as it was, and is not there if it was not. Raises
     :class:`MuslBackendError` where the file cannot be written.
@@ -38,7 +40,7 @@ def published(final: Path) -> Iterator[BinaryIO]:
             yield stream
     except OSError as error:
         _remove(made)
-        msg = f"{folder}: the wheel cannot be written: {error.strerror or error}"
+        msg = f"{folder}: {what} cannot be written: {error.strerror or error}"
         hint = "free some space, or name another output folder"
         raise MuslBackendError(msg, hint=hint) from error
     except BaseException:

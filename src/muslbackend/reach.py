@@ -39,8 +39,12 @@ def answer(graph: Graph, target: Target, release: MuslVersion | None) -> Verdict
     if release < oldest:
         msg = f"there was no musl {release} for {target.arch.name}"
         raise SettingsError(msg, hint=f"its first release is {oldest}")
-    there = judge(graph, target._replace(floor=release), _rules_at(release))
-    return verdict._replace(findings=there.findings)
+    return verdict._replace(findings=findings_at(graph, target, release))
+
+
+def findings_at(graph: Graph, target: Target, release: MuslVersion) -> tuple[Finding, ...]:
+    """Return what is wrong with a finished wheel on one release that ran on the machine."""
+    return judge(graph, target._replace(floor=release), _rules_at(release)).findings
 
 
 def _rules_at(release: MuslVersion) -> tuple[Rule, ...]:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from muslbackend import musl
+from muslbackend import musl, plain
 from muslbackend.findings import Severity
 from muslbackend.graph import Via
 from muslbackend.integrity import CODES as ABOUT_THE_ARCHIVE
+from muslbackend.plain import spelled
 from muslbackend.question import Question
 from muslbackend.values import NamedTuple
 
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
     from muslbackend.graph import Edge, Graph
     from muslbackend.musl import MuslVersion
     from muslbackend.needs import Reason
+    from muslbackend.plain import Paint
     from muslbackend.policy import Verdict
+    from muslbackend.zipdirectory import Listed
 
 
 #: How a needed name is satisfied.
@@ -63,6 +66,8 @@ class Checked(NamedTuple):
     """By path, for each ELF file of the wheel that could be read."""
     seconds: Mapping[str, float] = {}
     """Of each stage, in order, and of all as ``total``."""
+    listed: tuple[Listed, ...] = ()
+    """All members of the archive, if it could be read."""
 
 
 def reach_text(verdict: Verdict) -> str:
@@ -80,44 +85,62 @@ def reach_text(verdict: Verdict) -> str:
 
 
 def _because(reasons: tuple[Reason, ...]) -> str:
-    shown = [f"{r.what} in {r.file}" for r in reasons[:3]]
+    shown = [spelled(f"{r.what} in {r.file}") for r in reasons[:3]]
     more = len(reasons) - len(shown)
     return ", ".join(shown) + (f" and {more} more" if more > 0 else "")
 
 
-def findings_lines(findings: Iterable[Finding]) -> Iterator[str]:
+def findings_lines(findings: Iterable[Finding], paint: Paint = plain.paint) -> Iterator[str]:
     """Yield the lines that show findings, each with its remedy."""
     for finding in findings:
-        yield f"{finding.severity.value}[{finding.code}] {finding.subject}: {finding.message}"
-        yield from (f"      {line}" for line in finding.details)
+        severity = finding.severity.value
+        mark, subject = f"{severity}[{finding.code}]", spelled(finding.subject)
+        message = spelled(finding.message)
+        yield f"{paint(mark, severity)} {paint(subject, 'subject')}: {message}"
+        yield from (f"      {spelled(line)}" for line in finding.details)
         if finding.hint:
-            yield f"      hint  {finding.hint}"
+            yield "      " + paint(f"hint  {spelled(finding.hint)}", "hint")
 
 
-def errors_among(findings: Iterable[Finding]) -> list[Finding]:
-    """Return the findings that are errors."""
-    return [finding for finding in findings if finding.severity is Severity.ERROR]
+def more_lines(findings: Iterable[Finding], paint: Paint = plain.paint) -> Iterator[str]:
+    """Yield the line with the command that says more of findings, if there are any."""
+    codes = sorted({finding.code for finding in findings})
+    if codes:
+        command = paint(f"muslbackend explain {' '.join(codes)}", "subject")
+        what = "what it means and how to mend it" if len(codes) == 1 else "what each means"
+        yield plain.item("more", f"{command}  {what}", paint)
 
 
-def check_text(checked: Checked, *, quiet: bool = False, verbose: bool = False) -> str:
+def shown(findings: Iterable[Finding], *, quiet: bool) -> list[Finding]:
+    """Return the findings that are told of; ``quiet``: only those that are errors."""
+    return [f for f in findings if not quiet or f.severity is Severity.ERROR]
+
+
+def check_text(
+    checked: Checked, *, quiet: bool = False, verbose: bool = False, paint: Paint = plain.paint
+) -> str:
     """Return what ``check`` prints of one wheel, several lines.
 
     ``quiet``: of the findings only errors; ``verbose``: also what each file needs, and seconds.
     """
     findings = checked.verdict.findings
-    lines = [f"{checked.wheel}: {_judgement(checked)}"]
-    lines += findings_lines(errors_among(findings) if quiet else findings)
+    verdict, because = judgement(checked)
+    wheel = paint(spelled(checked.wheel), "subject")
+    lines = [f"{wheel}: {paint(verdict, 'ok' if checked.ok else 'error')}{because}"]
+    lines += findings_lines(shown(findings, quiet=quiet), paint)
     if verbose:
-        lines += file_lines(checked.graph, checked.files) if checked.graph else ()
-        lines += took_lines(checked.seconds)
+        lines += file_lines(checked.graph, checked.files, paint) if checked.graph else ()
+        lines += took_lines(checked.seconds, paint)
     return "\n".join(lines)
 
 
-def file_lines(graph: Graph, files: Mapping[str, File] | None = None) -> Iterator[str]:
+def file_lines(
+    graph: Graph, files: Mapping[str, File] | None = None, paint: Paint = plain.paint
+) -> Iterator[str]:
     """Yield a line for each ELF file of a wheel: what it needs, and who has that."""
     needed: dict[str, list[str]] = {}
     for edge in graph.edges:
-        whose = _VIA[edge.via].format(edge.provider)
+        whose = provided_by(edge)
         needed.setdefault(edge.needer, []).append(f"{edge.name} ({whose})")
     for path in graph.wheel:
         known = (files or {}).get(path)
@@ -125,34 +148,42 @@ def file_lines(graph: Graph, files: Mapping[str, File] | None = None) -> Iterato
         if known is not None:
             on = f"musl {known.floor} and later" if known.floor else "no musl"
             loads = f"{known.size:,} bytes, loads on {on}, "
-        needs = ", ".join(needed.get(path, ["nothing but musl"]))
-        yield f"  file      {path}: {loads}needs {needs}"
+        needs = spelled(", ".join(needed.get(path, ["nothing but musl"])))
+        yield plain.item("file", f"{spelled(path)}: {loads}needs {needs}", paint)
 
 
-def took_lines(seconds: Mapping[str, float]) -> Iterator[str]:
+def provided_by(edge: Edge) -> str:
+    """Return who has what a file needs, in words."""
+    return _VIA[edge.via].format(edge.provider)
+
+
+def took_lines(seconds: Mapping[str, float], paint: Paint = plain.paint) -> Iterator[str]:
     """Yield the line with the seconds of all stages, if they were counted."""
     if seconds:
         stages = ", ".join(f"{s} {t:.2f}" for s, t in seconds.items() if s != "total")
-        yield f"  took      {seconds['total']:.2f} s: {stages}"
+        yield plain.item("took", f"{seconds['total']:.2f} s: {stages}", paint)
 
 
-def _judgement(checked: Checked) -> str:
+def judgement(checked: Checked) -> tuple[str, str]:
+    """Return the answer to what was asked of a wheel, and the rest of the sentence, if any."""
     asked, reach = checked.question, reach_text(checked.verdict)
-    wrong = {finding.code for finding in errors_among(checked.verdict.findings)}
+    wrong = {finding.code for finding in shown(checked.verdict.findings, quiet=True)}
     if wrong <= ABOUT_THE_ARCHIVE:
         if wrong:
-            return f"not a sound wheel; {_loads(checked)}"
-        return _loads(checked) if checked.libc == "glibc" else f"ok, {_loads(checked)}"
+            return "not a sound wheel", f"; {_loads(checked)}"
+        if checked.libc == "glibc":
+            return "not for musl", _loads(checked).removeprefix("not for musl")
+        return "ok", f", {_loads(checked)}"
     if checked.graph is None:
-        return "cannot be judged"
+        return "cannot be judged", ""
     machine = f" for {asked.arch.name}" if asked.arch else ""
     release = asked.against or asked.floor
     if release is not None:
         answer, on_none = f"does not load on musl {release}{machine}", ""
     else:
-        answer = f"{' and '.join(checked.claimed)} is not true{machine}"
+        answer = f"{' and '.join(map(spelled, checked.claimed))} is not true{machine}"
         on_none = ": does not load on any musl by itself"
-    return answer + (f": loads on {reach}" if checked.verdict.floor else on_none)
+    return answer, f": loads on {reach}" if checked.verdict.floor else on_none
 
 
 def _loads(checked: Checked) -> str:

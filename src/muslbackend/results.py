@@ -6,10 +6,13 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from muslbackend import plain
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from muslbackend.fleet import FleetJob
+    from muslbackend.plain import Paint
 
 #: How many of the lines that say why a job failed are shown; its log has all.
 SHOWN: Final = 12
@@ -71,38 +74,43 @@ def starting(job: FleetJob, place: str) -> str:
     return f"[{place}] {job.name}: started"
 
 
-def ending(result: Result, place: str) -> str:
+def ending(result: Result, place: str, paint: Paint = plain.paint) -> str:
     """Return the line on a job that has ended."""
     if result.exit_code:
-        return f"[{place}] {result.job.name}: failed after {result.seconds:.1f} s: {result.why[0]}"
+        failed = f"{paint('failed', 'error')} after {result.seconds:.1f} s"
+        return f"[{place}] {result.job.name}: {failed}: {result.why[0]}"
     return (
         f"[{place}] {result.job.name}: {result.seconds:.1f} s, {result.wheel}, "
         f"{_kilobytes(result)} KB{result.note and ', ' + result.note}"
     )
 
 
-def failures(results: Iterable[Result]) -> str:
+def failures(results: Iterable[Result], paint: Paint = plain.paint) -> str:
     """Return why jobs failed, and where their logs are, several lines for each; or nothing."""
     lines = []
     for result in results:
         if result.exit_code:
-            lines.append(f"muslbackend: error: {result.job.name}: {result.why[0]}")
+            lines.append(plain.error(f"{result.job.name}: {result.why[0]}", paint))
             lines += [f"  {line}" for line in result.why[1:]]
             lines += [f"  log   {result.log}"] if result.log else []
     return "\n".join(lines)
 
 
-def table(results: Sequence[Result]) -> str:
+def table(results: Sequence[Result], paint: Paint = plain.paint) -> str:
     """Return one line for each job, in the order given, below a line of headings."""
+    roles = ("label", *("error" if result.exit_code else "ok" for result in results))
     rows = [_COLUMNS, *map(_row, results)]
     widths = [max(len(row[i]) for row in rows) for i in range(len(_COLUMNS) - 1)]
     lines = []
-    for row in rows:
+    for row, role in zip(rows, roles, strict=True):
         cells = [
             cell.rjust(width) if heading in ("seconds", "KB") else cell.ljust(width)
             for cell, width, heading in zip(row, widths, _COLUMNS, strict=False)
         ]
-        lines.append("  ".join([*cells, row[-1]]).rstrip())
+        if row is _COLUMNS:
+            lines.append(paint("  ".join([*cells, row[-1]]), role))
+        else:
+            lines.append("  ".join([*cells, paint(row[-1], role)]))
     return "\n".join(lines)
 
 

@@ -53,6 +53,8 @@ class Wheel(NamedTuple):
     """These, as they are read. Raises :class:`MalformedError` for a damaged one."""
     contents: Contents
     """All that it holds, and what it says of that."""
+    listed: tuple[Listed, ...]
+    """All members, in the order of the archive."""
 
 
 class Unpacked(NamedTuple):
@@ -103,7 +105,8 @@ def reading(
             names = tuple(info.name for info in archive.members)
             sizes = {info.name: info.size for info in found}
             crcs = {info.name: info.crc for info in found}
-            yield Wheel(name, platforms, names, sizes, crcs, _as_they_come(begun), contents)
+            known = (name, platforms, names, sizes, crcs, _as_they_come(begun), contents)
+            yield Wheel(*known, archive.members)
 
 
 def _as_they_come(begun: Begun[int, Member]) -> Iterator[Member]:

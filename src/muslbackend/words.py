@@ -13,6 +13,7 @@ from muslbackend.musl import MuslVersion, releases
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from pathlib import Path
     from typing import TypeAlias
 
     Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -134,6 +135,18 @@ def known_release(text: str) -> MuslVersion:
         )
         raise argparse.ArgumentTypeError(msg)
     return version
+
+
+def page(text: str) -> Path:
+    """Return the path of a page that may be written."""
+    from pathlib import Path
+
+    path = Path(text)
+    # A wheel that stands where the name is missing would be written over.
+    if text in ("", "-") or path.suffix == ".whl" or path.is_dir():
+        msg = f"{text!r} is not the name of a page to write"
+        raise argparse.ArgumentTypeError(msg)
+    return path
 
 
 def folder(text: str) -> str:

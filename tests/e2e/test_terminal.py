@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -97,15 +98,18 @@ def test_a_repair_shows_how_far_it_is_and_leaves_its_report_alone(bench: Bench) 
     assert session.end() == 0
     again = piped(bench.repair, bench.environ)
     assert again.stderr == ""
-    assert session.screen == unwrapped(again.stdout, 100)
+    shown, more, _ = session.screen.partition("\n  more      muslbackend explain MB133  ")
+    assert more
+    assert letters(shown) == letters(again.stdout)
+    first, *_ = session.screen.splitlines()
+    assert first == "muslbackend: needy-1.0-cp311-cp311-musllinux_1_2_x86_64.whl"
+    assert "\x1b[36mbundled\x1b[0m" in session.written
+    assert "\x1b" not in again.stdout
 
 
-def unwrapped(text: str, columns: int) -> str:
-    """Return text as a terminal shows it, which breaks long lines."""
-    lines = text.split("\n")
-    return "\n".join(
-        line[at : at + columns] for line in lines for at in range(0, max(1, len(line)), columns)
-    )
+def letters(text: str) -> str:
+    """Return a text without spaces and newlines: where lines are folded, there are more."""
+    return "".join(text.split())
 
 
 def test_an_error_stands_on_a_clean_terminal(bench: Bench) -> None:
@@ -179,9 +183,36 @@ def test_a_check_of_several_wheels_says_which_one_it_is_at(bench: Bench, tmp_pat
     session.until(f"[2/2] judging: {NEEDY}")
     pipe.write_bytes(b"no library")
     assert session.end() == 1
-    first, second_line, *_ = session.screen.splitlines()
+    first, nothing, second_line, *_ = session.screen.splitlines()
+    assert nothing == ""
     assert first == "pure-1.0-py3-none-any.whl: ok, no native code for musl in it"
     assert second_line.startswith(f"{NEEDY}: ")
+
+
+def test_a_check_is_in_colours_and_folded_and_says_how_to_learn_more(bench: Bench) -> None:
+    command = [*OURS, "check", "--floor", "1.2", str(bench.wheel), str(bench.wheel)]
+    plain = piped(command, {}).stdout
+    session = Session(command, columns=60)
+    assert session.end() == 1
+    assert "\x1b[1;31merror[MB101]\x1b[0m \x1b[1mneedy/core.so\x1b[0m: needs" in session.written
+    shown, _, more = session.screen.partition("\n  more      ")
+    lines = shown.splitlines()
+    assert max(map(len, lines)) <= 60
+    assert lines.count("") == 1  # between the two
+    assert letters(shown) == letters(plain)
+    assert " ".join(more.split()) == ("muslbackend explain MB101 what it means and how to mend it")
+    # What was written into a pipe can be forced to be in colours, and is not folded.
+    forced = piped(command, {"FORCE_COLOR": "1"}).stdout
+    assert re.sub(r"\x1b\[[\d;]*m", "", forced) == plain != forced
+
+
+@pytest.mark.parametrize("environ", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_a_check_is_plain_where_that_is_asked_for(bench: Bench, environ: dict[str, str]) -> None:
+    session = Session([*OURS, "check", "--floor", "1.2", str(bench.wheel)], environ, columns=500)
+    assert session.end() == 1
+    assert "\x1b" not in session.written
+    plain = piped([*OURS, "check", "--floor", "1.2", str(bench.wheel)], {}).stdout
+    assert session.screen.startswith(plain.rstrip())
 
 
 @pytest.mark.parametrize("example", ["private-library"], indirect=True)
@@ -202,4 +233,4 @@ def test_the_end_of_a_build_shows_how_far_it_is(example: Path, bench: Bench) -> 
     assert stages == ["build", "judge", "plan", "patch", "prove", "inventory", "write"]
     quiet = build(example, "musl.target=x86_64")  # into a pipe
     assert quiet.status == 0
-    assert "\x1b[K" not in quiet.output
+    assert "\x1b" not in quiet.output[quiet.output.index("muslbackend: motto-") :]

@@ -9,6 +9,7 @@ import pytest
 
 import wheels
 from builders import gcc_library, zig_library
+from htmltree import parsed
 from muslbackend import __version__, cli
 from muslbackend.arguments import COMMANDS
 from muslbackend.cli import main
@@ -325,6 +326,118 @@ def test_symbols_of_a_library_that_the_wheel_opens_are_a_warning(
     assert "warning[MB126] demo/_core.so: needs nk_dot, which must come from a library that" in out
 
 
+def test_a_page_is_written_besides(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    paths = [wheel(tmp_path, "statx"), wheel(tmp_path, "getpid"), str(tmp_path / "gone.whl")]
+    assert main(["check", *paths]) == 1
+    without = capsys.readouterr()
+    file = tmp_path / "new" / "page.html"
+    assert main(["check", "--html", str(file), *paths]) == 1
+    assert capsys.readouterr() == without
+    root = parsed(file.read_text(encoding="utf-8"))
+    names = [section.every("h2")[0].text for section in root.every("section", class_="wheel")]
+    assert names == [path.rpartition("/")[2] for path in paths]
+    assert [path.name for path in file.parent.iterdir()] == ["page.html"]
+
+
+def test_a_page_goes_with_json_and_takes_the_place_of_an_older_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "page.html"
+    file.write_text("old", encoding="utf-8")
+    path = wheel(tmp_path, "getpid")
+    assert main(["check", "--json", "--html", str(file), path]) == 0
+    assert json.loads(capsys.readouterr().out)[0]["ok"]
+    first = file.read_bytes()
+    assert first.startswith(b"<!DOCTYPE html>")
+    assert main(["check", "-q", "--html", str(file), path]) == 0
+    assert file.read_bytes() == first
+
+
+def test_a_page_that_cannot_be_written_is_an_error_behind_the_verdict(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    page = str(tmp_path / "file" / "page.html")
+    assert main(["check", "--html", page, wheel(tmp_path, "getpid")]) == 1
+    out, err = capsys.readouterr()
+    assert ": ok, loads on musl 1.1.0 and later" in out
+    assert err == (
+        f"muslbackend: error: {tmp_path}/file: the page cannot be written: File exists\n"
+        "  hint  free some space, or name another output folder\n"
+    )
+
+
+def test_names_in_a_wheel_print_no_lines_and_no_colours_of_their_own(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused, odd = "demo/a\n::error::b\x1b[32m.so", "demo/a\u202e::error::b.so"
+    assert main(["check", "-v", wheel(tmp_path, "getpid", more={refused: "no_such"})]) == 1
+    out = capsys.readouterr().out
+    assert r"no wheel can have: 'demo/a\n::error::b\x1b[32m.so'" in out
+    assert main(["check", "-v", wheel(tmp_path, "getpid", more={odd: "no_such"})]) == 1
+    out += capsys.readouterr().out
+    assert r"error[MB102] demo/a\u202e::error::b.so: needs no_such" in out
+    assert r"  file      demo/a\u202e::error::b.so: " in out
+    assert not any(line.startswith("::") for line in out.splitlines())
+    assert "\x1b" not in out
+
+
+def test_github_actions_gets_annotations_and_stdout_stays_what_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, _ = with_library(tmp_path, "libz.so.1", "statx")
+    options = ["check", "--library-dir", str(tmp_path), path, wheel(tmp_path, "preadv2")]
+    assert main(options) == 1
+    plain, nothing = capsys.readouterr()
+    assert nothing == ""
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    assert main(options) == 1
+    out, err = capsys.readouterr()
+    assert out == plain
+    *warnings, error = err.splitlines()
+    assert len(warnings) + 1 == len(re.findall(r"(?m)^(?:error|warning|note)\[", plain))
+    needy, other = (p.rpartition("/")[2] for p in options[-2:])
+    assert warnings[0].startswith(
+        f"::warning file=demo/_core.so,title=MB109::{needy}: demo/_core.so: needs libz.so.1, "
+    )
+    assert error == (
+        f"::error file=demo/_core.so,title=MB103::{other}: demo/_core.so: needs preadv2, which "
+        "musl has from 1.2.5 on; it must load on 1.2.0%0Ahint  avoid preadv2, or promise less "
+        "with floor = 1.2.5 (Alpine 3.20 and later)"
+    )
+    assert main(["check", "-q", *options[1:]]) == 1
+    assert capsys.readouterr().err.splitlines() == [error]
+    assert main(["check", "--json", *options[1:]]) == 1
+    assert capsys.readouterr().err == ""
+
+
+def test_github_actions_is_told_what_stopped_us(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    path = wheel(tmp_path, "getpid")
+    assert main(["check", "--arch", "aarch64", "--against", "1.1.0", path]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "::error title=muslbackend::there was no musl 1.1.0 for aarch64%0A"
+        "  hint  its first release is 1.1.7"
+    )
+
+
+def test_github_actions_is_told_of_repairs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GITHUB_ACTIONS", "true")
+    path = wheel(tmp_path, "preadv2", "linux_x86_64")
+    assert main(["repair", "--dry-run", path]) == 1
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.startswith("::")]
+    name = path.rpartition("/")[2]
+    assert lines[0].startswith(f"::error file=demo/_core.so,title=MB103::{name}: demo/_core.so: ")
+    assert lines[1].startswith(f"::error title=muslbackend::{name}: the wheel cannot be tagged ")
+    assert len(lines) == 2
+    assert main(["repair", "--json", "--dry-run", path]) == 1
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -351,6 +464,9 @@ def test_symbols_of_a_library_that_the_wheel_opens_are_a_warning(
         (["check", "-q", "-v", "x.whl"], "argument -v/--verbose: not allowed with argument -q"),
         (["check", "--arch", "amd64", "x.whl"], "argument --arch: invalid choice: 'amd64'"),
         (["check", "--library-dir", "/no/such", "x.whl"], "there is no folder /no/such"),
+        (["check", "--html", "-", "x.whl"], "argument --html: '-' is not the name of a page to"),
+        (["check", "--html", "/", "x.whl"], "argument --html: '/' is not the name of a page to"),
+        (["check", "--html", "x.whl", "y.whl"], "argument --html: 'x.whl' is not the name of a"),
     ],
 )
 def test_a_wrong_command_line_exits_with_2(

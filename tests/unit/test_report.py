@@ -22,6 +22,7 @@ from muslbackend.report import (
     check_text,
     file_lines,
     findings_lines,
+    more_lines,
 )
 from muslbackend.wheel import WheelName
 
@@ -135,6 +136,32 @@ def test_a_finding_is_shown_with_its_details_and_its_remedy() -> None:
 )
 def test_check_says_of_a_wheel(result: Checked, text: str) -> None:
     assert check_text(result) == text
+
+
+def test_on_a_terminal_each_part_has_a_role() -> None:
+    def paint(text: str, role: str) -> str:
+        return f"<{role}>{text}</>"
+
+    result = checked(Verdict(V("1.2.5"), (STATX,), (MISSING, LEFT)), ok=False)
+    assert check_text(result, paint=paint) == (
+        f"<subject>{WHEEL}</>: <error>musllinux_1_2_x86_64 is not true</>: loads on musl 1.2.5 and "
+        f"later (Alpine 3.20 and later), because of statx in {CORE}\n"
+        f"<error>error[MB101]</> <subject>{CORE}</>: needs libx.so\n"
+        "      searched  /lib\n"
+        "      not usable  /lib/libx.so is for aarch64\n"
+        "      <hint>hint  have it bundled</>\n"
+        f"<warning>warning[MB109]</> <subject>{CORE}</>: needs libz.so.1"
+    )
+    assert check_text(checked(SOUND), paint=paint).startswith(
+        f"<subject>{WHEEL}</>: <ok>ok</>, loads on musl 1.1.0"
+    )
+    assert list(more_lines([MISSING, LEFT, LEFT], paint)) == [
+        "  <label>more</>      <subject>muslbackend explain MB101 MB109</>  what each means"
+    ]
+    assert list(more_lines([LEFT])) == [
+        "  more      muslbackend explain MB109  what it means and how to mend it"
+    ]
+    assert list(more_lines([])) == []
 
 
 def test_quiet_leaves_errors() -> None:
@@ -254,6 +281,24 @@ def test_a_build_that_keeps_its_promise_says_what_was_done() -> None:
         "  rewrote   demo/x.so: libpython3.so is no longer needed, no rpath\n"
         "  rewrote   demo/y.so: libpython3.so is no longer needed\n"
         f"warning[MB109] {CORE}: needs libz.so.1"
+    )
+
+
+def test_on_a_terminal_the_report_of_a_build_ends_with_what_to_do() -> None:
+    def paint(text: str, role: str) -> str:
+        return f"<{role}>{text}</>"
+
+    outcome = Outcome(NAME, Verdict(V("1.1.0"), (), (LEFT,)), Plan(), promised=True)
+    assert build_text(outcome, paint, guided=True) == (
+        f"<label>muslbackend:</> <ok>{WHEEL}</>\n"
+        "  <label>loads on</>  musl 1.1.0 and later (Alpine 3.6 and later)\n"
+        f"<warning>warning[MB109]</> <subject>{CORE}</>: needs libz.so.1\n"
+        "  <label>more</>      <subject>muslbackend explain MB109</>  "
+        "what it means and how to mend it"
+    )
+    broken = Outcome(NAME, Verdict(None, (), (MISSING,)), Plan(), promised=False)
+    assert build_text(broken, paint).startswith(
+        f"<label>muslbackend:</> <warning>{WHEEL} promises nothing</>: a musllinux tag"
     )
 
 

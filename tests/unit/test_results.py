@@ -71,7 +71,14 @@ def test_the_floor_is_that_of_the_report(log: str, floor: str) -> None:
     assert results.loads_on(f"before\n{log}\nafter\n") == floor
 
 
+def paint(text: str, role: str) -> str:
+    return f"<{role}>{text}</>"
+
+
 def test_lines_of_progress() -> None:
+    assert results.ending(BAD, "2/2", paint) == (
+        "[2/2] aarch64-cp311: <error>failed</> after 3.0 s: it broke"
+    )
     assert results.starting(JOB, "1/2") == "[1/2] x86_64-cp311: started"
     assert results.ending(GOOD, "1/2") == f"[1/2] x86_64-cp311: 12.3 s, {GOOD.wheel}, 1,235 KB"
     assert results.ending(BAD, "2/2") == "[2/2] aarch64-cp311: failed after 3.0 s: it broke"
@@ -84,6 +91,12 @@ def test_the_table_has_a_column_for_each_thing() -> None:
         "arch     python  seconds     KB  loads on    wheel\n"
         f"x86_64   cp311      12.3  1,235  musl 1.1.0  {GOOD.wheel}\n"
         "aarch64  cp311       3.0                     failed: it broke (log: dist-logs/a)"
+    )
+    assert results.table([GOOD, BAD], paint) == (
+        "<label>arch     python  seconds     KB  loads on    wheel</>\n"
+        f"x86_64   cp311      12.3  1,235  musl 1.1.0  <ok>{GOOD.wheel}</>\n"
+        "aarch64  cp311       3.0                     "
+        "<error>failed: it broke (log: dist-logs/a)</>"
     )
     assert "(that of i686-cp311 is kept)" in results.table(
         [replace(GOOD, note="that of i686-cp311 is kept")]

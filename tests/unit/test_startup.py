@@ -39,19 +39,20 @@ OURS: Final = own(
 JUDGES: Final = own(
     *("abi", "data", "elf", "elfimage", "elfnotes", "elfreader", "elfsymbols", "elfversions"),
     *("errors", "findings", "graph", "hazards", "ignored", "integrity", "member", "musl", "names"),
-    "needs",
-    *("package", "packaged", "policy", "progress", "question", "relocations", "report", "resolve"),
-    *("rpath", "rules", "scan", "target", "values", "workers", "zipdirectory", "zlibs"),
+    *("needs", "package", "packaged", "plain", "policy", "progress", "question", "relocations"),
+    *("report", "resolve", "rpath", "rules", "scan", "target", "values", "workers"),
+    *("zipdirectory", "zlibs"),
 )
 #: What a check loads beside that.
 CHECKS: Final = own(
-    *("check", "cli", "judging", "membernames", "reach", "signals", "wheelfile", "wheelreader"),
-    *("zipmember", "zipreader"),
+    *("check", "cli", "judging", "membernames", "reach", "signals", "terminal", "wheelfile"),
+    *("wheelreader", "zipmember", "zipreader"),
 )
 #: What a build in a musl Python loads beside that, where nothing is bundled and nothing changed.
 BUILDS: Final = OURS | own(
     *("deflating", "finish", "invocation", "layout", "order", "outcome", "outside", "paths"),
-    *("pipeline", "plan", "publishing", "signals", "wheel", "wheelwriter", "ziparchive"),
+    *("pipeline", "plan", "publishing", "signals", "terminal", "wheel", "wheelwriter"),
+    "ziparchive",
 )
 #: What takes long to import, or runs programs, reads archives, talks to others.
 HEAVY: Final = {
@@ -162,6 +163,14 @@ def test_a_check_loads_beside_that_only_what_reads_archives(tmp_path: Path) -> N
     names = loaded(CHECK.format(wheel=str(wheel)), tmp_path)
     assert among({"muslbackend"}, names) == JUDGES | CHECKS
     assert among((HEAVY | NEEDLESS) - ARCHIVES, names) == set()
+
+
+def test_a_page_loads_what_makes_it(tmp_path: Path) -> None:
+    # Or that it is loaded by nothing else would show nothing.
+    code = "from muslbackend import cli\ncli.main(['check', '--html', 'page.html', 'gone.whl'])"
+    names = loaded(code, tmp_path)
+    assert names >= own("page", "pagewheel", "matrix", "drawing", "treemap", "explain")
+    assert (tmp_path / "page.html").is_file()
 
 
 def test_what_is_heavy_is_seen(tmp_path: Path) -> None:
