@@ -3,6 +3,7 @@
 # make test-all  that, C++ for every machine, and twelve real projects for two
 # make truth     real wheels from PyPI, half a gigabyte of them: judged, and opened by real loaders
 # make upstream  scikit-build-core's own tests, of three releases, with its hooks and with ours
+# make messages the test suite, to see that it produces every message that we print
 # make bench     measure it beside other tools and what the machine can do at best; half an hour
 # make docs      write docs/reference-cli.md anew, from the parser
 # make lint      style and types
@@ -26,6 +27,9 @@ upstream: $(VENV)/.test
 	$(VENV)/bin/python tests/upstream.py
 	$(VENV)/bin/python tests/upstream.py --musl
 
+messages: $(VENV)/.test
+	$(VENV)/bin/python tests/messages.py
+
 bench: $(VENV)/.demo
 	$(VENV)/bin/python benchmarks/bench.py --plot benchmarks/plot.svg
 
@@ -45,4 +49,4 @@ $(VENV)/.%: pyproject.toml tests/setup.sh
 	touch $@
 
 .PRECIOUS: $(VENV)/.%
-.PHONY: demo test test-all truth upstream bench docs lint clean
+.PHONY: demo test test-all truth upstream messages bench docs lint clean

@@ -73,7 +73,7 @@ def test_long_lines_go_on_below_their_text(line: str, folded: list[str]) -> None
 
 
 @given(
-    st.lists(st.text("abc.", min_size=1, max_size=30), min_size=1, max_size=20),
+    st.lists(st.text("abc.", min_size=1, max_size=28), min_size=1, max_size=20),
     st.integers(40, 100),
     st.booleans(),
 )
