@@ -12,8 +12,8 @@ CMAKES: Final = {
     "3.25.2": Pin(
         "cmake==3.25.2", "f9587645cea5298d5eb20649f58a83cc53c9efa7d57b0716449a39f366a74986"
     ),
-    "4.4.4": Pin(
-        "cmake==4.4.4", "f773a0544c66370408f451acd487c2c643b0dfebb48c5d64f3638bc1bb820238"
+    "4.4.5": Pin(
+        "cmake==4.4.5", "85625a9b6d5e88ff99c7eb79123d85570844e77ac076366cf75c609cc0b1b579"
     ),
 }
 CYTHON: Final = (

@@ -39,7 +39,7 @@ from upstreamrewrite import replace_hashes, rewrite
 PINS: Final = Path(__file__).with_name("upstream.txt")
 #: Of this machine, for a musl Python too; the tests want cmake not to be a package.
 PROGRAMS: Final = (
-    (CMAKES["4.4.4"], "cmake/data/bin/cmake"),
+    (CMAKES["4.4.5"], "cmake/data/bin/cmake"),
     (
         Pin("ninja==1.13.2", "65a24341b5ac09fcadcc37082660be40a94174e51a937fabf6e2cae26225fa2c"),
         "bin/ninja",

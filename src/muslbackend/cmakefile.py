@@ -198,9 +198,11 @@ endforeach()
 
 _PYTHON: Final = """\
 # Programs of the project, and the host's Python, which FindPython asks about the target (CMake
-# policy CMP0190).
+# policy CMP0190); for projects older than that policy too, which would get no answer from CMake
+# 4.4.5 on.
 if(NOT DEFINED CMAKE_CROSSCOMPILING_EMULATOR)
   set(CMAKE_CROSSCOMPILING_EMULATOR "@root@/bin/emulate")
+  set(CMAKE_POLICY_DEFAULT_CMP0190 NEW CACHE STRING "")
 endif()
 if(NOT "$ENV{_PYTHON_SYSCONFIGDATA_NAME}" STREQUAL "@sysconfigdata@")
   set(ENV{_PYTHON_SYSCONFIGDATA_NAME} "@sysconfigdata@")
@@ -213,6 +215,7 @@ endif()
 foreach(_prefix Python Python3)
   set(${_prefix}_INCLUDE_DIR "@include@" CACHE PATH "" FORCE)
   set(_${_prefix}_CONFIG "@root@/python-config" CACHE FILEPATH "" FORCE)
+  set(_${_prefix}_CONFIG_LAUNCHER "@root@/python-config" CACHE INTERNAL "" FORCE)
   # It is forgotten when the interpreter is not asked for; this is then taken.
   set(${_prefix}_SOABI "@soabi@" CACHE INTERNAL "" FORCE)
 endforeach()

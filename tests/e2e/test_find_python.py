@@ -233,6 +233,24 @@ def test_find_python_and_plain_suffixes(  # noqa: PLR0913, PLR0917 - fixtures an
         assert use(result.wheel, script) == "8\n"
 
 
+@pytest.mark.parametrize("policy", ["", "OLD"])
+def test_projects_older_than_a_policy_of_cmake_get_the_same_answers(
+    policy: str, cache: Path, tmp_path: Path
+) -> None:
+    folder = project(tmp_path / "project", "Interpreter", FIND, {"demo.c": C_SOURCE})
+    lists = folder / "CMakeLists.txt"
+    lists.write_text(lists.read_text().replace("3.18...4.4", "3.18...3.26"))
+    settings = [f"cmake.define.CMAKE_POLICY_DEFAULT_CMP0190={policy}"] if policy else []
+    environ = environment([CMAKES["4.4.5"]], cache)
+    result = build(folder, "musl.target=i686", *settings, environ=environ)
+    answers = said(result)
+    assert answers["Python_VERSION"].startswith(f"{DOTTED}.")
+    assert {answers["Python_SOABI"], answers["Python3_SOABI"]} == {soabi("i686")}
+    assert_headers_of("i686", answers["Python_INCLUDE_DIRS"], answers["Python3_INCLUDE_DIRS"])
+    modules = ("_demo", "_plain", "_skbuild", "_three")
+    assert extensions(result.wheel, "i686") == [f"{name}.{soabi('i686')}.so" for name in modules]
+
+
 @pytest.mark.parametrize("arch", C_ARCHITECTURES)
 @pytest.mark.parametrize("interpreter", ["Interpreter", ""])
 def test_the_stable_abi(  # noqa: PLR0913, PLR0917 - fixtures and parameters
