@@ -4,6 +4,7 @@
 # make truth     real wheels from PyPI, half a gigabyte of them: judged, and opened by real loaders
 # make upstream  scikit-build-core's own tests, of three releases, with its hooks and with ours
 # make messages the test suite, to see that it produces every message that we print
+# make fuzz    mutated ELF files, wheels and settings: an hour or ten million of each
 # make bench     measure it beside other tools and what the machine can do at best; half an hour
 # make docs      write docs/reference-cli.md anew, from the parser
 # make lint      style and types
@@ -30,6 +31,9 @@ upstream: $(VENV)/.test
 messages: $(VENV)/.test
 	$(VENV)/bin/python tests/messages.py
 
+fuzz: $(VENV)/.test
+	$(VENV)/bin/python tests/fuzz/run.py
+
 bench: $(VENV)/.demo
 	$(VENV)/bin/python benchmarks/bench.py --plot benchmarks/plot.svg
 
@@ -49,4 +53,4 @@ $(VENV)/.%: pyproject.toml tests/setup.sh
 	touch $@
 
 .PRECIOUS: $(VENV)/.%
-.PHONY: demo test test-all truth upstream messages bench docs lint clean
+.PHONY: demo test test-all truth upstream messages fuzz bench docs lint clean
