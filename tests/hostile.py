@@ -11,6 +11,7 @@ import tally
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     import pytest
 
@@ -50,3 +51,11 @@ def sparing(most: int = MEMORY) -> Iterator[None]:
     finally:
         tracemalloc.stop()
     assert peak < most, f"it held {peak} bytes"
+
+
+def snapshot(folder: Path) -> dict[str, bytes | None]:
+    """Return all that is below a folder, with the contents of files."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in folder.rglob("*")
+    }

@@ -88,11 +88,13 @@ def asked_of_musl(graph: Graph) -> Mapping[str, frozenset[str]]:
 
 def _lacking(graph: Graph, paths: tuple[str, ...]) -> Mapping[str, frozenset[str]]:
     """Return for each of some files what it imports and none of them defines."""
-    return {path: _without(graph, graph.elf[path].imports, paths) for path in paths}
+    imported = frozenset().union(*(graph.elf[path].imports for path in paths))
+    left = _without(graph, imported, paths)
+    return {path: graph.elf[path].imports & left for path in paths}
 
 
 def _without(graph: Graph, symbols: frozenset[str], paths: tuple[str, ...]) -> frozenset[str]:
-    for path in paths:
+    for path in paths if symbols else ():
         symbols -= _defined(graph, path)
     return symbols
 

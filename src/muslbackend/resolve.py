@@ -10,7 +10,7 @@ import itertools
 import posixpath
 import re
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from muslbackend.elf import ElfInfo, is_named_as_extension
 from muslbackend.graph import FOLDER, Edge, Graph, Rejected, Unfit, Via
@@ -38,6 +38,10 @@ def resolve(files: Files, arch: Architecture, supply: Supply) -> Graph:
     return _Resolver(files, arch, supply).graph()
 
 
+#: An entry of an rpath that stays inside the wheel, its folder, and whether it leads on.
+_Entry: TypeAlias = tuple[str, str, bool]
+
+
 class _Session:
     """What one dlopen() has loaded so far."""
 
@@ -45,6 +49,8 @@ class _Session:
         self.needed_by: dict[str, str | None] = {root: None}
         #: Libraries found by a search, under the name they were searched by.
         self.by_name: dict[str, str] = {}
+        #: By file what is searched for its libraries, in order: its own entries, then inherited.
+        self.entries: dict[str, list[_Entry]] = {}
 
 
 class _Resolver:
@@ -57,8 +63,7 @@ class _Resolver:
         self.edges: dict[tuple[str, str], Edge] = {}
         #: Where a library outside was found that a file needs: the same for every root.
         self.supplied: dict[tuple[str, str], str] = {}
-        #: Entries of the rpath that stay inside the wheel, their folders, and whether they lead on.
-        self.entries: dict[str, list[tuple[str, str, bool]]] = {}
+        self.entries: dict[str, list[_Entry]] = {}
         for path in files.wheel_paths():
             found = files.look(path)
             if not isinstance(found, ElfInfo):
@@ -120,6 +125,7 @@ class _Resolver:
         queue = deque([root])
         while queue:
             needer = queue.popleft()
+            session.entries[needer] = self._inherited(needer, session)
             for name in self.elf[needer].needed:
                 if is_musl(name, self.arch):
                     continue
@@ -161,23 +167,27 @@ class _Resolver:
     def _in_wheel(
         self, needer: str, name: str, session: _Session, searched: list[str]
     ) -> str | Rejected | None:
-        for owner in _chain(needer, session):
-            if owner not in self.installed:
+        for entry, folder, leads in session.entries[needer]:
+            searched.append(entry)
+            if not leads:
                 continue
-            for entry, folder, leads in self._entries(owner):
-                searched.append(entry)
-                if not leads:
-                    continue
-                place = posixpath.normpath(posixpath.join(folder, name))
-                found = self.at.get(place)
-                if found is not None and self.elf[found].dynamic:
-                    return found
-                other = self.files.look(place) if found is None else _NOT_DYNAMIC
-                if isinstance(other, str):  # musl takes the first file, whatever it is
-                    return Rejected(place, Unfit.BROKEN, other)
+            place = posixpath.normpath(posixpath.join(folder, name))
+            found = self.at.get(place)
+            if found is not None and self.elf[found].dynamic:
+                return found
+            other = self.files.look(place) if found is None else _NOT_DYNAMIC
+            if isinstance(other, str):  # musl takes the first file, whatever it is
+                return Rejected(place, Unfit.BROKEN, other)
         return None
 
-    def _entries(self, owner: str) -> list[tuple[str, str, bool]]:
+    def _inherited(self, needer: str, session: _Session) -> list[_Entry]:
+        """Return what is searched for the libraries of a file; to search twice finds no more."""
+        loader = session.needed_by[needer]
+        above = [] if loader is None else session.entries[loader]
+        own = self._entries(needer) if needer in self.installed else []
+        return list(dict.fromkeys((*own, *above)))
+
+    def _entries(self, owner: str) -> list[_Entry]:
         known = self.entries.get(owner)
         if known is None:
             known = self.entries[owner] = [

@@ -15,7 +15,7 @@ import pytest
 
 import wheels
 from builders import zig_library
-from hostile import MEMORY, counted, soon, sparing
+from hostile import MEMORY, counted, snapshot, soon, sparing
 from muslbackend import cli, wheelreader
 from rawzip import BZIP2, DEFLATED, LZMA, MOST, STORED, UTF8, Raw, raw, write_raw
 
@@ -353,14 +353,6 @@ WARNED: Final = {
 }  # fmt: skip
 
 EVERY: Final = NAMES | KINDS | ARCHIVES | RECORDS | DIGESTS | FOLDERS | WARNED
-
-
-def snapshot(folder: Path) -> dict[str, bytes | None]:
-    """Return all that is below a folder, with the contents of files."""
-    return {
-        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
-        for path in folder.rglob("*")
-    }
 
 
 @pytest.mark.parametrize("name", EVERY)
