@@ -11,12 +11,16 @@ from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import PurePath
 
-#: CMake takes a backslash for a slash, ninja a pipe and both a line break for the end of a path.
-_EVERYWHERE: Final = r"[\n\r\\|]"
+#: CMake takes a backslash for a slash, ninja a pipe and both a line break for the end of a path;
+#: ``$(`` is for make's variables, and CMake hands it on unquoted, to ninja too.
+_EVERYWHERE: Final = r"[\n\r\\|]|\$\("
 #: What CMake writes into files of its own without quoting it: the paths of the build folder, of
 #: compilers and of its modules.
 _WRITTEN: Final = rf'{_EVERYWHERE}|[";]|\$(?:ENV|CACHE)?\{{'
+#: What LLVM replaces by a digit where it makes up names of files.
+_MADE_UP: Final = "%"
 #: Bytes that are not UTF-8, as Python has them.
 _NO_TEXT: Final = r"|[\udc80-\udcff]"
 _NAMES: Final = {"\n": "a line break", "\r": "a line break", "\t": "a tab"}
@@ -56,9 +60,37 @@ def cache(path: str) -> Place:
     return Place("the cache folder", path, rf"{_WRITTEN}|[:\t]{_NO_TEXT}", remedy)
 
 
+def filled(path: str) -> Place:
+    """Return that of a cache in which a build has failed: not every build does, at these.
+
+    FindPython reads several paths as one list, in which brackets hold together what they enclose.
+    """
+    place = cache(path)
+    return place._replace(unfit=rf"{place.unfit}|[\[\]{_MADE_UP}]")
+
+
+def temporary(path: str) -> Place:
+    """Return that of compilers' temporary files."""
+    remedy = "set TMPDIR to another folder"
+    return Place("the folder for temporary files", path, _MADE_UP, remedy)
+
+
 def opening(path: str) -> Place:
     """Return that of files that musl's loader opens: it splits search paths at some characters."""
     return Place("the folder for temporary files", path, r"[:\n]", "set TMPDIR to another folder")
+
+
+def of_build(
+    home: PurePath, build_dir: tuple[str, str] | None, temp: str, prefix: str, kept: str | None
+) -> list[Place]:
+    """Return the places of a build of the project ``home`` by the interpreter of ``prefix``.
+
+    ``build_dir`` is (setting, folder), and without it a folder in ``temp`` is made; ``kept`` is the
+    cache of a cross build.
+    """
+    setting, folder = build_dir or ("TMPDIR", temp)
+    found = [project(str(home)), build(str(home / folder), setting), interpreter(prefix)]
+    return [*found, filled(kept), temporary(temp)] if kept else found
 
 
 def unfit(places: Iterable[Place], why: str = "") -> ToolError | None:
