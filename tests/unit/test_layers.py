@@ -312,15 +312,15 @@ def shells_in(source: str) -> list[str]:
     """Return the calls of a module that a shell reads, or may read."""
     found = []
     for call in ast.walk(ast.parse(source)):
+        if isinstance(call, ast.ImportFrom) and call.module == "subprocess":
+            found.append(ast.unparse(call))  # else its functions would not be known by their names
         if not isinstance(call, ast.Call):
             continue
-        name = ast.unparse(call.func).rpartition(".")[2]
+        module, _, name = ast.unparse(call.func).rpartition(".")
         shell = any(
             word.arg == "shell" and ast.unparse(word.value) != "False" for word in call.keywords
         )
-        line = name in {"run", "Popen", "call", "check_call", "check_output"} and any(
-            isinstance(word, (ast.JoinedStr, ast.Constant)) for word in call.args[:1]
-        )
+        line = module == "subprocess" and isinstance(call.args[0], (ast.JoinedStr, ast.Constant))
         names = {"system", "popen", "getoutput", "getstatusoutput", "create_subprocess_shell"}
         # platform.system() runs nothing; it takes nothing either.
         if shell or line or (name in names and (call.args or call.keywords)):
@@ -343,6 +343,7 @@ def test_programs_get_lists_of_arguments_and_no_shell(path: Path) -> None:
         "subprocess.Popen([line], shell=wanted)",
         "subprocess.check_output(f'zig {name}')",
         "getoutput(line)",
+        "from subprocess import run",
     ],
 )
 def test_a_shell_would_be_seen(call: str) -> None:
