@@ -248,6 +248,7 @@ def _plan_writer(
 ) -> type[Any]:
     """Return a wheel writer that writes nothing and calls ``finish`` with what it was given."""
     from muslbackend.member import Member
+    from muslbackend.membernames import name_for
     from muslbackend.wheel import WheelName
 
     class PlanWriter(base):  # type: ignore[misc]
@@ -263,12 +264,12 @@ def _plan_writer(
         def write(self, filename: str, arcname: str | None = None) -> None:
             source = Path(filename).resolve()
             executable = bool(source.stat().st_mode & 0o100)
-            path = (arcname or filename).replace("\\", "/")
+            path = name_for((arcname or filename).replace("\\", "/"))
             self.noted.append(Member(path, source, executable))
 
         def writestr(self, zinfo_or_arcname: str | zipfile.ZipInfo, data: bytes) -> None:
             path = getattr(zinfo_or_arcname, "filename", zinfo_or_arcname)
-            self.noted.append(Member(str(path).replace("\\", "/"), data))
+            self.noted.append(Member(name_for(str(path).replace("\\", "/")), data))
 
         def __exit__(self, *exc: object) -> None:
             if exc and exc[0] is not None:
