@@ -225,7 +225,7 @@ def _commands(machine: Machine, what: str) -> tuple[str, ...]:
 def _installed(machine: Machine, packages: Mapping[str, str]) -> tuple[str, ...]:
     """Return the commands that install a package: those of this machine, and pip's."""
     words = {"apt": "apt install", "apk": "apk add", "dnf": "dnf install", "pip": "pip install"}
-    known = {"pip", machine.packages} if machine.packages in packages else set(words)
+    known = {"pip", machine.packages} if machine.packages else set(words)
     rest = [text for manager, text in packages.items() if manager not in words]
     return (*(f"{words[m]} {packages[m]}" for m in words if m in packages and m in known), *rest)
 

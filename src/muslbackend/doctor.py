@@ -123,8 +123,9 @@ def _build(job: _Job, target: Target, machine: Machine, possible: tuple[Possible
     lacking: tuple[str, ...] = ()
     try:
         with stage.machine_of(target):
+            requires = stage.requires(job.document, job.config)  # all its complaints
             tools = tuple(job.tools(target))
-            build = build._replace(requires=(*stage.requires(job.config), *tools))
+            build = build._replace(requires=(*requires, *tools))
             if stage.decided(job.document, job.config).cmake:
                 lacking = _waits(target, possible, needs_zig=bool(tools))
         foreseen = pipeline.foresee(job.for_target(target))
