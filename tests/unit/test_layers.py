@@ -85,7 +85,7 @@ LAYERS: Final = (
         *("stage", "outside", "pagegraph"),
     },
     {"rules", "invocation", "order"},
-    {"policy", "patch", "inventory", "verify"},
+    {"policy", "patch", "inventory", "requirements", "verify"},
     {"reach", "survey"},
     {"report", "matrix"},
     {"outcome", "judging", "pagewheel"},

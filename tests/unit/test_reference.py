@@ -33,6 +33,9 @@ SYNOPSES: Final = {
         ("repair", "WHEEL... -o DIR"),
         ("build", "PROJECT --arch LIST --python LIST -o DIR"),
         ("explain", "CODE..."),
+        ("doctor", "PROJECT"),
+        ("init", "PROJECT"),
+        ("completion", "bash"),
     )
 }
 COMMANDS: Final = tuple(SYNOPSES)
