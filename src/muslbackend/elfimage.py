@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import struct
 from array import array
+from bisect import bisect_right
 from collections import defaultdict
+from itertools import pairwise
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from muslbackend.elf import MAGIC
@@ -33,6 +35,8 @@ _DT_STRTAB, _DT_STRSZ = 5, 10
 
 #: musl has no use for more; a count beyond this is damage, not a library.
 _MAX_ENTRIES: Final = 1 << 24
+#: Of more segments to load than this, those that fill an address are not looked for one by one.
+_FEW_SEGMENTS: Final = 64
 #: The byte order of this machine.
 OURS: Final = "<" if array("H", b"\1\0")[0] == 1 else ">"
 #: Strings are not cut out in bulk where one may be longer than twice this.
@@ -85,6 +89,10 @@ class ElfImage:
         self.kind, self.machine, self.flags = header[0], header[1], header[6]
         self._sections = header[5], header[10], header[11]
         self.segments = list(self._segments(header[4], header[8], header[9]))
+        self._loads = [s for s in self.segments if s.kind == PT_LOAD and s.size]
+        self._starts = [s.address for s in self._loads] if len(self._loads) > _FEW_SEGMENTS else []
+        if self._starts and any(a.address + a.size > b.address for a, b in pairwise(self._loads)):
+            raise damaged("its segments overlap, or are in no order")
         self.tags = self._dynamic()
         self.strings = self._string_table()
         # A string may be the end of another one, but not of thousands.
@@ -95,6 +103,8 @@ class ElfImage:
         if self.kind not in (ET_EXEC, ET_DYN):
             return  # relocatable objects and core files are nothing a loader loads
         layout = struct.Struct(self.order + ("IIQQQQQQ" if self.bits == 64 else "IIIIIIII"))
+        if count and entry_size < layout.size:
+            raise damaged(f"its program headers are of {entry_size} bytes, not {layout.size}")
         self.check(offset, count * entry_size)
         for index in range(count):
             fields = layout.unpack_from(self.data, offset + index * entry_size)
@@ -134,8 +144,10 @@ class ElfImage:
 
     def segment_at(self, address: int) -> Segment:
         """Return the segment that fills ``address`` from the file."""
-        for segment in self.segments:
-            if segment.kind == PT_LOAD and 0 <= address - segment.address < segment.size:
+        last = bisect_right(self._starts, address)
+        # Of many, in ascending order, it can be but one.
+        for segment in self._loads[max(last - 1, 0) : last] if self._starts else self._loads:
+            if 0 <= address - segment.address < segment.size:
                 return segment
         raise damaged(f"address {address:#x} lies in no segment")
 

@@ -31,6 +31,8 @@ _GNU_PROPERTY_X86_ISA_1_NEEDED: Final = 0xC0008002
 
 #: Linkers write a few dozen bytes; more than this is damage.
 _LARGEST: Final = 1 << 16
+#: So much is looked at of all notes of a file.
+_MOST_NOTES: Final = 1 << 18
 #: Of a number in LEB128.
 _MOST_DIGITS: Final = 5
 
@@ -65,9 +67,11 @@ def isa_needed(image: ElfImage) -> int:
 
 def build_id(image: ElfImage) -> str:
     """Return what the linker wrote to know this build by, in hexadecimal; empty without one."""
+    left = _MOST_NOTES
     for segment in image.segments:
-        if segment.kind != PT_NOTE or segment.size > _LARGEST:
+        if segment.kind != PT_NOTE or segment.size > min(_LARGEST, left):
             continue
+        left -= segment.size
         notes = image.data[segment.offset : segment.offset + segment.size]
         try:
             for kind, name, content in _notes(notes, image.order, 4):

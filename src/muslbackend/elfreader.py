@@ -25,6 +25,7 @@ from muslbackend.elfimage import (
     PT_INTERP,
     PT_LOAD,
     ElfImage,
+    damaged,
     until_nul,
 )
 from muslbackend.elfnotes import arm_architecture, build_id, isa_needed, strippable
@@ -45,6 +46,10 @@ _DT_TEXTREL, _DT_FLAGS, _DF_TEXTREL = 22, 30, 4
 
 #: The smallest page there is; a larger one makes no segment start a page that did not here.
 _PAGE: Final = 4096
+#: Needed names times folders of the search path: each is a file that the loader tries to open.
+_MOST_SEARCHES: Final = 1 << 16
+#: As many folders may be searched for the most libraries that are believed.
+_FOLDERS: Final = 16
 #: So many relocations are looked at together.
 _BLOCK: Final = 1 << 14
 
@@ -89,7 +94,9 @@ class _Reader(ElfImage):
         interpreter = next(
             (until_nul(data, s.offset) for s in self.segments if s.kind == PT_INTERP), None
         )
-        rpath = self.tag_strings(_DT_RUNPATH) or self.tag_strings(_DT_RPATH)
+        needed, rpath = tuple(self.tag_strings(_DT_NEEDED)), self._search_path()
+        if len(needed) * max(len(rpath), _FOLDERS) > _MOST_SEARCHES:
+            raise damaged(f"{len(needed)} needed names and {len(rpath)} folders to search")
         return ElfInfo(
             machine=self.machine,
             bits=self.bits,
@@ -98,9 +105,8 @@ class _Reader(ElfImage):
             interpreter=interpreter,
             dynamic=any(s.kind == PT_DYNAMIC for s in self.segments),
             soname=next(iter(self.tag_strings(_DT_SONAME)), None),
-            needed=tuple(self.tag_strings(_DT_NEEDED)),
-            # Of several tags musl keeps the last; it splits at newlines too (``path_open``).
-            rpath=tuple(e for text in rpath[-1:] for e in re.split("[:\n]", text) if e),
+            needed=needed,
+            rpath=rpath,
             # The same names are imported by many files.
             imports=frozenset(map(intern, self._names(self.used))),
             exports=names_found(self, self.symbols),
@@ -129,6 +135,11 @@ class _Reader(ElfImage):
                 self.symbols.numbers(self.symbols.old), self.versions_defined
             ),
         )
+
+    def _search_path(self) -> tuple[str, ...]:
+        texts = self.tag_strings(_DT_RUNPATH) or self.tag_strings(_DT_RPATH)
+        # Of several tags musl keeps the last; it splits at newlines too (``path_open``).
+        return tuple(e for text in texts[-1:] for e in re.split("[:\n]", text) if e)
 
     def _has_code(self) -> bool:
         """Say whether anything in it runs: of mere data linkers write flags that mean nothing."""

@@ -57,6 +57,8 @@ class _Resolver:
         self.edges: dict[tuple[str, str], Edge] = {}
         #: Where a library outside was found that a file needs: the same for every root.
         self.supplied: dict[tuple[str, str], str] = {}
+        #: Entries of the rpath that stay inside the wheel, their folders, and whether they lead on.
+        self.entries: dict[str, list[tuple[str, str, bool]]] = {}
         for path in files.wheel_paths():
             found = files.look(path)
             if not isinstance(found, ElfInfo):
@@ -162,9 +164,9 @@ class _Resolver:
         for owner in _chain(needer, session):
             if owner not in self.installed:
                 continue
-            for entry, folder in origin_entries(self.elf[owner], owner):
+            for entry, folder, leads in self._entries(owner):
                 searched.append(entry)
-                if any(self.files.look(way) != FOLDER for way in passed(entry, owner)):
+                if not leads:
                     continue
                 place = posixpath.normpath(posixpath.join(folder, name))
                 found = self.at.get(place)
@@ -174,6 +176,15 @@ class _Resolver:
                 if isinstance(other, str):  # musl takes the first file, whatever it is
                     return Rejected(place, Unfit.BROKEN, other)
         return None
+
+    def _entries(self, owner: str) -> list[tuple[str, str, bool]]:
+        known = self.entries.get(owner)
+        if known is None:
+            known = self.entries[owner] = [
+                (entry, folder, all(self.files.look(w) == FOLDER for w in passed(entry, owner)))
+                for entry, folder in origin_entries(self.elf[owner], owner)
+            ]
+        return known
 
     def _from_supply(self, needer: str, name: str, session: _Session, searched: list[str]) -> Edge:
         base = posixpath.basename(name)

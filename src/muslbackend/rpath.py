@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _ROOTLESS: Final = r"[^/]+\.data/(?!platlib/|purelib/)"
 _INSTALLED_AT_ROOT: Final = r"^[^/]+\.data/(?:platlib|purelib)/"
 _ORIGIN: Final = ("$ORIGIN", "${ORIGIN}")
+#: Of a path that the system opens (PATH_MAX of Linux), in characters.
+_LONGEST_PATH: Final = 4096
 
 
 def site_path(path: str) -> str:
@@ -46,7 +48,7 @@ def origin_entries(elf: ElfInfo, path: str) -> Iterator[tuple[str, str]]:
 def inside(entry: str, path: str) -> str | None:
     """Return the folder of site-packages that an rpath entry of ``path`` names, if it does."""
     token, _, below = entry.partition("/")
-    if token not in _ORIGIN:
+    if token not in _ORIGIN or len(below) > _LONGEST_PATH:
         return None
     origin = posixpath.dirname(site_path(path))
     folder = posixpath.normpath(posixpath.join(origin or ".", below.lstrip("/")))
@@ -59,15 +61,14 @@ def passed(entry: str, path: str) -> Iterator[str]:
     The system walks through them: if they are not there, the entry leads nowhere.
     """
     origin = posixpath.dirname(site_path(path))
-    walked = origin.split("/") if origin else []
+    folder = origin
     for part in entry.split("/")[1:]:
-        folder = "/".join(walked)
         if part == "..":
             if not f"{origin}/".startswith(f"{folder}/"):
                 yield folder
-            walked = walked[:-1]
+            folder = folder.rpartition("/")[0]
         elif part not in ("", "."):
-            walked.append(part)
+            folder = f"{folder}/{part}" if folder else part
 
 
 def _is_void(rpath: tuple[str, ...]) -> bool:

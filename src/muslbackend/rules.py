@@ -6,6 +6,7 @@ A rule takes ``(Graph, Target)`` and yields findings; :func:`policy.judge` runs 
 from __future__ import annotations
 
 import re
+from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from muslbackend import ignored, musl, relocations
@@ -19,7 +20,7 @@ from muslbackend.packaged import PACKAGED
 from muslbackend.rpath import is_rootless
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from muslbackend.graph import Edge, Graph
     from muslbackend.musl import MuslVersion
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 
 Rule: TypeAlias = "Callable[[Graph, Target], Iterator[Finding]]"
 
+#: Of folders that were searched, in characters.
+_MOST_SAID: Final = 1000
 _EXT_SUFFIX: Final = r"\.cpython-3(\d+)\w*-([\w-]+)\.so$"
 
 
@@ -42,7 +45,7 @@ def missing_libraries(graph: Graph, target: Target) -> Iterator[Finding]:
     for edge in graph.edges:
         if edge.via is Via.MISSING:
             code, message, hint = _why_missing(edge, target)
-            details = [f"searched  {', '.join(edge.searched)}"] if edge.searched else []
+            details = [f"searched  {_listed(edge.searched)}"] if edge.searched else []
             details += [f"not usable  {r.path} {r.detail}" for r in edge.rejected]
             yield Finding(
                 code,
@@ -53,6 +56,14 @@ def missing_libraries(graph: Graph, target: Target) -> Iterator[Finding]:
                 symbol=edge.name,
                 details=tuple(details),
             )
+
+
+def _listed(folders: Sequence[str]) -> str:
+    """Return the folders, or the first of very many, and how many more there are."""
+    sizes = accumulate(len(folder) for folder in folders)
+    shown = folders[: sum(1 for _ in takewhile(_MOST_SAID.__gt__, sizes))]
+    more = len(folders) - len(shown)
+    return ", ".join(shown) + (f" and {more} more" if more else "")
 
 
 def _why_missing(edge: Edge, target: Target) -> tuple[str, str, str]:

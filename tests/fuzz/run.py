@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 SECONDS: Final = 1.0
 #: Of a process.
 MEMORY: Final = 200 << 20
+#: More than this no process gets, whatever an input asks for: the machine is not ours alone.
+_MOST: Final = 2 << 30
 #: An input that has taken so many seconds will not end.
 _ENDLESS: Final = 10.0
 #: So many inputs are mutated further; the oldest of them make room, the sound ones stay.
@@ -118,7 +120,7 @@ def fuzz(asked: Asked, current: mmap.mmap | None = None) -> Tried:
                 done, slowest = done + 1, max(slowest, took)
                 if wrong:
                     violations.append(_written(asked, done, data, wrong))
-                elif told not in known or lines.more():
+                elif lines.more() or told not in known:
                     known.add(told)
                     kept.append(data)
                     if len(kept) > _KEPT:
@@ -168,6 +170,7 @@ def _written(asked: Asked, number: int, data: bytes, wrong: str) -> str:
 
 def _work(asked: Asked, current: mmap.mmap, answer: Any) -> None:  # noqa: ANN401 - a queue
     signal.signal(signal.SIGVTALRM, _end)
+    resource.setrlimit(resource.RLIMIT_AS, (_MOST, _MOST))
     answer.put(fuzz(asked, current))
 
 

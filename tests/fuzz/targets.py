@@ -13,6 +13,7 @@ import zlib
 from typing import TYPE_CHECKING, Final
 
 from builders import SOURCE, findings_of, gcc_library, zig_library
+from fuzz.elffields import with_field
 from fuzz.mutating import mutated
 from muslbackend.check import check_wheel
 from muslbackend.elfedit import edited
@@ -69,8 +70,9 @@ class Elf:
         ]
 
     def mutate(self, data: bytes, others: Sequence[bytes], chance: Random) -> bytes:
-        """Return a file that is a little different."""
-        return mutated(data, others, chance)
+        """Return a file that is a little different; half of them in a few fields."""
+        changed = with_field(data, chance) if chance.random() < 0.5 else None
+        return changed or mutated(data, others, chance)
 
     def run(self, data: bytes) -> str:
         """Read a file, and if that can be done, judge and rewrite it."""
