@@ -141,6 +141,14 @@ def test_alpine_s_releases_are_those_of_the_table() -> None:
     assert f"on Alpine {release} to today" in " ".join(EXPLANATION.text.split())
 
 
+def test_each_example_has_a_row_and_a_paragraph() -> None:
+    text = Page("examples/README.md").text
+    folders = {path.name for path in (PROJECT / "examples").iterdir() if path.is_dir()}
+    rows = re.findall(r"(?m)^\| \[(.*?)\]\(#\1\) \|", text)
+    assert sorted(folders) == sorted(rows)
+    assert re.findall(r"(?m)^## (.*)$", text) == rows
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path.name)
 def test_every_link_leads_somewhere(page: Page) -> None:
     assert page.broken_links() == []
