@@ -56,7 +56,7 @@ def _build(folder: Path, interpreter: Path, runtime: Path) -> list[Path]:
     # Until muslbackend is on PyPI, the isolated builds take it from this folder.
     os.environ["PIP_FIND_LINKS"] = str(own)
     wheels = folder / "wheels"
-    for example in showcase.EXAMPLES:
+    for example in showcase.QUICK:
         settings, environ = example.flags(interpreter, runtime)
         options = ["--wheel"]
         for setting in ("musl.target=x86_64", *settings):
@@ -75,7 +75,7 @@ def _use(wheels: list[Path], interpreter: Path, venv: Path) -> int:
     print("$ pip install", *(wheel.name for wheel in wheels))
     _run(venv / "bin" / "python", "-m", "pip", "install", "--quiet", "--no-index", *wheels)
     failed = 0
-    for example in showcase.EXAMPLES:
+    for example in showcase.QUICK:
         program, *arguments = example.command
         print("$", shlex.join(example.command))
         printed = _run(venv / "bin" / program, *arguments, cwd=venv).strip()

@@ -9,6 +9,8 @@ from page import Page
 PAGE: Final = Page("docs/how-to.md")
 
 TASKS: Final = (
+    "See what a machine can build",
+    "Change a project over",
     "Leave a library to the system",
     "Promise an older musl, or a later one",
     "Cross-compile",

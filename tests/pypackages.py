@@ -2,11 +2,15 @@
 
 import os
 import sys
+import sysconfig
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
+import muslbackend
 from debian import Pin, cached, run, wheel
+
+_VERSION: Final = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 CMAKES: Final = {
     "3.25.2": Pin(
@@ -31,18 +35,40 @@ PYBIND11: Final = {
         "pybind11==3.1.0", "b8488090f8acffbcb6b5d6a85571a6827a0a2981ffb75e5a0b27b87c4a6b7dd0"
     ),
 }
+#: For glibc, whose headers cross builds take, and for musl, by this interpreter's X.Y.
+NUMPY, NUMPY_ON_MUSL = (
+    Pin("numpy==2.2.6", hashes.get(_VERSION, ""))
+    for hashes in (
+        {
+            "3.11": "ba10f8411898fc418a521833e014a77d3ca01c15b0c6cdcce6a0d2897e6dbbdf",
+            "3.12": "fd83c01228a688733f1ded5201c678f0c53ecc1006ffbc404db9f7a899ac6249",
+            "3.13": "1bc23a79bfabc5d056d106f9befb8d50c31ced2fbc70eedb8155aec74a45798f",
+        },
+        {
+            "3.11": "9551a499bf125c1d4f9e250377c1ee2eddd02e01eac6644c080162c0c51778ab",
+            "3.12": "fe27749d33bb772c80dcd84ae7e8df2adc920ae8297400dabec45f0dedb3f6de",
+            "3.13": "b4f13750ce79751586ae2eb824ba7e1e8dba64784086c98cdbbcc6a42112ce0d",
+        },
+    )
+)
 
 
 def installed(pin: Pin, cache: Path) -> Path:
     """Return a folder with one package, without those that it needs."""
-    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
     def fill(folder: Path) -> None:
-        file = wheel(pin, "manylinux2014_x86_64", version, cache)
+        file = wheel(pin, "manylinux2014_x86_64", _VERSION, cache)
         pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index"]
         run([*pip, "--target", folder, file], "see whether this Python has a pip")
 
     return cached(cache / f"installed-{pin.requirement.replace('==', '-')}-{pin.sha256[:8]}", fill)
+
+
+def links(pins: Iterable[Pin], platform_tag: str, folder: Path, cache: Path) -> None:
+    """Put wheels of packages for this X.Y into a folder, for pip to find them there."""
+    for pin in pins:
+        file = wheel(pin, platform_tag, _VERSION, cache)
+        (folder / file.name).symlink_to(file)
 
 
 def environment(pins: Iterable[Pin], cache: Path) -> dict[str, str]:
@@ -52,3 +78,13 @@ def environment(pins: Iterable[Pin], cache: Path) -> dict[str, str]:
     before = os.environ.get("PYTHONPATH")
     modules = [*map(str, folders), *([before] if before else [])]
     return {"PYTHONPATH": os.pathsep.join(modules), "PATH": os.pathsep.join(programs)}
+
+
+def lent(pins: Iterable[Pin], cache: Path) -> dict[str, str]:
+    """Return the same for a Python of another kind, with what this environment can lend it.
+
+    That is muslbackend and all packages without compiled code: what a build needs.
+    """
+    variables = environment(pins, cache)
+    ours = (str(Path(muslbackend.__file__).parents[1]), sysconfig.get_path("purelib"))
+    return {**variables, "PYTHONPATH": os.pathsep.join([variables["PYTHONPATH"], *ours])}

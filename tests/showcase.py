@@ -7,6 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from debian import Pin, cached, run, say, wheel
+from pypackages import CYTHON as CYTHON_PACKAGES
+from pypackages import NANOBIND as NANOBIND_PACKAGE
+from pypackages import NUMPY as NUMPY_PACKAGE
+from pypackages import PYBIND11 as PYBIND11_RELEASES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +35,12 @@ class Example:
     """Libraries, sorted, without hash."""
     settings: tuple[str, ...] = ()
     environ: tuple[tuple[str, str], ...] = ()
+    python_tag: str = ""
+    """Where the wheel is not for one X.Y of CPython alone."""
+    requires: tuple[Pin, ...] = ()
+    """What a build needs besides its backend, as this machine has it."""
+    oldest: str = "1.2.2"
+    """A musl that all of it loads on, what it needs of other wheels included."""
 
     def __str__(self) -> str:
         return self.folder
@@ -73,14 +83,60 @@ CXX: Final = Example(
 )
 #: A program names its loader by its path, and this machine need not have one in /lib. The warning
 #: (MB122) is right: such a wheel is for this machine alone.
+OWN_LOADER: Final = (("LDFLAGS", "-Wl,--dynamic-linker={loader}"),)
 PROGRAM: Final = Example(
     "program",
     ("tally", "one", "two", "three"),
     "11 letters",
     ("libletters.so.1",),
-    environ=(("LDFLAGS", "-Wl,--dynamic-linker={loader}"),),
+    environ=OWN_LOADER,
+    python_tag="py3-none",
 )
-EXAMPLES: Final = (PLAIN, PRIVATE_LIBRARY, CHAIN, CXX, PROGRAM)
+EXECUTABLE: Final = Example(
+    "executable", ("roman", "2026"), "MMXXVI", environ=OWN_LOADER, python_tag="py3-none"
+)
+CTYPES: Final = Example(
+    "ctypes",
+    ("python", "-c", "import crc32c; print(hex(crc32c.crc32c(b'123456789')))"),
+    "0xe3069283",
+    python_tag="py3-none",
+)
+CYTHON: Final = Example(
+    "cython",
+    ("python", "-c", "import primes; print(*primes.below(20))"),
+    "2 3 5 7 11 13 17 19",
+    requires=CYTHON_PACKAGES,
+)
+PYBIND11: Final = Example(
+    "pybind11",
+    ("python", "-c", "import anagrams; print(anagrams.groups(['silent', 'musl', 'listen']))"),
+    "[['silent', 'listen']]",
+    requires=(PYBIND11_RELEASES["3.1.0"],),
+)
+#: The wheel of NumPy has packed relocations, which musl reads from 1.2.4 on.
+NUMPY: Final = Example(
+    "numpy",
+    ("python", "-c", "import smoothing; print(smoothing.moving_mean([1, 2, 6, 4], 3).tolist())"),
+    "[3.0, 4.0]",
+    requires=(NUMPY_PACKAGE,),
+    oldest="1.2.5",
+)
+NANOBIND: Final = Example(
+    "nanobind",
+    ("python", "-c", "import polygons; print(polygons.Polygon([(0, 0), (4, 0), (0, 3)]).area())"),
+    "6.0",
+    python_tag="cp312-abi3",
+    requires=(NANOBIND_PACKAGE,),
+)
+FREE_THREADED: Final = Example(
+    "free-threaded",
+    ("python", "-c", "import collatz; print(*collatz.longest_below(1000), collatz.looked_at())"),
+    "178 871 999",
+)
+#: Those that are built in a short time, with nothing but what this project itself is tested with.
+QUICK: Final = (PLAIN, PRIVATE_LIBRARY, CHAIN, CXX, PROGRAM, EXECUTABLE, CTYPES, FREE_THREADED)
+#: All but nanobind's, which newer Pythons build, in test_stable_abi.py.
+EXAMPLES: Final = (*QUICK, CYTHON, PYBIND11, NUMPY)
 
 
 def runtime(cache: Path) -> Path:

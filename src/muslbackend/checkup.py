@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING, Final
 
+from muslbackend.plain import spelled
 from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
@@ -40,11 +41,13 @@ class Build(NamedTuple):
     environment: Mapping[str, str] = {}
     """Variables that are set for it."""
     requires: tuple[str, ...] = ()
-    """What scikit-build-core asks a frontend for besides ``build-system.requires``."""
+    """What the hooks ask a frontend for besides ``build-system.requires``."""
     possible: bool = False
     """It would not end before anything is compiled."""
     trouble: Trouble | None = None
     """Why it would."""
+    fetched: tuple[str, ...] = ()
+    """What makes it possible, if a frontend gets it; empty if that does not help."""
 
 
 class Project(NamedTuple):
@@ -57,7 +60,7 @@ class Project(NamedTuple):
     settings: tuple[Setting, ...]
     build: Build | None
     remark: str
-    """Why nothing is built for musl; empty otherwise."""
+    """Why nothing is built for musl, or on what that depends; may be empty."""
 
 
 class Checkup(NamedTuple):
@@ -90,7 +93,7 @@ def checkup_text(checkup: Checkup) -> str:
         "",
         _summary(checkup),
     ]
-    return "\n".join(lines)
+    return "\n".join(map(spelled, lines))
 
 
 def _line(name: str, text: str) -> str:
@@ -144,11 +147,15 @@ def _how_run(running: Running) -> str:
 
 
 def _about_lacks(lacks: Iterable[Lack]) -> Iterator[str]:
-    for needed, heading in ((True, "needed"), (False, "of use")):
-        found = [lack for lack in lacks if lack.needed == needed]
-        if found:
+    fetched = "needed; for an isolated build pip and other frontends get it from PyPI"
+    for heading, group in (
+        ("needed", [lack for lack in lacks if lack.needed and not lack.fetched]),
+        (fetched, [lack for lack in lacks if lack.needed and lack.fetched]),
+        ("of use", [lack for lack in lacks if not lack.needed]),
+    ):
+        if group:
             yield from ("", heading)
-        for lack in found:
+        for lack in group:
             where = f" ({', '.join(lack.archs)})" if lack.archs else ""
             yield f"  {_line(lack.what, lack.purpose)}{where}"
             yield from (f"  {_line('', command)}" for command in lack.commands)
@@ -159,7 +166,7 @@ def _about_project(project: Project) -> Iterator[str]:
     yield from ("", _line("project", f"{name}{project.folder}"))
     yield _line("backend", project.backend)
     if project.remark:
-        yield _line("build", project.remark)
+        yield _line("build" if project.build is None else "", project.remark)
     if project.build is not None:
         yield from _about_build(project.build)
     yield from ("", "settings")
@@ -176,12 +183,13 @@ def _about_build(build: Build) -> Iterator[str]:
     if build.trouble is not None:
         yield _line("", f"not possible: {build.trouble.message}")
         yield _line("", build.trouble.hint)
-    yield from ("", "scikit-build-core is called with")
+    yield _line("asks for", ", ".join(build.requires) or "nothing more")
+    if build.config or build.environment:
+        yield from ("", "scikit-build-core is called with")
     for key, value in build.config.items():
         yield f"  -C {key}={value}"
     for name, value in build.environment.items():
         yield f"  {name}={shlex.quote(value)}"
-    yield f"  requires: {', '.join(build.requires) or 'nothing more'}"
 
 
 def _shown(value: object) -> str:
@@ -194,9 +202,21 @@ def _shown(value: object) -> str:
 
 def _summary(checkup: Checkup) -> str:
     build = checkup.project.build if checkup.project else None
+    if build is not None and build.possible:
+        return "The wheel can be built here."
     if build is not None:
-        return f"The wheel can{'' if build.possible else 'not'} be built here."
+        return f"The wheel cannot be built {_fetching(build.fetched, 'it')}."
     archs = [each.arch for each in checkup.possible if each.wheel]
     if archs:
         return f"Wheels for musl can be built here, for {', '.join(archs)}."
-    return "No wheel for musl can be built here."
+    near = [each for each in checkup.possible if each.fetched]
+    lacking = tuple(dict.fromkeys(what for each in near for what in each.lacking))
+    aim = f"for {', '.join(each.arch for each in near)}"
+    return f"No wheel for musl can be built {_fetching(lacking, aim)}."
+
+
+def _fetching(lacking: tuple[str, ...], aim: str) -> str:
+    if not lacking:
+        return "here"
+    tools = ", ".join(lacking)
+    return f"with what is here; an isolated build gets {tools} from PyPI and can build {aim}"

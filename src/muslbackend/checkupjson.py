@@ -79,6 +79,7 @@ def _lack(lack: Lack) -> dict[str, Any]:
     return {
         "what": lack.what,
         "needed": lack.needed,
+        "fetched": lack.fetched,
         "purpose": lack.purpose,
         "archs": list(lack.archs),
         "commands": list(lack.commands),
@@ -112,6 +113,7 @@ def _build(build: Build) -> dict[str, Any]:
         "environment": dict(build.environment),
         "requires": list(build.requires),
         "trouble": _trouble(build.trouble),
+        "fetched": list(build.fetched),
     }
 
 

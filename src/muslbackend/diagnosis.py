@@ -116,6 +116,11 @@ class Possible(NamedTuple):
     lacking: tuple[str, ...]
     """What a wheel lacks, as :class:`Lack` names it."""
 
+    @property
+    def fetched(self) -> bool:
+        """It lacks something, and all of that a frontend gets from PyPI for an isolated build."""
+        return bool(self.lacking) and FETCHED.issuperset(self.lacking)
+
 
 class Lack(NamedTuple):
     """What is missing."""
@@ -130,6 +135,11 @@ class Lack(NamedTuple):
     """Each installs it, or says what else to do."""
     needed: bool
     """Without it there is no wheel."""
+
+    @property
+    def fetched(self) -> bool:
+        """A frontend gets it from PyPI for an isolated build."""
+        return self.what in FETCHED
 
 
 def judge(machine: Machine) -> tuple[Possible, ...]:
@@ -215,11 +225,13 @@ def _commands(machine: Machine, what: str) -> tuple[str, ...]:
 def _installed(machine: Machine, packages: Mapping[str, str]) -> tuple[str, ...]:
     """Return the commands that install a package: those of this machine, and pip's."""
     words = {"apt": "apt install", "apk": "apk add", "dnf": "dnf install", "pip": "pip install"}
-    known = {"pip", machine.packages} if machine.packages in packages else set(words)
+    known = {"pip", machine.packages} if machine.packages else set(words)
     rest = [text for manager, text in packages.items() if manager not in words]
     return (*(f"{words[m]} {packages[m]}" for m in words if m in packages and m in known), *rest)
 
 
+#: What scikit-build-core and we ask a frontend for where it is missing.
+FETCHED: Final = frozenset({"cmake", "ninja", "zig"})
 #: Architectures whose programs the kernel of another mostly runs by itself.
 _BY_KERNEL: Final = {"x86_64": ("i686",), "aarch64": ("armv7l", "armv6l"), "armv7l": ("armv6l",)}
 #: As in ``emulation``.

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from muslbackend import __version__, pipeline, stage, survey
+from muslbackend import __version__, pipeline, requirements, stage, survey
 from muslbackend.checkup import Build, Checkup, Project, Setting
-from muslbackend.diagnosis import Trouble, judge, lacks
+from muslbackend.diagnosis import FETCHED, Trouble, judge, lacks
 from muslbackend.errors import MuslBackendError, SettingsError
 from muslbackend.pyproject import FILE, read_pyproject
 from muslbackend.settings import PREFIX, foreign_config, names, read_settings
@@ -18,16 +18,17 @@ from muslbackend.target import DEFAULT_FLOOR, decide
 from muslbackend.targetpython import read_facts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from muslbackend.diagnosis import Machine, Possible
     from muslbackend.settings import Read
     from muslbackend.target import Target
 
 _BACKEND = "muslbackend"
-#: What a build ends without, where CMake runs; and one that is not crossed.
-_FOR_ALL = frozenset({"cmake", "ninja", "system"})
-_FOR_NATIVE = _FOR_ALL | {"compiler", "headers", "python"}
+#: What a build ends without, where CMake runs; and one that is not crossed, or is.
+_FOR_ALL = frozenset({"cmake", "ninja", "system", "headers", "python"})
+_FOR_NATIVE = _FOR_ALL | {"compiler"}
+_FOR_CROSS = _FOR_ALL | {"zig"}
 
 
 def examine(project: Path | None, config: Mapping[str, object]) -> Checkup:
@@ -73,6 +74,10 @@ class _Job:
             self.folder, target, settings, self.config, self.document, self.folder / "dist"
         )
 
+    def tools(self, target: Target) -> Iterator[str]:
+        """Yield what compiles and is not there, as a frontend is asked for it."""
+        return requirements.tools(self.document, self.read.settings, self.config, target)
+
 
 def _project(
     job: _Job, target: Target | None, machine: Machine, possible: tuple[Possible, ...]
@@ -82,11 +87,13 @@ def _project(
     name = str(about.get("name", "")) if isinstance(about, dict) else ""
     remark, build = "", None
     if backend != _BACKEND and "backend-path" not in job.system:
-        remark = f"{backend} builds it; muslbackend init says what to change"
+        remark = f"{backend} builds it; muslbackend init says whether that can change"
     elif target is None:
         why = machine.python.excluded or "is not for musl"
         remark = f"scikit-build-core's own wheel: no target is named, and this Python {why}"
     else:
+        if backend != _BACKEND:
+            remark = "in the project itself; what follows holds if it calls muslbackend"
         build = _build(job, target, machine, possible)
     return Project(str(job.folder), name, backend, _settings(job.read, target), build, remark)
 
@@ -113,30 +120,43 @@ def _build(job: _Job, target: Target, machine: Machine, possible: tuple[Possible
     build = Build(
         target.arch.name, str(target.tag), str(target.floor), target.native, target.strict, ""
     )
-    (here,) = (each for each in possible if each.arch == target.arch.name)
+    lacking: tuple[str, ...] = ()
     try:
         with stage.machine_of(target):
-            build = build._replace(requires=stage.requires(job.config))
-            runs_cmake = stage.decided(job.document, job.config).cmake
+            requires = stage.requires(job.document, job.config)  # all its complaints
+            tools = tuple(job.tools(target))
+            build = build._replace(requires=(*requires, *tools))
+            if stage.decided(job.document, job.config).cmake:
+                lacking = _waits(target, possible, needs_zig=bool(tools))
         foreseen = pipeline.foresee(job.for_target(target))
     except SettingsError:
         raise
     except MuslBackendError as error:
-        return build._replace(trouble=Trouble(error.message, error.hint))
+        fetched = lacking if "zig" in lacking else ()
+        return _stopped(build, Trouble(error.message, error.hint), fetched)
     if foreseen.toolchain is not None:
         # What compiles is known, be it another one than the machine has by itself.
         build = build._replace(compiler=foreseen.toolchain.description)
-        waits = _FOR_ALL
     else:
         compiling = machine.abilities[target.arch.name].compiling
         build = build._replace(compiler=compiling.description if compiling else "")
-        waits = _FOR_NATIVE
-    lacking = [what for what in here.lacking if what in waits] if runs_cmake else []
-    if lacking:
-        trouble = Trouble(f"this machine lacks {', '.join(lacking)}", "see what is needed, above")
-        build = build._replace(trouble=trouble)
-    return build._replace(
+    build = build._replace(
         config={key: str(value) for key, value in foreseen.call.config.items()},
         environment=dict(foreseen.call.environment),
-        possible=not lacking,
     )
+    if not lacking:
+        return build._replace(possible=True)
+    msg = f"this machine lacks {', '.join(lacking)}"
+    return _stopped(build, Trouble(msg, "see what is needed, above"), lacking)
+
+
+def _waits(target: Target, possible: tuple[Possible, ...], *, needs_zig: bool) -> tuple[str, ...]:
+    """Return what a build would end without, of what is lacking here."""
+    (here,) = (each for each in possible if each.arch == target.arch.name)
+    waits = _FOR_NATIVE if target.native else _FOR_CROSS if needs_zig else _FOR_ALL
+    return tuple(what for what in here.lacking if what in waits)
+
+
+def _stopped(build: Build, trouble: Trouble, fetched: tuple[str, ...]) -> Build:
+    helps = FETCHED.issuperset(fetched)
+    return build._replace(trouble=trouble, fetched=fetched if helps else ())

@@ -16,8 +16,8 @@ _EXAMPLES: Final = (
     "muslbackend doctor --json",
 )
 _EXIT_CODES: Final = """\
-exit codes: 0 a wheel for musl can be built here, 1 none can, 2 usage or settings, 3 the output
-cannot be written, 128 + N ended by signal N"""
+exit codes: 0 a wheel for musl can be built with what is here (in a project that asks for one, that
+one), 1 none can, 2 usage or settings, 3 the output cannot be written, 128 + N ended by signal N"""
 
 
 def add(commands: Commands) -> None:

@@ -37,6 +37,8 @@ _PAGE: Final = 4096
 _ALIGNMENT: Final = 16  # of what moves down: tables that only tools read ask for no more
 #: More zeros than this are not written out: the file would grow by them.
 _MOST_ZEROS: Final = 1 << 26
+#: So many are written at a time.
+_BLOCK: Final = 1 << 20
 
 
 class UnusableError(MalformedError):
@@ -62,13 +64,20 @@ class Rewritten(NamedTuple):
     """Where in the old file bytes are put in."""
     piece: bytes
     """These bytes."""
+    zeros: tuple[int, int] = (0, 0)
+    """How many zeros come before them, and behind them: too many to hold."""
 
     def blocks(self, data: Bytes) -> Iterator[Bytes | memoryview]:
         """Yield the new file; ``data`` is the old one."""
         old, done = memoryview(data), 0
         for place, size, new in self._rows():
             yield old[done:place]
-            yield new
+            if new is None:
+                yield from _zeros(self.zeros[0])
+                yield self.piece
+                yield from _zeros(self.zeros[1])
+            else:
+                yield new
             done = place + size
         yield old[done:]
 
@@ -77,19 +86,31 @@ class Rewritten(NamedTuple):
         done = now = 0
         for place, length, new in self._rows():
             yield Run(done, now, place - done)
-            done, now = place + length, now + place - done + len(new)
+            added = len(self.piece) + sum(self.zeros) if new is None else len(new)
+            done, now = place + length, now + place - done + added
         yield Run(done, now, size - done)
 
-    def _rows(self) -> Iterator[tuple[int, int, bytes]]:
-        """Yield a place in the old file, how much of it goes, and what comes there; in order."""
+    def _rows(self) -> Iterator[tuple[int, int, bytes | None]]:
+        """Yield a place in the old file, how much of it goes, and what comes there; in order.
+
+        ``None`` stands for what is put in.
+        """
+        rows: list[tuple[int, int, bytes | None]]
         rows = [(place, len(new), new) for place, new in self.changes]
-        rows.append((self.at, 0, self.piece))
+        rows.append((self.at, 0, None))
         done = 0
         for row in sorted(rows, key=lambda row: row[:2]):
             if row[0] < done:
                 raise damaged(f"two things lie at {row[0]:#x} in the file")
             yield row
             done = row[0] + row[1]
+
+
+def _zeros(count: int) -> Iterator[memoryview]:
+    block = memoryview(bytes(min(count, _BLOCK)))
+    while count:
+        yield block[:count]
+        count -= min(count, _BLOCK)
 
 
 class Headers:
@@ -159,12 +180,13 @@ class Rewriting:
     def result(self) -> Rewritten:
         """Return the new file."""
         changes = [*self._changes, *self._written_dynamic()]
-        at, piece = self._grown() if self._new else (len(self.image.data), b"")
+        at, zeros = self._grown() if self._new else (len(self.image.data), (0, 0))
         changes += [headers.change() for headers in (self.segments, self.sections)]
         words = self.segments.offset, self.sections.offset
         order, word = self.image.order, self.image.word
         changes.append((24 + self.width, struct.pack(f"{order}2{word}", *words)))
-        return Rewritten(tuple(row for row in changes if row[1]), at, piece)
+        changed = tuple(row for row in changes if row[1])
+        return Rewritten(changed, at, bytes(self._new), zeros)
 
     def _written_dynamic(self) -> Iterator[tuple[int, bytes]]:
         """Write the dynamic section where it was, or behind the last segment if it has grown."""
@@ -197,8 +219,11 @@ class Rewriting:
         end = last["address"] + last["memory"]
         return end + -end % _ALIGNMENT
 
-    def _grown(self) -> tuple[int, bytes]:
-        """Make the last segment longer, in the records; return where it grows, and by what."""
+    def _grown(self) -> tuple[int, tuple[int, int]]:
+        """Make the last segment longer, in the records.
+
+        Return where it grows, and how many zeros come before what is new, and behind it.
+        """
         loads, last, address = self._loads(), self._last(), self._first_address()
         zeros = address - last["address"] - last["size"]
         if last["memory"] < last["size"] or (last["offset"] - last["address"]) % _PAGE:
@@ -209,21 +234,20 @@ class Rewriting:
                 "alone"
             )
         at = last["offset"] + last["size"]
-        piece = bytes(zeros) + self._new
+        size = zeros + len(self._new)
         behind = [s for s in loads if s["offset"] >= at and s is not last]
         alignment = max([_ALIGNMENT, *(s["alignment"] for s in behind)])
-        padding = -len(piece) % alignment
+        padding = -size % alignment
         if padding > _MOST_ZEROS or any(s["alignment"] % _PAGE for s in behind):
             raise damaged(f"a segment has an alignment of {alignment}")
-        piece += bytes(padding)
         self._check_cut(at, [s for s in loads if s is not last])
-        self._move(at, len(piece), last)
+        self._move(at, size + padding, last)
         last["size"] = last["memory"] = address + len(self._new) - last["address"]
-        for header, place, size in self._placed:
-            header.update(address=place, offset=at + zeros + place - address, size=size)
+        for header, place, length in self._placed:
+            header.update(address=place, offset=at + zeros + place - address, size=length)
             if "memory" in header:
-                header.update(memory=size, physical=place + last["physical"] - last["address"])
-        return at, piece
+                header.update(memory=length, physical=place + last["physical"] - last["address"])
+        return at, (zeros, padding)
 
     def _check_cut(self, at: int, segments: list[dict[str, int]]) -> None:
         """Raise unless ``at`` lies between whole things in the file."""

@@ -102,18 +102,12 @@ def get_requires_for_build_wheel(config_settings: Config = None) -> list[str]:
             return list(stage.call("get_requires_for_build_wheel", asked.foreign))
         with stage.machine_of(asked.target):
             requires = list(stage.call("get_requires_for_build_wheel", asked.foreign))
-            return [*requires, *_tools(asked, asked.target)]
+            if not asked.target.native:
+                from muslbackend.requirements import tools
 
-
-def _tools(asked: _Asked, target: Target) -> Iterator[str]:
-    """Yield what a build needs that is not there; where CMake does not run, nothing is built."""
-    if target.native or not stage.decided(asked.pyproject, asked.foreign).cmake:
-        return
-    from muslbackend import compilers, invocation, zig
-
-    named = invocation.named_toolchain(asked.settings.toolchain_file, asked.foreign, os.environ)
-    if named is None and compilers.needs_zig(target.arch, os.environ):
-        yield zig.ZIG_REQUIREMENT
+                settings, foreign = asked.settings, asked.foreign
+                requires += tools(asked.pyproject, settings, foreign, asked.target)
+            return requires
 
 
 def build_editable(

@@ -10,7 +10,7 @@ import re
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from muslbackend.errors import MalformedError
+from muslbackend.errors import MalformedError, MuslBackendError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -58,6 +58,22 @@ def check_members(members: Iterable[Listed]) -> None:
                 raise _impossible(f"has a member that no wheel can have: {shown} is there twice")
             if other[len(one)] == "\0":
                 raise _impossible(f"has a file that is a folder too: {shown}")
+
+
+def name_for(path: str) -> str:
+    """Return the name of a member for a file of a project, by its path in the wheel.
+
+    Raises :class:`MuslBackendError` for a file that no wheel can have.
+    """
+    # Where the locale is ASCII's, Python has bytes in a path where others have text.
+    name = path.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+    if not _is_plain(name):
+        no_text = re.search("[\ud800-\udfff]", name)
+        if no_text or _AMBIGUOUS.search(name) or _is_long(name):
+            why = "whose name is not UTF-8" if no_text else "whose name tools read differently"
+            msg = f"the project has a file that no wheel can have: {_shown(name)}, {why}"
+            raise MuslBackendError(msg, hint="rename it, or leave it out of the wheel")
+    return name
 
 
 def _check(member: Listed) -> None:

@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -134,8 +135,8 @@ def _edit(member: Member, edit: Edit, file: Path) -> Path | Spliced:
     except UnusableError as error:
         if not patchelf_args(edit):
             raise _refused(error, edit) from error
-        words = [_in_file(word, number, file) for number, word in enumerate(patchelf_args(edit))]
-        command = [_patchelf(error, edit), *words, str(_copy(member, file))]
+        program, copy = _patchelf(error, edit), _copy(member, file)
+        command = [program, *_in_files(patchelf_args(edit), copy), str(copy)]
         _run(command, "patchelf", edit.path)
         if edit.expand:
             rest = Edit(edit.path, expand=True)
@@ -146,13 +147,15 @@ def _edit(member: Member, edit: Edit, file: Path) -> Path | Spliced:
         raise _refused(error, edit) from error
 
 
-def _in_file(word: str, number: int, file: Path) -> str:
-    """Return what patchelf takes for a word: ``@NAME`` means the contents of that file to it."""
-    if not word.startswith("@"):
-        return word
-    named = file.with_suffix(f".{number}")
-    named.write_bytes(os.fsencode(word))
-    return f"@{named}"
+def _in_files(words: Sequence[str], file: Path) -> list[str]:
+    """Return what patchelf takes for these words: to some options ``@NAME`` is what a file has."""
+    found = list(words)
+    for number, (option, word) in enumerate(pairwise(words), 1):
+        if option in {"--set-soname", "--set-rpath"} and word.startswith("@"):
+            named = file.with_suffix(f".{number}")
+            named.write_bytes(os.fsencode(word))
+            found[number] = f"@{named}"
+    return found
 
 
 def _rewrite(member: Member, edit: Edit, file: Path) -> Path | Spliced:

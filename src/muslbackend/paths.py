@@ -11,15 +11,20 @@ from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import PurePath
 
-#: CMake takes a backslash for a slash, ninja a pipe and both a line break for the end of a path.
-_EVERYWHERE: Final = r"[\n\r\\|]"
+#: CMake takes a backslash for a slash, ninja a pipe and both a line break for the end of a path;
+#: ``$(`` is for make's variables, and CMake hands it on unquoted, to ninja too.
+_EVERYWHERE: Final = r"[\n\r\\|]|\$\("
 #: What CMake writes into files of its own without quoting it: the paths of the build folder, of
 #: compilers and of its modules.
 _WRITTEN: Final = rf'{_EVERYWHERE}|[";]|\$(?:ENV|CACHE)?\{{'
+#: What LLVM replaces by a digit where it makes up names of files.
+_MADE_UP: Final = "%"
 #: Bytes that are not UTF-8, as Python has them.
-_NO_TEXT: Final = r"|[\udc80-\udcff]"
+_NO_TEXT: Final = r"[\udc80-\udcff]"
 _NAMES: Final = {"\n": "a line break", "\r": "a line break", "\t": "a tab"}
+_FAILED: Final = "the build failed: "
 
 
 class Place(NamedTuple):
@@ -41,19 +46,34 @@ def project(path: str) -> Place:
 def build(path: str, setting: str) -> Place:
     """Return that of CMake's build folder, or the one above; ``setting`` says where it is."""
     # A comma ends a word for the linker: -Wl,-rpath,/the/folder.
-    return Place("the build folder", path, f"{_WRITTEN}|,{_NO_TEXT}", f"set {setting} to another")
+    return Place("the build folder", path, f"{_WRITTEN}|,|{_NO_TEXT}", f"set {setting} to another")
 
 
 def interpreter(path: str) -> Place:
     """Return that of the environment that builds, which may have CMake too."""
     remedy = "make the virtual environment in another folder"
-    return Place("the folder of the interpreter", path, rf"{_WRITTEN}|[\[\]]{_NO_TEXT}", remedy)
+    return Place("the folder of the interpreter", path, rf"{_WRITTEN}|[\[\]]|{_NO_TEXT}", remedy)
 
 
 def cache(path: str) -> Place:
     """Return that of our cache: compilers, a Python's modules (a colon ends a path), headers."""
     remedy = "set XDG_CACHE_HOME to another folder"
-    return Place("the cache folder", path, rf"{_WRITTEN}|[:\t]{_NO_TEXT}", remedy)
+    return Place("the cache folder", path, rf"{_WRITTEN}|[:\t]|{_NO_TEXT}", remedy)
+
+
+def filled(path: str) -> Place:
+    """Return that of a cache in which a build has failed: not every build does, at these.
+
+    FindPython reads several paths as one list, in which brackets hold together what they enclose.
+    """
+    place = cache(path)
+    return place._replace(unfit=rf"{place.unfit}|[\[\]{_MADE_UP}]")
+
+
+def temporary(path: str) -> Place:
+    """Return that of compilers' temporary files."""
+    remedy = "set TMPDIR to another folder"
+    return Place("the folder for temporary files", path, _MADE_UP, remedy)
 
 
 def opening(path: str) -> Place:
@@ -61,17 +81,36 @@ def opening(path: str) -> Place:
     return Place("the folder for temporary files", path, r"[:\n]", "set TMPDIR to another folder")
 
 
+def of_build(
+    home: PurePath, build_dir: tuple[str, str] | None, temp: str, prefix: str, kept: str | None
+) -> list[Place]:
+    """Return the places of a build of the project ``home`` by the interpreter of ``prefix``.
+
+    ``build_dir`` is (setting, folder), and without it a folder in ``temp`` is made; ``kept`` is the
+    cache of a cross build.
+    """
+    setting, folder = build_dir or ("TMPDIR", temp)
+    found = [project(str(home)), build(str(home / folder), setting), interpreter(prefix)]
+    return [*found, filled(kept), temporary(temp)] if kept else found
+
+
 def unfit(places: Iterable[Place], why: str = "") -> ToolError | None:
     """Return an error about the first place whose path is unfit; ``why`` is what came of it."""
     for place in places:
         found = re.search(place.unfit, place.path)
-        if found is not None:
-            shown = place.path if place.path.isprintable() else ascii(place.path)
-            what = _NAMES.get(found[0], f"a {found[0]}")
-            if not found[0].isprintable() and found[0] not in _NAMES:
-                what = "a byte that is not UTF-8"
-            msg = f"{place.what}, {shown}, has {what} in its path, which CMake, linkers or loaders "
-            return ToolError(f"{why}{msg}take for something else", hint=place.remedy)
+        if found is None:
+            continue
+        # What the encoding of the locale has not, Python takes for bytes that are no text.
+        path = place.path.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+        shown = path if path.isprintable() else ascii(path)
+        if found[0] not in path:
+            msg = f"{place.what}, {shown}, has a character that the encoding of the locale has not"
+            return ToolError(f"{why}{msg}", hint="set LC_ALL=C.UTF-8, or PYTHONUTF8=1")
+        what = _NAMES.get(found[0], f"a {found[0]}")
+        if not found[0].isprintable() and found[0] not in _NAMES:
+            what = "a byte that is not UTF-8"
+        msg = f"{place.what}, {shown}, has {what} in its path, which CMake, linkers or loaders "
+        return ToolError(f"{why}{msg}take for something else", hint=place.remedy)
     return None
 
 
@@ -80,8 +119,10 @@ def blamed(places: Iterable[Place]) -> Iterator[None]:
     """Say so where a build fails in folders that are unfit; most do well in most of them."""
     try:
         yield
-    except (SystemExit, UnicodeEncodeError) as error:
-        raise unfit(places, "the build failed: ") or error from None
+    except SystemExit as error:
+        raise unfit(places, _FAILED) or error from None
+    except UnicodeEncodeError as error:
+        raise unfit([p._replace(unfit=_NO_TEXT) for p in places], _FAILED) or error from None
 
 
 def is_plain(path: str) -> bool:

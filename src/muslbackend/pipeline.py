@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from muslbackend.musl import Architecture
     from muslbackend.notes import Note
     from muslbackend.outcome import Outcome
+    from muslbackend.paths import Place
     from muslbackend.settings import Settings
     from muslbackend.stage import Staged
     from muslbackend.target import Target
@@ -96,14 +97,14 @@ def build_wheel(job: Job) -> Outcome:
             stage.log(toolchain.description)
         with _environment({**call.environment, **(emulation.environment if emulation else {})}):
             build_dir = build_dir_setting(call.config, table, os.environ)
-            with paths.blamed(_places(job, *build_dir or ("TMPDIR", gettempdir()))):
+            with paths.blamed(_places(job, build_dir, toolchain)):
                 stage.build(call.config, finished, keeps_no_build_dir=build_dir is None)
     return outcomes[-1]
 
 
-def _places(job: Job, setting: str, folder: str) -> tuple[paths.Place, ...]:
-    built = paths.build(str(job.project / folder), setting)
-    return paths.project(str(job.project)), built, paths.interpreter(sys.prefix)
+def _places(job: Job, build_dir: tuple[str, str] | None, made: Toolchain | None) -> list[Place]:
+    cache = str(made.cache) if made else None
+    return paths.of_build(job.project, build_dir, gettempdir(), sys.prefix, cache)
 
 
 class Foreseen(NamedTuple):

@@ -123,6 +123,8 @@ def expanded(graph: Graph, paths: Collection[str]) -> Graph:
     return graph._replace(elf=elf)
 
 
+#: What no member of a wheel has in its name: see `membernames`.
+_NO_NAME: Final = re.compile("[\\\\\x00-\x1f\x7f-\x9f\u2028\u2029\udc80-\udcff]")
 #: Bytes in the name of a file (NAME_MAX of Linux).
 _LONGEST_NAME: Final = 255
 
@@ -180,7 +182,7 @@ class _Names:
 
 def _hashed(name: str, digest: str) -> str:
     """Return the name of a library with a hash in it, as a wheel and every file system take it."""
-    stem, dot, ending = re.sub("[\udc80-\udcff]", "_", name).partition(".so")
+    stem, dot, ending = _NO_NAME.sub("_", name).partition(".so")
     end = f"-{digest}{dot}{ending}"
     return stem.encode()[: max(0, _LONGEST_NAME - len(end.encode()))].decode(errors="ignore") + end
 

@@ -9,7 +9,7 @@ know), the public hook is called instead and its wheel is read back.
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -126,17 +126,23 @@ def programs() -> Iterator[Program]:
         yield Program(name, path, version, bool(version) or name == "make")
 
 
-def requires(config: Mapping[str, object]) -> tuple[str, ...]:
+def requires(pyproject: Mapping[str, Any], config: Mapping[str, object]) -> tuple[str, ...]:
     """Return what it asks a frontend for, to build a wheel of the project in the current folder.
 
-    Raises :class:`MuslBackendError` where it does not get so far, whatever the reason.
+    Raises :class:`MuslBackendError` where it does not get so far, or ends by its settings later,
+    whatever the reason.
     """
     try:
-        return tuple(call("get_requires_for_build_wheel", dict(config)))
+        asked = tuple(call("get_requires_for_build_wheel", dict(config)))
+        with suppress(ImportError, AttributeError, TypeError):  # a release that we do not know
+            module = import_module("scikit_build_core.settings.skbuild_read_settings")
+            reader = module.SettingsReader(dict(pyproject), dict(config), state="wheel")
+            reader.validate_may_exit()
     except (Exception, SystemExit) as error:
         reason = "" if isinstance(error, SystemExit) else f": {error}"
         msg = f"scikit-build-core does not say what it takes to build this project{reason}"
         raise MuslBackendError(msg, hint="mend what it complains of") from error
+    return asked
 
 
 @contextmanager
@@ -248,6 +254,7 @@ def _plan_writer(
 ) -> type[Any]:
     """Return a wheel writer that writes nothing and calls ``finish`` with what it was given."""
     from muslbackend.member import Member
+    from muslbackend.membernames import name_for
     from muslbackend.wheel import WheelName
 
     class PlanWriter(base):  # type: ignore[misc]
@@ -263,12 +270,12 @@ def _plan_writer(
         def write(self, filename: str, arcname: str | None = None) -> None:
             source = Path(filename).resolve()
             executable = bool(source.stat().st_mode & 0o100)
-            path = (arcname or filename).replace("\\", "/")
+            path = name_for((arcname or filename).replace("\\", "/"))
             self.noted.append(Member(path, source, executable))
 
         def writestr(self, zinfo_or_arcname: str | zipfile.ZipInfo, data: bytes) -> None:
             path = getattr(zinfo_or_arcname, "filename", zinfo_or_arcname)
-            self.noted.append(Member(str(path).replace("\\", "/"), data))
+            self.noted.append(Member(name_for(str(path).replace("\\", "/")), data))
 
         def __exit__(self, *exc: object) -> None:
             if exc and exc[0] is not None:

@@ -52,6 +52,11 @@ class Toolchain(NamedTuple):
     compiler: Path | None = None
     """The C compiler; ``None`` if only the user's toolchain file knows it."""
 
+    @property
+    def cache(self) -> Path:
+        """The folder that it was made in, beside others."""
+        return self.cmake_file.parents[2]
+
 
 class Choice(NamedTuple):
     """What the user decided about it."""

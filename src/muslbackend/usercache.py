@@ -74,8 +74,8 @@ def once(root: Path, cache: Path, make: Callable[[Path], None]) -> Path:
         root.parent.mkdir(parents=True, exist_ok=True)
         with _alone(root) as new:
             if not root.is_dir():
-                make(new / "it")
-                _put(new / "it", root)
+                make(new)
+                _put(new, root)
     except OSError as error:
         msg = f"{cache}: the toolchain cannot be written: {error.strerror}"
         raise ToolError(msg, hint="set XDG_CACHE_HOME to a folder that can be written") from error
@@ -84,14 +84,17 @@ def once(root: Path, cache: Path, make: Callable[[Path], None]) -> Path:
 
 @contextlib.contextmanager
 def _alone(root: Path) -> Iterator[Path]:
-    """Give a new folder beside ``root``, in which nobody else makes the same."""
+    """Give the path of a new folder beside ``root``, while nobody else makes the same."""
     prefix = f".new-{root.name}-"
     with (root.parent / f".lock-{root.name}").open("wb") as lock:
         if _locked(lock.fileno()):
             for left in root.parent.glob(f"{prefix}*"):  # by one that was killed
                 shutil.rmtree(left, ignore_errors=True)
-        with tempfile.TemporaryDirectory(dir=root.parent, prefix=prefix) as new:
-            yield Path(new)
+        new = root.with_name(f"{prefix}{os.urandom(8).hex()}")
+        try:
+            yield new
+        finally:
+            shutil.rmtree(new, ignore_errors=True)
 
 
 def _locked(file: int) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from building import PROJECT, PY, members
+from hosts import engine_builds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,12 +40,27 @@ def run_step(user: User, project: Path, python: Path, **environ: str) -> str:
     return user.run(project, user.tools, STEP, *places, **one)
 
 
-@pytest.mark.parametrize("frontend", ["build", "uv"])
+@pytest.mark.parametrize("example", ["cibuildwheel"], indirect=True)
+def test_cibuildwheel_builds_and_tests_its_example(
+    example: Path, musl_user: User, cibuildwheel: Path, container_python: Path
+) -> None:
+    machines = ("x86_64", "aarch64")
+    names = [f"cp3{minor}-musllinux_{arch}" for minor in (11, 12, 13) for arch in machines]
+    builds = engine_builds(cibuildwheel, example)
+    assert set(names) <= set(builds)
+    assert all("-musllinux_" in name and name.endswith(machines) for name in builds)
+    said = run_step(musl_user, example, container_python)
+    assert "Ran 2 tests" in said
+    assert "Repairing wheel" not in said
+    (wheel,) = (example.parent / "wheelhouse").iterdir()
+    assert wheel.name == WHEEL.replace("motto", "wordcount")
+
+
 @pytest.mark.parametrize("example", ["private-library"], indirect=True)
 def test_cibuildwheel_builds_and_tests_with_the_recipe(
-    frontend: str, example: Path, musl_user: User, container_python: Path
+    example: Path, musl_user: User, container_python: Path
 ) -> None:
-    recipe = RECIPE.replace('build-frontend = "build"', f'build-frontend = "{frontend}"')
+    recipe = RECIPE.replace('build-frontend = "build"', 'build-frontend = "uv"')
     with (example / "pyproject.toml").open("a") as stream:
         stream.write(f"\n{recipe}{TEST}")
     path = os.pathsep.join([str(musl_user.tools.parent), musl_user.environ["PATH"]])

@@ -7,6 +7,7 @@ import posixpath
 import re
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -24,9 +25,12 @@ from building import (
     members,
     pip_install,
 )
+from debian import wheel
 from loaders import loader
 from muslbackend.elfreader import read_elf
-from showcase import CHAIN, CXX, EXAMPLES, PROGRAM, Example
+from pypackages import NUMPY as NUMPY_PACKAGE
+from pypackages import NUMPY_ON_MUSL, environment, links
+from showcase import EXAMPLES, EXECUTABLE, PLAIN, PRIVATE_LIBRARY, PROGRAM, Example
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,7 +42,11 @@ pytestmark = pytest.mark.network  # libstdc++ comes out of a wheel of PyPI
 
 #: Names of the libc: the one that zig writes, and the one of Alpine.
 LIBC = {"libc.so", "libc.musl-x86_64.so.1"}
-MAPPED = "len({m.split()[-1] for m in open('/proc/self/maps') if '.libs/' in m})"
+VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
+#: Built natively by other tests: test_matrix.py, test_recipes.py.
+BUILT_ELSEWHERE = (PLAIN, PRIVATE_LIBRARY)
+#: Counts the bundled libraries of one package; NumPy has its own.
+MAPPED = "len({{m.split()[-1] for m in open('/proc/self/maps') if '/{}.libs/' in m}})"
 
 
 @dataclass(frozen=True)
@@ -52,9 +60,11 @@ class Built:
 
 
 @pytest.fixture(scope="module")
-def venv(new_musl_venv: Callable[[], Path]) -> Path:
+def venv(new_musl_venv: Callable[[], Path], cache: Path) -> Path:
     """The python of a virtual environment that all the examples are installed into."""
-    return new_musl_venv()
+    made = new_musl_venv()
+    pip_install(made, wheel(NUMPY_ON_MUSL, "musllinux_1_2_x86_64", VERSION, cache))
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -71,31 +81,44 @@ def make(
         shutil.copytree(runtime, folder / "runtime")
         settings, environ = example.flags(musl_python, folder / "runtime")
         done = how(project, f"build-dir={folder}/build", *settings, environ=environ)
-        wheel = tmp_path_factory.mktemp("wheel") / done.wheel.name
-        shutil.copy(done.wheel, wheel)
+        kept = tmp_path_factory.mktemp("wheel") / done.wheel.name
+        shutil.copy(done.wheel, kept)
         shutil.rmtree(folder)
-        return Built(example, wheel, folder, done.output)
+        return Built(example, kept, folder, done.output)
 
     return built
 
 
 @pytest.fixture(scope="module", params=EXAMPLES, ids=str)
-def crossed(make: Callable[..., Built], request: pytest.FixtureRequest) -> Built:
+def crossed(make: Callable[..., Built], cache: Path, request: pytest.FixtureRequest) -> Built:
     """An example that was built on this machine."""
+    required = environment(request.param.requires, cache)
 
     def cross(project: Path, *settings: str, environ: dict[str, str]) -> Build:
-        return build(project, "musl.target=x86_64", *settings, environ=environ)
+        return build(project, "musl.target=x86_64", *settings, environ={**required, **environ})
 
     return make(request.param, cross)
 
 
+@pytest.fixture(scope="module")
+def pip_environ(
+    index: dict[str, str], cache: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, str]:
+    """What makes pip take what the builds require, pinned, from folders and nothing from PyPI."""
+    folder = tmp_path_factory.mktemp("requires")
+    pins = {pin for example in EXAMPLES for pin in example.requires if pin is not NUMPY_PACKAGE}
+    links([*pins, NUMPY_ON_MUSL], "musllinux_1_2_x86_64", folder, cache)
+    return {**index, "PIP_FIND_LINKS": f"{index['PIP_FIND_LINKS']} {folder}"}
+
+
 def run(built: Built, venv: Path) -> None:
     """Install the wheel and see that its command prints what it must, and maps what it has."""
-    pip_install(venv, "--force-reinstall", built.wheel)
+    pip_install(venv, "--force-reinstall", "--no-deps", built.wheel)
     program, *arguments = built.example.command
     printed = f"{built.example.printed}\n"
     if program == "python":
-        arguments[-1] += f"; print({MAPPED})"
+        package = built.wheel.name.partition("-")[0]
+        arguments[-1] += f"; print({MAPPED.format(package)})"
         printed += f"{len(built.example.bundled)}\n"
     command = [str(venv.with_name(program)), *arguments]
     done = subprocess.run(
@@ -105,7 +128,7 @@ def run(built: Built, venv: Path) -> None:
 
 
 def test_it_is_tagged_and_complete(crossed: Built) -> None:
-    python = "py3-none" if crossed.example is PROGRAM else f"{PY}-{PY}"
+    python = crossed.example.python_tag or f"{PY}-{PY}"
     assert crossed.wheel.name.endswith(f"-1.0-{python}-musllinux_1_2_x86_64.whl")
     assert_record_is_true(crossed.wheel)
     assert_is_complete(crossed)
@@ -149,16 +172,16 @@ def test_it_runs_where_its_libraries_are_gone(crossed: Built, venv: Path) -> Non
     run(crossed, venv)
 
 
-@pytest.mark.parametrize("example", [CHAIN, CXX, PROGRAM], ids=str)
+@pytest.mark.parametrize("example", [e for e in EXAMPLES if e not in BUILT_ELSEWHERE], ids=str)
 def test_it_is_built_and_runs_on_a_musl_python(
     example: Example,
     make: Callable[..., Built],
     venv: Path,
-    own_wheel: Path,
+    pip_environ: dict[str, str],
     zig_compiler: dict[str, str],
 ) -> None:
     def pip_wheel(project: Path, *settings: str, environ: dict[str, str]) -> Build:
-        environ = {**zig_compiler, "PIP_FIND_LINKS": str(own_wheel.parent), **environ}
+        environ = {**zig_compiler, **pip_environ, **environ}
         return PipWheel(venv, environ)(project, *settings)
 
     native = make(example, pip_wheel)
@@ -169,10 +192,16 @@ def test_it_is_built_and_runs_on_a_musl_python(
 
 def test_it_loads_on_the_oldest_musl(crossed: Built, venv: Path, cache: Path) -> None:
     """musl 1.2.2 runs the interpreter; DT_RELR, which it does not know, would make it crash."""
-    pip_install(venv, "--force-reinstall", crossed.wheel)
+    pip_install(venv, "--force-reinstall", "--no-deps", crossed.wheel)
     program = venv
     if crossed.example is PROGRAM:  # the script would start it by the loader that it names
         (program,) = venv.parents[1].rglob("tally.scripts/tally")
-    command = [str(loader("1.2.2", cache)), str(program), *crossed.example.command[1:]]
+    elif crossed.example is EXECUTABLE:
+        program = venv.with_name("roman")
+    command = [
+        str(loader(crossed.example.oldest, cache)),
+        str(program),
+        *crossed.example.command[1:],
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=venv.parent)
     assert (done.stdout, done.stderr) == (f"{crossed.example.printed}\n", "")

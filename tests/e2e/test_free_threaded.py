@@ -1,24 +1,24 @@
-"""A free-threaded Python crosses to free-threaded wheels."""
+"""A free-threaded Python crosses to free-threaded wheels, and one for musl builds and runs them."""
 
 from __future__ import annotations
 
-import os
-import sysconfig
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-import muslbackend
 import threadedpython
-from building import EXTENSION, build, members, write_project
+from building import EXTENSION, build, members, python, run, write_project
+from frontends import pip
 from loaders import dlopen, loader
-from pypackages import CMAKES, environment
+from pypackages import CMAKES, lent
+from showcase import FREE_THREADED
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from debian import Pin
 
-#: The interpreter is compiled, two minutes and a half of processor time.
+#: Two interpreters are compiled, each two minutes and a half of processor time.
 pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.matrix]
 
 DECLARE = """
@@ -44,6 +44,11 @@ def threaded_python(cache: Path) -> Path:
     return threadedpython.make(cache)
 
 
+@pytest.fixture(scope="module")
+def threaded_on_musl(cache: Path) -> Path:
+    return threadedpython.make_for_musl(cache)
+
+
 @pytest.mark.parametrize("cmake", CMAKES.values(), ids=CMAKES)
 @pytest.mark.parametrize("interpreter", ["Interpreter", ""])
 @pytest.mark.parametrize("arch", ["x86_64", "aarch64"])
@@ -53,10 +58,7 @@ def test_the_wheel_is_free_threaded(  # noqa: PLR0913, PLR0917 - fixtures and pa
     source = EXTENSION.format(declare=DECLARE, call="42")
     files = {"demo.c": source, "CMakeLists.txt": CMAKE.format(interpreter=interpreter)}
     folder = write_project(tmp_path / "project", files)
-    environ = environment([cmake], cache)
-    # Of this environment it can use what has no compiled code: that is all a build needs.
-    ours = (str(Path(muslbackend.__file__).parents[1]), sysconfig.get_path("purelib"))
-    environ["PYTHONPATH"] = os.pathsep.join([environ["PYTHONPATH"], *ours])
+    environ = lent([cmake], cache)
     result = build(folder, f"musl.target={arch}", python=threaded_python, environ=environ)
     assert result.wheel.name == f"demo-1.0-cp313-cp313t-musllinux_1_2_{arch}.whl"
     assert f"SAYS cpython-313t-{arch}-linux-musl " in result.output
@@ -67,3 +69,29 @@ def test_the_wheel_is_free_threaded(  # noqa: PLR0913, PLR0917 - fixtures and pa
     extension.write_bytes(members(result.wheel)[f"demo/{name}"])
     real = loader("1.2.3", cache, arch)
     assert dlopen(real, extension, stub_python=True, cache=cache).state == "loads"
+
+
+@pytest.mark.parametrize("native", [False, True], ids=["crossed", "native"])
+@pytest.mark.parametrize("example", [FREE_THREADED.folder], indirect=True)
+def test_the_example_runs_without_a_lock(  # noqa: PLR0913, PLR0917 - fixtures and parameters
+    native: bool,
+    example: Path,
+    threaded_python: Path,
+    threaded_on_musl: Path,
+    zig_compiler: dict[str, str],
+    cache: Path,
+    tmp_path: Path,
+) -> None:
+    environ = lent([], cache)
+    if native:
+        result = build(example, python=threaded_on_musl, environ={**environ, **zig_compiler})
+    else:
+        result = build(example, "musl.target=x86_64", python=threaded_python, environ=environ)
+    assert result.wheel.name == "collatz-1.0-cp313-cp313t-musllinux_1_2_x86_64.whl"
+    site = tmp_path / "site"
+    install = [*pip(threaded_on_musl), "install", "--no-index", "--target", str(site)]
+    installed = run([*install, str(result.wheel)], site)
+    assert installed.status == 0, installed.output
+    path = f"import sys; sys.path.insert(0, {str(site)!r}); "
+    script = f"{path}{FREE_THREADED.command[-1]}; print(sys._is_gil_enabled())"
+    assert python(threaded_on_musl, script) == f"{FREE_THREADED.printed}\nFalse\n"

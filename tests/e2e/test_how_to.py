@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.network
 
-EXCLUDE, FLOOR, CROSS, ROOT, MANY, REPAIR, PUBLISH = TASKS
+LOOK, CHANGE, EXCLUDE, FLOOR, CROSS, ROOT, MANY, REPAIR, PUBLISH = TASKS
 
 CORE: Final = "demo/_demo.cpython-313-x86_64-linux-musl.so"
 NAME: Final = "demo-1.0-cp313-cp313-{}_x86_64.whl"
@@ -41,6 +41,34 @@ VERIFY: Final = PAGE.take(
     "-C musl.verify=true",
 )
 TWINE: Final = Path(frontends.__file__).with_name("twine.txt")
+
+
+@PAGE.given(LOOK, "$ muslbackend doctor")
+def test_a_machine_says_what_it_can_build(
+    snippets: list[Block], debian_user: Host, tmp_path: Path
+) -> None:
+    write_project(tmp_path / "path/to/project", {})
+    said = debian_user.shell(snippets[0].commands, tmp_path)
+    assert "\nWheels for musl can be built here, for x86_64, aarch64, " in said
+    assert "musllinux_1_2_aarch64, else an error\n" in said
+    assert "target            aarch64  -C musl.target\n" in said
+    assert said.endswith("\nThe wheel can be built here.\n")
+
+
+@PAGE.given(CHANGE, "$ muslbackend init")
+def test_a_project_is_changed_over(
+    snippets: list[Block], debian_user: Host, tmp_path: Path
+) -> None:
+    file = write_project(tmp_path / "project", {}) / "pyproject.toml"
+    ours = file.read_text()
+    before = ours.replace('["muslbackend"]', '["scikit-build-core"]')
+    file.write_text(before.replace('"muslbackend"\n', '"scikit_build_core.build"\n'))
+    assert file.read_text() != ours
+    said = debian_user.shell(snippets[0].commands, file.parent)
+    assert '\n-requires = ["scikit-build-core"]\n' in said
+    assert file.read_text() == ours
+    workflow = file.parent / ".github/workflows/wheels.yml"
+    assert "muslbackend build" in workflow.read_text()
 
 
 @PAGE.given(

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 import debian
+import tally
 from building import EXTENSION, PROJECT, PY, build, run, write_project
 from linked import linked_wheel
 from muslbackend import settings
 from muslbackend.arguments import parser
 from muslbackend.musl import ON_PYPI
 from page import Page, alike
-from showcase import EXAMPLES
+from showcase import QUICK
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,12 +30,27 @@ README: Final = Page("README.md")
 UVLOOP: Final = debian.Pin(
     "uvloop==0.23.0", "a6ac96da66c35bf789bdcde78a88dc7d56b7907d8379648c54adc1c61594575d"
 )
+#: What the tests count, as they print it at their end.
+FIGURES: Final = README.take(
+    "Promises", next(b.caption for b in README.blocks if b.section == "Promises")
+)
 #: As many words as are read in ten minutes, at 200 a minute.
 LONGEST: Final = 2000
 
 
 def test_it_is_read_in_ten_minutes() -> None:
     assert len(README.text.split()) <= LONGEST
+
+
+def test_the_figures_are_lines_that_the_tests_print_and_nothing_went_wrong() -> None:
+    told = "{} judged by us and by musl's loaders: # agreements, # disagreements"
+    printed = [told.format("samples"), told.format("files of real wheels")]
+    printed += [text.format("#", "#") for text in tally.OTHERS.values()]
+    assert [re.sub(r"\d+", "#", line) for line in FIGURES.text.splitlines()] == printed
+    for line in FIGURES.text.splitlines():
+        right, wrong = map(int, re.findall(r"\d+", line))
+        assert right > 0
+        assert wrong == 0, line
 
 
 @README.given("", "$ make demo")
@@ -51,7 +67,7 @@ def test_the_demo_runs_its_examples() -> None:
     demo = run([sys.executable, str(PROJECT / "examples" / "demo.py")], PROJECT)
     assert demo.status == 0, demo.output
     assert demo.output.endswith("all examples ran\n")
-    assert demo.output.count("  loads on  musl ") == len(EXAMPLES)
+    assert demo.output.count("  loads on  musl ") == len(QUICK)
 
 
 @pytest.mark.network

@@ -120,6 +120,8 @@ def fuzz(asked: Asked, current: mmap.mmap | None = None) -> Tried:
                 done, slowest = done + 1, max(slowest, took)
                 if wrong:
                     violations.append(_written(asked, done, data, wrong))
+                    if _peak() > MEMORY:  # so it would be with all that follow
+                        return Tried(done, len(known), slowest, _peak(), tuple(violations))
                 elif lines.more() or told not in known:
                     known.add(told)
                     kept.append(data)

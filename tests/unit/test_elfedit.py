@@ -7,6 +7,7 @@ import shutil
 import struct
 import subprocess
 import tempfile
+import tracemalloc
 from functools import cache
 from io import BytesIO
 from pathlib import Path
@@ -168,3 +169,22 @@ def test_a_damaged_file_is_rewritten_or_refused(name: str) -> None:
     for length in (*range(0, 600, 7), *range(600, len(data), 97)):
         with pytest.raises(MalformedError):
             new(data[:length], edit)
+
+
+def test_zeros_that_a_file_grows_by_are_not_held() -> None:
+    source = "static char zeros[60 << 20]; char *get(int n) { return zeros + n; }"
+    data = zig_library("x86_64", source=source)
+    tracemalloc.start()
+    rewritten = edited(data, Edit("demo/x.so", soname="libx.so.1", rpath=("$ORIGIN",)))
+    size = sum(map(len, rewritten.blocks(data)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert size > 60 << 20
+    assert peak < 8 << 20
+    whole = b"".join(rewritten.blocks(data))
+    assert read_elf(whole).soname == "libx.so.1"
+    runs = list(rewritten.runs(len(data)))
+    for run in runs:
+        old, now = data[run.old : run.old + run.size], whole[run.new : run.new + run.size]
+        assert now == old
+    assert sum(run.size for run in runs) > len(data) // 3

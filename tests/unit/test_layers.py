@@ -85,7 +85,7 @@ LAYERS: Final = (
         *("stage", "outside", "pagegraph"),
     },
     {"rules", "invocation", "order"},
-    {"policy", "patch", "inventory", "verify"},
+    {"policy", "patch", "inventory", "requirements", "verify"},
     {"reach", "survey"},
     {"report", "matrix"},
     {"outcome", "judging", "pagewheel"},
@@ -306,3 +306,45 @@ def test_contributing_names_every_module_and_the_layers() -> None:
     assert set(re.findall(r"`(\w+)`", rows)) == modules - {"", "__main__"}
     (shown,) = re.findall(r"^`(values [^`]*)`", text, re.MULTILINE)
     assert [set(layer.split()) for layer in shown.split("◀")] == list(LAYERS[1:-1])
+
+
+def shells_in(source: str) -> list[str]:
+    """Return the calls of a module that a shell reads, or may read."""
+    found = []
+    for call in ast.walk(ast.parse(source)):
+        if isinstance(call, ast.ImportFrom) and call.module == "subprocess":
+            found.append(ast.unparse(call))  # else its functions would not be known by their names
+        if not isinstance(call, ast.Call):
+            continue
+        module, _, name = ast.unparse(call.func).rpartition(".")
+        shell = any(
+            word.arg == "shell" and ast.unparse(word.value) != "False" for word in call.keywords
+        )
+        line = module == "subprocess" and isinstance(call.args[0], (ast.JoinedStr, ast.Constant))
+        names = {"system", "popen", "getoutput", "getstatusoutput", "create_subprocess_shell"}
+        # platform.system() runs nothing; it takes nothing either.
+        if shell or line or (name in names and (call.args or call.keywords)):
+            found.append(ast.unparse(call))
+    return found
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_programs_get_lists_of_arguments_and_no_shell(path: Path) -> None:
+    assert shells_in(path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "os.system('patchelf ' + name)",
+        "system(command=line)",
+        "os.popen(line)",
+        "subprocess.run(line, shell=True)",
+        "subprocess.Popen([line], shell=wanted)",
+        "subprocess.check_output(f'zig {name}')",
+        "getoutput(line)",
+        "from subprocess import run",
+    ],
+)
+def test_a_shell_would_be_seen(call: str) -> None:
+    assert shells_in(call) == [call]

@@ -33,6 +33,9 @@ SYNOPSES: Final = {
         ("repair", "WHEEL... -o DIR"),
         ("build", "PROJECT --arch LIST --python LIST -o DIR"),
         ("explain", "CODE..."),
+        ("doctor", "PROJECT"),
+        ("init", "PROJECT"),
+        ("completion", "bash"),
     )
 }
 COMMANDS: Final = tuple(SYNOPSES)
@@ -136,6 +139,14 @@ def test_alpine_s_releases_are_those_of_the_table() -> None:
     release = alpine_with(MuslVersion(1, 2, 0))
     assert f"1.2.0, which is Alpine {release}, unless" in how_to
     assert f"on Alpine {release} to today" in " ".join(EXPLANATION.text.split())
+
+
+def test_each_example_has_a_row_and_a_paragraph() -> None:
+    text = Page("examples/README.md").text
+    folders = {path.name for path in (PROJECT / "examples").iterdir() if path.is_dir()}
+    rows = re.findall(r"(?m)^\| \[(.*?)\]\(#\1\) \|", text)
+    assert sorted(folders) == sorted(rows)
+    assert re.findall(r"(?m)^## (.*)$", text) == rows
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.path.name)

@@ -116,7 +116,7 @@ def test_scikit_build_core_does_not_say_what_it_takes(
 
     monkeypatch.setattr(stage, "call", fail)
     with pytest.raises(MuslBackendError) as caught:
-        stage.requires({})
+        stage.requires({}, {})
     words = "scikit-build-core does not say what it takes to build this project"
     assert (caught.value.message, caught.value.hint) == (
         f"{words}{reason}",

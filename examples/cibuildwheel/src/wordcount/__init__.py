@@ -1,0 +1,5 @@
+"""Counts words."""
+
+from wordcount._wordcount import count
+
+__all__ = ["count"]

@@ -1,0 +1,5 @@
+"""Prime numbers."""
+
+from primes._primes import below
+
+__all__ = ["below"]

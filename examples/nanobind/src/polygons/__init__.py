@@ -1,0 +1,5 @@
+"""Shapes with straight sides."""
+
+from polygons._polygons import Polygon
+
+__all__ = ["Polygon"]

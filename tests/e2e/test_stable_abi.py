@@ -1,0 +1,76 @@
+"""The example with nanobind: one wheel for Python 3.12 and later, whichever of them built it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+import debianpython
+import muslpython
+from building import PROJECT, PipWheel, assert_record_is_true, build, members, pip_install, python
+from pypackages import lent, links
+from showcase import NANOBIND
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+pytestmark = [pytest.mark.network, pytest.mark.slow]  # C++, once crossed and once natively
+
+#: The oldest that the wheel is for.
+OLDEST = "3.12"
+
+
+@pytest.fixture(scope="module")
+def venv(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The python of a virtual environment of the oldest musl CPython."""
+    interpreter = muslpython.make(cache / f"python-{OLDEST}", OLDEST, cache)
+    folder = tmp_path_factory.mktemp("venv")
+    python(interpreter, f"import venv; venv.create({str(folder)!r}, with_pip=True)")
+    return folder / "bin/python"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    copy = tmp_path / "project"
+    shutil.copytree(PROJECT / "examples" / NANOBIND.folder, copy)
+    return copy
+
+
+def assert_is_used_by_the_oldest(wheel: Path, venv: Path) -> None:
+    assert wheel.name == f"polygons-1.0-{NANOBIND.python_tag}-musllinux_1_2_x86_64.whl"
+    assert_record_is_true(wheel)
+    code = [name for name, data in members(wheel).items() if data.startswith(b"\x7fELF")]
+    assert code == ["polygons/_polygons.abi3.so"]
+    pip_install(venv, "--force-reinstall", wheel)
+    assert python(venv, NANOBIND.command[-1]) == f"{NANOBIND.printed}\n"
+    refused = "import polygons\ntry: polygons.Polygon([])\nexcept ValueError as error: print(error)"
+    assert python(venv, refused) == "a polygon has three corners or more\n"
+
+
+def test_it_is_crossed_by_a_newer_python(project: Path, venv: Path, cache: Path) -> None:
+    """One that this machine may not have; what it builds loads on the oldest."""
+    newer = sys.executable if sys.version_info >= (3, 13) else debianpython.make(cache)
+    environ = lent(NANOBIND.requires, cache)
+    built = build(project, "musl.target=x86_64", python=newer, environ=environ)
+    assert_is_used_by_the_oldest(built.wheel, venv)
+
+
+def test_it_is_built_on_a_musl_python(
+    project: Path,
+    venv: Path,
+    index: dict[str, str],
+    zig_compiler: dict[str, str],
+    cache: Path,
+) -> None:
+    required = project.parent / "required"
+    required.mkdir()
+    links(NANOBIND.requires, "any", required, cache)
+    sources = {"PIP_FIND_LINKS": f"{index['PIP_FIND_LINKS']} {required}"}
+    # zig's C++ library has no <stdio.h> in <string>, as that of Alpine's compiler has; nor has
+    # Python.h, where its API is limited.
+    flags = {"CXXFLAGS": "-include stdio.h"}
+    built = PipWheel(venv, {**zig_compiler, **index, **sources, **flags})(project)
+    assert_is_used_by_the_oldest(built.wheel, venv)
