@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,10 @@ def pytest_configure() -> None:
         os.environ.pop(name, None)
     for name in ("NO_COLOR", "FORCE_COLOR", "GITHUB_ACTIONS"):  # of who runs the tests
         os.environ.pop(name, None)
+    # A shell starts what runs in the background with Ctrl-C ignored, and nohup does so with the end
+    # of the terminal; programs that the tests start would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
