@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 #: Of processor time, for one input.
 SECONDS: Final = 1.0
-#: Of a process.
+#: Of a process, beside what it began with.
 MEMORY: Final = 200 << 20
 #: More than this no process gets, whatever an input asks for: the machine is not ours alone.
 _MOST: Final = 2 << 30
@@ -111,16 +111,17 @@ def fuzz(asked: Asked, current: mmap.mmap | None = None) -> Tried:
         chance, seeds = Random(asked.seed), target.seeds()  # noqa: S311 - to be had again
         kept, known, violations = list(seeds), set[str](), list[str]()
         done, slowest, start, lines = 0, 0.0, time.monotonic(), Lines()
+        most = _peak() + MEMORY
         while done < asked.mutations and time.monotonic() - start < asked.seconds:
             for _ in range(_BATCH):
                 data = target.mutate(chance.choice(kept), seeds, chance)
                 if current is not None:
                     _hold(current, data)
-                told, took, wrong = _tried(target, data)
+                told, took, wrong = _tried(target, data, most)
                 done, slowest = done + 1, max(slowest, took)
                 if wrong:
                     violations.append(_written(asked, done, data, wrong))
-                    if _peak() > MEMORY:  # so it would be with all that follow
+                    if _peak() > most:  # so it would be with all that follow
                         return Tried(done, len(known), slowest, _peak(), tuple(violations))
                 elif lines.more() or told not in known:
                     known.add(told)
@@ -130,7 +131,11 @@ def fuzz(asked: Asked, current: mmap.mmap | None = None) -> Tried:
     return Tried(done, len(known), slowest, _peak(), tuple(violations))
 
 
-def _tried(target: Any, data: bytes) -> tuple[str, float, str]:  # noqa: ANN401 - one of TARGETS
+def _tried(
+    target: Any,  # noqa: ANN401 - one of TARGETS
+    data: bytes,
+    most: int,
+) -> tuple[str, float, str]:
     """Return the kind of answer, the seconds it took, and what is wrong with it."""
     wrong, told, before = "", "", time.process_time()
     signal.setitimer(signal.ITIMER_VIRTUAL, _ENDLESS)
@@ -147,7 +152,7 @@ def _tried(target: Any, data: bytes) -> tuple[str, float, str]:  # noqa: ANN401 
     took = time.process_time() - before
     if took > SECONDS and not wrong:
         wrong = f"took {took:.2f} s"
-    if _peak() > MEMORY and not wrong:
+    if _peak() > most and not wrong:
         wrong = f"{_peak()} bytes were held"
     return told, took, wrong
 
