@@ -119,7 +119,7 @@ def _constants(node: ast.expr) -> Iterator[str]:
 def all_of(package: Path) -> set[str]:
     """Return the places of all texts in a package."""
     found: set[str] = set()
-    # The package itself is loaded before it can be compiled with probes; it says nothing to anybody.
+    # The package itself is loaded before it can have probes; it says nothing to anybody.
     for path in sorted(set(package.glob("*.py")) - {package / "__init__.py"}):
         probes = _Probes(path.stem)
         probes.visit(ast.parse(path.read_text("utf-8")))
