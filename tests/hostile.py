@@ -53,6 +53,20 @@ def sparing(most: int = MEMORY) -> Iterator[None]:
     assert peak < most, f"it held {peak} bytes"
 
 
+def laid_out(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """Return a folder for wheels, then the current one, and one for output that has a file.
+
+    Temporary files go into a third; all that anything writes is seen by :func:`snapshot`.
+    """
+    given, output, temporary = (folder / part for part in ("given", "out", "tmp"))
+    for each in (given, output, temporary):
+        each.mkdir()
+    (output / "was-here").write_bytes(b"before")
+    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    monkeypatch.chdir(given)
+    return given, output
+
+
 def snapshot(folder: Path) -> dict[str, bytes | None]:
     """Return all that is below a folder, with the contents of files."""
     return {

@@ -16,7 +16,7 @@ import craftedelf as ce
 import tally
 import wheels
 from craftedelf import Crafted, Segment
-from hostile import counted, snapshot, soon, sparing
+from hostile import counted, laid_out, snapshot, soon, sparing
 from muslbackend import cli
 from muslbackend.elfedit import edited
 from muslbackend.elfreader import read_elf
@@ -402,12 +402,7 @@ def test_a_hostile_file_is_found_out_and_nothing_is_written(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     case = FILES[name]
-    given, output, temporary = (tmp_path / part for part in ("given", "out", "tmp"))
-    for folder in (given, output, temporary):
-        folder.mkdir()
-    (output / "was-here").write_bytes(b"before")
-    monkeypatch.setattr("tempfile.tempdir", str(temporary))
-    monkeypatch.chdir(given)
+    given, output = laid_out(tmp_path, monkeypatch)
     wheels.write(given / FILE, {CORE: case.data()})
     before = snapshot(tmp_path)
     repaired = case.check if case.repair is None else case.repair

@@ -15,7 +15,7 @@ import pytest
 
 import wheels
 from builders import zig_library
-from hostile import MEMORY, counted, snapshot, soon, sparing
+from hostile import MEMORY, counted, laid_out, snapshot, soon, sparing
 from muslbackend import cli, wheelreader
 from rawzip import BZIP2, DEFLATED, LZMA, MOST, STORED, UTF8, Raw, raw, write_raw
 
@@ -364,12 +364,7 @@ def test_a_hostile_wheel_is_found_out_and_nothing_is_written(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     case = EVERY[name]
-    given, output, temporary = (tmp_path / part for part in ("given", "out", "tmp"))
-    for folder in (given, output, temporary):
-        folder.mkdir()
-    (output / "was-here").write_bytes(b"before")
-    monkeypatch.setattr("tempfile.tempdir", str(temporary))
-    monkeypatch.chdir(given)
+    given, output = laid_out(tmp_path, monkeypatch)
     write_raw(given / FILE, case.members())
     before = snapshot(tmp_path)
     with counted(pytestconfig):
