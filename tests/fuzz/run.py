@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from fuzz.targets import TARGETS
+from fuzz.targets import TARGETS, kind
 from muslbackend.errors import MuslBackendError
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ def _tried(
     try:
         told = target.run(data)
     except MuslBackendError as error:
-        told = f"{type(error).__name__} {error.message[:40]}"
+        told = kind(error)
     except Endless:
         wrong = f"took more than {_ENDLESS} s\n{traceback.format_exc()}"
     except Exception:  # any other is a bug

@@ -82,7 +82,7 @@ class Elf:
         try:
             new = b"".join(edited(data, _EDIT).blocks(data))
         except MalformedError as error:
-            return told + _kind(error)
+            return told + kind(error)
         again = read_elf(new)
         if again.relr or again.soname not in (info.soname, _EDIT.soname):
             msg = f"was not rewritten: {again.soname}"
@@ -135,7 +135,7 @@ class Wheel:
         try:
             repair_wheel(self._path, Settings(), _HERE, output)
         except MuslBackendError as error:
-            told += _kind(error)
+            told += kind(error)
             if output.exists():
                 msg = "something was written although it failed"
                 raise AssertionError(msg) from error
@@ -209,7 +209,7 @@ class SettingsReader:
             try:
                 parse_settings({}, keys, variables)
             except MuslBackendError as error:
-                told.append(_kind(error))
+                told.append(kind(error))
         try:
             table = tomllib.loads(text)
         except tomllib.TOMLDecodeError:
@@ -221,7 +221,8 @@ class SettingsReader:
 TARGETS: Final = {target.name: target for target in (Elf, Wheel, SettingsReader)}
 
 
-def _kind(error: MuslBackendError) -> str:
+def kind(error: MuslBackendError) -> str:
+    """Return what kind of answer an error is."""
     return f"{type(error).__name__} {_digits(error.message)}"
 
 
