@@ -94,14 +94,14 @@ def own_wheel(folder: Path) -> Path:
     return run(build, folder).wheel
 
 
-def musl_compiler(folder: Path, *flags: str) -> dict[str, str]:
+def musl_compiler(folder: Path, *flags: str, triple: str = "x86_64-linux-musl") -> dict[str, str]:
     """Return CC and CXX for building on a musl Python where no compiler is installed.
 
     They are programs in ``folder`` that call zig with ``flags``, which stand in a shell's line.
     """
     zig = find_zig()
     assert zig is not None
-    line = " ".join(["-target x86_64-linux-musl -fno-sanitize=undefined -dynamic", *flags])
+    line = " ".join([f"-target {triple} -fno-sanitize=undefined -dynamic", *flags])
     for name in ("cc", "c++"):
         program = folder / name
         program.write_text(f'#!/bin/sh\nexec "{zig.program}" {name} {line} "$@"\n')

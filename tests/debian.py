@@ -242,9 +242,10 @@ def _fetch(package: str, command: Sequence[str], architecture: str, state: Path)
 
 
 def wheel(pin: Pin, platform_tag: str, version: str, cache: Path) -> Path:
-    """Return the path of the pinned wheel for Python `version`."""
-    platform_options = ["--platform", platform_tag, "--python-version", version]
-    options = ["--only-binary=:all:", "--implementation", "cp", *platform_options]
+    """Return the path of the pinned wheel for Python `version`; a dot is between several tags."""
+    options = ["--only-binary=:all:", "--implementation", "cp", "--python-version", version]
+    for tag in platform_tag.split("."):
+        options += ["--platform", tag]
     return _pip_download(pin, options, dict(os.environ), cache)
 
 

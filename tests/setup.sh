@@ -3,7 +3,8 @@
 #
 # GROUP is a dependency group of pyproject.toml. On Debian and Ubuntu, as root, missing system
 # packages are installed; otherwise they are named. PYTHON chooses the interpreter; by default it
-# is the newest of 3.11 to 3.13 that is complete (for newer ones no musl CPython is at hand yet).
+# is the newest of 3.11 to 3.13 that is complete. With 3.14 and 3.15, which it can name, the tests
+# compile a musl CPython first: nobody has packed one.
 set -eu
 
 folder=$1
@@ -12,7 +13,7 @@ cd "$(dirname "$0")/.."
 
 complete='
 import sys, sysconfig, pathlib, venv, ensurepip
-assert (3, 11) <= sys.version_info[:2] <= (3, 13)
+assert (3, 11) <= sys.version_info[:2] <= (3, 15)
 assert pathlib.Path(sysconfig.get_path("include"), "Python.h").is_file()
 '
 
@@ -43,7 +44,7 @@ if [ -n "$packages" ]; then
 fi
 python=$(find_python)
 if [ -z "$python" ]; then
-    echo "no Python from 3.11 to 3.13 with venv and headers was found; name one: PYTHON=..." >&2
+    echo "no Python from 3.11 to 3.15 with venv and headers was found; name one: PYTHON=..." >&2
     exit 1
 fi
 

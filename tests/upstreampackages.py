@@ -26,7 +26,7 @@ from pyproject_hooks import BuildBackendHookCaller, HookMissing
 from building import PROJECT
 from debian import Pin, cached
 from gfortran import gfortran
-from pypackages import CYTHON, PYBIND11, environment, installed
+from pypackages import CYTHON, NUMPY, PYBIND11, environment, installed
 from skbuild import MIDDLE, NEWEST, OLDEST, RELEASES, source
 
 if TYPE_CHECKING:
@@ -56,11 +56,6 @@ _PROVIDERS: Final = (
     ),
     Pin("setuptools==80.9.0", "062d34222ad13e0cc312a4c02d73f059e86a4acbfbdea8f8f76b28c99f306922"),
 )
-_NUMPY: Final = {
-    (3, 11): "ba10f8411898fc418a521833e014a77d3ca01c15b0c6cdcce6a0d2897e6dbbdf",
-    (3, 12): "fd83c01228a688733f1ded5201c678f0c53ecc1006ffbc404db9f7a899ac6249",
-    (3, 13): "1bc23a79bfabc5d056d106f9befb8d50c31ced2fbc70eedb8155aec74a45798f",
-}
 #: The providers that upstream's tests make up, each a module of its own.
 _MADE_UP: Final = {
     "test_version": '"0.0.2"',
@@ -275,7 +270,7 @@ _FOLDERS: Final = {
 _REQUIRED: Final[Mapping[str, Sequence[Pin]]] = {
     "cython_pxd_editable": CYTHON[:1],
     "dynamic_metadata": _PROVIDERS,
-    "fortran_example": [Pin("numpy==2.2.6", _NUMPY[sys.version_info[:2]])],
+    "fortran_example": [NUMPY],
     "simple_pyproject_ext": [PYBIND11["2.13.6"]],
     "simple_pyproject_source_dir": [PYBIND11["2.13.6"]],
 }

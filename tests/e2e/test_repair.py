@@ -19,7 +19,7 @@ from cyclonedx.validation.json import JsonStrictValidator
 from packaging.tags import parse_tag
 
 from builders import gcc_library
-from building import assert_record_is_true, members, pip_install
+from building import PY, assert_record_is_true, members, pip_install
 from debian import compile_c
 from loaders import LOADER_NAME, dlopen, loader
 from muslbackend.cli import main
@@ -140,12 +140,13 @@ def test_a_program_that_needs_bundled_libraries_runs_when_installed(  # noqa: PL
     place: str, libraries: Path, tmp_path: Path, cache: Path, musl_python: Path, musl_venv: Path
 ) -> None:
     # The machine has no musl in /lib: the program is started by the loader of the interpreter.
-    musl = musl_python.parents[1] / "lib" / LOADER_NAME
+    musl = musl_python.resolve().parents[1] / "lib" / LOADER_NAME
     (tmp_path / "prog.c").write_text(PROGRAM)
     interpreter = f"-Wl,--dynamic-linker={musl}"
     linked = ["-dynamic", interpreter, str(libraries / "libf.so.1"), "-Wl,--allow-shlib-undefined"]
     compile_c(tmp_path / "prog", ["prog.c", *linked], cache)
-    wheel = make(tmp_path, {place: (tmp_path / "prog").read_bytes()}, cache)
+    tag = f"{PY}-{PY}-linux_x86_64"
+    wheel = make(tmp_path, {place: (tmp_path / "prog").read_bytes()}, cache, tag)
     assert run(wheel, "-o", tmp_path / "out", "--library-dir", libraries) == 0
     (made,) = (tmp_path / "out").iterdir()
     shutil.rmtree(libraries)

@@ -154,7 +154,7 @@ def test_with_the_libraries_of_the_system_named_only_what_is_wrong_is_left(
 ) -> None:
     # libstdc++ and libgcc_s of that Python's system are not there; zlib is.
     path = wheel(H5PY, "musllinux_1_2_x86_64", "3.12", cache)
-    folder = str(musl_python.parents[1] / "lib")
+    folder = str(musl_python.resolve().parents[1] / "lib")
     checked = check_wheel(path, Question(library_dirs=(folder,)))
     assert {f.code for f in checked.verdict.findings} == {"MB103"}
     assert str(checked.verdict.floor) == "1.2.3"
@@ -180,7 +180,7 @@ def test_the_loader_agrees(
     graph = check_wheel(path).graph
     assert graph is not None
     # The interpreter's own libraries stand for the system's.
-    system = (musl_python.parents[1] / "lib",) if wanted.system else ()
+    system = (musl_python.resolve().parents[1] / "lib",) if wanted.system else ()
     opened = [tmp_path / root for root in graph.loads]
     symbols = frozenset().union(*(missing_python_symbols(loader, f, system) for f in opened))
     states = {
