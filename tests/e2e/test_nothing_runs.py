@@ -132,7 +132,8 @@ def test_a_repair_that_strips_starts_strip_and_nothing_else(tempting: Path, trac
     options = ("repair", "--strip", "-o", "out", "--library-dir", "libraries")
     status, noted = watched(tempting.parent, *options, tempting)
     assert status == 0
-    assert noted["started"] in (["strip"], ["llvm-strip"])
+    # From 3.13 on subprocess starts it by os.posix_spawn, and auditors hear of both.
+    assert set(noted["started"]) in ({"strip"}, {"llvm-strip"})
     assert_nothing_of_it_ran(noted, tempting.parent, trace)
 
 

@@ -22,9 +22,10 @@ PURE = """
 [tool.scikit-build]
 wheel.cmake = false
 """
-#: An interpreter that takes itself for one of Windows, where POSIX's modules are missing.
+#: An interpreter that takes itself for one of Windows, where POSIX's modules are missing; shutil,
+#: which from 3.12 on takes modules of Windows instead, comes before.
 WINDOWS = """
-import os, sys, sysconfig
+import os, shutil, sys, sysconfig
 sysconfig.get_config_vars()
 sys.modules.update(dict.fromkeys(("fcntl", "grp", "pwd", "resource", "termios")))
 sys.platform = "win32"
