@@ -60,8 +60,10 @@ def compile_python(  # noqa: PLR0913, PLR0917 - all that a compiled Python depen
     makefile = build / "Makefile"
     # The same to other linkers than zig's, which does not know the short one.
     makefile.write_text(makefile.read_text().replace("-Wl,-h", "-Wl,-soname,"))
-    run(["make", f"-j{os.cpu_count()}"], remedy, folder=build)
-    run(["make", "install", f"DESTDIR={build}/root"], remedy, folder=build)
+    # libpython3.so, which holds no code and is for who embeds Python, zig links for this machine.
+    make = ["make", "PY3LIBRARY="]
+    run([*make, f"-j{os.cpu_count()}"], remedy, folder=build)
+    run([*make, "install", f"DESTDIR={build}/root"], remedy, folder=build)
     folder.rmdir()
     shutil.move(f"{build}/root{prefix}", folder)
 
