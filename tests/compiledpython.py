@@ -21,11 +21,15 @@ SUITES: Final[Mapping[str, Mapping[str, str]]] = {
 }
 #: That which has OpenSSL and libffi as the musl CPython has them; of these the headers are taken.
 _HEADERS: Final = {"debian": "trixie"}
-#: What no configure finds out that runs nothing.
+#: What no configure finds out that runs nothing, and what musl 1.2.2, which runs it too, has not.
 _ANSWERS: Final = {
     "ac_cv_buggy_getaddrinfo": "no",
     "ac_cv_file__dev_ptmx": "yes",
     "ac_cv_file__dev_ptc": "no",
+    "ac_cv_func_preadv2": "no",
+    "ac_cv_func_pthread_getname_np": "no",
+    "ac_cv_func_pwritev2": "no",
+    "ac_cv_func_statx": "no",
 }
 _HERE: Final = "{}.{}".format(*sys.version_info)
 
