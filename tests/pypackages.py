@@ -1,5 +1,6 @@
 """Packages of PyPI, each installed into a folder of its own that goes in front of all others."""
 
+import hashlib
 import os
 import sys
 import sysconfig
@@ -77,7 +78,10 @@ def installed(pin: Pin, cache: Path) -> Path:
         pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index"]
         run([*pip, "--target", folder, file], "see whether this Python has a pip")
 
-    return cached(cache / f"installed-{pin.requirement.replace('==', '-')}-{pin.sha256[:8]}", fill)
+    # Its programs name the interpreter of the environment that installs it.
+    place = hashlib.sha256(sys.prefix.encode()).hexdigest()[:8]
+    name = f"installed-{pin.requirement.replace('==', '-')}-{pin.sha256[:8]}-{place}"
+    return cached(cache / name, fill)
 
 
 def links(pins: Iterable[Pin], platform_tag: str, folder: Path, cache: Path) -> None:
