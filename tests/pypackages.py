@@ -9,17 +9,24 @@ from pathlib import Path
 from typing import Final
 
 import muslbackend
+from building import ON_MUSL
 from debian import Pin, cached, run, wheel
 
 _VERSION: Final = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
+#: For glibc, and for musl where this interpreter is.
 CMAKES: Final = {
-    "3.25.2": Pin(
-        "cmake==3.25.2", "f9587645cea5298d5eb20649f58a83cc53c9efa7d57b0716449a39f366a74986"
-    ),
-    "4.4.5": Pin(
-        "cmake==4.4.5", "85625a9b6d5e88ff99c7eb79123d85570844e77ac076366cf75c609cc0b1b579"
-    ),
+    version: Pin(f"cmake=={version}", hashes[ON_MUSL])
+    for version, hashes in {
+        "3.25.2": (
+            "f9587645cea5298d5eb20649f58a83cc53c9efa7d57b0716449a39f366a74986",
+            "48d9a496eb1b1da375b98753009f3c69a59a207e61ecdb13d2bf06e33491dad3",
+        ),
+        "4.4.5": (
+            "85625a9b6d5e88ff99c7eb79123d85570844e77ac076366cf75c609cc0b1b579",
+            "56851f57f3017d81187793fa61f269d583c500c2904aff99cf5208cd341dec79",
+        ),
+    }.items()
 }
 CYTHON: Final = (
     Pin("cython==3.3.1", "61abc7feedd20dac6c4ff7ab3a30e17136a067b242ab9253e2b4a6d9a72c2b61"),
@@ -66,15 +73,21 @@ _NUMPY: Final = {
     ),
 }
 NUMPY, NUMPY_ON_MUSL = (Pin(_NUMPY[_VERSION][0], hashed) for hashed in _NUMPY[_VERSION][1:])
-#: Wheels for glibc are taken under these names.
-_GLIBC: Final = "manylinux2014_x86_64.manylinux_2_28_x86_64"
+if ON_MUSL:
+    NUMPY = NUMPY_ON_MUSL
+#: Wheels for this interpreter are taken under these names.
+_PLATFORMS: Final = (
+    "musllinux_1_2_x86_64.musllinux_1_1_x86_64"
+    if ON_MUSL
+    else "manylinux2014_x86_64.manylinux_2_28_x86_64"
+)
 
 
 def installed(pin: Pin, cache: Path) -> Path:
     """Return a folder with one package, without those that it needs."""
 
     def fill(folder: Path) -> None:
-        file = wheel(pin, _GLIBC, _VERSION, cache)
+        file = wheel(pin, _PLATFORMS, _VERSION, cache)
         pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-index"]
         run([*pip, "--target", folder, file], "see whether this Python has a pip")
 
