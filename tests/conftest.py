@@ -46,7 +46,9 @@ def _have_compiler() -> None:
     if musl.is_file():
         folder = Path(tempfile.mkdtemp(prefix="compiler-"))
         atexit.register(shutil.rmtree, folder)
-        os.environ.update(musl_compiler(folder, f'-Wl,--dynamic-linker="{musl}"'))
+        # Other compilers write debug information, with the names of folders, only if asked.
+        flags = ("-g0", f'-Wl,--dynamic-linker="{musl}"')
+        os.environ.update(musl_compiler(folder, *flags))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
@@ -82,7 +84,7 @@ def cache() -> Path:
 def musl_python(cache: Path) -> Path:
     """A real musl CPython of this interpreter's X.Y: this one itself, if it is for musl."""
     if ON_MUSL:
-        return Path(sys.executable)
+        return Path(sys.executable).resolve()
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     return muslpython.make(cache / f"python-{version}", version, cache)
 

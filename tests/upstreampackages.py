@@ -217,7 +217,8 @@ def environ(version: str, case: str, cache: Path) -> dict[str, str]:
 
 def _pybind11(cache: Path) -> Path:
     """Return a CMake project that is pybind11, as installed."""
-    config = installed(PYBIND11["2.13.6"], cache.absolute()) / "pybind11/share/cmake/pybind11"
+    package = installed(PYBIND11["2.13.6"], cache.absolute())
+    config = package / "pybind11/share/cmake/pybind11"
 
     def fill(folder: Path) -> None:
         (folder / "CMakeLists.txt").write_text(
@@ -225,7 +226,7 @@ def _pybind11(cache: Path) -> Path:
             f'find_package(pybind11 CONFIG REQUIRED NO_DEFAULT_PATH PATHS "{config}")\n'
         )
 
-    return cached(cache.absolute() / "skbuild-pybind11-1", fill)
+    return cached(package.with_name(f"skbuild-{package.name}"), fill)
 
 
 def _made_up(_: str, cache: Path) -> Path:

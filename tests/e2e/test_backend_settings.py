@@ -12,6 +12,7 @@ import pytest
 
 import richproject
 from building import assert_record_is_true, members
+from marks import CROSSES
 from pypackages import environment
 from richproject import FAILING, WAYS, Way
 from skbuild import NEWEST, RELEASES
@@ -55,6 +56,7 @@ def assert_alike(theirs: list[Called], ours: list[Called], way: str) -> bool:
     return way not in FAILING
 
 
+@CROSSES
 @pytest.mark.parametrize(
     ("way", "kind"), [(name, kind) for name, way in WAYS.items() for kind in way.kinds]
 )

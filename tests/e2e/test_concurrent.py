@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from building import LIBRARY, assert_record_is_true, members, write_project
+from marks import CROSSES
 from muslbackend.scratch import scratch_folder
 
 if TYPE_CHECKING:
@@ -137,6 +138,7 @@ PyMODINIT_FUNC PyInit__demo(void) { return PyModule_Create(&definition); }
 """
 
 
+@CROSSES
 def test_twenty_projects_are_built_at_the_same_time_though_some_are_killed(
     home: Home, tmp_path: Path
 ) -> None:
@@ -161,6 +163,7 @@ def test_twenty_projects_are_built_at_the_same_time_though_some_are_killed(
         assert_record_is_true(wheel)
 
 
+@CROSSES
 def test_builds_of_one_project_into_one_folder_give_one_wheel(home: Home, tmp_path: Path) -> None:
     home.share_compiled()
     tree, output = project(tmp_path / "project", 1), tmp_path / "out"
@@ -174,6 +177,7 @@ def test_builds_of_one_project_into_one_folder_give_one_wheel(home: Home, tmp_pa
     assert set(tree.rglob("*")) == before
 
 
+@CROSSES
 def test_a_cache_whose_filling_was_killed_is_filled_by_the_next(home: Home, tmp_path: Path) -> None:
     home.share_compiled()
     left = []
@@ -191,6 +195,7 @@ def test_a_cache_whose_filling_was_killed_is_filled_by_the_next(home: Home, tmp_
     assert_record_is_true(wheel)
 
 
+@CROSSES
 def test_who_waits_for_one_that_is_killed_fills_the_cache(home: Home, tmp_path: Path) -> None:
     (home.cache / "muslbackend").mkdir(parents=True)
     first = home.start(DEADLY, "before", "link", "500")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from building import PY, assert_record_is_true, build, members, pip_install, python
+from marks import CROSSES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,6 +73,7 @@ def test_the_same_tree_gives_the_same_bytes(example: Path, tmp_path: Path) -> No
     assert build(elsewhere, "musl.target=x86_64").wheel.read_bytes() == first
 
 
+@CROSSES
 @pytest.mark.parametrize("example", ["plain"], indirect=True)
 def test_a_build_folder_of_a_native_build_does_not_spoil_the_cross_build(example: Path) -> None:
     pyproject = example / "pyproject.toml"

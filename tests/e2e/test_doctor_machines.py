@@ -17,6 +17,7 @@ import pytest
 
 from building import PROJECT
 from doctored import SCHEMA
+from marks import CROSSES
 from muslbackend.musl import ARCHITECTURES
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def printed(text: str) -> dict[str, Any]:
     return found
 
 
+@CROSSES
 def test_this_machine_builds_for_all(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "muslbackend", "doctor", "-C", "musl.target=s390x", str(CHAIN)]
     environ = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
@@ -107,6 +109,7 @@ def test_this_machine_builds_for_all(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@CROSSES
 def test_a_machine_with_nothing_lacks_what_a_frontend_gets(
     doctor: Callable[..., str], tmp_path: Path
 ) -> None:

@@ -12,6 +12,7 @@ import pytest
 from building import EXTENSION, build, pip_install, python, write_project
 from loaders import dlopen, loader
 from machines import MACHINES, qemu
+from marks import CROSSES, WITHOUT_MUSL
 
 if TYPE_CHECKING:
     from building import Build
@@ -98,6 +99,7 @@ def test_a_generator_for_another_machine_is_run_in_qemu(tmp_path: Path, cache: P
     assert dlopen(theirs, extension, stub_python=True, cache=cache).state == "loads"
 
 
+@WITHOUT_MUSL
 @pytest.mark.parametrize(
     ("arch", "message"),
     [
@@ -141,6 +143,7 @@ def test_cmake_s_questions_are_answered_by_the_target(tmp_path: Path, cache: Pat
     assert "try_run: 1, little\ncheck_c_source_runs: ''." in little.output
 
 
+@CROSSES
 def test_an_emulator_of_the_user_s_own_wins(tmp_path: Path, cache: Path) -> None:
     own = tmp_path / "own"
     own.write_text(OWN.format(log=f"{own}.log", loader=loader("1.2.5", cache)))

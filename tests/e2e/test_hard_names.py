@@ -14,6 +14,7 @@ import pytest
 
 from building import PROJECT, PY, assert_record_is_true, run, write_project
 from loaders import dlopen, loader
+from marks import CROSSES
 from muslbackend import patch
 from muslbackend.cli import main
 from muslbackend.elfreader import read_elf
@@ -46,6 +47,7 @@ def plain(folder: Path) -> Path:
     return Path(shutil.copytree(PROJECT / "examples/plain", folder))
 
 
+@CROSSES
 def test_a_build_in_folders_of_200_characters(tmp_path: Path, musl_python: Path) -> None:
     folders = {name: tmp_path / LONG / name for name in ("TMPDIR", "XDG_CACHE_HOME", "HOME")}
     assert len(os.fsencode(LONG)) == 200
@@ -78,6 +80,7 @@ def test_a_project_that_ninja_cannot_read_is_one_message(tmp_path: Path) -> None
     assert "Traceback" not in result.output
 
 
+@CROSSES
 def test_a_temporary_folder_that_zig_cannot_use_is_one_message(tmp_path: Path) -> None:
     (tmp_path / "a%b").mkdir()
     tree = plain(tmp_path / "project")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from building import EXTENSION, PY, build, members, run, write_project
+from marks import CROSSES
 from muslbackend.zig import ZIG_REQUIREMENT
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def test_zig_is_asked_for_only_when_needed_and_missing(project: Path) -> None:
     assert ZIG_REQUIREMENT in missing
 
 
+@CROSSES
 def test_a_missing_zig_is_a_tool_error(project: Path) -> None:
     hidden = {"PYTHONPATH": str(_hide_ziglang(project.parent))}
     status, output = ask(
@@ -84,6 +86,7 @@ def test_an_editable_install_for_another_machine_is_refused(project: Path) -> No
     assert "an editable install is for this machine, target = aarch64 is not" in output
 
 
+@CROSSES
 def test_a_toolchain_file_that_is_missing_or_hidden_is_refused(project: Path) -> None:
     config = {"musl.target": "x86_64"}
     missing = ask(project, "build_wheel", "out", config, CMAKE_TOOLCHAIN_FILE="mine.cmake")

@@ -13,6 +13,7 @@ import pytest
 
 import muslbackend
 from building import EXTENSION, PY, build, members, write_project
+from marks import CROSSES
 from muslbackend.musl import ARCHITECTURES
 from muslbackend.toolchain import cross_toolchain
 from pypackages import CMAKES, CYTHON, environment
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
+@CROSSES
 def test_missing_headers_are_one_message(tmp_path: Path) -> None:
     """This interpreter with another home, where all is that it needs to run, and no headers."""
     home, cache = tmp_path / "home", tmp_path / "cache"

@@ -20,6 +20,7 @@ from howto import ENGINES, PAGE, TASKS
 from linked import linked_wheel
 from loaders import loader
 from machines import MACHINES, qemu
+from marks import CROSSES
 from muslbackend.arguments import parser
 from muslbackend.musl import ON_PYPI
 from page import alike
@@ -129,6 +130,7 @@ def test_less_is_promised_where_a_function_is_needed(snippets: list[Block], tmp_
     assert f"\n{alike(shown.text)}" in alike(build(project, "musl.target=x86_64").output)
 
 
+@CROSSES
 @pytest.mark.parametrize("example", ["private-library"], indirect=True)
 @PAGE.given(CROSS, "muslbackend: zig 0.17.0 compiles for musl on aarch64")
 def test_it_is_crossed_with_a_root_and_opened(
@@ -147,6 +149,7 @@ def test_it_is_crossed_with_a_root_and_opened(
     assert "\n  opened by musl 1.2.5 through qemu-aarch64: 3 files\n" in said
 
 
+@CROSSES
 @PAGE.given(
     CROSS,
     "muslbackend: error: the build gives a flag that zig does not know, or that means this "

@@ -18,6 +18,7 @@ import pytest
 
 import debian
 from building import EXTENSION, Build, build, members, run, write_project
+from marks import CROSSES
 from muslbackend.zig import find_zig, kept_library
 
 if TYPE_CHECKING:
@@ -136,6 +137,7 @@ def test_ccache_knows_the_second_build(project: Path, ccache: Launcher) -> None:
     twice(project, ccache)
 
 
+@CROSSES
 def test_sccache_knows_the_second_build_in_a_folder_of_one_name(
     project: Path, sccache: Launcher
 ) -> None:
@@ -174,6 +176,7 @@ def test_a_fleet_is_known_the_second_time(
     assert tally(launcher) == (misses, 0)
 
 
+@CROSSES
 @pytest.mark.parametrize("name", ["ccache", "sccache"])
 def test_the_headers_of_another_sysroot_are_not_those_of_the_first(
     name: str, tmp_path: Path, request: pytest.FixtureRequest

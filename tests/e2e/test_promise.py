@@ -10,6 +10,7 @@ import pytest
 
 from building import EXTENSION, PY, Build, build, members, write_project
 from loaders import dlopen, loader
+from marks import CROSSES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,6 +38,7 @@ def project(tmp_path: Path) -> Path:
     return folder
 
 
+@CROSSES
 def test_a_symbol_of_a_later_musl_is_refused_at_the_default_floor(project: Path) -> None:
     (project / "demo.c").write_text(PREADV2)
     assert_refused(
@@ -64,6 +66,7 @@ def test_the_same_symbol_is_accepted_when_the_floor_has_it(tmp_path: Path, cache
     assert "preadv2: symbol not found" in before.words
 
 
+@CROSSES
 def test_native_code_in_a_wheel_for_any_machine_is_refused(project: Path) -> None:
     assert_refused(
         build(project, "musl.target=x86_64", "wheel.platlib=false"),
@@ -73,6 +76,7 @@ def test_native_code_in_a_wheel_for_any_machine_is_refused(project: Path) -> Non
     )
 
 
+@CROSSES
 def test_a_library_of_the_host_is_refused_as_glibc(project: Path) -> None:
     _host_library(project, "-D_GNU_SOURCE")
     _link_host_library(project)
@@ -112,6 +116,7 @@ def _opens(wheel: Path, release: str, folder: Path, cache: Path) -> str:
     return dlopen(loader(release, cache), extension, stub_python=True, cache=cache).state
 
 
+@CROSSES
 def test_a_library_that_is_nowhere_is_named_with_where_it_was_searched(project: Path) -> None:
     library = _host_library(project, "-nostdlib")
     _link_host_library(project, after="file(REMOVE ${CMAKE_SOURCE_DIR}/prebuilt/libanswer.so.1)")
@@ -144,6 +149,7 @@ def test_library_dirs_and_exclude_decide_what_is_bundled(tmp_path: Path) -> None
     assert "needs libanswer.so.1, which is left to the system" in left.output
 
 
+@CROSSES
 def test_a_suffix_for_glibc_is_refused(project: Path) -> None:
     name = f"_demo.cpython-{PY[2:]}-x86_64-linux-gnu"
     (project / "extra.cmake").write_text(
@@ -156,6 +162,7 @@ def test_a_suffix_for_glibc_is_refused(project: Path) -> None:
     )
 
 
+@CROSSES
 def test_a_file_of_another_architecture_is_refused(project: Path) -> None:
     crossed = build(project, "musl.target=aarch64")
     assert crossed.status == 0, crossed.output

@@ -13,6 +13,7 @@ import debian
 import tally
 from building import EXTENSION, PROJECT, PY, build, run, write_project
 from linked import linked_wheel
+from marks import CROSSES
 from muslbackend import settings
 from muslbackend.arguments import parser
 from muslbackend.musl import ON_PYPI
@@ -95,6 +96,7 @@ def test_on_a_musl_python_the_wheel_has_its_tag_at_once(
     assert made.name == f"plain-1.0-{PY}-{PY}-musllinux_1_2_x86_64.whl"
 
 
+@CROSSES
 @README.given(
     "The promise",
     "error[MB103] demo/_demo.cpython-311-x86_64-linux-musl.so: needs preadv2, "

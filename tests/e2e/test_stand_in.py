@@ -14,6 +14,7 @@ import pytest
 
 import skbuild
 from building import LIBRARY, PROJECT, PY, Build, build, members, run, write_project
+from marks import CROSSES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,6 +67,7 @@ def other_suffix(folder: Path, python: Path | str, old: str, new: str) -> Mappin
     return {"_PYTHON_SYSCONFIGDATA_NAME": "_sysconfigdata_mixed"}
 
 
+@CROSSES
 def test_a_mixed_build_with_the_names_of_musl_is_told_what_holds(pure: Path) -> None:
     folder = pure.parent / "mixed"
     environ = other_suffix(folder, sys.executable, "-linux-gnu", "-linux-musl")
@@ -118,6 +120,7 @@ def test_another_implementation_is_told_what_is_not_checked(
     assert f"muslbackend: {musl_python} is pypy: the tag is about musl; that" in other.output
 
 
+@CROSSES
 @pytest.mark.parametrize(
     ("config", "environ"),
     [
@@ -139,6 +142,7 @@ def test_a_musllinux_tag_that_the_project_claims_is_judged_on_glibc_too(
     assert not list(claimed.folder.iterdir())
 
 
+@CROSSES
 def test_a_musllinux_tag_that_the_project_claims_rightly_stays(
     tmp_path: Path, zig_compiler: dict[str, str]
 ) -> None:
@@ -150,6 +154,7 @@ def test_a_musllinux_tag_that_the_project_claims_rightly_stays(
     assert "Generator: scikit-build-core" in wheel_file
 
 
+@CROSSES
 def test_overrides_look_at_the_machine_that_the_wheel_is_for(tmp_path: Path) -> None:
     project = write_project(tmp_path / "project", {}, OVERRIDES)
     plain = build(project)
@@ -159,6 +164,7 @@ def test_overrides_look_at_the_machine_that_the_wheel_is_for(tmp_path: Path) -> 
     assert crossed.wheel.name == f"demo-1.0-64-{PY}-{PY}-musllinux_1_2_aarch64.whl"
 
 
+@CROSSES
 def test_a_build_folder_that_an_override_names_is_not_shared_with_a_cross_build(
     tmp_path: Path,
 ) -> None:

@@ -14,6 +14,7 @@ from building import EXTENSION, PY, build, members, pip_install, python, write_p
 from clibraries import ZLIB, library
 from debian import cached, unpack
 from loaders import dlopen, loader
+from marks import CROSSES
 from muslbackend.compilers import ZIG_TARGETS
 from muslbackend.elfreader import read_elf
 from muslbackend.hooks import get_requires_for_build_wheel
@@ -45,6 +46,7 @@ def extra(text: str) -> dict[str, str]:
     return {"extra.cmake": text}
 
 
+@CROSSES
 def test_musl_gcc_is_taken_for_its_own_target(tmp_path: Path, cache: Path, musl_venv: Path) -> None:
     project = write_project(tmp_path / "project", {})
     gcc = musl_gcc(cache)
@@ -57,6 +59,7 @@ def test_musl_gcc_is_taken_for_its_own_target(tmp_path: Path, cache: Path, musl_
     assert python(musl_venv, "import demo; print(demo.run())") == "42\n"
 
 
+@CROSSES
 def test_musl_gcc_does_not_see_the_libraries_of_the_host(tmp_path: Path, cache: Path) -> None:
     host = tmp_path / "host"
     (host / "lib").mkdir(parents=True)
@@ -70,6 +73,7 @@ def test_musl_gcc_does_not_see_the_libraries_of_the_host(tmp_path: Path, cache: 
     assert "Could NOT find ZLIB" in result.output
 
 
+@CROSSES
 def test_musl_gcc_takes_the_libraries_of_a_sysroot(tmp_path: Path, cache: Path) -> None:
     root = tmp_path / "root"
     (root / "usr/include").mkdir(parents=True)
@@ -88,6 +92,7 @@ def test_musl_gcc_takes_the_libraries_of_a_sysroot(tmp_path: Path, cache: Path) 
     assert any(name.startswith("demo.libs/libz-") for name in members(result.wheel)), result.output
 
 
+@CROSSES
 def test_a_compiler_of_c_alone_does_not_do_for_cxx(tmp_path: Path, cache: Path) -> None:
     project = write_project(tmp_path / "project", extra("enable_language(CXX)\n"))
     result = build(project, "musl.target=x86_64", environ={"CC": str(musl_gcc(cache))})
@@ -96,6 +101,7 @@ def test_a_compiler_of_c_alone_does_not_do_for_cxx(tmp_path: Path, cache: Path) 
     assert "set CXX as well, or unset CC: zig compiles both" in result.output
 
 
+@CROSSES
 @pytest.mark.parametrize("example", ["plain"], indirect=True)
 def test_cc_for_another_machine(example: Path, tmp_path: Path) -> None:
     cc = compiler(tmp_path / "bin", "aarch64", "aarch64-linux-musl-gcc")
@@ -109,6 +115,7 @@ def test_cc_for_another_machine(example: Path, tmp_path: Path) -> None:
     assert read_elf(members(result.wheel)[name]).arch == "aarch64"
 
 
+@CROSSES
 @pytest.mark.parametrize("example", ["plain"], indirect=True)
 def test_a_compiler_that_is_not_for_the_target_is_passed_over_and_said(example: Path) -> None:
     result = build(example, "musl.target=x86_64", environ={"CC": "gcc"})
@@ -140,6 +147,7 @@ def test_a_toolchain_file_of_the_users_own(tmp_path: Path, way: str) -> None:
     assert f"demo/_demo.cpython-{PY[2:]}-aarch64-linux-musl.so" in members(result.wheel)
 
 
+@CROSSES
 def test_a_toolchain_file_for_glibc_makes_no_musllinux_wheel(tmp_path: Path) -> None:
     file = tmp_path / "glibc.cmake"
     file.write_text('set(CMAKE_SYSTEM_NAME Linux)\nset(CMAKE_C_COMPILER "gcc")\n')
@@ -151,12 +159,14 @@ def test_a_toolchain_file_for_glibc_makes_no_musllinux_wheel(tmp_path: Path) -> 
     assert not list(result.folder.glob("*"))
 
 
+@CROSSES
 def test_a_toolchain_file_that_is_not_there(tmp_path: Path) -> None:
     project = write_project(tmp_path / "project", {})
     result = build(project, "musl.target=x86_64", "musl.toolchain-file=none.cmake")
     assert f"toolchain-file = none.cmake: there is no file {project}/none.cmake" in result.output
 
 
+@CROSSES
 def test_verify_takes_a_compiler_that_we_know(tmp_path: Path, cache: Path) -> None:
     (tmp_path / "f.cmake").touch()
     project = write_project(tmp_path / "project", {})
@@ -166,6 +176,7 @@ def test_verify_takes_a_compiler_that_we_know(tmp_path: Path, cache: Path) -> No
     assert "CMake" not in result.output
 
 
+@CROSSES
 def test_zig_is_required_only_where_nothing_else_compiles(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -186,6 +197,7 @@ def link_options(*flags: str) -> str:
     return f"target_link_options(_demo PRIVATE {' '.join(flags)})\n"
 
 
+@CROSSES
 def test_flags_that_change_nothing_are_left_out_and_said_in_one_line(
     tmp_path: Path, musl_venv: Path
 ) -> None:
@@ -206,6 +218,7 @@ def test_flags_that_change_nothing_are_left_out_and_said_in_one_line(
     assert python(musl_venv, "import demo; print(demo.run())") == "42\n"
 
 
+@CROSSES
 @pytest.mark.parametrize(
     ("flags", "environ", "told"),
     [
@@ -246,6 +259,7 @@ target_compile_definitions(_demo PRIVATE BROKEN)
     assert "muslbackend: error" not in result.output
 
 
+@CROSSES
 @pytest.mark.parametrize("language", ["Fortran", "CUDA"])
 def test_a_language_that_zig_has_not_is_refused_by_its_name(tmp_path: Path, language: str) -> None:
     project = write_project(tmp_path / "project", extra(f"enable_language({language})\n"))
@@ -277,6 +291,7 @@ def corrosion(cache: Path) -> Path:
     return config.parent
 
 
+@CROSSES
 def test_a_project_with_rust_is_refused(tmp_path: Path, corrosion: Path) -> None:
     text = f'set(Corrosion_DIR "{corrosion}")\nfind_package(Corrosion REQUIRED)\n'
     project = write_project(tmp_path / "project", extra(text))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from building import PROJECT
+from marks import CROSSES
 from page import Page, alike
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def test_the_wheel_is_judged_as_shown(snippets: list[Block], project: Path, read
     assert follow(reader, project, commands(console)) == alike(shown.text)
 
 
+@CROSSES
 @PAGE.given("Use it", "$ pip install -q ziglang")
 def test_a_musl_python_from_the_clone_uses_it(
     snippets: list[Block], project: Path, reader: Host

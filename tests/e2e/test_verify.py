@@ -10,6 +10,7 @@ import pytest
 from building import EXTENSION, PY, PipWheel, build, pip_install, python, write_project
 from loaders import loader
 from machines import MACHINES, qemu
+from marks import CROSSES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,6 +60,7 @@ def test_all_files_of_the_example_are_opened(
     assert f"\n  opened by musl 1.2.5{through}: 3 files\n" in result.output
 
 
+@CROSSES
 @pytest.mark.parametrize("example", ["program"], indirect=True)
 def test_a_program_is_only_listed(example: Path, cache: Path) -> None:
     assert (
@@ -76,6 +78,7 @@ def test_without_the_setting_nothing_is_opened(tmp_path: Path, cache: Path) -> N
     assert "opened by" not in result.output
 
 
+@CROSSES
 def test_a_file_that_needs_a_later_musl_than_the_loader_s_is_refused(
     tmp_path: Path, cache: Path
 ) -> None:

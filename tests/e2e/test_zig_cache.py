@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from marks import CROSSES
 from muslbackend.musl import ARCHITECTURES
 from muslbackend.toolchain import cross_toolchain
 from muslbackend.zig import Zig, find_zig, kept_library, library_key
@@ -51,6 +52,7 @@ def compile_with(site: Path, home: Path) -> None:
     subprocess.run([*command, "-o", str(home / "empty.so")], env=environ, check=True)
 
 
+@CROSSES
 def test_the_zig_of_another_folder_compiles_nothing_again(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
@@ -98,6 +100,7 @@ def test_the_key_follows_the_library_and_nothing_else() -> None:
     assert library_key("") is None
 
 
+@CROSSES
 def test_the_question_which_compiler_this_is_needs_no_libcxx_of_its_own(tmp_path: Path) -> None:
     made = cross_toolchain(ARCHITECTURES["x86_64"], cache=tmp_path)
     environ = {**os.environ, "_MUSLBACKEND_ZIG": "echo"}

@@ -12,6 +12,7 @@ import pytest
 from debian import compile_c
 from loaders import install_loader, loader
 from machines import MACHINES, qemu
+from marks import WITHOUT_MUSL
 from muslbackend.emulation import Emulation, emulate_script, find_emulation, read_loader
 from muslbackend.errors import SettingsError, ToolError
 from muslbackend.musl import ARCHITECTURES, MuslVersion
@@ -126,6 +127,7 @@ def test_what_the_host_preloads_does_not_get_into_it(
     assert (done.stdout, done.stderr) == (SAID, "")
 
 
+@WITHOUT_MUSL
 @pytest.mark.parametrize("arch", ["x86_64", "aarch64"])
 def test_a_static_program_needs_no_loader(
     folder: Path, cache: Path, arch: str, monkeypatch: pytest.MonkeyPatch
@@ -162,6 +164,7 @@ def test_what_cannot_be_run_is_noted_where_that_is_asked_for(folder: Path, cache
     assert (folder / "the notes").read_text() == f"not-run\t{made}\t{folder}\n" * 2
 
 
+@WITHOUT_MUSL
 def test_what_starts_the_loader_is_refused_where_nothing_does(folder: Path, cache: Path) -> None:
     with pytest.raises(ToolError, match="there is no musl loader for x86_64") as caught:
         _ = find_emulation(ARCHITECTURES["x86_64"], sysroot=folder).start

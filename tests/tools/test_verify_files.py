@@ -9,6 +9,7 @@ import pytest
 
 from debian import compile_c
 from loaders import loader
+from marks import CROSSES
 from muslbackend import verify
 from muslbackend.emulation import find_emulation
 from muslbackend.errors import MuslBackendError, ToolError
@@ -92,6 +93,7 @@ def test_a_file_that_does_not_end(
         opened(opener, wheel("it.so", HANGS))
 
 
+@CROSSES
 def test_what_the_host_preloads_does_not_get_into_it(
     opener: Opener,
     wheel: Callable[..., Path],
