@@ -18,7 +18,7 @@ MAGIC: Final = b"\x7fELF"
 LARGEST_PAGE: Final = 1 << 16
 
 _STARTS_MODULE: Final = "PyInit_"
-_EXTENSION_NAME: Final = re.compile(r"\.(cpython-3\d+[\w-]*|abi3t?)\.so$")
+_EXTENSION_NAME: Final = re.compile(r"\.(cpython-3\d+|abi3t?)[\w-]*\.so$")
 
 _GLIBC_LIBRARIES: Final = (
     "ld-linux",

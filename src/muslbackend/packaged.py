@@ -30,7 +30,8 @@ def native_code_for_any_machine(graph: Graph, _: Target) -> Iterator[Finding]:
         elf = graph.elf[path]
         yield Finding(
             "MB121",
-            Severity.ERROR if elf.modules else Severity.WARNING,
+            # A program that has modules built in, such as an interpreter, is data like others.
+            Severity.ERROR if elf.modules and not elf.executable else Severity.WARNING,
             path,
             f"is {elf.arch or 'native'} code, and the wheel's tag says that any machine will do",
             hint="leave wheel.platlib to scikit-build-core, or leave the file out",

@@ -21,6 +21,8 @@ from muslbackend.target import Facts
 from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from muslbackend.musl import Architecture
 
 _PT_INTERP: Final = 3
@@ -187,8 +189,9 @@ def pyconfig_overlay(arch: Architecture) -> str:
 def target_python_files(host: HostPython, arch: Architecture, root: Path) -> dict[str, str]:
     """Return the text files of the target Python by their path below ``root``.
 
-    The headers are links to the host's, made by :func:`link_headers`; only ``pyconfig.h`` is a
-    file of its own, because ``Python.h`` includes it from its own folder.
+    The headers are links to the host's, made by :func:`link_headers`; files of their own are
+    ``pyconfig.h`` and those that include it. They do so from their own folder, and that is to GCC
+    where a link leads to, if it takes fewer letters (``-fcanonical-system-headers``).
     """
     soabi = f"{host.soabi}-{arch.multiarch}"
     include = str(root / header_folder(host))
@@ -207,11 +210,15 @@ def target_python_files(host: HostPython, arch: Architecture, root: Path) -> dic
         "installed_platbase": str(root),
     }
     pyconfig = host.pyconfig.read_text(encoding="utf-8")
-    return {
+    files = {f"{header_folder(host)}/{name}": text for name, text in _includers(host.include)}
+    files |= {
         f"{header_folder(host)}/pyconfig.h": pyconfig + pyconfig_overlay(arch),
         f"sysconfig/{sysconfigdata_name(host, arch)}.py": f"build_time_vars = {variables!r}\n",
         "python-config": _PYTHON_CONFIG.format(suffix=f".{soabi}.so", abiflags=host.abiflags),
     }
+    if tuple(map(int, host.version.split("."))) >= _NAMES_THE_HOST:
+        files["sysconfig/sitecustomize.py"] = _SITECUSTOMIZE.format(suffix=f".{soabi}.so")
+    return files
 
 
 def header_folder(host: HostPython) -> str:
@@ -220,17 +227,41 @@ def header_folder(host: HostPython) -> str:
 
 
 def link_headers(host: HostPython, include: Path) -> None:
-    """Fill ``include`` with links to the host's headers, all but ``pyconfig.h``."""
+    """Fill ``include``, which has those files, with links to the host's other headers."""
     include.mkdir(parents=True, exist_ok=True)
     for header in sorted(host.include.iterdir()):
-        if header.name != "pyconfig.h":
+        if not (include / header.name).exists():
             (include / header.name).symlink_to(header)
+
+
+def _includers(include: Path) -> Iterator[tuple[str, str]]:
+    """Yield names and texts of the headers that include ``pyconfig.h``, sorted."""
+    for header in sorted(include.glob("*.h")):
+        text = header.read_text(encoding="utf-8", errors="surrogateescape")
+        if '"pyconfig.h"' in text:
+            yield header.name, text
 
 
 def sysconfigdata_name(host: HostPython, arch: Architecture) -> str:
     """Return the module that ``_PYTHON_SYSCONFIGDATA_NAME`` names for this target."""
     return f"_sysconfigdata_{host.abiflags}_linux_{arch.multiarch}"
 
+
+#: From this Python on ``.abi3-x86_64-linux-gnu.so`` comes before ``.abi3.so``.
+_NAMES_THE_HOST: Final = (3, 15)
+#: FindPython asks importlib what modules of the stable ABI are called, and takes the first answer.
+#: That with the name of the target would be no better: Pythons before 3.14 import none. Beside it
+#: there may be another one, such as that of pip's build isolation.
+_SITECUSTOMIZE: Final = """\
+import importlib.machinery, importlib.util, os, sys
+suffixes = importlib.machinery.EXTENSION_SUFFIXES
+suffixes[:] = ["{suffix}", *(suffix for suffix in suffixes if "-" not in suffix)]
+here = os.path.dirname(__file__)
+spec = importlib.machinery.PathFinder.find_spec(__name__, [p for p in sys.path if p != here])
+if spec and spec.loader:
+    sys.modules[__name__] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+"""
 
 #: What FindPython of CMake 3 asks in the place of the interpreter when it crosses.
 _PYTHON_CONFIG: Final = """\

@@ -8,7 +8,6 @@ import os
 import shutil
 import struct
 import subprocess
-import sysconfig
 import zipfile
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -564,11 +563,12 @@ def test_two_packages_with_two_versions_of_one_library_are_imported_together(
     order: tuple[str, str], tmp_path: Path, cache: Path, musl_python: Path
 ) -> None:
     (tmp_path / "core.c").write_text(MODULE)
-    include = f"-I{sysconfig.get_path('include')}"
+    # Those of a glibc Python are in two folders on Debian.
+    (include,) = musl_python.resolve().parents[1].glob("include/python3*")
     for number, name in enumerate(("one", "two"), 1):
         library = Library(f"int version(void) {{ return {number}; }}\n", soname="libv.so.1")
         folder = lay_out({"libv.so.1": library}, tmp_path / name, cache)
-        linked = ["-shared", "-fPIC", include, "core.c", f"{name}/libv.so.1"]
+        linked = ["-shared", "-fPIC", f"-I{include}", "core.c", f"{name}/libv.so.1"]
         compile_c(tmp_path / "_core.so", linked, cache)
         files: dict[str, Library | bytes] = {
             f"{name}/_core.so": (tmp_path / "_core.so").read_bytes(),

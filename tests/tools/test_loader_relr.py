@@ -223,9 +223,9 @@ def test_and_on_other_machines(arch: str, order: str, cache: Path, tmp_path: Pat
 
 
 def complaints(path: Path) -> str:
-    """Return what readelf has to say against a file."""
+    """Return what readelf has to say against a file; newer ones misread hash tables of s390x."""
     command = [shutil.which("readelf") or "", "-aW", str(path)]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    return subprocess.run(command, capture_output=True, text=True, check=False).stderr
 
 
 # Programs: the kernel, and QEMU as old kernels did, tell them where their program headers are.

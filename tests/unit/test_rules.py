@@ -222,7 +222,7 @@ def test_mb106_a_library_that_was_found_but_is_for_another_machine() -> None:
     )
 
 
-@pytest.mark.parametrize("name", ["cpython-311", "cpython-313t", "cpython-312d"])
+@pytest.mark.parametrize("name", ["cpython-311", "cpython-313t", "cpython-312d", "abi3", "abi3t"])
 def test_mb107_a_suffix_for_another_platform(name: str) -> None:
     path = f"demo/_core.{name}-x86_64-linux-gnu.so"
     assert findings({path: extension()}) == (
@@ -243,6 +243,19 @@ def test_mb107_a_suffix_for_another_platform(name: str) -> None:
 )
 def test_mb107_is_silent_on_a_suffix_that_is_looked_for(name: str) -> None:
     assert findings({f"demo/_core.{name}": extension()}) == ()
+
+
+def test_mb107_a_suffix_of_the_stable_abi_that_older_pythons_never_look_for() -> None:
+    path = "demo/_core.abi3-x86_64-linux-musl.so"
+    assert findings({path: extension()}) == (
+        Finding(
+            "MB107",
+            Severity.WARNING,
+            path,
+            "is named for x86_64-linux-musl, and only CPython 3.14 and later import such names",
+            hint="call it .abi3.so, or see that the wheel's tag is not for older ones",
+        ),
+    )
 
 
 def test_mb107_is_silent_on_a_library_that_is_no_extension() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import re
 import runpy
 import subprocess
@@ -203,6 +204,37 @@ def test_a_free_threaded_host_gives_a_free_threaded_target(
     files = target_python_files(threaded, ARCHITECTURES["aarch64"], tmp_path)
     data = files["sysconfig/_sysconfigdata_t_linux_aarch64-linux-musl.py"]
     assert "'EXT_SUFFIX': '.cpython-314t-aarch64-linux-musl.so'" in data
+
+
+def test_gcc_takes_the_target_s_pyconfig(host: HostPython, tmp_path: Path) -> None:
+    """It names a header by where links lead to, if that is shorter, and looks beside that."""
+    include = make(host, "aarch64", tmp_path / ("a folder of a long name" * 9))
+    source = tmp_path / "demo.c"
+    source.write_text("#include <Python.h>\n")
+    command = ["gcc", "-M", "-isystem", str(include), str(source)]
+    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    found = re.findall(r"(?:\\ |\S)+/pyconfig\.h", told)
+    assert [path.replace("\\ ", " ") for path in found] == [str(include / "pyconfig.h")]
+
+
+def test_the_stable_abi_s_suffix_names_no_platform(host: HostPython, tmp_path: Path) -> None:
+    """FindPython takes the first that importlib has; another sitecustomize is run as well."""
+    ours, other = tmp_path / "sysconfig/sitecustomize.py", tmp_path / "other/sitecustomize.py"
+    for version in ("3.15", "3.14"):
+        named = host._replace(version=version)
+        files = target_python_files(named, ARCHITECTURES["aarch64"], tmp_path)
+        assert ("sysconfig/sitecustomize.py" in files) == (version == "3.15")
+        for path, text in ((ours, files.get("sysconfig/sitecustomize.py")), (other, "print(1)\n")):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text or ours.read_text())
+    script = "import importlib.machinery as m; print(*m.EXTENSION_SUFFIXES)"
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ours.parent), str(other.parent)])}
+    command = [sys.executable, "-c", script]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
+    first, (suffix, *others) = done.stdout.split()[0], done.stdout.split()[1:]
+    assert (first, suffix) == ("1", f".{host.soabi}-aarch64-linux-musl.so")
+    assert others[0].startswith(".abi3")
+    assert not any("-" in name for name in others)
 
 
 def test_the_limited_api_has_stdio_in_cxx_as_with_other_compilers(
