@@ -72,3 +72,13 @@ def test_a_library_in_the_musl_system_s_own_folder_is_bundled(
     assert f"bundled   {libz} as demo.libs/libz-" in result.output
     pip_install(musl_venv, result.wheel)
     assert python(musl_venv, "import demo; print(demo.run())") == "1\n"
+
+
+def test_what_a_musl_python_looks_for_is_what_mb107_says(musl_python: Path) -> None:
+    asked = (
+        "import importlib.machinery as m, sys; print(*sys.version_info[:2], *m.EXTENSION_SUFFIXES)"
+    )
+    major, minor, *suffixes = python(musl_python, asked).split()
+    assert {".abi3.so", ".so", f".cpython-{major}{minor}-x86_64-linux-musl.so"} <= set(suffixes)
+    assert (".abi3-x86_64-linux-musl.so" in suffixes) == (int(minor) >= 14)
+    assert not [name for name in suffixes if "-linux-" in name and "-linux-musl" not in name]
