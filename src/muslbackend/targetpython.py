@@ -216,8 +216,9 @@ def target_python_files(host: HostPython, arch: Architecture, root: Path) -> dic
         f"sysconfig/{sysconfigdata_name(host, arch)}.py": f"build_time_vars = {variables!r}\n",
         "python-config": _PYTHON_CONFIG.format(suffix=f".{soabi}.so", abiflags=host.abiflags),
     }
-    if tuple(map(int, host.version.split("."))) >= _NAMES_THE_HOST:
-        files["sysconfig/sitecustomize.py"] = _SITECUSTOMIZE.format(suffix=f".{soabi}.so")
+    if tuple(map(int, host.version.split("."))) >= _TAKES_THE_HOST_S:
+        text = _SITECUSTOMIZE.format(root=str(root), suffix=f".{soabi}.so")
+        files["sysconfig/sitecustomize.py"] = text
     return files
 
 
@@ -247,13 +248,15 @@ def sysconfigdata_name(host: HostPython, arch: Architecture) -> str:
     return f"_sysconfigdata_{host.abiflags}_linux_{arch.multiarch}"
 
 
-#: From this Python on ``.abi3-x86_64-linux-gnu.so`` comes before ``.abi3.so``.
-_NAMES_THE_HOST: Final = (3, 15)
+#: From this Python on sysconfig takes the folders of headers from the interpreter that runs, after
+#: it has read the data; and from 3.15 on importlib has ``.abi3-x86_64-linux-gnu.so`` first.
+_TAKES_THE_HOST_S: Final = (3, 14)
 #: FindPython asks importlib what modules of the stable ABI are called, and takes the first answer.
 #: That with the name of the target would be no better: Pythons before 3.14 import none. Beside it
 #: there may be another one, such as that of pip's build isolation.
 _SITECUSTOMIZE: Final = """\
-import importlib.machinery, importlib.util, os, sys
+import importlib.machinery, importlib.util, os, sys, sysconfig
+sysconfig.get_config_vars().update(installed_base={root!r}, installed_platbase={root!r})
 suffixes = importlib.machinery.EXTENSION_SUFFIXES
 suffixes[:] = ["{suffix}", *(suffix for suffix in suffixes if "-" not in suffix)]
 here = os.path.dirname(__file__)

@@ -217,22 +217,24 @@ def test_gcc_takes_the_target_s_pyconfig(host: HostPython, tmp_path: Path) -> No
     assert [path.replace("\\ ", " ") for path in found] == [str(include / "pyconfig.h")]
 
 
-def test_the_stable_abi_s_suffix_names_no_platform(host: HostPython, tmp_path: Path) -> None:
+def test_newer_pythons_are_told_as_they_start(host: HostPython, tmp_path: Path) -> None:
     """FindPython takes the first that importlib has; another sitecustomize is run as well."""
     ours, other = tmp_path / "sysconfig/sitecustomize.py", tmp_path / "other/sitecustomize.py"
-    for version in ("3.15", "3.14"):
+    for version in ("3.15", "3.13"):
         named = host._replace(version=version)
         files = target_python_files(named, ARCHITECTURES["aarch64"], tmp_path)
         assert ("sysconfig/sitecustomize.py" in files) == (version == "3.15")
         for path, text in ((ours, files.get("sysconfig/sitecustomize.py")), (other, "print(1)\n")):
             path.parent.mkdir(exist_ok=True)
             path.write_text(text or ours.read_text())
-    script = "import importlib.machinery as m; print(*m.EXTENSION_SUFFIXES)"
+    script = "import importlib.machinery as m, sysconfig; print(sysconfig.get_path('include'), "
+    script += "*m.EXTENSION_SUFFIXES)"
     environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ours.parent), str(other.parent)])}
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, env=environ, capture_output=True, text=True, check=True)
-    first, (suffix, *others) = done.stdout.split()[0], done.stdout.split()[1:]
+    first, include, suffix, *others = done.stdout.split()
     assert (first, suffix) == ("1", f".{host.soabi}-aarch64-linux-musl.so")
+    assert include == str(tmp_path / header_folder(host))
     assert others[0].startswith(".abi3")
     assert not any("-" in name for name in others)
 
