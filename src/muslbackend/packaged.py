@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 _PURELIB: Final = r"[^/]+\.data/purelib/"
 _IN_DATA: Final = r"[^/]+\.data/"
+#: The names with a platform; from 3.14 on the stable ABI has such names too (gh-122931).
+_EXT_SUFFIX: Final = r"\.(?:cpython-3(\d+)\w*|abi3t?)-([\w-]+)\.so$"
 
 
 def native_code_for_any_machine(graph: Graph, _: Target) -> Iterator[Finding]:
@@ -54,6 +56,32 @@ def native_code_in_purelib(graph: Graph, _: Target) -> Iterator[Finding]:
                 "is native code in the folder of pure Python: where the two are apart, as in "
                 "lib and lib64, it is not beside what it belongs to",
                 hint="install it to platlib, and let the wheel say Root-Is-Purelib: false",
+            )
+
+
+def wrong_suffix(graph: Graph, target: Target) -> Iterator[Finding]:
+    """CPython 3.11 and later on musl look for ``-linux-musl`` only (bpo-43112)."""
+    for path in graph.wheel:
+        named = ".cpython-3" in path or ".abi3" in path
+        match = re.search(_EXT_SUFFIX, path) if named else None
+        if match is None or int(match[1] or 11) < 11 or not graph.elf[path].modules:
+            continue
+        if match[2] != target.arch.multiarch:
+            yield Finding(
+                "MB107",
+                Severity.ERROR,
+                path,
+                f"is named for {match[2]}; a CPython for musl imports only "
+                f"{target.arch.multiarch}, .abi3.so and .so",
+                hint="take the suffix from Python_SOABI or SKBUILD_SOABI in CMakeLists.txt",
+            )
+        elif not match[1]:
+            yield Finding(
+                "MB107",
+                Severity.WARNING,
+                path,
+                f"is named for {match[2]}, and only CPython 3.14 and later import such names",
+                hint="call it .abi3.so, or see that the wheel's tag is not for older ones",
             )
 
 
@@ -132,6 +160,7 @@ ABOUT_THE_PACKAGE: Final = (native_code_for_any_machine, native_code_in_purelib)
 
 PACKAGED: Final = (
     *ABOUT_THE_PACKAGE,
+    wrong_suffix,
     undefined_symbols,
     left_to_what_is_opened,
     two_of_one_build,

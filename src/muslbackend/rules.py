@@ -31,8 +31,6 @@ Rule: TypeAlias = "Callable[[Graph, Target], Iterator[Finding]]"
 
 #: Of folders that were searched, in characters.
 _MOST_SAID: Final = 1000
-#: The names with a platform; from 3.14 on the stable ABI has such names too (gh-122931).
-_EXT_SUFFIX: Final = r"\.(?:cpython-3(\d+)\w*|abi3t?)-([\w-]+)\.so$"
 
 
 def malformed(graph: Graph, _: Target) -> Iterator[Finding]:
@@ -221,32 +219,6 @@ def early_tls(graph: Graph, target: Target) -> Iterator[Finding]:
             )
 
 
-def wrong_suffix(graph: Graph, target: Target) -> Iterator[Finding]:
-    """CPython 3.11 and later on musl look for ``-linux-musl`` only (bpo-43112)."""
-    for path in graph.wheel:
-        named = ".cpython-3" in path or ".abi3" in path
-        match = re.search(_EXT_SUFFIX, path) if named else None
-        if match is None or int(match[1] or 11) < 11 or not graph.elf[path].modules:
-            continue
-        if match[2] != target.arch.multiarch:
-            yield Finding(
-                "MB107",
-                Severity.ERROR,
-                path,
-                f"is named for {match[2]}; a CPython for musl imports only "
-                f"{target.arch.multiarch}, .abi3.so and .so",
-                hint="take the suffix from Python_SOABI or SKBUILD_SOABI in CMakeLists.txt",
-            )
-        elif not match[1]:
-            yield Finding(
-                "MB107",
-                Severity.WARNING,
-                path,
-                f"is named for {match[2]}, and only CPython 3.14 and later import such names",
-                hint="call it .abi3.so, or see that the wheel's tag is not for older ones",
-            )
-
-
 def scripts_without_libraries(graph: Graph, _: Target) -> Iterator[Finding]:
     """A script is installed at no fixed distance from the bundled libraries."""
     for edge in graph.edges:
@@ -284,7 +256,6 @@ RULES: Final[tuple[Rule, ...]] = (
     foreign_architecture,
     unknown_relocations,
     early_tls,
-    wrong_suffix,
     malformed,
     left_to_the_system,
     scripts_without_libraries,
