@@ -15,6 +15,7 @@ import pytest
 
 from building import write_project
 from doctored import SCHEMA, TOOLS, able, machine, without
+from marks import CROSSES
 from muslbackend import doctor, emulation, stage, survey
 from muslbackend.cli import main
 from muslbackend.diagnosis import Compiling, Machine, Running, Tool, Trouble
@@ -29,6 +30,13 @@ if TYPE_CHECKING:
     from muslbackend.checkup import Build, Project
 
 ZIG_MISSING = "zig is needed to compile for musl and was not found, or is of another release"
+
+
+@pytest.fixture(autouse=True)
+def nobody_names_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inside a musl CPython that is not the machine's, the tests name one."""
+    for name in ("CC", "CXX"):
+        monkeypatch.delenv(name, raising=False)
 
 
 def program(path: Path, script: str) -> Path:
@@ -74,6 +82,7 @@ def test_tools_are_found_with_their_releases(bare: Path) -> None:
         assert seen().tool("patchelf") == old
 
 
+@CROSSES
 def test_of_zigs_the_one_that_will_do_is_shown(
     bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -353,6 +353,12 @@ WARNED: Final = {
 }  # fmt: skip
 
 EVERY: Final = NAMES | KINDS | ARCHIVES | RECORDS | DIGESTS | FOLDERS | WARNED
+#: Modules that the fixture's musl CPython is without.
+TAKES: Final = {
+    "bzip2 that is none": "bz2",
+    f"more than it claims, by method {BZIP2}": "bz2",
+    f"more than it claims, by method {LZMA}": "lzma",
+}
 
 
 @pytest.mark.parametrize("name", EVERY)
