@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -26,6 +25,7 @@ from muslbackend.plan import Edit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
 FILE: Final = "demo-1.0-cp311-cp311-linux_x86_64.whl"
 CORE: Final = "demo/_core.so"
@@ -253,8 +253,7 @@ TABLES: Final = {
         lambda: searching(
             16, b":".join(b"$ORIGIN/%d/" % n + 300 * b"a/../" for n in range(1000))
         ).file(),
-        # A machine with musl has a folder more.
-        f"searched  {1000 + Path('/lib/ld-musl-x86_64.so.1').exists()} long paths",
+        "searched  100",  # long paths, or one more where the machine has musl
     ),
     "a tag for all that there is": harmless(
         lambda: plain(tags=tuple((0x5000_0000 + n, n) for n in range(30_000)))
