@@ -23,6 +23,7 @@ SUITES: Final[Mapping[str, Mapping[str, str]]] = {
 _HEADERS: Final = {"debian": "trixie"}
 #: What no configure finds out that runs nothing, and what musl 1.2.2, which runs it too, has not.
 _ANSWERS: Final = {
+    "ac_cv_aligned_required": "no",
     "ac_cv_buggy_getaddrinfo": "no",
     "ac_cv_file__dev_ptmx": "yes",
     "ac_cv_file__dev_ptc": "no",

@@ -29,7 +29,9 @@ find_python() {
 packages=""
 [ -n "$(find_python)" ] || packages="python3 python3-venv python3-dev"
 case " $* " in
-    *" test "*) command -v gcc >/dev/null && command -v g++ >/dev/null || packages="$packages gcc g++ libc6-dev" ;;
+    *" test "*)
+        command -v gcc >/dev/null && command -v g++ >/dev/null || packages="$packages gcc g++ libc6-dev"
+        command -v pkg-config >/dev/null || packages="$packages pkg-config" ;;
 esac
 if [ -n "$packages" ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then

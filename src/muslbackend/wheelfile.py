@@ -51,9 +51,10 @@ def open_wheel(path: str | Path, limit: int | None) -> Iterator[tuple[ZipReader,
     name = file_name(path)
     if _ORDINARY.fullmatch(name) is None:
         _check_name(name)
-    with contextlib.ExitStack() as stack:
-        with understood():
-            archive = stack.enter_context(open_zip(path))
+    # No ExitStack: from Python 3.15 on that imports inspect.
+    with understood():
+        archive = open_zip(path)
+    with archive:
         check_members(archive.members)
         _check_size(archive.members, MOST_UNPACKED if limit is None else limit)
         with understood():
