@@ -11,11 +11,12 @@ folder=$1
 shift
 cd "$(dirname "$0")/.."
 
-complete='
+newest=${PYTHON:+15}
+complete="
 import sys, sysconfig, pathlib, venv, ensurepip
-assert (3, 11) <= sys.version_info[:2] <= (3, 15)
-assert pathlib.Path(sysconfig.get_path("include"), "Python.h").is_file()
-'
+assert (3, 11) <= sys.version_info[:2] <= (3, ${newest:-13})
+assert pathlib.Path(sysconfig.get_path('include'), 'Python.h').is_file()
+"
 
 find_python() {
     for name in ${PYTHON:-python3.13 python3.12 python3.11 python3}; do
@@ -46,7 +47,7 @@ if [ -n "$packages" ]; then
 fi
 python=$(find_python)
 if [ -z "$python" ]; then
-    echo "no Python from 3.11 to 3.15 with venv and headers was found; name one: PYTHON=..." >&2
+    echo "no Python from 3.11 to 3.13 with venv and headers was found; name one, up to 3.15: PYTHON=..." >&2
     exit 1
 fi
 
