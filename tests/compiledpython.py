@@ -73,6 +73,21 @@ def compile_python(  # noqa: PLR0913, PLR0917 - all that a compiled Python depen
     shutil.move(f"{build}/root{prefix}", folder)
 
 
+def compiler_for_musl(
+    folder: Path, *flags: str, triple: str = "x86_64-linux-musl"
+) -> dict[str, str]:
+    """Return the environment that compiles the Python of ``folder`` for musl.
+
+    What a Python was compiled with stands in its sysconfig: the programs are beside it, in a place
+    that does not change.
+    """
+    programs = folder.with_name(f"{folder.name}-compiler")
+    programs.mkdir(exist_ok=True)
+    environment = musl_compiler(programs, *flags, triple=triple)
+    # By this name in <stdarg.h> configure knows musl; zig has a header of its own.
+    return {**environment, "CPP": f"{environment['CC']} -E -D__DEFINED_va_list"}
+
+
 def _source(version: str, cache: Path) -> Path:
     """Return the folder with the source, as the developers of Python have released it."""
 
@@ -93,20 +108,15 @@ def make_image(
     if version != _HERE:
         fact = f"Python {version} for musl: is compiled, which takes another Python {version}"
         raise FixtureError(f"{fact}; run this with one, not with {_HERE}")
-    # What it was compiled with stands in its sysconfig: a place that does not change.
-    name = f"image-{version}-{machine.name}"
-    compiler = cache.absolute() / f"{name}-compiler"
-    compiler.mkdir(exist_ok=True)
+    image = cache.absolute() / f"image-{version}-{machine.name}"
+    compiler = compiler_for_musl(image, triple=machine.triple)
 
     def fill(folder: Path) -> None:
         say(f"compiling Python {version} for {machine.name}")
         development = _development(machine, libraries, folder.with_name("development"))
-        programs = musl_compiler(compiler, triple=machine.triple)
         environment = {
-            **programs,
+            **compiler,
             **_ANSWERS,
-            # By this name in <stdarg.h> configure knows musl; zig has a header of its own.
-            "CPP": f"{programs['CC']} -E -D__DEFINED_va_list",
             "LIBFFI_CFLAGS": f"-I{development}/include",
             "LIBFFI_LIBS": f"-L{development}/lib -l:libffi.so.8 -l:libffi-of-cffi.so",
         }
@@ -119,7 +129,7 @@ def make_image(
         with zipfile.ZipFile(pip) as archive:
             archive.extractall(library / "site-packages")
 
-    return cached(cache.absolute() / name, fill)
+    return cached(image, fill)
 
 
 def _development(machine: Machine, libraries: Sequence[Path], folder: Path) -> Path:

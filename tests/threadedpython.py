@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from building import musl_compiler
-from compiledpython import compile_python
+from compiledpython import compile_python, compiler_for_musl
 from debian import cached, say
 from loaders import loader
 
@@ -27,13 +26,8 @@ def make_for_musl(cache: Path) -> Path:
     prefix = cache.absolute() / f"python-{VERSION}t-musl"
     if prefix.is_dir():
         return _program(prefix)
-    # What it was compiled with stands in its sysconfig: a place that does not change.
-    compiler = prefix.with_name(f"{prefix.name}-compiler")
-    compiler.mkdir(exist_ok=True)
     flag = f'-Wl,--dynamic-linker="{loader("1.2.5", cache.absolute())}"'
-    programs = musl_compiler(compiler, flag)
-    # By this name in <stdarg.h> configure knows musl; zig has a header of its own.
-    return _make(prefix, {**programs, "CPP": f"{programs['CC']} -E -D__DEFINED_va_list"}, cache)
+    return _make(prefix, compiler_for_musl(prefix, flag), cache)
 
 
 def _program(prefix: Path) -> Path:

@@ -210,8 +210,8 @@ def target_python_files(host: HostPython, arch: Architecture, root: Path) -> dic
         "installed_platbase": str(root),
     }
     pyconfig = host.pyconfig.read_text(encoding="utf-8")
-    files = {f"{header_folder(host)}/{name}": text for name, text in _includers(host.include)}
-    files |= {
+    files = {
+        **{f"{header_folder(host)}/{name}": text for name, text in _includers(host.include)},
         f"{header_folder(host)}/pyconfig.h": pyconfig + pyconfig_overlay(arch),
         f"sysconfig/{sysconfigdata_name(host, arch)}.py": f"build_time_vars = {variables!r}\n",
         "python-config": _PYTHON_CONFIG.format(suffix=f".{soabi}.so", abiflags=host.abiflags),
