@@ -36,6 +36,13 @@ FLOOR: Final = "1.2.3"
 #: auditwheel always leaves it to the system.
 SYSTEM: Final = "libz.so.1"
 WHEEL: Final = "*musllinux*.whl"
+#: Runs auditwheel, which looks for libraries where a variable says. It is set only here: the loader
+#: of the interpreter itself heeds it too, and would take libraries that are for musl.
+SEARCHING: Final = """\
+import os, runpy, sys
+os.environ["LD_LIBRARY_PATH"] = sys.argv.pop(1)
+runpy.run_module("auditwheel", run_name="__main__", alter_sys=True)
+"""
 
 
 @dataclass(frozen=True)
@@ -61,25 +68,24 @@ class Tools:
     def repair(self, given: Given, scratch: Path) -> dict[str, Command]:
         """Return who repairs a wheel, with the same libraries, and the limit on the same bytes."""
         outputs = {name: scratch / f"out-{name}" for name in (FAST, OURS, AUDITWHEEL, REPAIRWHEEL)}
-        theirs = {"LD_LIBRARY_PATH": str(given.libraries)}
         where: list[str | Path] = ["--library-dir", given.libraries, "--floor", FLOOR]
         where += ["--system-library", SYSTEM]
         mine: list[str | Path] = ["repair", given.wheel, *where, "--output"]
-        calls: dict[str, tuple[str, list[str | Path], dict[str, str]]] = {
-            FAST: (OURS, mine, ours(self.extra)),
-            OURS: (OURS, mine, ours()),
-            AUDITWHEEL: (AUDITWHEEL, ["repair", given.wheel, "--wheel-dir"], theirs),
+        calls: dict[str, tuple[list[str | Path], dict[str, str]]] = {
+            FAST: (["-m", OURS, *mine], ours(self.extra)),
+            OURS: (["-m", OURS, *mine], ours()),
+            AUDITWHEEL: (
+                ["-c", SEARCHING, given.libraries, "repair", given.wheel, "--wheel-dir"],
+                {},
+            ),
             REPAIRWHEEL: (
-                REPAIRWHEEL,
-                [given.wheel, "--lib-dir", given.libraries, "--output-dir"],
+                ["-m", REPAIRWHEEL, given.wheel, "--lib-dir", given.libraries, "--output-dir"],
                 {},
             ),
         }
         commands = {
-            name: Command(
-                [self.python, "-m", module, *words, outputs[name]], environ, outputs[name], WHEEL
-            )
-            for name, (module, words, environ) in calls.items()
+            name: Command([self.python, *words, outputs[name]], environ, outputs[name], WHEEL)
+            for name, (words, environ) in calls.items()
         }
         copied = scratch / "copied"
         pack: list[str | Path] = [self.python, PHYSICAL, "pack", given.unpacked, scratch / "packed"]
