@@ -7,13 +7,14 @@ The loader reads no more of an ELF header than ``e_type`` and where the program 
 from __future__ import annotations
 
 import posixpath
-from typing import TYPE_CHECKING, Final
 
 from muslbackend.findings import Finding, Severity
 from muslbackend.values import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from typing import Final
 
     from muslbackend.elf import ElfInfo
     from muslbackend.graph import Graph

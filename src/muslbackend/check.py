@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
 from muslbackend.errors import MalformedError, readable
 from muslbackend.member import Scratch
 from muslbackend.progress import Progress
@@ -11,8 +9,10 @@ from muslbackend.question import Question
 from muslbackend.wheelfile import file_name
 from muslbackend.wheelreader import reading
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Final
 
     from muslbackend.report import Checked
 

@@ -6,7 +6,6 @@ import contextlib
 import gc
 import os
 import sys
-from typing import TYPE_CHECKING, Final
 
 from muslbackend import plain
 from muslbackend.errors import MuslBackendError
@@ -14,10 +13,12 @@ from muslbackend.musl import ARCHITECTURES
 from muslbackend.question import Question
 from muslbackend.values import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
+    from typing import Final
 
     from muslbackend.findings import Finding
     from muslbackend.outcome import Repaired

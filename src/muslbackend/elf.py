@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
 
 from muslbackend.musl import ARCHITECTURES
 from muslbackend.values import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from muslbackend.lookup import Exports
     from muslbackend.musl import Architecture
 
@@ -18,7 +19,8 @@ MAGIC: Final = b"\x7fELF"
 LARGEST_PAGE: Final = 1 << 16
 
 _STARTS_MODULE: Final = "PyInit_"
-_EXTENSION_NAME: Final = re.compile(r"\.(cpython-3\d+|abi3t?)[\w-]*\.so$")
+#: That of free-threaded Pythons is the second (PEP 803).
+_STABLE_ABIS: Final = ("abi3", "abi3t")
 
 _GLIBC_LIBRARIES: Final = (
     "ld-linux",
@@ -142,6 +144,13 @@ class ElfInfo(_Facts):
         return (self.machine, self.bits, self.byteorder) == wanted
 
 
-def is_named_as_extension(path: str) -> bool:
-    """Say whether a file can be nothing but an extension module, by its name."""
-    return _EXTENSION_NAME.search(path) is not None
+def extension_suffix(path: str) -> str | None:
+    """Return for what a file is named that can be nothing but an extension module.
+
+    Such as ``cpython-312-x86_64-linux-musl`` or ``abi3``; ``None`` for every other name.
+    """
+    stem, _, ending = path.rpartition("/")[2].rpartition(".")
+    dot, suffix = stem.rpartition(".")[1:]
+    cpython = suffix.startswith("cpython-3") and suffix[9:10].isdecimal()
+    known = cpython or suffix.partition("-")[0] in _STABLE_ABIS
+    return suffix if known and dot and ending == "so" else None

@@ -14,15 +14,16 @@ from array import array
 from bisect import bisect_right
 from collections import defaultdict
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final, TypeAlias
 
 from muslbackend.elf import MAGIC
 from muslbackend.errors import MalformedError
 from muslbackend.values import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import mmap
     from collections.abc import Iterator, Mapping, Sequence
+    from typing import Final, TypeAlias
 
 #: The bytes of a file: in memory, or mapped, so that only what is looked at is read.
 Bytes: TypeAlias = "bytes | mmap.mmap"

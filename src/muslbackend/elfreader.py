@@ -6,13 +6,11 @@ System V gABI, chapters 4 and 5; GNU extensions as in musl's ``elf.h``.
 
 from __future__ import annotations
 
-import re
 import struct
 from array import array
 from bisect import bisect_left
 from itertools import compress
 from sys import intern
-from typing import TYPE_CHECKING, Final, TypeAlias
 
 from muslbackend import elfversions
 from muslbackend.elf import LARGEST_PAGE, ElfInfo
@@ -33,8 +31,10 @@ from muslbackend.elfsymbols import names_found, read_symbols, symbol_count
 from muslbackend.errors import MalformedError
 from muslbackend.zlibs import zlib
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
+    from typing import Final, TypeAlias
 
     from muslbackend.elfimage import Bytes
 
@@ -139,7 +139,7 @@ class _Reader(ElfImage):
     def _search_path(self) -> tuple[str, ...]:
         texts = self.tag_strings(_DT_RUNPATH) or self.tag_strings(_DT_RPATH)
         # Of several tags musl keeps the last; it splits at newlines too (``path_open``).
-        return tuple(e for text in texts[-1:] for e in re.split("[:\n]", text) if e)
+        return tuple(e for text in texts[-1:] for e in text.replace("\n", ":").split(":") if e)
 
     def _has_code(self) -> bool:
         """Say whether anything in it runs: of mere data linkers write flags that mean nothing."""

@@ -10,14 +10,15 @@ from __future__ import annotations
 import struct
 from array import array
 from itertools import compress
-from typing import TYPE_CHECKING, Final
 
 from muslbackend.elfimage import ET_DYN, OURS, PT_INTERP, bounded, damaged
 from muslbackend.errors import MalformedError
 from muslbackend.values import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from typing import Final
 
     from muslbackend.elfimage import ElfImage
     from muslbackend.lookup import Exports, HashTable

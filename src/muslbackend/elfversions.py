@@ -8,13 +8,14 @@ linker wrote there tells what the file was linked against. Layout: GNU extension
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Final
 
 from muslbackend.elfimage import bounded
 from muslbackend.values import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from typing import Final
 
     from muslbackend.elfimage import ElfImage
 

@@ -8,43 +8,44 @@ from __future__ import annotations
 
 from enum import Enum
 from functools import cached_property, wraps
-from typing import TYPE_CHECKING, Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
 from muslbackend.package import Package
 from muslbackend.values import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
+    from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
     from muslbackend.elf import ElfInfo
 
-_Others = ParamSpec("_Others")
-_Answer = TypeVar("_Answer")
+    _Others = ParamSpec("_Others")
+    _Answer = TypeVar("_Answer")
+
+    class Files(Protocol):
+        """What the resolver may ask of the outside world."""
+
+        @property
+        def package(self) -> Package:
+            """What the wheel says beside its ELF files."""
+
+        def wheel_paths(self) -> tuple[str, ...]:
+            """Return the path of every ELF file in the wheel, sorted."""
+
+        def look(self, path: str) -> ElfInfo | str | None:
+            """Return what is at ``path``: an ELF file, else why it cannot be loaded, else ``None``.
+
+            A path in the wheel is that of the file once it is installed, or that in the archive.
+            """
+
+        def real(self, path: str) -> str:
+            """Return the path of the file itself, symlinks followed."""
+
 
 #: What :meth:`Files.look` says of a folder.
 FOLDER: Final = "is a folder"
 #: What makes a glob more than a name.
 _WILD: Final = frozenset("*?[")
-
-
-class Files(Protocol):
-    """What the resolver may ask of the outside world."""
-
-    @property
-    def package(self) -> Package:
-        """What the wheel says beside its ELF files."""
-
-    def wheel_paths(self) -> tuple[str, ...]:
-        """Return the path of every ELF file in the wheel, sorted."""
-
-    def look(self, path: str) -> ElfInfo | str | None:
-        """Return what is at ``path``: an ELF file, else why it cannot be loaded, else ``None``.
-
-        A path in the wheel is that of the file once it is installed, or that in the archive.
-        """
-
-    def real(self, path: str) -> str:
-        """Return the path of the file itself, symlinks followed."""
 
 
 class Via(Enum):

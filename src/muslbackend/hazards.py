@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import posixpath
 from itertools import chain
-from typing import TYPE_CHECKING, Final
 
 from muslbackend import musl
 from muslbackend.elf import LARGEST_PAGE
@@ -15,8 +14,10 @@ from muslbackend.findings import Finding, Severity, some
 from muslbackend.graph import Via
 from muslbackend.needs import asked_of_musl
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Set
+    from typing import Final
 
     from muslbackend.elf import ElfInfo
     from muslbackend.graph import Graph

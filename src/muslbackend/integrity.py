@@ -6,15 +6,15 @@ distribution format specification (PEP 427), that of RECORD PEP 376's.
 
 from __future__ import annotations
 
-import re
 from itertools import islice, product
-from typing import TYPE_CHECKING, Final, TypeAlias
 
 from muslbackend.findings import Finding, Severity, some
 from muslbackend.values import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
+    from typing import Final, TypeAlias
 
 Rule: TypeAlias = "Callable[[Contents], Iterator[Finding]]"
 
@@ -160,16 +160,17 @@ def metadata(contents: Contents) -> Iterator[Finding]:
 
 def _is_called(folder: str, wheel: str) -> bool:
     """Say whether a metadata folder is that of the wheel, however the two are spelled."""
-    known, wanted = (
-        re.sub(r"[-_.]+", "-", text).lower()
-        for text in (folder.removesuffix(".dist-info"), "-".join(wheel.split("-")[:2]))
-    )
+    known, wanted = folder.removesuffix(".dist-info"), "-".join(wheel.split("-")[:2])
     if known == wanted:
         return True
-    from packaging.version import InvalidVersion, Version  # seldom: 1.0 and 1.0.0
+    import re  # seldom: another spelling
 
-    name, _, version = folder.removesuffix(".dist-info").rpartition("-")
-    distribution, _, promised = "-".join(wheel.split("-")[:2]).rpartition("-")
+    if len({re.sub(r"[-_.]+", "-", text).lower() for text in (known, wanted)}) == 1:
+        return True
+    from packaging.version import InvalidVersion, Version  # more seldom: 1.0 and 1.0.0
+
+    name, _, version = known.rpartition("-")
+    distribution, _, promised = wanted.rpartition("-")
     names = {re.sub(r"[-_.]+", "-", text).lower() for text in (name, distribution)}
     try:
         return len(names) == 1 and Version(version) == Version(promised)
@@ -183,7 +184,9 @@ def _knows_its_version(wheel_file: bytes) -> bool:
         lines = wheel_file.decode("utf-8").splitlines()
     except UnicodeDecodeError:
         return False
-    return any(re.fullmatch(r"(?i)Wheel-Version:\s*1\.\d+\s*", line) for line in lines)
+    fields = (line.lower().partition(":") for line in lines)
+    versions = (value.strip().partition(".") for key, _, value in fields if key == "wheel-version")
+    return any(major == "1" and minor.isdecimal() for major, _, minor in versions)
 
 
 def tags(contents: Contents) -> Iterator[Finding]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import TYPE_CHECKING, Final
 
 from muslbackend.findings import Finding, Severity
 from muslbackend.graph import Supply
@@ -18,7 +17,10 @@ from muslbackend.rules import FINISHED_RULES
 from muslbackend.scan import Scan
 from muslbackend.target import DEFAULT_FLOOR, PlatformTag, Target, claimed_floor
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from muslbackend.errors import MalformedError
     from muslbackend.graph import Graph
     from muslbackend.progress import Progress

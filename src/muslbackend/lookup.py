@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Set
 from itertools import compress, islice
 from operator import eq, itemgetter
-from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
 from muslbackend.values import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from array import array
     from collections.abc import Iterable, Iterator
+    from typing import Final, TypeAlias, TypeVar
 
-_Item = TypeVar("_Item")
+    _Item = TypeVar("_Item")
 
 _32_BITS: Final = 0xFFFFFFFF
 #: No linker makes chains that long: GNU ld, with the fewest buckets, has 512 symbols in each of

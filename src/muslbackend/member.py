@@ -7,16 +7,17 @@ import io
 import mmap
 import os
 from threading import Lock
-from typing import TYPE_CHECKING, Final
 
 from muslbackend.errors import MuslBackendError
 from muslbackend.values import NamedTuple
 from muslbackend.zipdirectory import STORED
 from muslbackend.zlibs import zlib
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
+    from typing import Final
 
     from _typeshed import WriteableBuffer
 

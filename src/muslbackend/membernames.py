@@ -6,22 +6,20 @@ of them passes over another writes beside the folder, or twice.
 
 from __future__ import annotations
 
-import re
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final
 
 from muslbackend.errors import MalformedError, MuslBackendError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Final
 
     from muslbackend.zipdirectory import Listed
 
 #: What has a second meaning somewhere: parts that are empty or dots, drives and backslashes of
 #: Windows, what ends a line (of RECORD) or has no shape.
-_AMBIGUOUS: Final = re.compile(
-    r"^/|^[A-Za-z]:|//|(?:^|/)\.\.?(?:/|$)|[\\\x00-\x1f\x7f-\x9f\u2028\u2029]|^$"
-)
+_AMBIGUOUS: Final = r"^/|^[A-Za-z]:|//|(?:^|/)\.\.?(?:/|$)|[\\\x00-\x1f\x7f-\x9f\u2028\u2029]|^$"
 #: NAME_MAX and PATH_MAX of Linux, in bytes.
 _LONGEST_PART, _LONGEST = 255, 4095
 #: Characters of a longer name in a message.
@@ -68,8 +66,8 @@ def name_for(path: str) -> str:
     # Where the locale is ASCII's, Python has bytes in a path where others have text.
     name = path.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
     if not _is_plain(name):
-        no_text = re.search("[\ud800-\udfff]", name)
-        if no_text or _AMBIGUOUS.search(name) or _is_long(name):
+        no_text = any("\ud800" <= character <= "\udfff" for character in name)
+        if no_text or _is_ambiguous(name) or _is_long(name):
             why = "whose name is not UTF-8" if no_text else "whose name tools read differently"
             msg = f"the project has a file that no wheel can have: {_shown(name)}, {why}"
             raise MuslBackendError(msg, hint="rename it, or leave it out of the wheel")
@@ -80,7 +78,7 @@ def _check(member: Listed) -> None:
     """Look at one member by itself."""
     name = member.name
     path = name.removesuffix("/")
-    if not _is_plain(path) and (_AMBIGUOUS.search(path) or _is_long(path)):
+    if not _is_plain(path) and (_is_ambiguous(path) or _is_long(path)):
         raise _impossible(f"has a member that no wheel can have: {_shown(name)}")
     kind = member.mode & _KIND
     is_folder = path != name
@@ -103,6 +101,12 @@ def _is_plain(path: str) -> bool:
         and ":" not in path
         and path[0] not in "./"
     )
+
+
+def _is_ambiguous(path: str) -> bool:
+    import re  # most names are plain
+
+    return re.search(_AMBIGUOUS, path) is not None
 
 
 def _is_long(path: str) -> bool:

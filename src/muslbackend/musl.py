@@ -8,13 +8,14 @@ each table's header says from what. ``data/extend.py`` adds a new release.
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Final
 
 from muslbackend import data
 from muslbackend.values import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from typing import Final
 
 #: A needed name that starts with one of these is musl itself and no file is opened
 #: (ldso/dynlink.c ``load_library``; musl commit 51e2d831). The dot belongs to the prefix:

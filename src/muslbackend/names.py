@@ -5,13 +5,13 @@ Rules as in :mod:`rules`: ``(Graph, Target)`` in, findings out, one code for eac
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
 from muslbackend.findings import Finding, Severity
 from muslbackend.graph import Via
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Final
 
     from muslbackend.graph import Graph
     from muslbackend.target import Target

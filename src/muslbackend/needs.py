@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Final
-
 from muslbackend import musl, relocations
 from muslbackend.graph import remembered
 from muslbackend.values import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Set
+    from typing import Final
 
     from muslbackend.elf import ElfInfo
     from muslbackend.graph import Graph
@@ -22,7 +21,8 @@ RELR_SINCE: Final = musl.MuslVersion(1, 2, 4)
 #: The loader maps segments of no size from this release on (musl commit cfdfd5ea).
 EMPTY_SEGMENT_SINCE: Final = musl.MuslVersion(1, 2, 3)
 
-_PYTHON_SYMBOL: Final = re.compile(r"_?Py[A-Z_]")
+#: Begin the names of CPython's C API; what follows is in capitals, or an underscore.
+_PYTHONS: Final = ("Py", "_Py")
 
 
 class Reason(NamedTuple):
@@ -106,4 +106,7 @@ def _defined(graph: Graph, path: str) -> Set[str]:
 
 def is_pythons(symbol: str) -> bool:
     """Say whether a symbol counts as one of CPython's C API, which the interpreter defines."""
-    return _PYTHON_SYMBOL.match(symbol) is not None
+    if not symbol.startswith(_PYTHONS):
+        return False
+    following = symbol[symbol.index("y") + 1 :][:1]
+    return following == "_" or following.isupper()

@@ -5,15 +5,13 @@ Read from the ``WHEEL`` file and from Python sources (binary distribution format
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Final
-
 from muslbackend.values import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from typing import Final
 
-_PURELIB: Final = rb"(?mi)^Root-Is-Purelib:\s*true\s*$"
 _OPENS: Final = b"RTLD_GLOBAL"
 #: A ``WHEEL`` file has a few hundred bytes.
 _LARGEST: Final = 1 << 20
@@ -60,6 +58,12 @@ def describe(platforms: Iterable[str], texts: Mapping[str, bytes]) -> Package:
     openers = (p for p, text in texts.items() if p.endswith(".py") and _OPENS in text)
     return Package(
         set(platforms) == {"any"},
-        re.search(_PURELIB, wheel_file) is not None,
+        _is_purelib(wheel_file),
         tuple(sorted(openers)),
     )
+
+
+def _is_purelib(wheel_file: bytes) -> bool:
+    """Say whether a ``WHEEL`` file has the wheel installed to the folder of pure Python."""
+    fields = (line.lower().partition(b":") for line in wheel_file.splitlines())
+    return any(key == b"root-is-purelib" and value.strip() == b"true" for key, _, value in fields)

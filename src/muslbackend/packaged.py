@@ -5,25 +5,23 @@ Rules as in :mod:`rules`: ``(Graph, Target)`` in, findings out, one code for eac
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Final
+from itertools import takewhile
 
 from muslbackend import musl
+from muslbackend.elf import extension_suffix
 from muslbackend.findings import Finding, Severity
 from muslbackend.graph import remembered
 from muslbackend.needs import asked_of_musl
+from muslbackend.rpath import scheme
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Final
 
     from muslbackend.graph import Graph
     from muslbackend.musl import Architecture
     from muslbackend.target import Target
-
-_PURELIB: Final = r"[^/]+\.data/purelib/"
-_IN_DATA: Final = r"[^/]+\.data/"
-#: The names with a platform; from 3.14 on the stable ABI has such names too (gh-122931).
-_EXT_SUFFIX: Final = r"\.(?:cpython-3(\d+)\w*|abi3t?)-([\w-]+)\.so$"
 
 
 def native_code_for_any_machine(graph: Graph, _: Target) -> Iterator[Finding]:
@@ -47,8 +45,8 @@ def native_code_in_purelib(graph: Graph, _: Target) -> Iterator[Finding]:
     """
     package = graph.package
     for path in () if package.any_machine else graph.wheel:
-        in_data = ".data/" in path and re.match(_IN_DATA, path) is not None
-        if re.match(_PURELIB, path) if in_data else package.root_is_purelib:
+        under = scheme(path)
+        if package.root_is_purelib if under is None else under == "purelib":
             yield Finding(
                 "MB127",
                 Severity.WARNING,
@@ -62,27 +60,38 @@ def native_code_in_purelib(graph: Graph, _: Target) -> Iterator[Finding]:
 def wrong_suffix(graph: Graph, target: Target) -> Iterator[Finding]:
     """CPython 3.11 and later on musl look for ``-linux-musl`` only (bpo-43112)."""
     for path in graph.wheel:
-        named = ".cpython-3" in path or ".abi3" in path
-        match = re.search(_EXT_SUFFIX, path) if named else None
-        if match is None or int(match[1] or 11) < 11 or not graph.elf[path].modules:
+        minor, platform = _named_for(path)
+        if not platform or (minor or 11) < 11 or not graph.elf[path].modules:
             continue
-        if match[2] != target.arch.multiarch:
+        if platform != target.arch.multiarch:
             yield Finding(
                 "MB107",
                 Severity.ERROR,
                 path,
-                f"is named for {match[2]}; a CPython for musl imports only "
+                f"is named for {platform}; a CPython for musl imports only "
                 f"{target.arch.multiarch}, .abi3.so and .so",
                 hint="take the suffix from Python_SOABI or SKBUILD_SOABI in CMakeLists.txt",
             )
-        elif not match[1]:
+        elif minor is None:
             yield Finding(
                 "MB107",
                 Severity.WARNING,
                 path,
-                f"is named for {match[2]}, and only CPython 3.14 and later import such names",
+                f"is named for {platform}, and only CPython 3.14 and later import such names",
                 hint="call it .abi3.so, or see that the wheel's tag is not for older ones",
             )
+
+
+def _named_for(path: str) -> tuple[int | None, str]:
+    """Return for which CPython 3 and for which platform an extension is named.
+
+    ``None`` is the stable ABI, whose names have a platform only from 3.14 on (gh-122931).
+    """
+    abi, _, rest = (extension_suffix(path) or "").partition("-")
+    if abi != "cpython":
+        return None, rest
+    version, _, platform = rest.partition("-")
+    return int("".join(takewhile(str.isdecimal, version[1:]))), platform
 
 
 def undefined_symbols(graph: Graph, target: Target) -> Iterator[Finding]:

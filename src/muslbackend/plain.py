@@ -6,8 +6,7 @@ that turns the direction of writing in one of them would lie about what stands b
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from muslbackend import musl
 from muslbackend.errors import MuslBackendError
 from muslbackend.findings import Severity
@@ -11,6 +9,7 @@ from muslbackend.needs import needs
 from muslbackend.rules import RULES, is_fatal
 from muslbackend.values import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

@@ -6,10 +6,11 @@ import contextlib
 import os
 import threading
 import time
-from typing import TYPE_CHECKING, Final, TextIO
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Final, TextIO
 
 #: What is shown of each stage, in the order in which they come.
 _DOING: Final = {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
 from muslbackend import musl
 from muslbackend.errors import SettingsError
 from muslbackend.graph import Via
@@ -12,8 +10,10 @@ from muslbackend.packaged import undefined_symbols
 from muslbackend.policy import Verdict, judge
 from muslbackend.rules import FINISHED_RULES, is_fatal, newer_symbols
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+    from typing import Final
 
     from muslbackend.findings import Finding
     from muslbackend.graph import Graph

@@ -6,11 +6,12 @@ skipped in silence before. IRELATIVE, which a static IFUNC becomes, is in none o
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
-
 from muslbackend.musl import MuslVersion, oldest
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
     from muslbackend.musl import Architecture
 
 #: By the name of the symbol table, which is musl's own name for the architecture.

@@ -11,14 +11,15 @@ from __future__ import annotations
 
 import struct
 from itertools import islice
-from typing import TYPE_CHECKING, Final
 
 from muslbackend.elfimage import damaged
 from muslbackend.elfrewriting import SHT_PROGBITS, Rewriting, UnusableError
 from muslbackend.musl import ARCHITECTURES
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Final
 
 
 _ARCHITECTURES: Final = {

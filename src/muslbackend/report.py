@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
-
 from muslbackend import musl, plain
 from muslbackend.findings import Severity
 from muslbackend.graph import Via
@@ -12,8 +10,10 @@ from muslbackend.plain import spelled
 from muslbackend.question import Question
 from muslbackend.values import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
+    from typing import Any, Final
 
     from muslbackend.findings import Finding
     from muslbackend.graph import Edge, Graph

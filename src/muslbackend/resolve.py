@@ -8,25 +8,23 @@ from __future__ import annotations
 
 import itertools
 import posixpath
-import re
 from collections import deque
-from typing import TYPE_CHECKING, TypeAlias
 
-from muslbackend.elf import ElfInfo, is_named_as_extension
+from muslbackend.elf import ElfInfo, extension_suffix
 from muslbackend.graph import FOLDER, Edge, Graph, Rejected, Unfit, Via
 from muslbackend.musl import is_musl
 from muslbackend.rpath import is_rootless, origin_entries, passed, site_path
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import TypeAlias
 
     from muslbackend.graph import Files, Supply
     from muslbackend.musl import Architecture
 
 #: Object files and static programs; ``map_library`` in ldso/dynlink.c.
 _NOT_DYNAMIC = "has no dynamic section, so musl's loader refuses it (Exec format error)"
-
-_LIBPYTHON = r"libpython\d[\w.]*\.so"
 
 
 def resolve(files: Files, arch: Architecture, supply: Supply) -> Graph:
@@ -68,7 +66,7 @@ class _Resolver:
             found = files.look(path)
             if not isinstance(found, ElfInfo):
                 self.broken[path] = found or "is gone"
-            elif not found.dynamic and is_named_as_extension(path):
+            elif not found.dynamic and extension_suffix(path):
                 self.broken[path] = _NOT_DYNAMIC
             else:
                 self.elf[path] = found
@@ -160,7 +158,7 @@ class _Resolver:
         left = self.supply.left(name)
         if left is not None:
             return Edge(needer, name, left)
-        if re.match(_LIBPYTHON, name) and not self.elf[needer].executable:
+        if _is_libpython(name) and not self.elf[needer].executable:
             return Edge(needer, name, Via.PYTHON)
         return self._from_supply(needer, name, session, searched)
 
@@ -258,6 +256,13 @@ class _Resolver:
         if found.is_libc:
             return Rejected(path, Unfit.LIBC, Unfit.LIBC.value)
         return None
+
+
+def _is_libpython(name: str) -> bool:
+    """Say whether a library is that of CPython, such as ``libpython3.12.so.1.0``."""
+    stem, ending, _ = name.partition(".so")
+    version = stem.removeprefix("libpython")
+    return bool(ending) and version != stem and version[:1].isdigit() and "-" not in version
 
 
 def _chain(needer: str, session: _Session) -> Iterator[str]:

@@ -6,17 +6,17 @@ The rules are those of ``fixup_rpath`` in musl's ldso/dynlink.c (commit a897a20a
 from __future__ import annotations
 
 import posixpath
-import re
-from typing import TYPE_CHECKING, Final
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Final
 
     from muslbackend.elf import ElfInfo
 
-#: Scripts are installed beside the interpreter, at no fixed distance from site-packages.
-_ROOTLESS: Final = r"[^/]+\.data/(?!platlib/|purelib/)"
-_INSTALLED_AT_ROOT: Final = r"^[^/]+\.data/(?:platlib|purelib)/"
+#: Schemes that are installed to site-packages. Scripts are installed beside the interpreter, at no
+#: fixed distance from there.
+_AT_ROOT: Final = ("platlib", "purelib")
 _ORIGIN: Final = ("$ORIGIN", "${ORIGIN}")
 #: Of a path that the system opens (PATH_MAX of Linux), in characters.
 _LONGEST_PATH: Final = 4096
@@ -24,12 +24,23 @@ _LONGEST_PATH: Final = 4096
 
 def site_path(path: str) -> str:
     """Return where a wheel's file is installed, from the root of site-packages."""
-    return re.sub(_INSTALLED_AT_ROOT, "", path, count=1) if ".data/" in path else path
+    return path.split("/", 2)[2] if scheme(path) in _AT_ROOT else path
 
 
 def is_rootless(path: str) -> bool:
     """Say whether a wheel's file is installed somewhere else than in site-packages."""
-    return ".data/" in path and re.match(_ROOTLESS, path) is not None
+    return scheme(path) not in (None, *_AT_ROOT)
+
+
+def scheme(path: str) -> str | None:
+    """Return under which scheme a file in a wheel's ``.data`` folder is installed (PEP 427).
+
+    Empty for one that is there under none; ``None`` for all other files.
+    """
+    folder, _, rest = path.partition("/")
+    if not rest or not folder.endswith(".data") or folder == ".data":
+        return None
+    return rest.rpartition("/")[0].partition("/")[0]
 
 
 def origin_entries(elf: ElfInfo, path: str) -> Iterator[tuple[str, str]]:

@@ -5,9 +5,7 @@ A rule takes ``(Graph, Target)`` and yields findings; :func:`policy.judge` runs 
 
 from __future__ import annotations
 
-import re
 from itertools import accumulate, takewhile
-from typing import TYPE_CHECKING, Final, TypeAlias
 
 from muslbackend import ignored, musl, relocations
 from muslbackend.abi import ABI
@@ -19,8 +17,10 @@ from muslbackend.needs import needs
 from muslbackend.packaged import PACKAGED
 from muslbackend.rpath import is_rootless
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from typing import Final, TypeAlias
 
     from muslbackend.graph import Edge, Graph
     from muslbackend.musl import MuslVersion
@@ -163,7 +163,7 @@ def foreign_libc(graph: Graph, _: Target) -> Iterator[Finding]:
     """Code linked against glibc has glibc's structures and symbols inside."""
     for path, elf in graph.elf.items():
         if elf.libc == "glibc":
-            versions = [v for _, v in elf.version_needs if re.fullmatch(r"GLIBC_\d+(\.\d+)*", v)]
+            versions = [v for _, v in elf.version_needs if _is_release(v)]
             newest = max(versions, key=lambda v: [int(n) for n in v[6:].split(".")], default=None)
             what = f"wants {newest}" if newest else "wants glibc's loader"
             yield Finding(
@@ -173,6 +173,12 @@ def foreign_libc(graph: Graph, _: Target) -> Iterator[Finding]:
                 f"was linked against glibc ({what})",
                 hint="build it with a compiler for musl: -C musl.target=ARCH does so with zig",
             )
+
+
+def _is_release(version: str) -> bool:
+    """Say whether a version is one of glibc's releases; it has others, such as GLIBC_PRIVATE."""
+    name, _, numbers = version.partition("_")
+    return name == "GLIBC" and all(number.isdecimal() for number in numbers.split("."))
 
 
 def foreign_architecture(graph: Graph, target: Target) -> Iterator[Finding]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 from bisect import bisect_left
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Final
 
-from muslbackend.elf import MAGIC, ElfInfo, is_named_as_extension
+from muslbackend.elf import MAGIC, ElfInfo, extension_suffix
 from muslbackend.elfreader import read_elf
 from muslbackend.errors import MalformedError
 from muslbackend.graph import FOLDER
@@ -16,9 +15,11 @@ from muslbackend.package import Package, describe, telling, tells
 from muslbackend.rpath import site_path
 from muslbackend.values import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
+    from typing import Final
 
     from muslbackend.elfimage import Bytes
     from muslbackend.member import Member
@@ -46,7 +47,7 @@ class Scan:
     ) -> None:
         self.package = package or Package()
         files = [name for name in names if not name.endswith("/")]
-        texts = {name: _NOT_ELF for name in files if is_named_as_extension(name)}
+        texts = {name: _NOT_ELF for name in files if extension_suffix(name)}
         self._wheel = {**texts, **elf}
         self._files = (*files, *elf)
         self._outside: dict[str, ElfInfo | str | None] = {}

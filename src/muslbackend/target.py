@@ -5,20 +5,24 @@ Platform tags are read and printed here (PEP 656, PEP 425).
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING, Final, NoReturn
-
 from muslbackend.errors import SettingsError
 from muslbackend.musl import ARCHITECTURES, Architecture, MuslVersion
 from muslbackend.values import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Final, NoReturn
 
     from muslbackend.settings import Settings
 
 #: The oldest musl promised when nothing else is asked for: what ``musllinux_1_2`` says.
 DEFAULT_FLOOR: Final = MuslVersion(1, 2, 0)
+
+
+#: Kinds of platform tags, by whether they name the version of a libc (PEP 513, 571, 599, 600, 656).
+_WITH_VERSION: Final = ("musllinux", "manylinux")
+_WITHOUT_VERSION: Final = ("linux", "manylinux1", "manylinux2010", "manylinux2014")
 
 
 class PlatformTag(NamedTuple):
@@ -44,12 +48,14 @@ class PlatformTag(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> PlatformTag | None:
         """Return the parts of a Linux platform tag, ``None`` for any other platform."""
-        match = re.fullmatch(r"(musllinux|manylinux)_(\d+)_(\d+)_(\w+)", text)
-        if match is not None:
-            return cls(match[1], match[4], (int(match[2]), int(match[3])))
-        match = re.fullmatch(r"(linux|manylinux1|manylinux2010|manylinux2014)_(\w+)", text)
-        if match is not None:
-            return cls(match[1], match[2])
+        kind, _, rest = text.partition("_")
+        if not rest.replace("_", "a").isalnum():
+            return None
+        if kind in _WITHOUT_VERSION:
+            return cls(kind, rest)
+        major, minor, arch = (*rest.split("_", 2), "", "")[:3]
+        if kind in _WITH_VERSION and arch and major.isdecimal() and minor.isdecimal():
+            return cls(kind, arch, (int(major), int(minor)))
         return None
 
 

@@ -8,23 +8,21 @@ from __future__ import annotations
 import contextlib
 import os.path
 import posixpath
-import re
-from typing import TYPE_CHECKING, Final
 
 from muslbackend.errors import MalformedError
 from muslbackend.integrity import Contents, metadata_folders
 from muslbackend.membernames import check_members
 from muslbackend.zipreader import UNREADABLE, open_zip
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
+    from typing import Final
 
     from muslbackend.zipdirectory import Listed
     from muslbackend.zipreader import ZipReader
 
-#: Names that need no closer look; to import what takes one costs as much as to read a wheel.
-_ORDINARY: Final = re.compile(r"\w[\w.]*-\d+(\.\d+)*(-\d\w*)?(-[\w.]+){3}\.whl", re.ASCII)
 #: To what a wheel may unpack, in bytes, if nobody says otherwise: all that is found to be one by
 #: its directory, none of which can turn out to be larger.
 MOST_UNPACKED: Final = 8_000_000_000
@@ -49,7 +47,7 @@ def open_wheel(path: str | Path, limit: int | None) -> Iterator[tuple[ZipReader,
     if not os.path.isfile(path):
         raise MalformedError("there is no such file", hint="give the path of a wheel")
     name = file_name(path)
-    if _ORDINARY.fullmatch(name) is None:
+    if not _is_ordinary(name):
         _check_name(name)
     # No ExitStack: from Python 3.15 on that imports inspect.
     with understood():
@@ -97,6 +95,20 @@ def understood() -> Iterator[None]:
     except UNREADABLE as error:
         msg = f"is not a readable zip archive: {error}"
         raise MalformedError(msg, hint="build or download it again") from error
+
+
+def _is_ordinary(name: str) -> bool:
+    """Say of most names that they are a wheel's; to import what looks closer takes long."""
+    parts = name.removesuffix(".whl").split("-")
+    return (
+        name.endswith(".whl")
+        and name.isascii()
+        and 5 <= len(parts) <= 6
+        and all(part.replace(".", "").replace("_", "").isalnum() for part in parts)
+        and not name.startswith(".")
+        and all(map(str.isdigit, parts[1].split(".")))
+        and (len(parts) == 5 or (parts[2][0].isdigit() and "." not in parts[2]))
+    )
 
 
 def _check_name(name: str) -> None:

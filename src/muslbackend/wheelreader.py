@@ -6,8 +6,6 @@ The format is the binary distribution format specification (PEP 427).
 from __future__ import annotations
 
 import contextlib
-import re
-from typing import TYPE_CHECKING, Final
 
 from muslbackend.elf import MAGIC
 from muslbackend.member import Kept, Member
@@ -18,9 +16,11 @@ from muslbackend.wheelfile import open_wheel, understood
 from muslbackend.workers import Begun, on_all_cores
 from muslbackend.zipdirectory import DEFLATED, STORED
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
+    from typing import Final
 
     from muslbackend.integrity import Contents
     from muslbackend.member import Scratch
@@ -166,6 +166,8 @@ def unpack(
 def _is_made(info: Listed, folder: str) -> bool:
     """Say whether a member is RECORD of the wheel itself, or belongs to it."""
     at, name = len(folder), info.name
+    import re  # check does without
+
     return name.startswith(folder) and re.fullmatch(_RECORDS, name[at:]) is not None
 
 

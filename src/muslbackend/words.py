@@ -6,15 +6,15 @@ import argparse
 import contextlib
 import os
 import sys
-from typing import TYPE_CHECKING, Final
 
 from muslbackend.errors import SettingsError
 from muslbackend.musl import MuslVersion, releases
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
-    from typing import TypeAlias
+    from typing import Final, TypeAlias
 
     Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
 

@@ -7,13 +7,13 @@ where numbers contradict each other.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Final
 
 from muslbackend.values import NamedTuple
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import BinaryIO
+    from typing import BinaryIO, Final
 
 STORED, DEFLATED = 0, 8
 _CENTRAL: Final = struct.Struct("<4s6H3L5H2L")

@@ -7,16 +7,17 @@ agree, and no two members may share bytes (APPNOTE.TXT 6.3).
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, BinaryIO, Final, TypeAlias
 
 from muslbackend.values import NamedTuple
 from muslbackend.zipdirectory import DEFLATED, ArchiveError, decoded, extra_fields, widened
 from muslbackend.zlibs import zlib
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bz2 import BZ2Decompressor
     from collections.abc import Iterable, Iterator
     from lzma import LZMADecompressor
+    from typing import BinaryIO, Final, TypeAlias
 
     from muslbackend.zipdirectory import Directory, Listed
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Final
 
 from muslbackend.zipdirectory import DEFLATED, STORED, ArchiveError, read_directory
 from muslbackend.zipmember import contents, places, rare, whole
 from muslbackend.zlibs import zlib
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-    from typing import BinaryIO
+    from typing import BinaryIO, Final
 
     from muslbackend.zipdirectory import Directory, Listed
     from muslbackend.zipmember import Mark

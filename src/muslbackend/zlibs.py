@@ -5,8 +5,7 @@ The bytes are not the same: who wants the same wheel again takes the same of the
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     import zlib
 else:

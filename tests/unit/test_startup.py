@@ -64,6 +64,7 @@ HEAVY: Final = {
 NEEDLESS: Final = {
     *("dataclasses", "difflib", "fnmatch", "importlib.resources", "inspect", "pathlib"),
     *("argparse", "encodings.cp437", "gettext", "locale", "platform", "random", "urllib"),
+    *("re", "typing"),
 }
 #: What reads archives begins threads where there is much to read.
 ARCHIVES: Final = {"threading"}
