@@ -6,9 +6,12 @@ from typing import Final
 
 from debian import cached, own_suites, run, unpack
 
-FOLDER: Final = "usr/lib/gcc/x86_64-linux-gnu"
+#: Where gcc has what it runs and links; later releases have two of them.
+FOLDERS: Final = ("usr/lib/gcc/x86_64-linux-gnu", "usr/libexec/gcc/x86_64-linux-gnu")
+#: From this release on Debian has what gfortran-N runs in a package of its own.
+OF_ITS_OWN: Final = 14
 #: To be raised with every change of what is made here.
-RECIPE: Final = 1
+RECIPE: Final = 2
 
 
 def gfortran(cache: Path) -> Path:
@@ -18,15 +21,20 @@ def gfortran(cache: Path) -> Path:
     (codename,) = suites.values()
 
     def fill(content: Path) -> None:
-        for package in (f"gfortran-{major}", f"libgfortran-{major}-dev", "libgfortran5"):
+        programs = [f"gfortran-{major}"]
+        if int(major) >= OF_ITS_OWN:
+            programs.append(f"gfortran-{major}-x86-64-linux-gnu")
+        for package in (*programs, f"libgfortran-{major}-dev", "libgfortran5"):
             part = content.with_name(package)
             part.mkdir()
             unpack(package, suites, part)
             shutil.copytree(part / "usr", content / "usr", symlinks=True, dirs_exist_ok=True)
-        for file in Path("/", FOLDER, major).iterdir():
-            place = content / FOLDER / major / file.name
-            if not place.exists():
-                place.symlink_to(file)
+        for folder in FOLDERS:
+            for file in Path("/", folder, major).glob("*"):
+                place = content / folder / major / file.name
+                if not place.exists():
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    place.symlink_to(file)
 
     root = cached(cache.absolute() / f"gfortran-{major}-{codename}-{RECIPE}", fill)
     return root / f"usr/bin/gfortran-{major}"

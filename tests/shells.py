@@ -21,10 +21,10 @@ PACKAGES: Final = {
 #: Types a line into an interactive zsh, presses Tab, and notes what is added to the matches.
 #: Its module for editing lines must be found first: so it is begun without (+Z).
 _ZSH: Final = """\
-root=$1 begin=$2 line=$3
+root=$1 begin=$2 line=$3 zsh=$4
 module_path=($root/usr/lib/*/zsh/*(/))
 zmodload zsh/zpty
-zpty session $root/bin/zsh -f -i +Z
+zpty session $root/$zsh -f -i +Z
 zpty -w session "source $begin"
 zpty -r -m session out '*go on*'
 zpty -w -n session "$line"$'\\t'
@@ -96,7 +96,9 @@ class Terminal:
         read = "" if by_name else f"source {file}"
         folder = self.scratch if by_name else ""
         begin.write_text(_BEGIN.format(root=root, folder=folder, offers=offers, read=read))
-        self._run(root, "bin/zsh", "-fc", _ZSH, "zsh", root, begin, line)
+        # Debian's later releases have it where all other programs are.
+        zsh = next(place for place in ("bin/zsh", "usr/bin/zsh") if (root / place).exists())
+        self._run(root, zsh, "-fc", _ZSH, "zsh", root, begin, line, zsh)
         return list(dict.fromkeys(filter(None, offers.read_text().splitlines())))
 
     def _fish(self, root: Path, script: str, line: str) -> list[str]:
