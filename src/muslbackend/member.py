@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import io
-import mmap
 import os
-from threading import Lock
+from _thread import allocate_lock
 
 from muslbackend.errors import MuslBackendError
 from muslbackend.values import NamedTuple
@@ -15,6 +14,7 @@ from muslbackend.zlibs import zlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import mmap
     from collections.abc import Iterable, Iterator
     from pathlib import Path
     from typing import Final
@@ -35,6 +35,8 @@ def mapped(stream: io.BufferedIOBase) -> bytes | mmap.mmap:
     """Return all that is in an open file."""
     stream.seek(0)
     if os.fstat(stream.fileno()).st_size > _WORTH_MAPPING:
+        import mmap  # what is in memory needs no map
+
         with contextlib.suppress(OSError):  # not every file system can
             return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
     return stream.read()
@@ -47,7 +49,7 @@ class Scratch:
         self._stack = contextlib.ExitStack()
         self._folder: Path | None = None
         self._files = 0
-        self._lock = Lock()
+        self._lock = allocate_lock()
 
     def __enter__(self) -> Scratch:
         return self

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import os
-import threading
 import time
+from _thread import allocate_lock
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from threading import Event, Thread
     from typing import Final, TextIO
 
 #: What is shown of each stage, in the order in which they come.
@@ -38,7 +39,7 @@ class Progress:
     """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = allocate_lock()
         self._began = self._entered = time.monotonic_ns()
         self._spent: dict[str, int] = {}
         self._stage, self._done, self._total, self._unit = "", 0, 0, ""
@@ -96,22 +97,22 @@ class Line:
     def __init__(self, stream: TextIO, *, wanted: bool = True) -> None:
         self._stream = stream
         can = wanted and stream.isatty() and os.environ.get("TERM") != "dumb"
-        self._drawer = threading.Thread(target=self._run, daemon=True) if can else None
-        self._lock = threading.Lock()
-        self._end = threading.Event()
+        self._drawer = self._thread() if can else None
+        self._lock = allocate_lock()
         self._shown = ""
         self._work = "", Progress(), ""
 
     def __enter__(self) -> Line:
         if self._drawer is not None:
-            self._drawer.start()
+            self._drawer[0].start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._end.set()
         if self._drawer is not None:
+            thread, end = self._drawer
+            end.set()
             try:
-                self._drawer.join()
+                thread.join()
             finally:  # a second signal
                 self._wipe()
 
@@ -127,9 +128,16 @@ class Line:
             self._wipe()
             yield
 
-    def _run(self) -> None:
+    def _thread(self) -> tuple[Thread, Event]:
+        """Return what draws, and what ends it."""
+        from threading import Event, Thread  # most commands have no line
+
+        end = Event()
+        return Thread(target=self._run, args=(end,), daemon=True), end
+
+    def _run(self, end: Event) -> None:
         pause = _DELAY
-        while not self._end.wait(pause):
+        while not end.wait(pause):
             with self._lock:
                 self._draw()
             pause = _INTERVAL

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from bisect import bisect_left
 from functools import cached_property, partial
 
 from muslbackend.elf import MAGIC, ElfInfo, extension_suffix
@@ -108,6 +107,8 @@ class Scan:
         return sorted(self._names)
 
     def _is_folder(self, path: str) -> bool:
+        from bisect import bisect_left  # most of what is looked for is a file, or nothing
+
         at = bisect_left(self._in_order, f"{path}/")
         return at < len(self._in_order) and self._in_order[at].startswith(f"{path}/")
 

@@ -202,10 +202,11 @@ def _machine(listed: Listed, begin: bytes) -> tuple[BZ2Decompressor | LZMADecomp
     return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[settings]), begin[4 + size :]
 
 
-def whole(packed: bytes, listed: Listed) -> bytes:
+def whole(packed: bytes | memoryview, listed: Listed) -> bytes:
     """Return all bytes of a deflated or stored member, as :func:`contents` does, in one go."""
-    data = packed
-    if listed.method == DEFLATED:
+    if listed.method != DEFLATED:
+        data = bytes(packed)
+    else:
         machine = zlib.decompressobj(-zlib.MAX_WBITS)
         data = machine.decompress(packed, listed.size + 1)  # one more, or the end is not seen
         if len(data) > listed.size or machine.unused_data:

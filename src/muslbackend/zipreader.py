@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import threading
+import os
+from _thread import allocate_lock
+from io import BytesIO
 
 from muslbackend.zipdirectory import DEFLATED, STORED, ArchiveError, read_directory
 from muslbackend.zipmember import contents, places, rare, whole
@@ -19,26 +21,36 @@ if TYPE_CHECKING:
 
 #: What is raised for an archive that cannot be read.
 UNREADABLE: Final[tuple[type[Exception], ...]] = (ArchiveError, OSError, zlib.error)
+#: Up to so many bytes an archive is read in one go: threads that read it member by member, some of
+#: a thousand bytes, would have to wait for each other before and after each.
+_AT_ONCE: Final = 1 << 25
 #: Packed bytes that are read at a time.
 _BLOCK: Final = 1 << 18
 
 
 def open_zip(path: str | Path) -> ZipReader:
     """Open an archive for reading; that raises one of :data:`UNREADABLE`, and so does the rest."""
-    stream = open(path, "rb")  # noqa: SIM115 - pathlib takes long to import
+    file = open(path, "rb")  # noqa: SIM115 - pathlib takes long to import
     try:
-        return ZipReader(read_directory(stream), stream)
+        if os.fstat(file.fileno()).st_size > _AT_ONCE:
+            return ZipReader(read_directory(file), file)
+        with file:
+            data = file.read()
+        stream = BytesIO(data)
+        return ZipReader(read_directory(stream), stream, data)
     except BaseException:
-        stream.close()
+        file.close()
         raise
 
 
 class ZipReader:
     """An open archive; closed by ``with``."""
 
-    def __init__(self, directory: Directory, stream: BinaryIO) -> None:
+    def __init__(self, directory: Directory, stream: BinaryIO, data: bytes | None = None) -> None:
+        """Read an archive from a stream, or out of memory where ``data`` is all of it."""
         self._stream = stream
-        self._lock = threading.Lock()
+        self._data = None if data is None else memoryview(data)
+        self._lock = allocate_lock()
         self.members = directory.members
         """All of them, folders too, in the order of the directory."""
         starts = places(directory, stream)
@@ -60,7 +72,7 @@ class ZipReader:
             return next(rare(self._packed(listed), listed), b"")[:count]
         packed = self._bytes(self.place(listed), min(listed.packed_size, count + 1024))
         if listed.method == STORED:
-            return packed[:count]
+            return bytes(packed[:count])
         return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, count)
 
     def read(self, listed: Listed) -> bytes:
@@ -82,14 +94,18 @@ class ZipReader:
     def _packed(self, listed: Listed) -> Iterator[bytes]:
         offset, left = self.place(listed), listed.packed_size
         while left:
-            block = self._bytes(offset, min(left, _BLOCK))
+            block = bytes(self._bytes(offset, min(left, _BLOCK)))
             offset, left = offset + len(block), left - len(block)
             yield block
 
-    def _bytes(self, offset: int, size: int) -> bytes:
-        with self._lock:
-            self._stream.seek(offset)
-            data = self._stream.read(size)
+    def _bytes(self, offset: int, size: int) -> bytes | memoryview:
+        data: bytes | memoryview
+        if self._data is not None:
+            data = self._data[offset : offset + size]
+        else:
+            with self._lock:
+                self._stream.seek(offset)
+                data = self._stream.read(size)
         if len(data) != size:
             raise ArchiveError("it ends too early")
         return data

@@ -13,7 +13,7 @@ import pytest
 
 import muslbackend
 from builders import target_for
-from muslbackend import compilers, finish, hooks, patch, stage, targetpython
+from muslbackend import compilers, finish, hooks, patch, stage, targetpython, zipreader
 from muslbackend.cli import main
 from muslbackend.errors import MalformedError, MuslBackendError, ToolError
 from muslbackend.graph import Supply
@@ -171,7 +171,10 @@ def test_bytes_between_the_last_member_and_the_directory(tmp_path: Path) -> None
         read(tmp_path / "x.zip", behind)
 
 
-def test_an_archive_that_is_cut_while_it_is_read(tmp_path: Path) -> None:
+def test_an_archive_that_is_cut_while_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(zipreader, "_AT_ONCE", 0)
     path = write_raw(tmp_path / "x.zip", [raw("a", b"x" * 50, STORED)])
     with open_zip(path) as archive:
         os.truncate(path, 40)

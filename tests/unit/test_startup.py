@@ -66,8 +66,6 @@ NEEDLESS: Final = {
     *("argparse", "encodings.cp437", "gettext", "locale", "platform", "random", "urllib"),
     *("re", "typing"),
 }
-#: What reads archives begins threads where there is much to read.
-ARCHIVES: Final = {"threading"}
 #: All that judges, without what reads the wheel.
 JUDGE: Final = """\
 from muslbackend import cli, musl, packaged, policy, reach, report, resolve, scan
@@ -155,7 +153,7 @@ def test_an_ordinary_build_loads_nothing_that_it_has_no_use_for(tmp_path: Path) 
 def test_what_judges_loads_nothing_heavy(tmp_path: Path) -> None:
     names = loaded(JUDGE, tmp_path)
     assert "muslbackend.rules" in names
-    assert among((HEAVY | NEEDLESS) - ARCHIVES, names) == set()
+    assert among(HEAVY | NEEDLESS, names) == set()
 
 
 def test_a_check_loads_beside_that_only_what_reads_archives(tmp_path: Path) -> None:
@@ -163,7 +161,7 @@ def test_a_check_loads_beside_that_only_what_reads_archives(tmp_path: Path) -> N
     write(wheel, {"demo/_core.cpython-311-x86_64-linux-musl.so": extension()})
     names = loaded(CHECK.format(wheel=str(wheel)), tmp_path)
     assert among({"muslbackend"}, names) == JUDGES | CHECKS
-    assert among((HEAVY | NEEDLESS) - ARCHIVES, names) == set()
+    assert among(HEAVY | NEEDLESS, names) == set()
 
 
 def test_a_page_loads_what_makes_it(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from muslbackend import wheelreader
+from muslbackend import wheelreader, zipreader
 from muslbackend.errors import MalformedError, MuslBackendError
 from muslbackend.member import Scratch
 from muslbackend.wheelreader import reading
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 FILE = "demo-1.0-cp311-cp311-musllinux_1_2_x86_64.whl"
 ELF = b"\x7fELF" + bytes(range(256)) * 20
+
+
+@pytest.fixture(params=["in one go", "member by member"], autouse=True)
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    if request.param == "member by member":
+        monkeypatch.setattr(zipreader, "_AT_ONCE", 0)
 
 
 def read(path: Path) -> tuple[Wheel, list[Member]]:

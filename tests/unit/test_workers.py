@@ -43,7 +43,7 @@ def test_the_largest_are_begun_first(cores: int) -> None:
         with lock:
             begun.append(thing)
 
-    on_all_cores(noted, THINGS, [(n * 7 % 40) << 20 for n in THINGS])
+    on_all_cores(noted, THINGS, [(n * 7 % 40 + 1) << 20 for n in THINGS])
     # Threads may pass each other by one.
     expected = sorted(THINGS, key=lambda n: -(n * 7 % 40))
     assert all(abs(begun.index(n) - expected.index(n)) <= cores for n in THINGS)
