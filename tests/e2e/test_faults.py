@@ -27,9 +27,9 @@ MADE: Final = "demo-1.0-cp311-cp311-musllinux_1_2_x86_64.whl"
 EXTENSION: Final = "demo/_core.cpython-311-x86_64-linux-musl.so"
 PROGRAM: Final = """\
 import sys
-from muslbackend import wheelreader
+from muslbackend import wheelreader, zipreader
 from muslbackend.cli import main
-wheelreader._IN_MEMORY = 100_000
+wheelreader._IN_MEMORY, zipreader._AT_ONCE = 100_000, 0
 sys.exit(main({words!r}))
 """
 #: What scikit-build-core does by itself is not ours to tell: faults are in what follows that.

@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 import traceback
+import warnings
 from multiprocessing import get_context
 from pathlib import Path
 from random import Random
@@ -188,7 +189,10 @@ def run(asked: Sequence[Asked]) -> list[Tried]:
     for each in asked:
         current, answer = mmap.mmap(-1, _ROOM), context.SimpleQueue()
         process = context.Process(target=_work, args=(each, current, answer))
-        process.start()
+        with warnings.catch_warnings():
+            # Of the other threads, which are pytest-xdist's: what starts here asks nothing of them.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            process.start()
         started.append((each, current, answer, process))
     found = []
     for each, current, answer, process in started:
