@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from building import EXTENSION, build, pip_install, python, write_project
+from marks import CROSSES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -34,6 +35,7 @@ endif()
 """
 
 
+@CROSSES
 def test_standards_that_have_modules_take_no_scanner(tmp_path: Path, musl_venv: Path) -> None:
     # From 3.28 on CMake would scan these sources for modules with clang-scan-deps.
     source = EXTENSION.format(

@@ -11,6 +11,7 @@ import pytest
 import debianpython
 import muslpython
 from building import PROJECT, PipWheel, assert_record_is_true, build, members, pip_install, python
+from marks import CROSSES
 from pypackages import lent, links
 from showcase import NANOBIND
 
@@ -50,6 +51,7 @@ def assert_is_used_by_the_oldest(wheel: Path, venv: Path) -> None:
     assert python(venv, refused) == "a polygon has three corners or more\n"
 
 
+@CROSSES
 def test_it_is_crossed_by_a_newer_python(project: Path, venv: Path, cache: Path) -> None:
     """One that this machine may not have; what it builds loads on the oldest."""
     newer = sys.executable if sys.version_info >= (3, 13) else debianpython.make(cache)

@@ -13,6 +13,7 @@ from building import EXTENSION, PY, build, members, pip_install, python, write_p
 from clibraries import ZLIB, library, unpack_source
 from loaders import dlopen, loader
 from machines import MACHINES
+from marks import CROSSES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,6 +111,7 @@ def build_on_a_host_with_packages(project: Path, *config: str) -> Build:
     return build(project, *config, environ=environ)
 
 
+@CROSSES
 def test_libraries_of_the_sysroot_are_found_bundled_and_accounted_for(
     zlib_project: Path, cache: Path, musl_venv: Path
 ) -> None:
@@ -137,12 +139,14 @@ def test_libraries_of_the_sysroot_are_found_bundled_and_accounted_for(
     )
 
 
+@CROSSES
 def test_without_a_sysroot_the_libraries_of_the_host_are_not_found(zlib_project: Path) -> None:
     result = build_on_a_host_with_packages(zlib_project, "musl.target=x86_64")
     assert result.status != 0
     assert "Could NOT find ZLIB" in result.output
 
 
+@CROSSES
 def test_a_sysroot_of_another_architecture(zlib_project: Path, cache: Path, tmp_path: Path) -> None:
     zlib_root(zlib_project.parent / "the-root", cache, "aarch64")
     pyproject = zlib_project / "pyproject.toml"
