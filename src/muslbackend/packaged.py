@@ -77,7 +77,7 @@ def wrong_suffix(graph: Graph, target: Target) -> Iterator[Finding]:
                 "MB107",
                 Severity.WARNING,
                 path,
-                f"is named for {platform}, and only CPython 3.14 and later import such names",
+                f"is named for {platform}, and only CPython 3.15 and later import such names",
                 hint="call it .abi3.so, or see that the wheel's tag is not for older ones",
             )
 
@@ -85,7 +85,7 @@ def wrong_suffix(graph: Graph, target: Target) -> Iterator[Finding]:
 def _named_for(path: str) -> tuple[int | None, str]:
     """Return for which CPython 3 and for which platform an extension is named.
 
-    ``None`` is the stable ABI, whose names have a platform only from 3.14 on (gh-122931).
+    ``None`` is the stable ABI, whose names have a platform only from 3.15 on (gh-122931).
     """
     abi, _, rest = (extension_suffix(path) or "").partition("-")
     if abi != "cpython":

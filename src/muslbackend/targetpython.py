@@ -252,7 +252,7 @@ def sysconfigdata_name(host: HostPython, arch: Architecture) -> str:
 #: it has read the data; and from 3.15 on importlib has ``.abi3-x86_64-linux-gnu.so`` first.
 _TAKES_THE_HOST_S: Final = (3, 14)
 #: FindPython asks importlib what modules of the stable ABI are called, and takes the first answer.
-#: That with the name of the target would be no better: Pythons before 3.14 import none. Beside it
+#: That with the name of the target would be no better: Pythons before 3.15 import none. Beside it
 #: there may be another one, such as that of pip's build isolation.
 _SITECUSTOMIZE: Final = """\
 import importlib.machinery, importlib.util, os, sys, sysconfig

@@ -252,7 +252,7 @@ def test_mb107_a_suffix_of_the_stable_abi_that_older_pythons_never_look_for() ->
             "MB107",
             Severity.WARNING,
             path,
-            "is named for x86_64-linux-musl, and only CPython 3.14 and later import such names",
+            "is named for x86_64-linux-musl, and only CPython 3.15 and later import such names",
             hint="call it .abi3.so, or see that the wheel's tag is not for older ones",
         ),
     )
