@@ -19,8 +19,8 @@ MAGIC: Final = b"\x7fELF"
 LARGEST_PAGE: Final = 1 << 16
 
 _STARTS_MODULE: Final = "PyInit_"
-#: That of free-threaded Pythons is the second (PEP 803).
-_STABLE_ABIS: Final = ("abi3", "abi3t")
+#: What else than letters and digits the name of an ABI and a platform has.
+_OF_A_SUFFIX: Final = str.maketrans("", "", "-_")
 
 _GLIBC_LIBRARIES: Final = (
     "ld-linux",
@@ -151,6 +151,7 @@ def extension_suffix(path: str) -> str | None:
     """
     stem, _, ending = path.rpartition("/")[2].rpartition(".")
     dot, suffix = stem.rpartition(".")[1:]
+    if not dot or ending != "so" or not suffix.translate(_OF_A_SUFFIX).isalnum():
+        return None
     cpython = suffix.startswith("cpython-3") and suffix[9:10].isdecimal()
-    known = cpython or suffix.partition("-")[0] in _STABLE_ABIS
-    return suffix if known and dot and ending == "so" else None
+    return suffix if cpython or suffix.startswith("abi3") else None

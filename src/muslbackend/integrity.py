@@ -20,8 +20,8 @@ Rule: TypeAlias = "Callable[[Contents], Iterator[Finding]]"
 
 #: What a metadata folder cannot be without.
 _PARTS: Final = ("METADATA", "WHEEL", "RECORD")
-#: What RECORD does not list with digests: itself, and its signatures; the ends of their names.
-_UNLISTED: Final = ("", ".jws", ".p7s")
+#: RECORD of a metadata folder, and its signatures (PEP 427).
+_RECORDS: Final = ("RECORD", "RECORD.jws", "RECORD.p7s")
 #: Digests that the specification allows, as :mod:`hashlib` calls them.
 _ALGORITHMS: Final = ("sha256", "sha384", "sha512")
 #: Tags that are looked at; more than a few are nobody's.
@@ -52,6 +52,14 @@ def metadata_folders(paths: Iterable[str]) -> tuple[str, ...]:
     """Return the ``.dist-info`` folders at the root of a wheel, sorted."""
     tops = {path.partition("/")[0] for path in paths if ".dist-info/" in path}
     return tuple(sorted(top for top in tops if top.endswith(".dist-info")))
+
+
+def records(folder: str) -> frozenset[str]:
+    """Return the names that RECORD of a metadata folder and its signatures have.
+
+    They are what it does not list with digests, and what a changed wheel gets anew, or not at all.
+    """
+    return frozenset(f"{folder}/{name}" for name in _RECORDS)
 
 
 def one_name_for_case(contents: Contents) -> Iterator[Finding]:
@@ -99,7 +107,7 @@ def _lies(contents: Contents, record: str, text: bytes) -> Iterator[tuple[str, l
     for path, digest, size in _rows(text):
         if rows.setdefault(path, (digest, size)) != (digest, size):
             twice.append(path)
-    unlisted = {f"{record}{ending}" for ending in _UNLISTED}
+    unlisted = records(record.rpartition("/")[0])
     files = [path for path in contents.sizes if path not in unlisted]
     listed = [path for path in files if path in rows]
     sizes = {path for path in listed if rows[path][1] not in ("", str(contents.sizes[path]))}
@@ -163,17 +171,17 @@ def _is_called(folder: str, wheel: str) -> bool:
     known, wanted = folder.removesuffix(".dist-info"), "-".join(wheel.split("-")[:2])
     if known == wanted:
         return True
-    import re  # seldom: another spelling
+    from packaging.utils import canonicalize_name  # seldom: another spelling
 
-    if len({re.sub(r"[-_.]+", "-", text).lower() for text in (known, wanted)}) == 1:
+    if canonicalize_name(known) == canonicalize_name(wanted):
         return True
     from packaging.version import InvalidVersion, Version  # more seldom: 1.0 and 1.0.0
 
     name, _, version = known.rpartition("-")
     distribution, _, promised = wanted.rpartition("-")
-    names = {re.sub(r"[-_.]+", "-", text).lower() for text in (name, distribution)}
+    same = canonicalize_name(name) == canonicalize_name(distribution)
     try:
-        return len(names) == 1 and Version(version) == Version(promised)
+        return same and Version(version) == Version(promised)
     except InvalidVersion:
         return False
 

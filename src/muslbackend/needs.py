@@ -109,4 +109,4 @@ def is_pythons(symbol: str) -> bool:
     if not symbol.startswith(_PYTHONS):
         return False
     following = symbol[symbol.index("y") + 1 :][:1]
-    return following == "_" or following.isupper()
+    return following == "_" or "A" <= following <= "Z"

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from muslbackend.musl import Architecture
     from muslbackend.target import Target
 
+#: That of free-threaded Pythons is the second (PEP 803).
+_STABLE_ABIS: Final = ("abi3", "abi3t")
+
 
 def native_code_for_any_machine(graph: Graph, _: Target) -> Iterator[Finding]:
     """Tag ``any`` says that nothing in the wheel depends on the machine (PEP 425)."""
@@ -89,7 +92,7 @@ def _named_for(path: str) -> tuple[int | None, str]:
     """
     abi, _, rest = (extension_suffix(path) or "").partition("-")
     if abi != "cpython":
-        return None, rest
+        return None, rest if abi in _STABLE_ABIS else ""
     version, _, platform = rest.partition("-")
     return int("".join(takewhile(str.isdecimal, version[1:]))), platform
 

@@ -262,7 +262,8 @@ def _is_libpython(name: str) -> bool:
     """Say whether a library is that of CPython, such as ``libpython3.12.so.1.0``."""
     stem, ending, _ = name.partition(".so")
     version = stem.removeprefix("libpython")
-    return bool(ending) and version != stem and version[:1].isdigit() and "-" not in version
+    plain = version.replace(".", "").replace("_", "").isalnum()
+    return bool(ending) and version != stem and version[:1].isdecimal() and plain
 
 
 def _chain(needer: str, session: _Session) -> Iterator[str]:

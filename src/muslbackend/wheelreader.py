@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 
 from muslbackend.elf import MAGIC
+from muslbackend.integrity import records
 from muslbackend.member import Kept, Member
 from muslbackend.package import tells
 from muslbackend.progress import Progress
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
     from muslbackend.zipmember import Mark
     from muslbackend.zipreader import ZipReader
 
-#: In the metadata folder: what is made anew, and the signatures that go with it (PEP 427).
-_RECORDS: Final = r"/RECORD(\.jws|\.p7s)?"
 #: What of a wheel is held in memory, in bytes; the rest is unpacked to disk.
 _IN_MEMORY: Final = 48 << 20
 
@@ -145,7 +144,8 @@ def unpack(
     with open_wheel(path, limit) as (archive, contents):
         tags = parse_tag("-".join(parts[-3:]))
         own = contents.folders[0] if len(contents.folders) == 1 else f"{distribution}.dist-info"
-        infos = [i for i in archive.members if not i.name.endswith("/") and not _is_made(i, own)]
+        made = records(own)
+        infos = [i for i in archive.members if not i.name.endswith("/") and i.name not in made]
         fits = _fitting(infos)
         progress.enter("read", sum(info.size for info in infos), "bytes")
 
@@ -161,14 +161,6 @@ def unpack(
     build = parts[2] if len(parts) == 6 else ""  # NAME-VERSION-BUILD-PYTHON-ABI-PLATFORM
     name = WheelName(distribution, build, tags, folder=own)
     return Unpacked(name, tuple(members), contents._replace(digest=_digests(members)))
-
-
-def _is_made(info: Listed, folder: str) -> bool:
-    """Say whether a member is RECORD of the wheel itself, or belongs to it."""
-    at, name = len(folder), info.name
-    import re  # check does without
-
-    return name.startswith(folder) and re.fullmatch(_RECORDS, name[at:]) is not None
 
 
 def _digests(members: Iterable[Member]) -> Callable[[str, str], str]:
