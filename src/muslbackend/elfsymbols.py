@@ -40,8 +40,8 @@ _number: Final = int.from_bytes
 
 #: So many symbols are looked at together.
 _BLOCK: Final = 1 << 14
-#: Names that are more than this are not held as strings.
-_MANY: Final = 1 << 16
+#: Names that are more than this are not held as strings: few of a C++ library's are ever asked for.
+_MANY: Final = 1 << 12
 
 
 def _those(*numbers: int) -> bytes:

@@ -114,9 +114,13 @@ def shadowed_by_musl(graph: Graph, target: Target) -> Iterator[Finding]:
 
     A program is searched before its libraries, and those in the order of its needed names.
     """
+    paths = sorted(set(chain.from_iterable(graph.loads.values())))
+    # Of very many names a library does not say which musl has, only whether it has one.
+    imported = frozenset().union(*(graph.elf[path].imports for path in paths))
+    wanted = _of_musl(imported, target.arch) - _EVERYWHERE
     candidates = {
-        path: _of_musl(graph.elf[path].exports, target.arch) - _EVERYWHERE
-        for path in sorted(set(chain.from_iterable(graph.loads.values())))
+        path: frozenset(filter(graph.elf[path].exports.__contains__, wanted))
+        for path in paths
         if _is_plain_library(graph.elf[path])
     }
     shadowed: dict[str, set[str]] = {path: set() for path, names in candidates.items() if names}

@@ -1,14 +1,16 @@
 """Names that a lookup finds in one file, where they are too many to be held.
 
-A million names take 150 MB as strings; the tables by which musl looks them up, a third of it.
-Nothing in these is believed: what leads out of them leads nowhere, and no walk is endless.
+To make strings of seven thousand takes as long as to look up three thousand. A million take 150 MB;
+the tables by which musl looks them up, a third of it. Nothing in these is believed: what leads out
+of them leads nowhere, and no walk is endless.
 """
 
 from __future__ import annotations
 
 from collections.abc import Set
+from functools import cache
 from itertools import compress, islice
-from operator import eq, itemgetter
+from operator import eq, itemgetter, mul
 
 from muslbackend.values import NamedTuple
 
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
     _Item = TypeVar("_Item")
 
 _32_BITS: Final = 0xFFFFFFFF
+_DJB_START, _DJB_FACTOR = 5381, 33
+#: The weight of each byte of a name of up to so many, the last first.
+_POWERS: Final[list[int]] = [pow(_DJB_FACTOR, n, 1 << 32) for n in range(256)]
 #: No linker makes chains that long: GNU ld, with the fewest buckets, has 512 symbols in each of
 #: them for the most that :mod:`elfimage` reads of any table.
 _LONGEST_CHAIN: Final = 1 << 12
@@ -28,6 +33,21 @@ _LONGEST_CHAIN: Final = 1 << 12
 _LONGEST_FILE_NAME: Final = 255
 #: So many symbols are looked at together.
 _BLOCK: Final = 1 << 14
+
+
+@cache  # many files are asked for the same names
+def _gnu_hash(name: bytes) -> int:
+    """Return the hash value of a name: ``gnu_hash`` in ldso/dynlink.c.
+
+    That goes from byte to byte; most names are so short that all weights of a byte are known.
+    """
+    if len(name) < len(_POWERS):
+        weighed: Iterator[int] = map(mul, reversed(name), _POWERS)
+        return _DJB_START * _POWERS[len(name)] + sum(weighed) & _32_BITS
+    code = _DJB_START
+    for byte in name:
+        code = code * _DJB_FACTOR + byte & _32_BITS
+    return code
 
 
 class GnuHash(NamedTuple):
@@ -41,31 +61,31 @@ class GnuHash(NamedTuple):
     chains: array[int]
     """A hash value for each symbol from there on, odd at the end of a chain."""
 
-    def leads_to(self, name: bytes) -> Iterator[int]:
-        """Yield the numbers of symbols that may be called so.
+    def leads_to(self, name: bytes) -> Iterable[int]:
+        """Return the numbers of symbols that may be called so, in order.
 
-        ``gnu_hash``, ``gnu_lookup_filtered`` (musl commit 84389c64) and ``gnu_lookup`` in
-        ldso/dynlink.c.
+        ``gnu_lookup_filtered`` (musl commit 84389c64) and ``gnu_lookup`` in ldso/dynlink.c.
         """
-        if not (self.bloom and self.buckets):
+        bloom, shift, buckets, first, chains = self
+        if not (bloom and buckets):
+            return ()
+        code = _gnu_hash(name)
+        bits = 8 * bloom.itemsize
+        word = bloom[code // bits & len(bloom) - 1]
+        if not word >> code % bits & word >> (code >> shift) % bits & 1:
+            return ()  # most names are of another library
+        index = buckets[code % len(buckets)]
+        return _chained(code, first, chains, index - first) if 0 < index >= first else ()
+
+
+def _chained(code: int, first: int, chains: array[int], start: int) -> Iterator[int]:
+    """Yield the numbers of symbols of a hash value, in a chain of hash values."""
+    for at in range(start, min(start + _LONGEST_CHAIN, len(chains))):
+        value = chains[at]
+        if value | 1 == code | 1:
+            yield first + at
+        if value & 1:
             return
-        code = 5381
-        for byte in name:
-            code = code * 33 + byte & _32_BITS
-        bits = 8 * self.bloom.itemsize
-        word = self.bloom[code // bits & len(self.bloom) - 1]
-        if not word >> code % bits & word >> (code >> self.shift) % bits & 1:
-            return
-        index = self.buckets[code % len(self.buckets)]
-        if not 0 < index >= self.first:
-            return
-        start = index - self.first
-        for at in range(start, min(start + _LONGEST_CHAIN, len(self.chains))):
-            value = self.chains[at]
-            if value | 1 == code | 1:
-                yield self.first + at
-            if value & 1:
-                return
 
 
 class SysvHash(NamedTuple):
@@ -133,13 +153,11 @@ class Exports(Set[str]):
 
         ``find_sym2`` in ldso/dynlink.c.
         """
-        if b"\0" in name:
-            return False
-        ended = name + b"\0"
         for index in self._table.leads_to(name):
-            if index >= len(self._names):
+            if index >= len(self._names) or b"\0" in name:
                 return False
-            if not self._hidden[index] and self._strings.startswith(ended, self._names[index]):
+            named = self._strings.startswith(name + b"\0", self._names[index])
+            if named and not self._hidden[index]:
                 return bool(self._found[index])
         return False
 
@@ -165,6 +183,8 @@ class Exports(Set[str]):
     def beginning(self, prefix: str) -> Iterator[str]:
         """Yield the names that begin so, and go on with no more than a file can be called."""
         wanted = prefix.encode()
+        if wanted not in self._strings:
+            return
         longest = len(wanted) + _LONGEST_FILE_NAME
         places, strings = self._places(), self._strings
         while block := list(islice(places, _BLOCK)):

@@ -338,10 +338,10 @@ HASHES: Final = {
         lambda: Crafted(
             (
                 (ce.STRTAB, b"\0" + 400_000 * b"x" + b"\0"),
-                (ce.HASH, struct.pack("<2I", 1, 20_001) + bytes(8)),
+                (ce.HASH, struct.pack("<2I", 1, 4_001) + bytes(8)),
                 (
                     ce.SYMTAB,
-                    b"".join(struct.pack("<IBBHQQ", n, 0x12, 0, 1, 1, 0) for n in range(20_001)),
+                    b"".join(struct.pack("<IBBHQQ", n, 0x12, 0, 1, 1, 0) for n in range(4_001)),
                 ),
             )
         ),
