@@ -9,7 +9,6 @@ import sys
 
 from muslbackend import plain
 from muslbackend.errors import MuslBackendError
-from muslbackend.musl import ARCHITECTURES
 from muslbackend.question import Question
 from muslbackend.values import NamedTuple
 
@@ -63,6 +62,7 @@ def _run(words: list[str]) -> int:
 
 
 def _check_asked(options: argparse.Namespace) -> int:
+    from muslbackend.musl import ARCHITECTURES
     from muslbackend.words import named
 
     question = Question(

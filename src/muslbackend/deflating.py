@@ -139,7 +139,7 @@ class Packer:
         if isinstance(kept, Kept):
             return kept.packed_size if self._stays(kept) else kept.size
         data = member.data
-        if data is None or isinstance(data, bytes):
+        if data is None or isinstance(data, bytes | bytearray):
             return len(data or b"")
         try:
             return data.stat().st_size

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing import Final, TypeAlias
 
 #: The bytes of a file: in memory, or mapped, so that only what is looked at is read.
-Bytes: TypeAlias = "bytes | mmap.mmap"
+Bytes: TypeAlias = "bytes | bytearray | mmap.mmap"
 
 ET_EXEC, ET_DYN = 2, 3
 PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE, PT_GNU_STACK = 1, 2, 3, 4, 0x6474E551
@@ -192,7 +192,7 @@ class ElfImage:
         found = next((s for s in self.sections() if s.kind == kind), None)
         if found is None:
             return b""
-        return self.data[found.offset : found.offset + min(found.size, most)]
+        return bytes(self.data[found.offset : found.offset + min(found.size, most)])
 
     def _string_table(self) -> range:
         """Return where the dynamic string table is in the file."""
@@ -252,7 +252,7 @@ def _endless(offset: int) -> MalformedError:
     return damaged(f"the string at {offset:#x} has no end")
 
 
-def _decoded(text: bytes) -> str:
+def _decoded(text: bytes | bytearray) -> str:
     return text.decode("utf-8", "surrogateescape")
 
 

@@ -54,7 +54,7 @@ def isa_needed(image: ElfImage) -> int:
     segment = next((s for s in image.segments if s.kind == PT_GNU_PROPERTY), None)
     if segment is None or image.machine not in (_EM_386, _EM_X86_64) or segment.size > _LARGEST:
         return 0
-    notes = image.data[segment.offset : segment.offset + segment.size]
+    notes = bytes(image.data[segment.offset : segment.offset + segment.size])
     needed = 0
     try:
         for kind, value in _properties(notes, image.order, image.bits // 8):
@@ -73,7 +73,7 @@ def build_id(image: ElfImage) -> str:
         if segment.kind != PT_NOTE or segment.size > min(_LARGEST, left):
             continue
         left -= segment.size
-        notes = image.data[segment.offset : segment.offset + segment.size]
+        notes = bytes(image.data[segment.offset : segment.offset + segment.size])
         try:
             for kind, name, content in _notes(notes, image.order, 4):
                 if (kind, name) == (_NT_GNU_BUILD_ID, _GNU):

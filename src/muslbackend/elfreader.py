@@ -29,7 +29,6 @@ from muslbackend.elfimage import (
 from muslbackend.elfnotes import arm_architecture, build_id, isa_needed, strippable
 from muslbackend.elfsymbols import names_found, read_symbols, symbol_count
 from muslbackend.errors import MalformedError
-from muslbackend.zlibs import zlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,6 +63,12 @@ def read_elf(data: Bytes, crc: int | None = None) -> ElfInfo:
     except (struct.error, IndexError) as error:
         msg = f"is not a sound ELF file: {error}"
         raise MalformedError(msg) from error
+
+
+def _checksum(data: Bytes) -> int:
+    from muslbackend.zlibs import zlib  # of what is in a wheel it is known
+
+    return zlib.crc32(data)
 
 
 _Versions: TypeAlias = frozenset[tuple[str, str]]
@@ -126,7 +131,7 @@ class _Reader(ElfImage):
             flags=self.flags if self._has_code() else None,
             arm_arch=arm_architecture(self),
             build_id=build,
-            checksum=0 if build else zlib.crc32(data) if crc is None else crc,
+            checksum=0 if build else _checksum(data) if crc is None else crc,
             strippable=strippable(self),
             isa_needed=isa_needed(self),
             stack_size=max((s.memory for s in self.segments if s.kind == PT_GNU_STACK), default=0),

@@ -116,7 +116,7 @@ def read_symbols(image: ElfImage, count: int) -> Symbols:
         size = min(_BLOCK, count - first)
         start = place + first * step
         names += image.numbers("I", start, size * step // 4)[:: step // 4]
-        table = image.data[start : start + size * step]
+        table = bytes(image.data[start : start + size * step])
         # Without versions none is hidden.
         high = versions[first : first + size].tobytes()[_HIGH::2]
         blocks.append([bits.to_bytes(size) for bits in _judged(table, image.bits, high)])
@@ -157,7 +157,7 @@ def names_found(image: ElfImage, symbols: Symbols) -> frozenset[str] | Exports:
     from muslbackend.lookup import Exports  # few files have so many
 
     image.string(max(compress(symbols.names, symbols.found)))  # if it has an end, all have one
-    strings = image.data[image.strings.start : image.strings.stop]
+    strings = bytes(image.data[image.strings.start : image.strings.stop])
     return Exports(strings, symbols.names, symbols.found, symbols.hidden, table)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+from muslbackend import musl
 from muslbackend.findings import Finding, Severity
 from muslbackend.graph import Supply
 from muslbackend.integrity import judge_contents
@@ -35,6 +36,7 @@ def judged(wheel: Wheel, question: Question, progress: Progress) -> Checked:
 
     Raises :class:`MalformedError` for one that turns out to be damaged while it is read.
     """
+    _read_tables(wheel, question)
     scan = Scan.of_wheel(wheel)
     progress.enter("judge")
     claimed, about = wheel.platforms, judge_contents(wheel.contents)
@@ -68,6 +70,14 @@ def damaged(name: str, error: MalformedError) -> Checked:
     finding = Finding("MB100", Severity.ERROR, name, error.message, error.hint)
     verdict = Verdict(None, (), (finding,))
     return Checked(name, False, None, None, (), None, verdict, None)
+
+
+def _read_tables(wheel: Wheel, question: Question) -> None:
+    """Read what will be looked up of musl, while other threads inflate the wheel."""
+    tags = (PlatformTag.parse(platform) for platform in wheel.platforms)
+    for name in {tag.arch for tag in tags if tag} if question.arch is None else ():
+        if name in ARCHITECTURES:
+            musl.todays(ARCHITECTURES[name])
 
 
 def _system(question: Question, scan: Scan) -> Supply:

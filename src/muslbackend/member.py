@@ -10,7 +10,6 @@ from _thread import allocate_lock
 from muslbackend.errors import MuslBackendError
 from muslbackend.values import NamedTuple
 from muslbackend.zipdirectory import STORED
-from muslbackend.zlibs import zlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -148,12 +147,12 @@ class Member(NamedTuple):
 
     path: str
     """In the wheel, with ``/``."""
-    content: Path | bytes | Kept | Spliced
+    content: Path | bytes | bytearray | Kept | Spliced
     """A file on this disk, or the bytes themselves; or what is packed already, in part or whole."""
     executable: bool = False
 
     @property
-    def data(self) -> Path | bytes | None:
+    def data(self) -> Path | bytes | bytearray | None:
         """The file on this disk, or the bytes themselves; ``None`` for what is only packed."""
         if isinstance(self.content, Spliced):
             return self.content.file
@@ -167,7 +166,7 @@ class Member(NamedTuple):
             with self.content.packed() as packed:
                 yield io.BufferedReader(_Inflated(self.content, packed), _BLOCK)
             return
-        if data is None or isinstance(data, bytes):
+        if data is None or isinstance(data, bytes | bytearray):
             yield io.BytesIO(data or b"")
             return
         try:
@@ -201,6 +200,8 @@ class _Inflated(io.RawIOBase):
         self._begin()
 
     def _begin(self) -> None:
+        from muslbackend.zlibs import zlib  # a check has no use for it
+
         self._machine = zlib.decompressobj(-zlib.MAX_WBITS)
         self._waiting, self._taken, self._place = b"", 0, 0
 

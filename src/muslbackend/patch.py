@@ -23,9 +23,9 @@ from muslbackend.workers import on_all_cores
 from muslbackend.zipdirectory import DEFLATED
 
 if TYPE_CHECKING:
+    import mmap
     from collections.abc import Iterable, Sequence
 
-    from muslbackend.elfimage import Bytes
     from muslbackend.layout import Copy, Move
     from muslbackend.plan import Plan
 
@@ -173,10 +173,10 @@ def _rewrite(member: Member, edit: Edit, file: Path) -> Path | Spliced:
     return Spliced(file, kept, tuple(found)) if found else file
 
 
-def _bytes(member: Member) -> Bytes:
+def _bytes(member: Member) -> bytes | mmap.mmap:
     data = member.data
-    if isinstance(data, bytes):
-        return data
+    if isinstance(data, bytes | bytearray):
+        return bytes(data)
     with member.open() as stream:
         return mapped(stream)
 

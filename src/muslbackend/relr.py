@@ -145,7 +145,7 @@ class _Table:
             raise damaged(f"its relocations are not whole entries of {self.entry.size} bytes")
         start = image.offset(image.tag(tag))
         image.check(start, size)
-        return image.data[start : start + size]
+        return bytes(image.data[start : start + size])
 
     def _name_sections(self, tag: int, address: int | None, size: int) -> None:
         """Let the section headers say what is true of the tables.

@@ -147,7 +147,7 @@ def _told(member: Member) -> Bytes:
     data = member.data
     if data is None:  # no ELF file is only packed
         return b""
-    if isinstance(data, bytes):
+    if isinstance(data, bytes | bytearray):
         return data if data.startswith(MAGIC) else b""
     with member.open() as stream:
         return mapped(stream) if stream.read(len(MAGIC)) == MAGIC else b""
@@ -157,8 +157,8 @@ def _text(member: Member) -> bytes:
     """Return as much of a file as :func:`describe` has to know of it."""
     if not tells(member.path):
         return b""
-    if isinstance(member.data, bytes):
-        return telling(member.path, [member.data])
+    if isinstance(member.data, bytes | bytearray):
+        return telling(member.path, [bytes(member.data)])
     with member.open() as stream:
         return telling(member.path, iter(partial(stream.read, _BLOCK), b""))
 

@@ -42,8 +42,13 @@ def file_name(path: str | Path) -> str:
 
 
 @contextlib.contextmanager
-def open_wheel(path: str | Path, limit: int | None) -> Iterator[tuple[ZipReader, Contents]]:
-    """Open a wheel; what is wrong with its name or its archive is a :class:`MalformedError`."""
+def open_wheel(
+    path: str | Path, limit: int | None, *, mapped: bool = False
+) -> Iterator[tuple[ZipReader, Contents]]:
+    """Open a wheel, as :func:`open_zip` does.
+
+    What is wrong with its name or its archive is a :class:`MalformedError`.
+    """
     if not os.path.isfile(path):
         raise MalformedError("there is no such file", hint="give the path of a wheel")
     name = file_name(path)
@@ -51,7 +56,7 @@ def open_wheel(path: str | Path, limit: int | None) -> Iterator[tuple[ZipReader,
         _check_name(name)
     # No ExitStack: from Python 3.15 on that imports inspect.
     with understood():
-        archive = open_zip(path)
+        archive = open_zip(path, mapped=mapped)
     with archive:
         check_members(archive.members)
         _check_size(archive.members, MOST_UNPACKED if limit is None else limit)
@@ -83,7 +88,7 @@ def _contents(archive: ZipReader, name: str) -> Contents:
             msg = f"has a {path} of {info.size} bytes, more than it can have to say"
             raise MalformedError(msg, hint="build or download it again")
         if len(folders) == 1:
-            texts[path] = archive.read(info)
+            texts[path] = bytes(archive.read(info))
     return Contents(name, {path: info.size for path, info in files.items()}, texts)
 
 

@@ -6,6 +6,8 @@ The format is the binary distribution format specification (PEP 427).
 from __future__ import annotations
 
 import contextlib
+from functools import partial
+from operator import call
 
 from muslbackend.elf import MAGIC
 from muslbackend.integrity import records
@@ -14,14 +16,14 @@ from muslbackend.package import tells
 from muslbackend.progress import Progress
 from muslbackend.values import NamedTuple
 from muslbackend.wheelfile import open_wheel, understood
-from muslbackend.workers import Begun, on_all_cores
+from muslbackend.workers import WORTH_HANDING, Begun, on_all_cores
 from muslbackend.zipdirectory import DEFLATED, STORED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
-    from typing import Final
+    from typing import Any
 
     from muslbackend.integrity import Contents
     from muslbackend.member import Scratch
@@ -30,8 +32,9 @@ if TYPE_CHECKING:
     from muslbackend.zipmember import Mark
     from muslbackend.zipreader import ZipReader
 
-#: What of a wheel is held in memory, in bytes; the rest is unpacked to disk.
-_IN_MEMORY: Final = 48 << 20
+#: What of a wheel is held in memory, in bytes; the rest is unpacked to disk. Of one that is judged
+#: each file is let go when it was read.
+_IN_MEMORY, _WHILE_JUDGED = 48 << 20, 96 << 20
 
 
 class Wheel(NamedTuple):
@@ -81,37 +84,43 @@ def reading(
     """
     progress = progress or Progress()
     progress.enter("read")
-    with open_wheel(path, limit) as (archive, contents):
+    with open_wheel(path, limit, mapped=True) as (archive, contents):
         with understood():
             found = [i for i in archive.members if tells(i.name) or _is_elf(archive, i)]
-        fits = _fitting(found)
         progress.enter("read", sum(info.size for info in found), "bytes")
 
-        def member(number: int) -> Member:
-            info = found[number]
-            content: bytes | Path
-            if fits[number]:
-                content = archive.read(info)
+        def member(info: Listed, *, fits: bool) -> Member:
+            content: bytes | bytearray | Path
+            if fits:
+                content = archive.read(info, vouched=archive.takes_vouching(info))
                 progress.add(info.size)
             else:
                 content = scratch.write(_counted(archive.blocks(info), progress))
             return Member(info.name, content)
 
-        with Begun(member, range(len(found)), [info.size for info in found]) as begun:
+        fits = _fitting(found, _WHILE_JUDGED)
+        jobs: list[Callable[[], Member | None]]
+        jobs = [partial(member, i, fits=room) for i, room in zip(found, fits, strict=True)]
+        sizes = [info.size for info in found]
+        # What is left for who has nothing to inflate any more.
+        jobs += [partial(archive.vouch, info) for info in found if archive.takes_vouching(info)]
+        sizes += [WORTH_HANDING] * (len(jobs) - len(found))
+        with Begun(call, jobs, sizes) as begun:
             name = contents.name
             tags = name.removesuffix(".whl").rpartition("-")[2]
             platforms = tuple(sorted(set(tags.split("."))))
             names = tuple(info.name for info in archive.members)
-            sizes = {info.name: info.size for info in found}
+            by_name = {info.name: info.size for info in found}
             crcs = {info.name: info.crc for info in found}
-            known = (name, platforms, names, sizes, crcs, _as_they_come(begun), contents)
+            known = (name, platforms, names, by_name, crcs, _as_they_come(begun), contents)
             yield Wheel(*known, archive.members)
 
 
-def _as_they_come(begun: Begun[int, Member]) -> Iterator[Member]:
+def _as_they_come(begun: Begun[Any, Member | None]) -> Iterator[Member]:
     with understood():
         for _, member in begun:
-            yield member
+            if member is not None:
+                yield member
 
 
 def _counted(blocks: Iterable[bytes], progress: Progress) -> Iterator[bytes]:
@@ -146,7 +155,7 @@ def unpack(
         own = contents.folders[0] if len(contents.folders) == 1 else f"{distribution}.dist-info"
         made = records(own)
         infos = [i for i in archive.members if not i.name.endswith("/") and i.name not in made]
-        fits = _fitting(infos)
+        fits = _fitting(infos, _IN_MEMORY)
         progress.enter("read", sum(info.size for info in infos), "bytes")
 
         def member(number: int) -> Member:
@@ -182,9 +191,9 @@ def _digests(members: Iterable[Member]) -> Callable[[str, str], str]:
     return digest
 
 
-def _fitting(infos: Iterable[Listed]) -> list[bool]:
-    """Return of each member whether there is room for it in memory."""
-    room, fits = _IN_MEMORY, []
+def _fitting(infos: Iterable[Listed], room: int) -> list[bool]:
+    """Return of each member whether there is room for it in so many bytes of memory."""
+    fits = []
     for info in infos:
         fits.append(info.size <= room)
         room -= info.size if fits[-1] else 0

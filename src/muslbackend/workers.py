@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _Thing = TypeVar("_Thing")
 _Result = TypeVar("_Result")
 #: Bytes to inflate: of things that are handed to other threads, and of all that are.
-_WORTH_HANDING, _WORTH_THREADS = 1 << 15, 1 << 20
+WORTH_HANDING, _WORTH_THREADS = 1 << 15, 1 << 20
 
 
 def cores() -> int:
@@ -52,7 +52,7 @@ class Begun(Generic[_Thing, _Result]):
     ) -> None:
         self._function, self._things = function, things
         order = sorted(range(len(things)), key=lambda n: -sizes[n] if sizes else 0)
-        large = [n for n in order if sizes[n] >= _WORTH_HANDING] if sizes else order
+        large = [n for n in order if sizes[n] >= WORTH_HANDING] if sizes else order
         if sizes and sum(sizes[n] for n in large) < _WORTH_THREADS:
             large = []
         self._waiting = deque(enumerate(large))

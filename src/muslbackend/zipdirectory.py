@@ -13,7 +13,11 @@ from muslbackend.values import NamedTuple
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import BinaryIO, Final
+    from mmap import mmap
+    from typing import BinaryIO, Final, TypeAlias
+
+    #: What an archive is read from.
+    Stream: TypeAlias = BinaryIO | mmap
 
 STORED, DEFLATED = 0, 8
 _CENTRAL: Final = struct.Struct("<4s6H3L5H2L")
@@ -70,7 +74,7 @@ class _EndRecord(NamedTuple):
     """Of what follows the directory, in the file."""
 
 
-def read_directory(stream: BinaryIO) -> Directory:
+def read_directory(stream: Stream) -> Directory:
     """Return what the directory of an archive says; there may be other bytes before the archive.
 
     Raises :class:`ArchiveError` for what contradicts itself, and ``OSError``.
@@ -91,9 +95,10 @@ def read_directory(stream: BinaryIO) -> Directory:
     return Directory(tuple(members), start)
 
 
-def _end(stream: BinaryIO) -> _EndRecord:
+def _end(stream: Stream) -> _EndRecord:
     """Read the end of the archive, which is the end of the file but for a comment."""
-    size = stream.seek(0, 2)
+    stream.seek(0, 2)
+    size = stream.tell()
     place = max(size - _END.size, 0)
     stream.seek(place)
     data = stream.read()
@@ -113,7 +118,7 @@ def _end(stream: BinaryIO) -> _EndRecord:
     return _wide_end(stream, _EndRecord(count, length, offset, place))
 
 
-def _wide_end(stream: BinaryIO, end: _EndRecord) -> _EndRecord:
+def _wide_end(stream: Stream, end: _EndRecord) -> _EndRecord:
     """Return the end as ZIP64's has it, if there is one."""
     place = end.place - _LOCATOR64.size
     if place < _END64.size:

@@ -10,16 +10,16 @@ import struct
 
 from muslbackend.values import NamedTuple
 from muslbackend.zipdirectory import DEFLATED, ArchiveError, decoded, extra_fields, widened
-from muslbackend.zlibs import zlib
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bz2 import BZ2Decompressor
     from collections.abc import Iterable, Iterator
     from lzma import LZMADecompressor
-    from typing import BinaryIO, Final, TypeAlias
+    from typing import Final, TypeAlias
 
-    from muslbackend.zipdirectory import Directory, Listed
+    from muslbackend.zipdirectory import Directory, Listed, Stream
+    from muslbackend.zlibs import zlib
 
 _LOCAL: Final = struct.Struct("<4s5H3L2H")
 _DESCRIPTORS: Final = (struct.Struct("<3L"), struct.Struct("<L2Q"))
@@ -32,6 +32,8 @@ _BZIP2, _LZMA = 12, 14
 #: The least that LZMA takes.
 _LEAST_DICTIONARY: Final = 4096
 _MAX32: Final = 0xFFFFFFFF
+#: Of these what is in the standard library inflates a dozen before another one is imported.
+_SMALL: Final = 1 << 14
 #: How much is inflated at a time.
 _BLOCK: Final = 1 << 20
 #: Packed bytes; a mark takes some 40 kB.
@@ -54,7 +56,7 @@ class _Extent(NamedTuple):
     """Behind the packed bytes and the data descriptor."""
 
 
-def places(directory: Directory, stream: BinaryIO) -> list[int]:
+def places(directory: Directory, stream: Stream) -> list[int]:
     """Return where the packed bytes of each member begin, in the order of the directory.
 
     ``stream`` reads the archive. Raises :class:`ArchiveError` for a local header or a data
@@ -62,7 +64,7 @@ def places(directory: Directory, stream: BinaryIO) -> list[int]:
     bytes with each other or with the directory, and for bytes between them: who reads from front
     to back finds other members there. There may be some before the first.
     """
-    extents = [_extent(stream, listed) for listed in directory.members]
+    extents = [_extent(stream, listed, directory.start) for listed in directory.members]
     last = min([extent.start for extent in extents], default=directory.start)
     stream.seek(0)
     if last and stream.read(len(_BEGIN)) == _BEGIN:
@@ -82,8 +84,9 @@ def _by_start(pair: tuple[_Extent, Listed]) -> int:
     return pair[0].start
 
 
-def _extent(stream: BinaryIO, listed: Listed) -> _Extent:
-    stream.seek(listed.offset)
+def _extent(stream: Stream, listed: Listed, limit: int) -> _Extent:
+    """Return where a member is, which ends at a limit at the latest."""
+    stream.seek(min(listed.offset, limit))
     data = stream.read(_MOST_HEADERS)
     if len(data) < _LOCAL.size or not data.startswith(_BEGIN):
         raise ArchiveError(f"{listed.name!r} has no local header where it should be")
@@ -115,7 +118,7 @@ def _extent(stream: BinaryIO, listed: Listed) -> _Extent:
     packed = listed.offset + length
     end = packed + listed.packed_size
     if flags & _STREAMED:
-        stream.seek(end)
+        stream.seek(min(end, limit))
         end += _descriptor(stream.read(24), listed, numbers)
     return _Extent(listed.offset, packed, end)
 
@@ -139,9 +142,11 @@ def contents(
     """Yield the bytes of a member, whose packed bytes these are; those of other methods unpacked.
 
     ``marks`` gets places in a deflate stream from which it can be inflated. Raises
-    :class:`ArchiveError` where size, packed size and CRC-32 are not those that the directory has,
-    and ``zlib.error``; until the end was reached nothing is sure.
+    :class:`ArchiveError` for a damaged stream, and where size, packed size and CRC-32 are not those
+    that the directory has; until the end was reached nothing is sure.
     """
+    from muslbackend.zlibs import zlib  # most of what is checked is inflated as a whole
+
     size = crc = 0
     for block in _inflated(packed, listed, marks) if listed.method == DEFLATED else packed:
         crc, size = zlib.crc32(block, crc), size + len(block)
@@ -204,11 +209,19 @@ def _machine(listed: Listed, begin: bytes) -> tuple[BZ2Decompressor | LZMADecomp
 
 def whole(packed: bytes | memoryview, listed: Listed) -> bytes:
     """Return all bytes of a deflated or stored member, as :func:`contents` does, in one go."""
+    if listed.size > _SMALL:
+        from muslbackend.zlibs import zlib
+    else:
+        import zlib  # to import another one takes longer
+
     if listed.method != DEFLATED:
         data = bytes(packed)
     else:
         machine = zlib.decompressobj(-zlib.MAX_WBITS)
-        data = machine.decompress(packed, listed.size + 1)  # one more, or the end is not seen
+        try:
+            data = machine.decompress(packed, listed.size + 1)  # one more, or the end is not seen
+        except zlib.error as error:
+            raise ArchiveError(f"{listed.name!r}: {error}") from error
         if len(data) > listed.size or machine.unused_data:
             raise ArchiveError(f"{listed.name!r} does not end where the directory says")
         if not machine.eof:
@@ -220,12 +233,17 @@ def whole(packed: bytes | memoryview, listed: Listed) -> bytes:
 
 def _inflated(packed: Iterable[bytes], listed: Listed, marks: list[Mark] | None) -> Iterator[bytes]:
     """Yield what a deflate stream has, some at a time; the stream ends where its bytes do."""
+    from muslbackend.zlibs import zlib
+
     machine = zlib.decompressobj(-zlib.MAX_WBITS)
     left, taken, marked = listed.size, 0, 0
     for block in packed:
         waiting = block
         while waiting:
-            data = machine.decompress(waiting, _BLOCK)
+            try:
+                data = machine.decompress(waiting, _BLOCK)
+            except zlib.error as error:
+                raise ArchiveError(f"{listed.name!r}: {error}") from error
             left -= len(data)
             if left < 0 or machine.unused_data:
                 raise ArchiveError(f"{listed.name!r} does not end where the directory says")

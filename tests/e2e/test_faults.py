@@ -29,7 +29,8 @@ PROGRAM: Final = """\
 import sys
 from muslbackend import wheelreader, zipreader
 from muslbackend.cli import main
-wheelreader._IN_MEMORY, zipreader._AT_ONCE = 100_000, 0
+wheelreader._IN_MEMORY = wheelreader._WHILE_JUDGED = 100_000
+zipreader._AT_ONCE = 0
 sys.exit(main({words!r}))
 """
 #: What scikit-build-core does by itself is not ours to tell: faults are in what follows that.

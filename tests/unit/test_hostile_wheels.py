@@ -587,7 +587,8 @@ def test_how_much_a_wheel_may_unpack_to_is_the_users_to_say(
 def test_what_has_no_room_in_memory_is_judged_as_well(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(wheelreader, "_IN_MEMORY", 0)
+    for room in ("_IN_MEMORY", "_WHILE_JUDGED"):
+        monkeypatch.setattr(wheelreader, room, 0)
     opens = {"demo/open.py": b"#" * 1_048_570 + b"ctypes.RTLD_GLOBAL"}
     lacking = "extern int nk_dot(void); int PyInit__core(void) { return nk_dot(); }"
     core = {CORE: zig_library("x86_64", source=lacking)}

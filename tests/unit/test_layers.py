@@ -26,7 +26,16 @@ LAYERS: Final = (
         *("zipdirectory", "question", "outline", "plain", "drawing", "treemap", "pagestyle"),
     },
     {
-        *("musl", "explain", "lookup", "notes", "zipmember", "ziparchive", "deflateblocks"),
+        *(
+            "musl",
+            "explain",
+            "libdeflate",
+            "lookup",
+            "notes",
+            "zipmember",
+            "ziparchive",
+            "deflateblocks",
+        ),
         *("publishing", "temporary", "paths", "buildsystem", "pyproject", "integrity"),
         *("membernames", "github", "markup", "style"),
     },

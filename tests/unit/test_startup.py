@@ -41,18 +41,18 @@ JUDGES: Final = own(
     *("errors", "findings", "graph", "hazards", "ignored", "integrity", "member", "musl", "names"),
     *("needs", "package", "packaged", "plain", "policy", "progress", "question", "relocations"),
     *("report", "resolve", "rpath", "rules", "scan", "target", "values", "workers"),
-    *("zipdirectory", "zlibs"),
+    "zipdirectory",
 )
 #: What a check loads beside that.
 CHECKS: Final = own(
     *("check", "cli", "judging", "membernames", "reach", "signals", "terminal", "wheelfile"),
-    *("wheelreader", "zipmember", "zipreader"),
+    *("libdeflate", "wheelreader", "zipmember", "zipreader"),
 )
 #: What a build in a musl Python loads beside that, where nothing is bundled and nothing changed.
 BUILDS: Final = OURS | own(
     *("deflating", "finish", "invocation", "layout", "order", "outcome", "outside", "paths"),
     *("pipeline", "plan", "publishing", "signals", "terminal", "wheel", "wheelwriter"),
-    "ziparchive",
+    *("ziparchive", "zlibs"),
 )
 #: What takes long to import, or runs programs, reads archives, talks to others.
 HEAVY: Final = {

@@ -135,7 +135,7 @@ def test_a_damaged_wheel_is_read_or_refused_and_nothing_else(tmp_path: Path) -> 
 def test_what_has_no_room_in_memory_is_read_from_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wheelreader, "_IN_MEMORY", 0)
+    monkeypatch.setattr(wheelreader, "_WHILE_JUDGED", 0)
     with Scratch() as scratch:
         with reading(archive(tmp_path / FILE), scratch) as wheel:
             members = list(wheel.members)
@@ -149,7 +149,7 @@ def test_what_has_no_room_in_memory_is_read_from_disk(
 def test_no_room_for_temporary_files_is_said_as_such(
     full: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wheelreader, "_IN_MEMORY", 0)
+    monkeypatch.setattr(wheelreader, "_WHILE_JUDGED", 0)
     wheel = archive(tmp_path / FILE)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path if full else tmp_path / "nowhere"))
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
