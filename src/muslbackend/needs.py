@@ -94,9 +94,15 @@ def _lacking(graph: Graph, paths: tuple[str, ...]) -> Mapping[str, frozenset[str
 
 
 def _without(graph: Graph, symbols: frozenset[str], paths: tuple[str, ...]) -> frozenset[str]:
-    for path in paths if symbols else ():
-        symbols -= _defined(graph, path)
+    defined = [_defined(graph, path) for path in paths] if symbols else []
+    # Those first that are held: what is left for the others is looked up one by one.
+    for names in sorted(defined, key=_is_looked_up):
+        symbols -= names
     return symbols
+
+
+def _is_looked_up(names: Set[str]) -> bool:
+    return not isinstance(names, frozenset)
 
 
 def _defined(graph: Graph, path: str) -> Set[str]:
