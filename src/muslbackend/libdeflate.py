@@ -19,10 +19,15 @@ if TYPE_CHECKING:
     DeflateError: type[Exception]
     gzip_decompress: Callable[[bytes | memoryview, int], bytearray] | None
 else:
+    DeflateError = gzip_decompress = None
     try:
-        from deflate import DeflateError, gzip_decompress
+        import deflate
     except ImportError:
-        DeflateError, gzip_decompress = None, None
+        pass
+    else:
+        # Of others that somebody has for something else it is not known what they take.
+        if getattr(deflate, "__version__", "").startswith("0.9."):
+            from deflate import DeflateError, gzip_decompress
 
 #: What gzip has in front: deflated, without a name, made nobody says when and where.
 _HEAD: Final = b"\x1f\x8b\x08\0\0\0\0\0\0\xff"

@@ -8,7 +8,7 @@ of them leads nowhere, and no walk is endless.
 from __future__ import annotations
 
 from collections.abc import Set
-from functools import cache
+from functools import lru_cache
 from itertools import compress, islice
 from operator import eq, itemgetter, mul
 
@@ -35,7 +35,7 @@ _LONGEST_FILE_NAME: Final = 255
 _BLOCK: Final = 1 << 14
 
 
-@cache  # many files are asked for the same names
+@lru_cache(_BLOCK)  # many files are asked for the same names
 def _gnu_hash(name: bytes) -> int:
     """Return the hash value of a name: ``gnu_hash`` in ldso/dynlink.c.
 

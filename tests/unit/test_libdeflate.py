@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import random
 import struct
+import subprocess
+import sys
 import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
@@ -84,6 +86,22 @@ def test_it_is_libdeflate_that_inflates(tmp_path: Path, monkeypatch: pytest.Monk
         found = {member.name: archive.read(member) for member in archive.members}
     assert found == SAMPLES
     assert asked == ["empty"]
+
+
+@pytest.mark.parametrize(
+    ("program", "inflates"),
+    [
+        ("import muslbackend", True),
+        ("sys.modules['deflate'] = None", False),
+        ("import deflate; deflate.__version__ = '0.8.1'", False),
+        ("sys.modules['deflate'] = type(sys)('deflate')", False),
+    ],
+)
+def test_only_a_libdeflate_that_is_known_is_used(program: str, inflates: bool) -> None:
+    shown = "from muslbackend.libdeflate import gzip_decompress; print(gzip_decompress is not None)"
+    command = [sys.executable, "-c", f"import sys; {program}; {shown}"]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert answer.stdout == f"{inflates}\n"
 
 
 @pytest.mark.parametrize("name", [name for name in SAMPLES if name != "empty"])
