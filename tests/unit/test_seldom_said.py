@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
 import sys
 import sysconfig
 from dataclasses import replace
@@ -180,3 +182,19 @@ def test_an_archive_that_is_cut_while_it_is_read(
         os.truncate(path, 40)
         with pytest.raises(ArchiveError, match="it ends too early"):
             archive.read(archive.members[0])
+
+
+def test_only_a_mapped_archive_that_is_cut_ends_the_process(tmp_path: Path) -> None:
+    # docs/reference.md says so, under Limits.
+    program = (
+        "import os, sys\n"
+        "from muslbackend.zipreader import open_zip\n"
+        "with open_zip(sys.argv[1], mapped=bool(int(sys.argv[2]))) as archive:\n"
+        "    os.truncate(sys.argv[1], 0)\n"
+        "    print(archive.read(archive.members[0]) == bytes(50))"
+    )
+    for mapped, status, says in ((False, 0, "True\n"), (True, -signal.SIGBUS, "")):
+        path = write_raw(tmp_path / "x.zip", [raw("a", bytes(50))])
+        command = [sys.executable, "-c", program, str(path), str(int(mapped))]
+        answer = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (answer.returncode, answer.stdout) == (status, says)
