@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -16,6 +15,7 @@ import pytest
 import craftedelf as ce
 import tally
 import wheels
+from building import ON_MUSL
 from craftedelf import Crafted, Segment
 from hostile import counted, laid_out, snapshot, soon, sparing
 from muslbackend import cli
@@ -26,6 +26,7 @@ from muslbackend.plan import Edit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from pathlib import Path
 
 FILE: Final = "demo-1.0-cp311-cp311-linux_x86_64.whl"
 CORE: Final = "demo/_core.so"
@@ -254,8 +255,8 @@ TABLES: Final = {
             16, b":".join(b"$ORIGIN/%d/" % n + 300 * b"a/../" for n in range(1000))
         ).file(),
         "searched  1000 long paths",
-        # There libraries are taken from the folders of a machine with musl too.
-        repaired=f"searched  {1000 + Path('/lib/ld-musl-x86_64.so.1').exists()} long paths",
+        # Where repairs are native, the folders of the machine are searched too.
+        repaired=f"searched  {1000 + ON_MUSL} long paths",
     ),
     "a tag for all that there is": harmless(
         lambda: plain(tags=tuple((0x5000_0000 + n, n) for n in range(30_000)))
