@@ -74,10 +74,14 @@ def damaged(name: str, error: MalformedError) -> Checked:
 
 def _read_tables(wheel: Wheel, question: Question) -> None:
     """Read what will be looked up of musl, while other threads inflate the wheel."""
-    tags = (PlatformTag.parse(platform) for platform in wheel.platforms)
-    for name in {tag.arch for tag in tags if tag} if question.arch is None else ():
-        if name in ARCHITECTURES:
-            musl.todays(ARCHITECTURES[name])
+    for name in _claimed_archs(wheel) if question.arch is None else ():
+        musl.todays(ARCHITECTURES[name])
+
+
+def _claimed_archs(wheel: Wheel) -> Counter[str]:
+    """Return for which machines with musl the tags say that a wheel is, and how many say so."""
+    tags = [t for t in map(PlatformTag.parse, wheel.platforms) if t is not None]
+    return Counter(t.arch for t in tags if t.arch in ARCHITECTURES)
 
 
 def _system(question: Question, scan: Scan) -> Supply:
@@ -93,8 +97,7 @@ def _system(question: Question, scan: Scan) -> Supply:
 
 def _claimed_target(wheel: Wheel, scan: Scan, question: Question) -> Target | None:
     """Return what a wheel is to be judged for; ``None`` if that is nothing with musl to it."""
-    tags = [t for t in map(PlatformTag.parse, wheel.platforms) if t is not None]
-    archs = Counter(t.arch for t in tags if t.arch in ARCHITECTURES)
+    archs = _claimed_archs(wheel)
     if not archs:
         found = (scan.look(path) for path in scan.wheel_paths())
         archs = Counter(e.arch for e in found if not isinstance(e, str | None) and e.arch)

@@ -98,13 +98,14 @@ def reading(
                 content = scratch.write(_counted(archive.blocks(info), progress))
             return Member(info.name, content)
 
-        fits = _fitting(found, _WHILE_JUDGED)
+        fitting = list(zip(found, _fitting(found, _WHILE_JUDGED), strict=True))
         jobs: list[Callable[[], Member | None]]
-        jobs = [partial(member, i, fits=room) for i, room in zip(found, fits, strict=True)]
+        jobs = [partial(member, info, fits=fits) for info, fits in fitting]
         sizes = [info.size for info in found]
         # What is left for who has nothing to inflate any more.
-        jobs += [partial(archive.vouch, info) for info in found if archive.takes_vouching(info)]
-        sizes += [WORTH_HANDING] * (len(jobs) - len(found))
+        apart = [info for info, fits in fitting if fits and archive.takes_vouching(info)]
+        jobs += [partial(archive.vouch, info) for info in apart]
+        sizes += [WORTH_HANDING] * len(apart)
         with Begun(call, jobs, sizes) as begun:
             name = contents.name
             tags = name.removesuffix(".whl").rpartition("-")[2]

@@ -175,9 +175,14 @@ def rare(packed: Iterable[bytes], listed: Listed) -> Iterator[bytes]:
             if data:
                 yield data
     except Exception as error:  # whatever these modules raise
-        raise ArchiveError(f"{listed.name!r}: {error}") from error
+        raise unreadable(listed, error) from error
     if machine.unused_data or next(pieces, b""):
         raise ArchiveError(f"{listed.name!r} does not end where the directory says")
+
+
+def unreadable(listed: Listed, error: Exception) -> ArchiveError:
+    """Return what to raise for a member whose packed bytes are not what they should be."""
+    return ArchiveError(f"{listed.name!r}: {error}")
 
 
 def _machine(listed: Listed, begin: bytes) -> tuple[BZ2Decompressor | LZMADecompressor, bytes]:
@@ -221,7 +226,7 @@ def whole(packed: bytes | memoryview, listed: Listed) -> bytes:
         try:
             data = machine.decompress(packed, listed.size + 1)  # one more, or the end is not seen
         except zlib.error as error:
-            raise ArchiveError(f"{listed.name!r}: {error}") from error
+            raise unreadable(listed, error) from error
         if len(data) > listed.size or machine.unused_data:
             raise ArchiveError(f"{listed.name!r} does not end where the directory says")
         if not machine.eof:
@@ -243,7 +248,7 @@ def _inflated(packed: Iterable[bytes], listed: Listed, marks: list[Mark] | None)
             try:
                 data = machine.decompress(waiting, _BLOCK)
             except zlib.error as error:
-                raise ArchiveError(f"{listed.name!r}: {error}") from error
+                raise unreadable(listed, error) from error
             left -= len(data)
             if left < 0 or machine.unused_data:
                 raise ArchiveError(f"{listed.name!r} does not end where the directory says")

@@ -10,7 +10,7 @@ from io import BytesIO
 
 from muslbackend.libdeflate import inflated, may_end_early
 from muslbackend.zipdirectory import DEFLATED, STORED, ArchiveError, read_directory
-from muslbackend.zipmember import contents, places, rare, whole
+from muslbackend.zipmember import contents, places, rare, unreadable, whole
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class ZipReader:
         try:
             return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, count)
         except zlib.error as error:
-            raise ArchiveError(f"{listed.name!r}: {error}") from error
+            raise unreadable(listed, error) from error
 
     def read(self, listed: Listed, *, vouched: bool = False) -> bytes | bytearray:
         """Return all bytes of a member, checked as :meth:`blocks` does, in one go.

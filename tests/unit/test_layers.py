@@ -26,16 +26,8 @@ LAYERS: Final = (
         *("zipdirectory", "question", "outline", "plain", "drawing", "treemap", "pagestyle"),
     },
     {
-        *(
-            "musl",
-            "explain",
-            "libdeflate",
-            "lookup",
-            "notes",
-            "zipmember",
-            "ziparchive",
-            "deflateblocks",
-        ),
+        *("musl", "explain", "libdeflate", "lookup", "notes", "zipmember", "ziparchive"),
+        "deflateblocks",
         *("publishing", "temporary", "paths", "buildsystem", "pyproject", "integrity"),
         *("membernames", "github", "markup", "style"),
     },
