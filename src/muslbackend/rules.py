@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from typing import Final, TypeAlias
 
     from muslbackend.graph import Edge, Graph
-    from muslbackend.musl import MuslVersion
+    from muslbackend.musl import Architecture
     from muslbackend.needs import Reason
     from muslbackend.target import Target
 
@@ -120,7 +120,7 @@ def newer_symbols(graph: Graph, target: Target) -> Iterator[Finding]:
                 f"needs {reason.what}, which musl has from {reason.since} on; "
                 f"it must load on {target.floor}",
                 hint=f"avoid {reason.what}, or promise less with floor = {reason.since}"
-                + _alpine(reason.since),
+                + _alpine(reason, target.arch),
                 symbol=reason.what,
             )
 
@@ -136,7 +136,8 @@ def newer_features(graph: Graph, target: Target) -> Iterator[Finding]:
                 reason.file,
                 f"has {reason.feature}, which musl reads from {reason.since} on; "
                 f"it must load on {target.floor}",
-                hint=f"{avoid}promise less with floor = {reason.since}{_alpine(reason.since)}",
+                hint=f"{avoid}promise less with floor = {reason.since}"
+                + _alpine(reason, target.arch),
                 symbol=reason.what,
             )
 
@@ -154,8 +155,8 @@ def _beyond_the_floor(graph: Graph, target: Target) -> Iterator[Reason]:
         yield from (r for r in needs(graph, target.arch) if r.since > floor)
 
 
-def _alpine(version: MuslVersion) -> str:
-    alpine = musl.alpine_with(version)
+def _alpine(reason: Reason, arch: Architecture) -> str:
+    alpine = musl.alpine_with(reason.since, arch, [reason.what])
     return f" (Alpine {alpine} and later)" if alpine else ""
 
 

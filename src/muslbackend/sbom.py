@@ -24,6 +24,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCHEMA: Final = "http://cyclonedx.org/schema/bom-1.6.schema.json"
+#: The property that has the floor which the wheel declares.
+FLOOR: Final = "muslbackend:musl-floor"
+#: Of a document that is read again, in bytes.
+_LARGEST: Final = 16 << 20
 CHANGES: Final = "copied by muslbackend; names and search path rewritten"
 
 
@@ -133,10 +137,37 @@ def document(product: Product, libraries: Sequence[Bundled], tool_version: str) 
         "components": [_component(part) for part in parts],
         "dependencies": _dependencies(product.purl, parts),
     }
+    return _identified(content)
+
+
+def _identified(content: dict[str, Any]) -> bytes:
+    """Return a document as JSON, with a serial number that its content makes."""
     serial = uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(content, sort_keys=True))
     head = {"$schema": SCHEMA, "bomFormat": "CycloneDX", "specVersion": "1.6"}
     whole = {**head, "serialNumber": f"urn:uuid:{serial}", **content}
     return (json.dumps(whole, indent=2) + "\n").encode()
+
+
+def declaring(sbom: bytes, floor: str) -> bytes:
+    """Return a document of ours that has the floor of the wheel as a property of its product.
+
+    Without a floor it has no such property. A document of another shape stays as it is.
+    """
+    if (not floor and FLOOR.encode() not in sbom) or len(sbom) > _LARGEST:
+        return sbom
+    try:
+        content = json.loads(sbom)
+        product = content["metadata"]["component"]
+        others = [each for each in product.pop("properties", []) if each["name"] != FLOOR]
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return sbom
+    if floor:
+        others.append({"name": FLOOR, "value": floor})
+    if others:
+        product["properties"] = others
+    for key in ("$schema", "bomFormat", "specVersion", "serialNumber"):
+        content.pop(key, None)
+    return _identified(content)
 
 
 def _component(library: Bundled) -> dict[str, Any]:

@@ -67,6 +67,7 @@ LAYERS: Final = (
         "elfversions",
         "cmakefile",
         "compilers",
+        "declared",
     },
     {"graph", "elfreader", "relr", "wheel", "targetpython"},
     {
@@ -107,6 +108,7 @@ DECIDING: Final = (
     "cmakecache",
     "cmakefile",
     "completion",
+    "declared",
     "deflateblocks",
     "diagnosis",
     "drawing",

@@ -27,11 +27,11 @@ def imports(*names: str) -> ElfInfo:
 
 
 def test_what_needs_nothing_new_loads_on_the_oldest_musl() -> None:
-    assert verdict({CORE: imports("malloc", "free")}) == Verdict(V("1.1.0"), (), ())
+    assert verdict({CORE: imports("malloc", "free")}) == Verdict(V("1.1.0"), (), (), "3.6")
 
 
 def test_an_empty_wheel_loads_on_the_oldest_musl() -> None:
-    assert verdict({}) == Verdict(V("1.1.0"), (), ())
+    assert verdict({}) == Verdict(V("1.1.0"), (), (), "3.6")
 
 
 def test_the_floor_is_the_newest_need_and_because_of_all_that_have_it() -> None:

@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None, data: Path = _DATA) -> int:
     for table, new in tables.items():
         table.write_text(new, encoding="utf-8")
         print(f"{table.name}: extended by {options.release}")
-    row = "\t".join([options.release, options.date, options.commit, options.alpine])
+    row = "\t".join([options.release, options.date, options.commit])
     releases.write_text(f"{text}{row}\n", encoding="utf-8")
     return 0
 
