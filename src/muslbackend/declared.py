@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from muslbackend.integrity import Contents
     from muslbackend.musl import MuslVersion
 
+CODES: Final = frozenset({"MB148"})
 HEADER: Final = "Musl-Floor"
 _NAME: Final = HEADER.lower().encode()
 

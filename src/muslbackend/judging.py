@@ -63,7 +63,7 @@ def judged(wheel: Wheel, question: Question, progress: Progress) -> Checked:
         for name, floor in floors(graph, target.arch, whole.findings).items()
     }
     # What is wrong with the archive is so on each musl.
-    about = (*about, *_understated(wheel, target, said.floor, verdict))
+    about = (*about, *_understated(wheel, question, said.floor, verdict))
     verdict = verdict._replace(findings=in_order((*verdict.findings, *about)))
     known = (wheel.name, verdict.ok, target.arch.name, libc, claimed, tag, verdict, graph)
     return Checked(*known, question, files, listed=wheel.listed, declared=said.floor)
@@ -86,10 +86,10 @@ def _declared(wheel: Wheel, question: Question) -> Declared:
 
 
 def _understated(
-    wheel: Wheel, target: Target, said: MuslVersion | None, verdict: Verdict
+    wheel: Wheel, question: Question, said: MuslVersion | None, verdict: Verdict
 ) -> tuple[Finding, ...]:
     """Return the warning about a tag that a true declaration makes up for."""
-    if said is None or target.floor != said or not verdict.ok:
+    if said is None or question.floor or question.against or not verdict.ok:
         return ()
     return understated(wheel.name, wheel.platforms, verdict.floor, verdict.alpine)
 

@@ -15,7 +15,6 @@ from tempfile import gettempdir
 from typing import TYPE_CHECKING, Any
 
 from muslbackend import __version__, paths, stage
-from muslbackend.declared import with_floor
 from muslbackend.errors import MuslBackendError, SettingsError
 from muslbackend.finish import finish
 from muslbackend.invocation import build_dir_setting, named_toolchain, plan_invocation
@@ -134,8 +133,7 @@ def foresee(job: Job) -> Foreseen:
 def prepare_metadata(job: Job) -> str:
     """Write the ``.dist-info`` folder that the wheel will have, and return its name (PEP 517).
 
-    Of ``WHEEL`` only the tag and the floor that goes with it may become others: they are known when
-    the files have been judged.
+    Of ``WHEEL`` only tag and floor may become others: they are known when the files are judged.
     """
     from muslbackend.toolchain import PLATFORM_VARIABLE
 
@@ -144,8 +142,8 @@ def prepare_metadata(job: Job) -> str:
         prepare = "prepare_metadata_for_build_wheel"
         name = str(stage.call(prepare, str(job.output), dict(job.config)))
     file = job.output / name / "WHEEL"
-    said = made_by(file.read_bytes(), _generator(stage.version()))
-    file.write_bytes(with_floor(said, job.target.declared))
+    said = made_by(file.read_bytes(), _generator(stage.version()), job.target.declared)
+    file.write_bytes(said)
     return name
 
 
@@ -272,8 +270,8 @@ def _about_the_build(staged: Staged) -> Iterator[Finding]:
 def _agree(staged: Staged, metadata: Path | None) -> None:
     """Check that the wheel has the metadata that were prepared for it (PEP 517).
 
-    In ``WHEEL`` tag and floor may differ: they are known only when the files have been judged. The
-    wheel may have more, such as what CMake installs into ``SKBUILD_METADATA_DIR``.
+    In ``WHEEL`` tag and floor may differ: they are known only when the files are judged. The wheel
+    may have more, such as what CMake installs into ``SKBUILD_METADATA_DIR``.
     """
     if metadata is None:
         return

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from muslbackend import musl
+from muslbackend.alpine import alpine_backport, alpine_with
 from muslbackend.errors import MuslBackendError
 from muslbackend.findings import Severity
 from muslbackend.needs import needs
@@ -60,8 +61,8 @@ def judge(graph: Graph, target: Target, rules: tuple[Rule, ...] = RULES) -> Verd
     if fatal:
         return Verdict(None, because, in_order(findings))
     needed = {(reason.what, reason.since) for reason in reasons}
-    alpine = musl.alpine_with(floor, target.arch, {name for name, _ in needed})
-    backport = musl.alpine_backport(needed, target.arch)
+    alpine = alpine_with(floor, target.arch, {name for name, _ in needed})
+    backport = alpine_backport(needed, target.arch)
     return Verdict(floor, because, in_order(findings), alpine, backport)
 
 

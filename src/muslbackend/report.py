@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from muslbackend import musl, plain
+from muslbackend import plain
+from muslbackend.alpine import alpine_with
+from muslbackend.declared import CODES as ABOUT_THE_FLOOR
 from muslbackend.findings import Severity
 from muslbackend.graph import Via
 from muslbackend.integrity import CODES as ABOUT_THE_ARCHIVE
@@ -89,7 +91,7 @@ def reach_text(verdict: Verdict) -> str:
 def promise_text(checked: Checked) -> str:
     """Return the tags that promise a musl, and the floor that the wheel declares besides."""
     tags = [tag for tag in checked.claimed if claimed_floor([tag])]
-    alpine = checked.declared and musl.alpine_with(checked.declared)
+    alpine = checked.declared and alpine_with(checked.declared)
     which = f", Alpine {alpine}" if alpine else ""
     return f"tag {spelled('.'.join(tags))}; declared from {checked.declared}{which}"
 
@@ -188,7 +190,7 @@ def judgement(checked: Checked) -> tuple[str, str]:
         return "ok", f", {_loads(checked)}"
     if checked.graph is None:
         return "cannot be judged", ""
-    if wrong <= {*ABOUT_THE_ARCHIVE, "MB148"}:
+    if wrong <= ABOUT_THE_ARCHIVE | ABOUT_THE_FLOOR:
         return "its promise cannot be proved", f"; {_loads(checked)}"
     machine = f" for {asked.arch.name}" if asked.arch else ""
     release = asked.against or asked.floor

@@ -9,6 +9,7 @@ from itertools import accumulate, takewhile
 
 from muslbackend import ignored, musl, relocations
 from muslbackend.abi import ABI
+from muslbackend.alpine import alpine_with
 from muslbackend.findings import Finding, Severity
 from muslbackend.graph import Unfit, Via
 from muslbackend.hazards import FINISHED_HAZARDS, HAZARDS
@@ -156,7 +157,7 @@ def _beyond_the_floor(graph: Graph, target: Target) -> Iterator[Reason]:
 
 
 def _alpine(reason: Reason, arch: Architecture) -> str:
-    alpine = musl.alpine_with(reason.since, arch, [reason.what])
+    alpine = alpine_with(reason.since, arch, [reason.what])
     return f" (Alpine {alpine} and later)" if alpine else ""
 
 

@@ -76,9 +76,13 @@ def retag(
     return with_floor(text, floor)
 
 
-def made_by(wheel_file: bytes, generator: str) -> bytes:
-    """Return a ``WHEEL`` file with another generator, all else as it was."""
-    return re.sub(_GENERATOR, b"Generator: " + generator.encode(), wheel_file)
+def made_by(wheel_file: bytes, generator: str, floor: MuslVersion | None = None) -> bytes:
+    """Return a ``WHEEL`` file with another generator and the floor that it declares.
+
+    All else is as it was.
+    """
+    text = re.sub(_GENERATOR, b"Generator: " + generator.encode(), wheel_file)
+    return with_floor(text, floor)
 
 
 def said_alike(one: bytes, other: bytes) -> bool:

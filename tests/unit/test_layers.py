@@ -34,6 +34,7 @@ LAYERS: Final = (
     {
         *("checkup", "checkupjson", "diagnosis", "migration", "words"),
         "settings",
+        "alpine",
         "elf",
         "foreign",
         "package",

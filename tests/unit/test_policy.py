@@ -47,6 +47,7 @@ def test_the_floor_is_the_newest_need_and_because_of_all_that_have_it() -> None:
             Reason("demo/two.so", "pthread_getname_np", V("1.2.3")),
         ),
         (),
+        "3.16",
     )
     assert judged.ok
 
