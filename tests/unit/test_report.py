@@ -397,6 +397,7 @@ def test_the_json_of_a_wheel_without_native_code_is_empty_where_nothing_is_known
             "arch": None,
             "libc": None,
             "claimed": ["any"],
+            "declared": None,
             "earned": None,
             "floor": None,
             "alpine": None,
