@@ -52,7 +52,8 @@ def judged(wheel: Wheel, question: Question, progress: Progress) -> Checked:
     libc = _libc(graph)
     verdict = answer(graph, target, question.against)
     if libc == "glibc" and target.floor is None:
-        verdict = judge(graph, target, ABOUT_THE_PACKAGE)._replace(floor=None, because=())
+        about_it = judge(graph, target, ABOUT_THE_PACKAGE).findings
+        verdict = Verdict(None, (), about_it)
     default = target._replace(floor=DEFAULT_FLOOR)
     # Most wheels were asked just that.
     asked = target == default and question.against is None

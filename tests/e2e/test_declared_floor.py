@@ -46,7 +46,7 @@ def wheel(tmp_path: Path) -> Path:
     core = gcc_library(
         "long preadv2(void); long PyInit__core(void) { return preadv2(); }", "-shared"
     )
-    files = {"demo/_core.so": core, "demo/__init__.py": "", ABOUT: HEADERS}
+    files = {"demo/_core.so": core, "demo/__init__.py": b"", ABOUT: HEADERS.encode()}
     (tmp_path / "dist").mkdir()
     return write(tmp_path / "dist" / f"demo-1.0-{TAG}.whl", files)
 
