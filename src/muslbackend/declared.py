@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 CODES: Final = frozenset({"MB148"})
 HEADER: Final = "Musl-Floor"
 _NAME: Final = HEADER.lower().encode()
+#: Of what a declaration says, in characters: a release has fewer.
+_SHOWN: Final = 60
 
 
 class Declared(NamedTuple):
@@ -40,8 +42,13 @@ def line_for(floor: MuslVersion | None) -> str:
 
 def lines_of(wheel_file: bytes) -> list[str]:
     """Return all lines of a ``WHEEL`` file that mention the header, stripped."""
-    lines = (line for line in wheel_file.splitlines() if _NAME in line.lower())
+    lines = filter(_mentions, wheel_file.splitlines())
     return [line.decode("utf-8", "replace").strip() for line in lines]
+
+
+def _mentions(line: bytes) -> bool:
+    """Say whether a line is the header, or would be one to a reader who is less strict."""
+    return _NAME in line.partition(b":")[0].lower()
 
 
 def with_floor(wheel_file: bytes, floor: MuslVersion | None) -> bytes:
@@ -49,7 +56,7 @@ def with_floor(wheel_file: bytes, floor: MuslVersion | None) -> bytes:
     line = line_for(floor)
     if lines_of(wheel_file) == ([line] if line else []):
         return wheel_file
-    kept = [each for each in wheel_file.splitlines() if _NAME not in each.lower()]
+    kept = [each for each in wheel_file.splitlines() if not _mentions(each)]
     while kept and not kept[-1]:
         kept.pop()
     return b"\n".join([*kept, *([line.encode()] if line else []), b"", b""])
@@ -69,7 +76,8 @@ def declared(contents: Contents, platforms: Iterable[str]) -> Declared:
         return Declared()
     value = _value(wheel_file) if len(mentions) == 1 else None
     if value is None:
-        return _refused(where, f"{HEADER} is not one header line: {some(mentions)}")
+        shown = some([line[:_SHOWN] for line in mentions])
+        return _refused(where, f"{HEADER} is not one header line: {shown}")
     try:
         floor = musl.known_release(value)
     except ValueError as error:
@@ -101,7 +109,7 @@ def _value(wheel_file: bytes) -> str | None:
             break
         if key.lower() == _NAME:
             continued = next(lines, b"")[:1].isspace()
-            return None if continued else value.decode("utf-8", "replace").strip()
+            return None if continued else value.decode("utf-8", "replace").strip()[:_SHOWN]
     return None
 
 

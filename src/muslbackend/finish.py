@@ -86,7 +86,8 @@ def _finished(material: Material, order: Order) -> Outcome:
     if order.output is None or plan.is_empty:
         opened = _opened(order, material.members, graph)
         sizes = _write(order, material, as_it_is=True)
-        return Outcome(material.name, verdict, plan, True, sizes, opened, graph)
+        made = Outcome(material.name, verdict, plan, True, sizes, opened, graph)
+        return made._replace(declared=material.floor)
     return _carried_out(material, order, _Known(scan, plan, names, verdict))
 
 
@@ -122,7 +123,8 @@ def _carried_out(material: Material, order: Order, known: _Known) -> Outcome:
             )
             verdict = verdict._replace(findings=(*verdict.findings, *notes))
         sizes = _write(order, material._replace(members=tuple(members)))
-    return Outcome(material.name, verdict, plan, True, sizes, opened, graph)
+    made = Outcome(material.name, verdict, plan, True, sizes, opened, graph)
+    return made._replace(declared=material.floor)
 
 
 def _opened(order: Order, members: Sequence[Member], graph: Graph) -> Opened | None:

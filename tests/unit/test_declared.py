@@ -71,6 +71,7 @@ def said(more: str, *tags: str) -> tuple[MuslVersion | None, list[str]]:
         ("musl-floor:1.2.5\r\n", (TAG,), "1.2.5"),
         ("MUSL-FLOOR:\t 1.2.5 \nBuild: 1\n", (TAG,), "1.2.5"),
         ("Musl-Floor: 1.2.0\n", (TAG,), "1.2.0"),
+        ("Musl-Floor: 1.2.5\nBuilder: a tool for the Musl-Floor: 1.2.3\n", (TAG,), "1.2.5"),
         ("Musl-Floor: 1.2.6\n", ("manylinux_2_17_x86_64", TAG), "1.2.6"),
         ("Musl-Floor: 1.1.24\n", ("musllinux_1_1_x86_64", TAG), "1.1.24"),
     ],
@@ -93,6 +94,7 @@ def test_a_declaration_is_read(more: str, tags: tuple[str, ...], floor: str | No
         ("X-Musl-Floor: 1.2.5\n", "X-Musl-Floor: 1.2.5"),
         ("Musl-Floor : 1.2.5\n", "Musl-Floor : 1.2.5"),
         ("Musl-Floor 1.2.5\n", "Musl-Floor 1.2.5"),
+        (f"Musl-Floor: {'9' * 99999}\n" * 2, ", ".join([f"Musl-Floor: {'9' * 48}"] * 2)),
     ],
 )
 def test_what_is_not_one_header_line_is_refused(more: str, shown: str) -> None:
@@ -117,6 +119,7 @@ RANGE: Final = "is known, from 1.1.0 to 1.2.6"
         ("1.1.24", (TAG,), "its tag promises musllinux_1_2"),
         ("1.2.5", ("musllinux_1_1_x86_64", TAG), "its tag promises musllinux_1_1"),
         ("1.2.5", ("linux_x86_64",), "no tag of the wheel promises a musl"),
+        ("9" * 60, (TAG,), f"'{'9' * 60}' is not a musl release such as 1.2.0"),
         ("1.2.5", ("any",), "no tag of the wheel promises a musl"),
     ],
 )
@@ -314,6 +317,16 @@ def test_repair_writes_the_floor_that_is_asked_for(
     assert text.endswith(f"Tag: cp311-cp311-{TAG}\nMusl-Floor: 1.2.5\n\n")
     assert WARNING in capsys.readouterr().out.splitlines()
     assert main(["check", str(made)]) == 0
+
+
+def test_the_json_of_a_repair_has_what_the_new_wheel_declares(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = wheel(tmp_path, tag="linux_x86_64", calls="getpid")
+    for floor, said in (("1.2.5", "1.2.5"), ("1.2.0", None)):
+        assert main(["repair", "--json", "--dry-run", "--floor", floor, path]) == 0
+        (found,) = json.loads(capsys.readouterr().out)
+        assert (found["declared"], found["floor"]) == (said, "1.1.0")
 
 
 def test_repair_keeps_the_declared_floor_and_the_wheel(tmp_path: Path) -> None:
