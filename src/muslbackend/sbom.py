@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 SCHEMA: Final = "http://cyclonedx.org/schema/bom-1.6.schema.json"
 #: The property that has the floor which the wheel declares.
 FLOOR: Final = "muslbackend:musl-floor"
+#: What stands before the content of a document.
+_HEAD: Final = frozenset({"$schema", "bomFormat", "specVersion", "serialNumber"})
 #: Of a document that is read again, in bytes.
 _LARGEST: Final = 16 << 20
 CHANGES: Final = "copied by muslbackend; names and search path rewritten"
@@ -156,18 +158,20 @@ def declaring(sbom: bytes, floor: str) -> bytes:
     if (not floor and FLOOR.encode() not in sbom) or len(sbom) > _LARGEST:
         return sbom
     try:
-        content = json.loads(sbom)
-        product = content["metadata"]["component"]
-        others = [each for each in product.pop("properties", []) if each["name"] != FLOOR]
+        return _identified(_with_floor(json.loads(sbom), floor))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return sbom
+
+
+def _with_floor(content: dict[str, Any], floor: str) -> dict[str, Any]:
+    """Return what a document says, without its head."""
+    product = content["metadata"]["component"]
+    properties = [each for each in product.pop("properties", []) if each["name"] != FLOOR]
     if floor:
-        others.append({"name": FLOOR, "value": floor})
-    if others:
-        product["properties"] = others
-    for key in ("$schema", "bomFormat", "specVersion", "serialNumber"):
-        content.pop(key, None)
-    return _identified(content)
+        properties.append({"name": FLOOR, "value": floor})
+    if properties:
+        product["properties"] = properties
+    return {key: value for key, value in content.items() if key not in _HEAD}
 
 
 def _component(library: Bundled) -> dict[str, Any]:

@@ -101,3 +101,12 @@ def test_an_old_alpine_changes_nothing(data: Path, cache: Path, words: list[str]
     arguments = ["--alpine", alpine, "--release", release, str(loader("1.2.5", cache))]
     assert extend.main(arguments, data) == 1
     assert (data / "alpine.tsv").read_bytes() == before
+
+
+def test_a_release_takes_its_date_and_its_commit(
+    data: Path, cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught:
+        extend.main(["--release", "1.2.99", str(loader("1.2.5", cache))], data)
+    assert caught.value.code == 2
+    assert "a release of musl takes --date and --commit" in capsys.readouterr().err

@@ -52,7 +52,10 @@ def extended(table: str, exported: Collection[str], previous: str, release: str)
 
 def main(argv: Sequence[str] | None = None, data: Path = _DATA) -> int:
     """Rewrite the tables in ``data`` and return 0; what does not fit them is an error."""
-    options = _parser().parse_args(argv)
+    parser = _parser()
+    options = parser.parse_args(argv)
+    if not options.alpine and not (options.date and options.commit):
+        parser.error("a release of musl takes --date and --commit")
     text = (data / "releases.tsv").read_text(encoding="utf-8")
     known = [line.split("\t")[0] for line in text.splitlines() if not line.startswith("#")]
     if options.alpine:
