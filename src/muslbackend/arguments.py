@@ -20,7 +20,6 @@ from muslbackend.words import (
     folder,
     formatter,
     known_release,
-    musl_version,
     page,
 )
 
@@ -120,7 +119,7 @@ def _add_check(commands: Commands) -> None:
     release = check.add_mutually_exclusive_group()
     release.add_argument(
         "--floor",
-        type=musl_version,
+        type=known_release,
         metavar="X.Y.Z",
         help="the musl on which they must load, and on all later ones (default: what the tag "
         "claims)",

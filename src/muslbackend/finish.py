@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from muslbackend import layout
+from muslbackend.declared import understated, with_floor
 from muslbackend.errors import readable
 from muslbackend.member import Member
 from muslbackend.outcome import Outcome
@@ -22,7 +23,7 @@ from muslbackend.resolve import resolve
 from muslbackend.rules import FINISHED_RULES
 from muslbackend.scan import Scan
 from muslbackend.settings import DEFAULT_LEVEL
-from muslbackend.target import Target, claimed_floor
+from muslbackend.target import Target, claimed_floor, refuse_unknown
 from muslbackend.values import NamedTuple
 from muslbackend.wheel import retag
 from muslbackend.wheelwriter import Packing, copy_wheel, packed_sizes, write_wheel
@@ -44,7 +45,16 @@ def finish(material: Material, order: Order) -> Outcome:
     output folder then is as it was.
     """
     with readable():
-        return _finished(material, order)
+        return _with_warning(_finished(material, order))
+
+
+def _with_warning(made: Outcome) -> Outcome:
+    """Return the outcome with the warning that its tag says less than its files need, if so."""
+    if not made.promised:
+        return made
+    verdict, platforms = made.verdict, (tag.platform for tag in made.name.tags)
+    more = understated(made.wheel, platforms, verdict.floor, verdict.alpine)
+    return made._replace(verdict=verdict._replace(findings=(*more, *verdict.findings)))
 
 
 def _finished(material: Material, order: Order) -> Outcome:
@@ -71,11 +81,13 @@ def _finished(material: Material, order: Order) -> Outcome:
     edits = make_plan(graph, names, wishes)
     grafts = tuple(graft._replace(sha256=found[graft.source].whole) for graft in edits.grafts)
     plan = edits._replace(grafts=grafts, moves=plan.moves, copies=plan.copies)
-    material = material._replace(name=material.name.tagged(str(target.tag), "linux_"))
+    name = material.name.tagged(str(target.tag), "linux_")
+    material = material._replace(name=name, floor=target.declared)
     if order.output is None or plan.is_empty:
         opened = _opened(order, material.members, graph)
         sizes = _write(order, material, as_it_is=True)
-        return Outcome(material.name, verdict, plan, True, sizes, opened, graph)
+        made = Outcome(material.name, verdict, plan, True, sizes, opened, graph)
+        return made._replace(declared=material.floor)
     return _carried_out(material, order, _Known(scan, plan, names, verdict))
 
 
@@ -111,7 +123,8 @@ def _carried_out(material: Material, order: Order, known: _Known) -> Outcome:
             )
             verdict = verdict._replace(findings=(*verdict.findings, *notes))
         sizes = _write(order, material._replace(members=tuple(members)))
-    return Outcome(material.name, verdict, plan, True, sizes, opened, graph)
+    made = Outcome(material.name, verdict, plan, True, sizes, opened, graph)
+    return made._replace(declared=material.floor)
 
 
 def _opened(order: Order, members: Sequence[Member], graph: Graph) -> Opened | None:
@@ -197,7 +210,7 @@ def _write(
         return {}
     packing = Packing(order.settings.compression_level, order.settings.max_size, order.progress)
     original, same = order.original, as_it_is and packing.level == DEFAULT_LEVEL
-    if same and original is not None and original.name == str(material.name):
+    if same and original is not None and original.name == str(material.name) and _says(material):
         order.progress.enter("write")
         return packed_sizes(copy_wheel(original, order.output))
     return write_wheel(order.output, material.name, _members(material), packing).sizes
@@ -211,6 +224,7 @@ def _promise(tags: Iterable[Tag], target: Target) -> tuple[Target, bool]:
     claimed = claimed_floor(tag.platform for tag in tags)
     if claimed is None:
         return target, False
+    refuse_unknown(claimed, "a tag of the wheel", "tag it with a known release: musllinux_1_2")
     own = target.floor
     if own is not None and (own.major, own.minor) == (claimed.major, claimed.minor):
         claimed = max(own, claimed)
@@ -221,12 +235,27 @@ def _libs_dir(material: Material) -> str:
     return f"{material.name.distribution.partition('-')[0]}.libs"
 
 
-def _members(material: Material) -> list[Member]:
-    """Return the members with the ``WHEEL`` file that goes with the name."""
+def _says(material: Material) -> bool:
+    """Say whether the ``WHEEL`` file declares the floor already, or none where there is none."""
     path = f"{material.name.dist_info}WHEEL"
-    return [
-        Member(path, retag(m.read(), material.name.tags, material.generator))
-        if m.path == path
-        else m
-        for m in material.members
-    ]
+    said = next((member.read() for member in material.members if member.path == path), b"")
+    return with_floor(said, material.floor) == said
+
+
+def _members(material: Material) -> list[Member]:
+    """Return the members with the ``WHEEL`` file that goes with the name, and the floor in it."""
+    return [_made(member, material) for member in material.members]
+
+
+def _made(member: Member, material: Material) -> Member:
+    folder = material.name.dist_info
+    if member.path == f"{folder}WHEEL":
+        said = (material.name.tags, material.generator, material.floor)
+        return Member(member.path, retag(member.read(), *said))
+    if member.path.startswith(f"{folder}sboms/"):
+        from muslbackend.sbom import declaring, sbom_path  # few wheels have one
+
+        if member.path == sbom_path(folder):
+            floor = str(material.floor) if material.floor else ""
+            return Member(member.path, declaring(member.read(), floor))
+    return member

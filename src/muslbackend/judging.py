@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from muslbackend import musl
+from muslbackend.declared import Declared, declared, understated, unknown_tags
 from muslbackend.findings import Finding, Severity
 from muslbackend.graph import Supply
 from muslbackend.integrity import judge_contents
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from muslbackend.errors import MalformedError
     from muslbackend.graph import Graph
+    from muslbackend.musl import MuslVersion
     from muslbackend.progress import Progress
     from muslbackend.question import Question
     from muslbackend.wheelreader import Wheel
@@ -39,17 +41,19 @@ def judged(wheel: Wheel, question: Question, progress: Progress) -> Checked:
     _read_tables(wheel, question)
     scan = Scan.of_wheel(wheel)
     progress.enter("judge")
-    claimed, about = wheel.platforms, judge_contents(wheel.contents)
-    target = _claimed_target(wheel, scan, question)
+    claimed, said = wheel.platforms, _declared(wheel, question)
+    about = (*judge_contents(wheel.contents), *said.findings)
+    target = _claimed_target(wheel, scan, question, said.floor)
     if target is None:
         alone = Verdict(None, (), in_order(about))
         checked = Checked(wheel.name, alone.ok, None, None, claimed, None, alone, None)
-        return checked._replace(listed=wheel.listed)
+        return checked._replace(listed=wheel.listed, declared=said.floor)
     graph = with_system(resolve(scan, target.arch, _system(question, scan)))
     libc = _libc(graph)
     verdict = answer(graph, target, question.against)
     if libc == "glibc" and target.floor is None:
-        verdict = judge(graph, target, ABOUT_THE_PACKAGE)._replace(floor=None, because=())
+        about_it = judge(graph, target, ABOUT_THE_PACKAGE).findings
+        verdict = Verdict(None, (), about_it)
     default = target._replace(floor=DEFAULT_FLOOR)
     # Most wheels were asked just that.
     asked = target == default and question.against is None
@@ -60,9 +64,10 @@ def judged(wheel: Wheel, question: Question, progress: Progress) -> Checked:
         for name, floor in floors(graph, target.arch, whole.findings).items()
     }
     # What is wrong with the archive is so on each musl.
+    about = (*about, *_understated(wheel, question, said.floor, verdict))
     verdict = verdict._replace(findings=in_order((*verdict.findings, *about)))
     known = (wheel.name, verdict.ok, target.arch.name, libc, claimed, tag, verdict, graph)
-    return Checked(*known, question, files, listed=wheel.listed)
+    return Checked(*known, question, files, listed=wheel.listed, declared=said.floor)
 
 
 def damaged(name: str, error: MalformedError) -> Checked:
@@ -70,6 +75,24 @@ def damaged(name: str, error: MalformedError) -> Checked:
     finding = Finding("MB100", Severity.ERROR, name, error.message, error.hint)
     verdict = Verdict(None, (), (finding,))
     return Checked(name, False, None, None, (), None, verdict, None)
+
+
+def _declared(wheel: Wheel, question: Question) -> Declared:
+    """Return the floor that a wheel declares; findings only if its own promise is in question."""
+    said = declared(wheel.contents, wheel.platforms)
+    if question.floor or question.against:
+        return said._replace(findings=())
+    unknown = unknown_tags(wheel.name, wheel.platforms)
+    return said._replace(findings=(*said.findings, *unknown))
+
+
+def _understated(
+    wheel: Wheel, question: Question, said: MuslVersion | None, verdict: Verdict
+) -> tuple[Finding, ...]:
+    """Return the warning about a tag that a true declaration makes up for."""
+    if said is None or question.floor or question.against or not verdict.ok:
+        return ()
+    return understated(wheel.name, wheel.platforms, verdict.floor, verdict.alpine)
 
 
 def _read_tables(wheel: Wheel, question: Question) -> None:
@@ -95,8 +118,13 @@ def _system(question: Question, scan: Scan) -> Supply:
     return Supply(question.library_dirs, exclude=exclude, installed=True)
 
 
-def _claimed_target(wheel: Wheel, scan: Scan, question: Question) -> Target | None:
-    """Return what a wheel is to be judged for; ``None`` if that is nothing with musl to it."""
+def _claimed_target(
+    wheel: Wheel, scan: Scan, question: Question, said: MuslVersion | None
+) -> Target | None:
+    """Return what a wheel is to be judged for; ``None`` if that is nothing with musl to it.
+
+    ``said`` is the floor that it declares.
+    """
     archs = _claimed_archs(wheel)
     if not archs:
         found = (scan.look(path) for path in scan.wheel_paths())
@@ -105,8 +133,7 @@ def _claimed_target(wheel: Wheel, scan: Scan, question: Question) -> Target | No
         archs = Counter([question.arch.name])
     if not archs or not scan.wheel_paths():
         return None
-    claimed = claimed_floor(wheel.platforms)
-    promised = question.floor or question.against or claimed
+    promised = question.floor or question.against or said or claimed_floor(wheel.platforms)
     arch = ARCHITECTURES[min(archs, key=lambda a: (-archs[a], a))]
     return Target(arch, promised, native=False, strict=True)
 

@@ -14,7 +14,7 @@ from muslbackend.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping
     from typing import Final
 
 #: A needed name that starts with one of these is musl itself and no file is opened
@@ -105,13 +105,11 @@ ON_PYPI: Final = ("x86_64", "aarch64", "i686", "armv7l", "ppc64le", "s390x", "ri
 
 
 class Release(NamedTuple):
-    """A musl release and the oldest Alpine that ships it, or something newer."""
+    """A musl release."""
 
     version: MuslVersion
     date: str
     commit: str
-    alpine: str | None
-    """``None`` where no Alpine release had this musl or a newer one when it was looked up."""
 
 
 class Span(NamedTuple):
@@ -135,29 +133,27 @@ def is_musl(needed: str, arch: Architecture) -> bool:
 def releases() -> tuple[Release, ...]:
     """Return every known musl release, oldest first."""
     return tuple(
-        Release(MuslVersion.parse(version), date, commit, alpine or None)
-        for version, date, commit, alpine in _rows("releases.tsv")
+        Release(MuslVersion.parse(version), date, commit)
+        for version, date, commit in rows("releases.tsv")
     )
 
 
-def alpine_with(version: MuslVersion) -> str | None:
-    """Return the oldest Alpine release whose musl is ``version`` or newer, if there is one."""
-    return next((r.alpine for r in releases() if r.version >= version and r.alpine), None)
+def known_release(text: str) -> MuslVersion:
+    """Return the release that ``text`` names, if it is one of :func:`releases`.
 
-
-def alpine_backport(needed: Iterable[tuple[str, MuslVersion]]) -> str | None:
-    """Return the oldest Alpine whose older musl has all that is needed, by patches of its own.
-
-    ``needed`` are names of symbols and loader features, each with its upstream release. ``None``
-    where no such Alpine is known, or none of what is needed is a backport.
+    Raises ``ValueError`` for any other: nothing can be proved of a musl that was never read.
     """
-    wanted = set(needed)  # many files need the same
-    for alpine, version, names in _rows("backports.tsv"):
-        release = MuslVersion.parse(version)
-        late = {name for name, since in wanted if since > release}
-        if late and late <= set(names.split(",")):
-            return alpine
-    return None
+    version = MuslVersion.parse(text)
+    known = [release.version for release in releases()]
+    if version not in known:
+        import difflib  # only for an error
+
+        near = difflib.get_close_matches(str(version), map(str, known), n=1)
+        msg = f"no musl {version} is known, from {known[0]} to {known[-1]}" + (
+            f"; did you mean {near[0]}?" if near else ""
+        )
+        raise ValueError(msg)
+    return version
 
 
 def spans(symbol: str, arch: Architecture) -> tuple[Span, ...]:
@@ -243,7 +239,8 @@ def _spans(text: str) -> tuple[Span, ...]:
     return tuple(found)
 
 
-def _rows(name: str) -> Iterator[list[str]]:
+def rows(name: str) -> Iterator[list[str]]:
+    """Yield the columns of each row of a table."""
     return (line.split("\t") for line in _body(name).splitlines())
 
 

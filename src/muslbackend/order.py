@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from muslbackend.licences import LicenceText
     from muslbackend.member import Member
+    from muslbackend.musl import MuslVersion
     from muslbackend.settings import Settings
     from muslbackend.target import Target
     from muslbackend.verify import Opener
@@ -30,6 +31,8 @@ class Material(NamedTuple):
     """In the order of the archive, without RECORD."""
     generator: str
     """What the ``WHEEL`` file is to say made it."""
+    floor: MuslVersion | None = None
+    """What the wheel is to declare beside its tag: see :mod:`declared`."""
 
 
 class Order(NamedTuple):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from muslbackend.graph import Graph
+    from muslbackend.musl import MuslVersion
     from muslbackend.plain import Paint
     from muslbackend.plan import Edit, Plan
     from muslbackend.policy import Verdict
@@ -51,6 +52,8 @@ class Outcome(NamedTuple):
     """Lines of the report about how it was compiled."""
     seconds: Mapping[str, float] = {}
     """Of each stage, in order, and of all as ``total``; empty where nobody counted."""
+    declared: MuslVersion | None = None
+    """The floor that the wheel declares, where its tag does not name it."""
 
     @property
     def strippable(self) -> int:
@@ -176,6 +179,7 @@ def _repaired(result: Repaired, *, written: bool) -> dict[str, Any]:
         "written": written and outcome is not None,
         "error": result.error,
         "floor": str(floor) if floor else None,
+        "declared": str(outcome.declared) if outcome and outcome.declared else None,
         "findings": findings_json(verdict.findings) if verdict else [],
         **_planned(outcome),
         "seconds": dict(result.seconds),

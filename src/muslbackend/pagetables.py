@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 from typing import TYPE_CHECKING, Final
 
+from muslbackend.alpine import alpine_shipping
 from muslbackend.markup import Markup, join, tag, text
 from muslbackend.pagefindings import by_code, mark, path, worst
 from muslbackend.pagesizes import amount
@@ -39,7 +40,8 @@ def releases(found: Matrix, promised: Callable[[MuslVersion], bool], name: str) 
     """
     heads = [tag("th", text("File"), scope="col")]
     for release in found.releases:
-        known = f" (Alpine {release.alpine})" if release.alpine else ""
+        alpine = alpine_shipping(release.version)
+        known = f" (Alpine {alpine})" if alpine else ""
         wanted = promised(release.version)
         words = tag("span", text(f"{release.version}{known}"))
         heads.append(tag("th", words, scope="col", class_="promised" if wanted else None))

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from muslbackend import musl, pagegraph, pagesizes, pagetables
+from muslbackend import pagegraph, pagesizes, pagetables
 from muslbackend.markup import NOTHING, Markup, join, tag, text
 from muslbackend.matrix import matrix
 from muslbackend.musl import ARCHITECTURES
 from muslbackend.pagefindings import articles, mark, path, worst
-from muslbackend.report import judgement, provided_by
+from muslbackend.report import judgement, promise_text, provided_by
 from muslbackend.target import claimed_floor
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ def answer(checked: Checked) -> str:
         later = "" if asked.against else " and later"
         return f"ok: loads on musl {asked.against or asked.floor}{later}"
     tags = [tag for tag in checked.claimed if claimed_floor([tag])]
-    return f"ok: the tag {' and '.join(tags)} is true" if tags else "ok"
+    since = f" from musl {checked.declared} on, as declared" if checked.declared else ""
+    return f"ok: the tag {' and '.join(tags)} is true{since}" if tags else "ok"
 
 
 def state(checked: Checked) -> str:
@@ -97,7 +98,7 @@ def _reach(checked: Checked) -> str:
     floor = checked.verdict.floor
     if floor is None:
         return "By itself it loads on no musl, old or new."
-    alpine, backport = musl.alpine_with(floor), checked.verdict.backport
+    alpine, backport = checked.verdict.alpine, checked.verdict.backport
     words = f"Runs on musl {floor} and later"
     if alpine:
         words += f": Alpine {alpine} and later"
@@ -121,6 +122,7 @@ def _facts(checked: Checked) -> Markup:
     facts = {
         "Machine": checked.arch or "any",
         "Tags of its name": ", ".join(checked.claimed) or "none",
+        **({"Declared": promise_text(checked)} if checked.declared else {}),
         "Linked against": checked.libc or "no libc",
         "Tag that would be true": checked.earned or "none",
         "Native files": f"{len(checked.files):,}",
@@ -146,7 +148,7 @@ def _installed(checked: Checked) -> str:
 
 def _promised(checked: Checked) -> Callable[[MuslVersion], bool]:
     asked = checked.question
-    least = asked.floor or claimed_floor(checked.claimed)
+    least = asked.floor or checked.declared or claimed_floor(checked.claimed)
     if asked.against:
         return lambda version: version == asked.against
     return lambda version: least is not None and version >= least

@@ -133,7 +133,7 @@ def foresee(job: Job) -> Foreseen:
 def prepare_metadata(job: Job) -> str:
     """Write the ``.dist-info`` folder that the wheel will have, and return its name (PEP 517).
 
-    Of ``WHEEL`` only the tag may become another: it is known when the files have been judged.
+    Of ``WHEEL`` only tag and floor may become others: they are known when the files are judged.
     """
     from muslbackend.toolchain import PLATFORM_VARIABLE
 
@@ -142,7 +142,8 @@ def prepare_metadata(job: Job) -> str:
         prepare = "prepare_metadata_for_build_wheel"
         name = str(stage.call(prepare, str(job.output), dict(job.config)))
     file = job.output / name / "WHEEL"
-    file.write_bytes(made_by(file.read_bytes(), _generator(stage.version())))
+    said = made_by(file.read_bytes(), _generator(stage.version()), job.target.declared)
+    file.write_bytes(said)
     return name
 
 
@@ -269,8 +270,8 @@ def _about_the_build(staged: Staged) -> Iterator[Finding]:
 def _agree(staged: Staged, metadata: Path | None) -> None:
     """Check that the wheel has the metadata that were prepared for it (PEP 517).
 
-    In ``WHEEL`` the tag may differ: it is known only when the files have been judged. The wheel may
-    have more, such as what CMake installs into ``SKBUILD_METADATA_DIR``.
+    In ``WHEEL`` tag and floor may differ: they are known only when the files are judged. The wheel
+    may have more, such as what CMake installs into ``SKBUILD_METADATA_DIR``.
     """
     if metadata is None:
         return

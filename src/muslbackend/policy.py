@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from muslbackend import musl
+from muslbackend.alpine import alpine_backport, alpine_with
 from muslbackend.errors import MuslBackendError
 from muslbackend.findings import Severity
 from muslbackend.needs import needs
@@ -30,6 +31,8 @@ class Verdict(NamedTuple):
     """What needs the floor; empty when the oldest musl we know would do."""
     findings: tuple[Finding, ...]
     """Errors first, then by file and code."""
+    alpine: str | None = None
+    """The Alpine from which on each has that release, and lacks nothing of what is needed."""
     backport: str | None = None
     """The oldest Alpine with an older musl on which patches of its own make up for the floor."""
 
@@ -55,10 +58,12 @@ def judge(graph: Graph, target: Target, rules: tuple[Rule, ...] = RULES) -> Verd
     oldest = musl.oldest(target.arch)
     floor = max((oldest, *(r.since for r in reasons)))
     because = tuple(r for r in reasons if r.since == floor > oldest)
-    backport = musl.alpine_backport((r.what, r.since) for r in reasons)
-    return Verdict(
-        None if fatal else floor, because, in_order(findings), None if fatal else backport
-    )
+    if fatal:
+        return Verdict(None, because, in_order(findings))
+    needed = {(reason.what, reason.since) for reason in reasons}
+    alpine = alpine_with(floor, target.arch, {name for name, _ in needed})
+    backport = alpine_backport(needed, target.arch)
+    return Verdict(floor, because, in_order(findings), alpine, backport)
 
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from muslbackend.declared import declared
 from muslbackend.elf import ElfInfo
 from muslbackend.errors import MalformedError, readable
+from muslbackend.findings import Severity
 from muslbackend.finish import finish
 from muslbackend.integrity import ABOUT_FILES, judge_contents
 from muslbackend.member import Scratch
@@ -48,7 +50,10 @@ def repair_wheel(
         unpacked = unpack(path, scratch, progress, settings.max_unpacked)
         notes = _sound(unpacked.contents)
         name, members = _for_its_machine(unpacked.name, unpacked.members)
-        target = repair_target((tag.platform for tag in name.tags), settings, facts)
+        said = declared(unpacked.contents, {tag.platform for tag in unpacked.name.tags})
+        notes += tuple(f._replace(severity=Severity.WARNING) for f in said.findings)
+        platforms = (tag.platform for tag in name.tags)
+        target = repair_target(platforms, settings, facts, said.floor)
         if target is None:
             return _pure(path, name, notes, output)
         about = f"{name.dist_info}WHEEL"

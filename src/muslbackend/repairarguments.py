@@ -12,7 +12,7 @@ from muslbackend.words import (
     epilog,
     folder,
     formatter,
-    musl_version,
+    known_release,
 )
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def add(commands: Commands) -> None:
     repair.add_argument("--json", action="store_true", help="print one JSON array")
     repair.add_argument(
         "--floor",
-        type=musl_version,
+        type=known_release,
         metavar="X.Y.Z",
         help="the oldest musl to promise (default: what the tag claims, else 1.2.0)",
     )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from muslbackend import musl, plain
+from muslbackend import plain
+from muslbackend.alpine import alpine_with
+from muslbackend.declared import CODES as ABOUT_THE_FLOOR
 from muslbackend.findings import Severity
 from muslbackend.graph import Via
 from muslbackend.integrity import CODES as ABOUT_THE_ARCHIVE
 from muslbackend.plain import spelled
 from muslbackend.question import Question
+from muslbackend.target import claimed_floor
 from muslbackend.values import NamedTuple
 
 TYPE_CHECKING = False
@@ -68,20 +71,29 @@ class Checked(NamedTuple):
     """Of each stage, in order, and of all as ``total``."""
     listed: tuple[Listed, ...] = ()
     """All members of the archive, if it could be read."""
+    declared: MuslVersion | None = None
+    """The floor that its ``WHEEL`` file declares, if it is valid."""
 
 
 def reach_text(verdict: Verdict) -> str:
     """Return from which musl and which Alpine on all loads, and why."""
     if verdict.floor is None:
         return "no musl"
-    alpine = musl.alpine_with(verdict.floor)
     text = f"musl {verdict.floor} and later"
-    if alpine:
+    if verdict.alpine:
         patched = f", and {verdict.backport} by a patch of its own" if verdict.backport else ""
-        text += f" (Alpine {alpine} and later{patched})"
+        text += f" (Alpine {verdict.alpine} and later{patched})"
     if verdict.because:
         text += ", because of " + _because(verdict.because)
     return text
+
+
+def promise_text(checked: Checked) -> str:
+    """Return the tags that promise a musl, and the floor that the wheel declares besides."""
+    tags = [tag for tag in checked.claimed if claimed_floor([tag])]
+    alpine = checked.declared and alpine_with(checked.declared)
+    which = f", Alpine {alpine}" if alpine else ""
+    return f"tag {spelled('.'.join(tags))}; declared from {checked.declared}{which}"
 
 
 def _because(reasons: tuple[Reason, ...]) -> str:
@@ -127,6 +139,8 @@ def check_text(
     verdict, because = judgement(checked)
     wheel = paint(spelled(checked.wheel), "subject")
     lines = [f"{wheel}: {paint(verdict, 'ok' if checked.ok else 'error')}{because}"]
+    if checked.declared is not None:
+        lines.append(plain.item("promises", promise_text(checked), paint))
     lines += findings_lines(shown(findings, quiet=quiet), paint)
     if verbose:
         lines += file_lines(checked.graph, checked.files, paint) if checked.graph else ()
@@ -176,6 +190,8 @@ def judgement(checked: Checked) -> tuple[str, str]:
         return "ok", f", {_loads(checked)}"
     if checked.graph is None:
         return "cannot be judged", ""
+    if wrong <= ABOUT_THE_ARCHIVE | ABOUT_THE_FLOOR:
+        return "its promise cannot be proved", f"; {_loads(checked)}"
     machine = f" for {asked.arch.name}" if asked.arch else ""
     release = asked.against or asked.floor
     if release is not None:
@@ -215,9 +231,10 @@ def _checked(checked: Checked) -> dict[str, Any]:
         "arch": checked.arch,
         "libc": checked.libc,
         "claimed": list(checked.claimed),
+        "declared": str(checked.declared) if checked.declared else None,
         "earned": checked.earned,
         "floor": str(floor) if floor else None,
-        "alpine": musl.alpine_with(floor) if floor else None,
+        "alpine": checked.verdict.alpine,
         "backport": checked.verdict.backport,
         "because": [
             {"file": r.file, "symbol": r.what, "since": str(r.since)}

@@ -9,6 +9,7 @@ from itertools import accumulate, takewhile
 
 from muslbackend import ignored, musl, relocations
 from muslbackend.abi import ABI
+from muslbackend.alpine import alpine_with
 from muslbackend.findings import Finding, Severity
 from muslbackend.graph import Unfit, Via
 from muslbackend.hazards import FINISHED_HAZARDS, HAZARDS
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Final, TypeAlias
 
     from muslbackend.graph import Edge, Graph
-    from muslbackend.musl import MuslVersion
+    from muslbackend.musl import Architecture
     from muslbackend.needs import Reason
     from muslbackend.target import Target
 
@@ -120,7 +121,7 @@ def newer_symbols(graph: Graph, target: Target) -> Iterator[Finding]:
                 f"needs {reason.what}, which musl has from {reason.since} on; "
                 f"it must load on {target.floor}",
                 hint=f"avoid {reason.what}, or promise less with floor = {reason.since}"
-                + _alpine(reason.since),
+                + _alpine(reason, target.arch),
                 symbol=reason.what,
             )
 
@@ -136,7 +137,8 @@ def newer_features(graph: Graph, target: Target) -> Iterator[Finding]:
                 reason.file,
                 f"has {reason.feature}, which musl reads from {reason.since} on; "
                 f"it must load on {target.floor}",
-                hint=f"{avoid}promise less with floor = {reason.since}{_alpine(reason.since)}",
+                hint=f"{avoid}promise less with floor = {reason.since}"
+                + _alpine(reason, target.arch),
                 symbol=reason.what,
             )
 
@@ -154,8 +156,8 @@ def _beyond_the_floor(graph: Graph, target: Target) -> Iterator[Reason]:
         yield from (r for r in needs(graph, target.arch) if r.since > floor)
 
 
-def _alpine(version: MuslVersion) -> str:
-    alpine = musl.alpine_with(version)
+def _alpine(reason: Reason, arch: Architecture) -> str:
+    alpine = alpine_with(reason.since, arch, [reason.what])
     return f" (Alpine {alpine} and later)" if alpine else ""
 
 

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCHEMA: Final = "http://cyclonedx.org/schema/bom-1.6.schema.json"
+#: The property that has the floor which the wheel declares.
+FLOOR: Final = "muslbackend:musl-floor"
+#: What stands before the content of a document.
+_HEAD: Final = frozenset({"$schema", "bomFormat", "specVersion", "serialNumber"})
+#: Of a document that is read again, in bytes.
+_LARGEST: Final = 16 << 20
 CHANGES: Final = "copied by muslbackend; names and search path rewritten"
 
 
@@ -133,10 +139,39 @@ def document(product: Product, libraries: Sequence[Bundled], tool_version: str) 
         "components": [_component(part) for part in parts],
         "dependencies": _dependencies(product.purl, parts),
     }
+    return _identified(content)
+
+
+def _identified(content: dict[str, Any]) -> bytes:
+    """Return a document as JSON, with a serial number that its content makes."""
     serial = uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(content, sort_keys=True))
     head = {"$schema": SCHEMA, "bomFormat": "CycloneDX", "specVersion": "1.6"}
     whole = {**head, "serialNumber": f"urn:uuid:{serial}", **content}
     return (json.dumps(whole, indent=2) + "\n").encode()
+
+
+def declaring(sbom: bytes, floor: str) -> bytes:
+    """Return a document of ours that has the floor of the wheel as a property of its product.
+
+    Without a floor it has no such property. A document of another shape stays as it is.
+    """
+    if (not floor and FLOOR.encode() not in sbom) or len(sbom) > _LARGEST:
+        return sbom
+    try:
+        return _identified(_with_floor(json.loads(sbom), floor))
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        return sbom
+
+
+def _with_floor(content: dict[str, Any], floor: str) -> dict[str, Any]:
+    """Return what a document says, without its head."""
+    product = content["metadata"]["component"]
+    properties = [each for each in product.pop("properties", []) if each["name"] != FLOOR]
+    if floor:
+        properties.append({"name": FLOOR, "value": floor})
+    if properties:
+        product["properties"] = properties
+    return {key: value for key, value in content.items() if key not in _HEAD}
 
 
 def _component(library: Bundled) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any, Final
 
 from muslbackend.errors import SettingsError
-from muslbackend.musl import MuslVersion
+from muslbackend.musl import MuslVersion, known_release
 from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
@@ -223,9 +223,14 @@ def _version(place: str, value: object) -> MuslVersion:
             hint=f'put it in quotes: "{value}"',
         )
     try:
-        return MuslVersion.parse(value if isinstance(value, str) else "")
+        version = MuslVersion.parse(value if isinstance(value, str) else "")
     except ValueError:
         raise _wrong(place, value, "a musl release such as 1.2.0") from None
+    try:
+        return known_release(str(version))
+    except ValueError as error:
+        hint = "give a release that is known; if there is a newer musl by now, update muslbackend"
+        raise SettingsError(f"{place} = {value!r}: {error}", hint=hint) from None
 
 
 #: Decimal for MB, as PyPI and shops count; binary for MiB.

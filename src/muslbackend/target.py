@@ -6,7 +6,7 @@ Platform tags are read and printed here (PEP 656, PEP 425).
 from __future__ import annotations
 
 from muslbackend.errors import SettingsError
-from muslbackend.musl import ARCHITECTURES, Architecture, MuslVersion
+from muslbackend.musl import ARCHITECTURES, Architecture, MuslVersion, releases
 from muslbackend.values import NamedTuple
 
 TYPE_CHECKING = False
@@ -137,6 +137,11 @@ class Target(NamedTuple):
         return PlatformTag("musllinux", self.arch.name, (self.floor.major, self.floor.minor))
 
     @property
+    def declared(self) -> MuslVersion | None:
+        """The floor, where the tag has no place for it: one that the wheel has to declare."""
+        return self.floor if self.floor is not None and self.floor.patch else None
+
+    @property
     def plain_tag(self) -> PlatformTag:
         """The tag that promises nothing: for a local install, refused by PyPI."""
         return PlatformTag("linux", self.arch.name)
@@ -171,6 +176,7 @@ def _named_target(settings: Settings) -> tuple[Architecture, MuslVersion]:
     tag = PlatformTag.parse(name)
     if tag is None or tag.floor is None or tag.arch not in ARCHITECTURES:
         _refuse(name)
+    refuse_unknown(tag.floor, f"target = {name}", "name a known release, as musllinux_1_2 does")
     floor = settings.floor or tag.floor
     if (floor.major, floor.minor) != tag.version:
         raise SettingsError(
@@ -186,12 +192,18 @@ def claimed_floor(platforms: Iterable[str]) -> MuslVersion | None:
     return min((tag.floor for tag in tags if tag and tag.floor), default=None)
 
 
-def repair_target(platforms: Iterable[str], settings: Settings, facts: Facts) -> Target | None:
+def repair_target(
+    platforms: Iterable[str],
+    settings: Settings,
+    facts: Facts,
+    declared: MuslVersion | None = None,
+) -> Target | None:
     """Return what a finished wheel is to promise, ``None`` for a wheel that is for any machine.
 
-    ``platforms`` are those of its tags. The floor is that of the settings, else the ``X.Y.0`` that
-    a tag claims, else :data:`DEFAULT_FLOOR`. Raises :class:`SettingsError` for a wheel that is not
-    for one architecture of musl.
+    ``platforms`` are those of its tags. The floor is that of the settings, else the one that the
+    wheel declares, else the ``X.Y.0`` that a tag claims, else :data:`DEFAULT_FLOOR`. Raises
+    :class:`SettingsError` for a wheel that is not for one architecture of musl, and for a tag of a
+    musl that is not known.
     """
     platforms = sorted(set(platforms))
     if platforms == ["any"]:
@@ -206,8 +218,17 @@ def repair_target(platforms: Iterable[str], settings: Settings, facts: Facts) ->
             + ", ".join(ARCHITECTURES),
         )
     arch = ARCHITECTURES[archs[0]]
-    floor = settings.floor or claimed_floor(platforms) or DEFAULT_FLOOR
+    floor = settings.floor or declared or claimed_floor(platforms) or DEFAULT_FLOOR
+    refuse_unknown(floor, " and ".join(platforms), "give --floor with one of these")
     return Target(arch, floor, native=facts.musl_arch == arch, strict=True)
+
+
+def refuse_unknown(floor: MuslVersion, name: str, hint: str) -> None:
+    """Raise for a floor that a tag names and that is no release: nothing is known of it."""
+    known = [release.version for release in releases()]
+    if floor not in known:
+        msg = f"{name} promises musl {floor}, which is not known (known: {known[0]} to {known[-1]})"
+        raise SettingsError(msg, hint=hint)
 
 
 #: What others call these architectures.

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from packaging.tags import Tag
 
+from muslbackend.declared import with_floor
 from muslbackend.member import Member
 from muslbackend.package import is_wheel_file
 from muslbackend.values import NamedTuple
@@ -17,8 +18,10 @@ from muslbackend.values import NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from muslbackend.musl import MuslVersion
+
 _GENERATOR: Final = rb"(?m)^Generator:.*$"
-_TOOLS_AND_TAGS: Final = rb"(?m)^(Generator|Tag):.*$"
+_TOOLS_AND_TAGS: Final = rb"(?m)^(Generator|Tag|Musl-Floor):.*$"
 _PURELIB: Final = rb"(?mi)^(Root-Is-Purelib:)\s*true"
 
 
@@ -54,8 +57,13 @@ class WheelName(NamedTuple):
         return "-".join([*parts, *filter(None, [self.variant])]) + ".whl"
 
 
-def retag(wheel_file: bytes, tags: Collection[Tag], generator: str) -> bytes:
-    """Return a ``WHEEL`` file with other tags and another generator, all else as it was."""
+def retag(
+    wheel_file: bytes, tags: Collection[Tag], generator: str, floor: MuslVersion | None = None
+) -> bytes:
+    """Return a ``WHEEL`` file with other tags, another generator and the floor that it declares.
+
+    All else is as it was.
+    """
     kept = [
         line
         for line in wheel_file.decode("utf-8").splitlines()
@@ -64,16 +72,21 @@ def retag(wheel_file: bytes, tags: Collection[Tag], generator: str) -> bytes:
     at = next((i for i, line in enumerate(kept) if line.startswith("Build:")), len(kept))
     new = [f"Tag: {tag}" for tag in sorted(map(str, tags))]
     version, *rest = [*kept[:at], *new, *kept[at:]]
-    return "\n".join([version, f"Generator: {generator}", *rest, "", ""]).encode()
+    text = "\n".join([version, f"Generator: {generator}", *rest, "", ""]).encode()
+    return with_floor(text, floor)
 
 
-def made_by(wheel_file: bytes, generator: str) -> bytes:
-    """Return a ``WHEEL`` file with another generator, all else as it was."""
-    return re.sub(_GENERATOR, b"Generator: " + generator.encode(), wheel_file)
+def made_by(wheel_file: bytes, generator: str, floor: MuslVersion | None = None) -> bytes:
+    """Return a ``WHEEL`` file with another generator and the floor that it declares.
+
+    All else is as it was.
+    """
+    text = re.sub(_GENERATOR, b"Generator: " + generator.encode(), wheel_file)
+    return with_floor(text, floor)
 
 
 def said_alike(one: bytes, other: bytes) -> bool:
-    """Say whether two ``WHEEL`` files agree on all but tags and generator."""
+    """Say whether two ``WHEEL`` files agree on all but tags, floor and generator."""
     left, right = (re.sub(_TOOLS_AND_TAGS, b"", text).split() for text in (one, other))
     return left == right
 

@@ -7,14 +7,16 @@ import contextlib
 import os
 import sys
 
+from muslbackend import musl
 from muslbackend.errors import SettingsError
-from muslbackend.musl import MuslVersion, releases
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
     from typing import Final, TypeAlias
+
+    from muslbackend.musl import MuslVersion
 
     Commands: TypeAlias = argparse._SubParsersAction[argparse.ArgumentParser]
 
@@ -114,27 +116,12 @@ def named(wheels: Sequence[str]) -> Sequence[str]:
     return [*wheels[:at], *found, *rest]
 
 
-def musl_version(text: str) -> MuslVersion:
-    """Return the release that a word names."""
+def known_release(text: str) -> MuslVersion:
+    """Return the musl release that a word names, if it is one that we know."""
     try:
-        return MuslVersion.parse(text)
+        return musl.known_release(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def known_release(text: str) -> MuslVersion:
-    """Return the release that a word names, if it is one that we know."""
-    version = musl_version(text)
-    known = [release.version for release in releases()]
-    if version not in known:
-        import difflib
-
-        near = difflib.get_close_matches(str(version), map(str, known), n=1)
-        msg = f"no musl {version} is known, from {known[0]} to {known[-1]}" + (
-            f"; did you mean {near[0]}?" if near else ""
-        )
-        raise argparse.ArgumentTypeError(msg)
-    return version
 
 
 def page(text: str) -> Path:

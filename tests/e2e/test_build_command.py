@@ -17,6 +17,7 @@ import muslpython
 from building import PROJECT, PY, Build, build, members, run, write_project
 from muslbackend.check import check_wheel
 from muslbackend.cli import main
+from muslbackend.musl import MuslVersion
 from muslbackend.scratch import scratch_folder
 
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
@@ -127,6 +128,21 @@ def test_one_that_fails_does_not_lose_the_others(tmp_path: Path, fleet: Fleet) -
     assert bad[3].startswith("failed: ")
     assert bad[3].endswith(f"error: not on this machine (log: {log})")
     assert fleet.left == []
+
+
+def test_the_recipe_for_ci_is_green_with_a_later_floor(tmp_path: Path, fleet: Fleet) -> None:
+    source = (PROJECT / "examples/plain/src/plain.c").read_text().replace("plain", "demo")
+    source += "\n#include <sys/uio.h>\nlong more(void) { return preadv2(0, 0, 0, 0, 0); }\n"
+    settings = '\n[tool.muslbackend]\nfloor = "1.2.5"\n'
+    files = {"demo.c": "#define _GNU_SOURCE\n" + source}
+    project = write_project(tmp_path / "project", files, settings)
+    built = fleet(project, "--arch", "x86_64")
+    assert built.status == 0, built.output
+    recipe = (PROJECT / "examples/ci/github.yml").read_text()
+    assert "run: muslbackend check dist/*.whl\n" in recipe
+    (name,) = fleet.wheels
+    assert main(["check", str(fleet.output / name)]) == 0
+    assert check_wheel(fleet.output / name).declared == MuslVersion(1, 2, 5)
 
 
 def test_findings_are_shown_and_nothing_is_written(tmp_path: Path, fleet: Fleet) -> None:

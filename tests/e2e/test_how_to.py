@@ -22,6 +22,7 @@ from loaders import loader
 from machines import MACHINES, qemu
 from marks import CROSSES
 from muslbackend.arguments import parser
+from muslbackend.cli import main
 from muslbackend.musl import ON_PYPI
 from page import alike
 
@@ -121,13 +122,23 @@ def test_an_older_musl_is_promised(
     f"error[MB103] {CORE}: needs preadv2, which musl has from 1.2.5 on; it must load on 1.2.0",
     "pyproject.toml, promises less",
     f"muslbackend: {NAME.format('musllinux_1_2')}",
+    f"warning[MB148] {NAME.format('musllinux_1_2')}: musllinux_1_2 promises musl 1.2.0, this wheel "
+    "needs 1.2.5 (Alpine 3.20): pip installs it on older ones too",
+    f"{NAME.format('musllinux_1_2')}: ok, loads on musl 1.2.5 and later (Alpine 3.20 and later), "
+    f"because of preadv2 in {CORE}",
 )
-def test_less_is_promised_where_a_function_is_needed(snippets: list[Block], tmp_path: Path) -> None:
-    refused, settings, shown = snippets
+def test_less_is_promised_where_a_function_is_needed(
+    snippets: list[Block], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    refused, settings, shown, warning, judged = snippets
     project = write_project(tmp_path / "before", {"demo.c": LATE})
     assert f"\n{alike(refused.text)}" in alike(build(project, "musl.target=x86_64").output)
     project = write_project(tmp_path / "after", {"demo.c": LATE}, settings.text)
-    assert f"\n{alike(shown.text)}" in alike(build(project, "musl.target=x86_64").output)
+    result = build(project, "musl.target=x86_64")
+    assert f"\n{alike(shown.text)}" in alike(result.output)
+    assert f"\n{alike(warning.text)}" in alike(result.output)
+    assert main(["check", str(result.wheel)]) == 0
+    assert alike(judged.text) in alike(capsys.readouterr().out)
 
 
 @CROSSES

@@ -34,6 +34,7 @@ LAYERS: Final = (
     {
         *("checkup", "checkupjson", "diagnosis", "migration", "words"),
         "settings",
+        "alpine",
         "elf",
         "foreign",
         "package",
@@ -67,6 +68,7 @@ LAYERS: Final = (
         "elfversions",
         "cmakefile",
         "compilers",
+        "declared",
     },
     {"graph", "elfreader", "relr", "wheel", "targetpython"},
     {
@@ -107,6 +109,7 @@ DECIDING: Final = (
     "cmakecache",
     "cmakefile",
     "completion",
+    "declared",
     "deflateblocks",
     "diagnosis",
     "drawing",

@@ -5,12 +5,11 @@ from importlib import resources
 
 import pytest
 
+from muslbackend.alpine import Alpine, alpine_backport, alpine_shipping, alpine_with, alpines
 from muslbackend.musl import (
     ARCHITECTURES,
     MuslVersion,
     Span,
-    alpine_backport,
-    alpine_with,
     is_musl,
     is_reserved,
     releases,
@@ -250,3 +249,82 @@ def test_alpine_carries_some_features_back() -> None:
     assert alpine_backport([relr, ("statx", V("1.2.5"))]) is None
     assert alpine_backport([("malloc", V("1.1.0"))]) is None
     assert alpine_backport([]) is None
+
+
+@pytest.mark.parametrize(
+    ("version", "arch", "names", "alpine"),
+    [
+        ("1.2.4", "x86_64", ["__xstat", "DT_RELR"], "3.18"),
+        ("1.2.4", "i686", ["DT_RELR", "malloc"], "3.18"),
+        ("1.2.4", "i686", ["malloc", "__xstat"], "3.19"),
+        ("1.2.4", "armv7l", ["__fxstatat"], "3.19"),
+        ("1.2.4", "armv6l", ["__lxstat"], "3.19"),
+        ("1.2.5", "i686", ["__fxstat", "statx"], "3.20"),
+        ("1.1.16", "x86_64", ["__gmt"], "3.8"),
+        ("1.1.23", "riscv64", ["malloc"], "3.20"),
+        ("1.2.5", "loongarch64", ["malloc"], None),
+        ("1.2.6", "x86_64", [], None),
+    ],
+)
+def test_an_alpine_whose_patches_take_a_symbol_out_is_not_named(
+    version: str, arch: str, names: list[str], alpine: str | None
+) -> None:
+    assert alpine_with(V(version), ARCHITECTURES[arch], names) == alpine
+
+
+@pytest.mark.parametrize(
+    ("arch", "names", "alpine"),
+    [
+        ("x86_64", ["posix_fallocate64"], "3.18.9"),
+        ("x86_64", ["fopencookie"], "3.7.3"),
+        ("i686", ["DT_RELR"], "3.15.11"),
+        ("i686", ["DT_RELR", "__xstat"], None),
+        ("riscv64", ["DT_RELR"], None),
+    ],
+)
+def test_a_backport_is_one_of_the_architecture(
+    arch: str, names: list[str], alpine: str | None
+) -> None:
+    special = {"DT_RELR": V("1.2.4")}
+    known = ARCHITECTURES[arch]
+    needed = [(name, special.get(name) or since(name, known)) for name in names]
+    wanted = [(name, version) for name, version in needed if version is not None]
+    assert len(wanted) == len(names)
+    assert alpine_backport(wanted, known) == alpine
+
+
+def test_alpine_releases_are_listed_from_the_oldest_to_the_newest_with_known_releases() -> None:
+    numbers = [[int(number) for number in alpine.release.split(".")] for alpine in alpines()]
+    assert numbers == sorted(numbers)
+    versions = [alpine.version for alpine in alpines()]
+    assert versions == sorted(versions)
+    assert set(versions) <= {release.version for release in releases()}
+    for alpine in alpines():
+        assert alpine.tables <= set(TABLES)
+        assert not alpine.has & alpine.lacks
+
+
+def exported(table: str, release: MuslVersion) -> set[str]:
+    """Return what upstream exports on an architecture."""
+    found = set()
+    for symbol, text in _table(f"symbols-{table}.tsv"):
+        ends = [part.split("..") for part in text.split(",")]
+        if any(V(first) <= release <= V(last or NEWEST) for first, last in ends):
+            found.add(symbol)
+    return found
+
+
+def test_what_alpine_lacks_upstream_has_and_the_other_way_round() -> None:
+    def differs(alpine: Alpine, table: str) -> bool:
+        has = exported(table, alpine.version)
+        features = {"DT_RELR"}
+        return alpine.lacks <= has and not (alpine.has - features) & has
+
+    assert all(differs(alpine, table) for alpine in alpines() for table in alpine.tables)
+
+
+@pytest.mark.parametrize(
+    ("version", "alpine"), [("1.2.4", "3.18"), ("1.2.2", "3.13"), ("1.2.1", None), ("1.2.6", None)]
+)
+def test_the_first_alpine_that_ships_a_release_is_known(version: str, alpine: str | None) -> None:
+    assert alpine_shipping(V(version)) == alpine

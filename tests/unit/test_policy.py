@@ -27,11 +27,11 @@ def imports(*names: str) -> ElfInfo:
 
 
 def test_what_needs_nothing_new_loads_on_the_oldest_musl() -> None:
-    assert verdict({CORE: imports("malloc", "free")}) == Verdict(V("1.1.0"), (), ())
+    assert verdict({CORE: imports("malloc", "free")}) == Verdict(V("1.1.0"), (), (), "3.6")
 
 
 def test_an_empty_wheel_loads_on_the_oldest_musl() -> None:
-    assert verdict({}) == Verdict(V("1.1.0"), (), ())
+    assert verdict({}) == Verdict(V("1.1.0"), (), (), "3.6")
 
 
 def test_the_floor_is_the_newest_need_and_because_of_all_that_have_it() -> None:
@@ -47,8 +47,30 @@ def test_the_floor_is_the_newest_need_and_because_of_all_that_have_it() -> None:
             Reason("demo/two.so", "pthread_getname_np", V("1.2.3")),
         ),
         (),
+        "3.16",
     )
     assert judged.ok
+
+
+@pytest.mark.parametrize(
+    ("arch", "machine", "symbol", "alpine"),
+    [
+        ("i686", 3, "__xstat", "3.19"),
+        ("armv7l", 40, "__lxstat", "3.19"),
+        ("i686", 3, "gettid", "3.13"),
+    ],
+)
+def test_the_alpine_of_a_floor_has_what_is_needed(
+    arch: str, machine: int, symbol: str, alpine: str
+) -> None:
+    """Alpine 3.18 has musl 1.2.4 without four of its names on 32-bit machines."""
+    target = target_for(arch)
+    core = extension(machine=machine, bits=32, imports=frozenset({symbol}))
+    judged = judge(graph_of({CORE: core}, arch=target.arch), target)
+    (finding,) = judged.findings
+    assert finding.code == "MB103"
+    assert f"(Alpine {alpine} and later)" in finding.hint
+    assert judged.alpine == alpine
 
 
 def test_packed_relocations_raise_the_floor() -> None:

@@ -13,13 +13,18 @@ import pytest
 
 import muslbackend
 import wild
+from builders import gcc_library
 from building import PROJECT
 from corpus import ROWS
 from muslbackend import report, settings
+from muslbackend.alpine import alpine_with
 from muslbackend.arguments import parser
 from muslbackend.check import check_wheel
-from muslbackend.musl import MuslVersion, alpine_with
+from muslbackend.cli import main
+from muslbackend.declared import line_for
+from muslbackend.musl import MuslVersion
 from page import Block, Page, first_cells, table
+from wheels import write
 
 REFERENCE: Final = Page("docs/reference.md")
 EXPLANATION: Final = Page("docs/explanation.md")
@@ -139,6 +144,23 @@ def test_alpine_s_releases_are_those_of_the_table() -> None:
     release = alpine_with(MuslVersion(1, 2, 0))
     assert f"1.2.0, which is Alpine {release}, unless" in how_to
     assert f"on Alpine {release} to today" in " ".join(EXPLANATION.text.split())
+
+
+def test_the_declared_floor_is_written_and_told_as_the_page_has_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    section = "The declared floor"
+    line = REFERENCE.take(section, "Musl-Floor: 1.2.5").text
+    assert line == line_for(MuslVersion(1, 2, 5)) + "\n"
+    first = next(b.caption for b in REFERENCE.blocks if b.text.startswith("demo-1.0-cp313"))
+    name, file = first.partition(":")[0], first.rpartition(" ")[2]
+    tag = "-".join(name.removesuffix(".whl").split("-")[2:])
+    about = f"Wheel-Version: 1.0\nRoot-Is-Purelib: false\nTag: {tag}\n"
+    source = "long preadv2(void); long PyInit__demo(void) { return preadv2(); }"
+    core = gcc_library(source, "-shared")
+    path = write(tmp_path / name, {file: core, "demo-1.0.dist-info/WHEEL": about + line})
+    assert main(["check", str(path)]) == 0
+    assert REFERENCE.take(section, first).text == capsys.readouterr().out
 
 
 def test_each_example_has_a_row_and_a_paragraph() -> None:

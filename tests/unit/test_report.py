@@ -33,7 +33,7 @@ V = MuslVersion.parse
 WHEEL = "demo-1.0-cp311-cp311-musllinux_1_2_x86_64.whl"
 NAME = WheelName("demo-1.0", "", parse_tag("cp311-cp311-musllinux_1_2_x86_64"))
 CORE = "demo/_core.so"
-SOUND = Verdict(V("1.1.0"), (), ())
+SOUND = Verdict(V("1.1.0"), (), (), "3.6")
 GRAPH = graph_of(
     {
         CORE: extension(needed=("libc.so", "liba.so", "libz.so.1"), rpath=("$ORIGIN", "/opt")),
@@ -91,7 +91,7 @@ def test_a_finding_is_shown_with_its_details_and_its_remedy() -> None:
             f"{WHEEL}: ok, loads on musl 1.1.0 and later (Alpine 3.6 and later)",
         ),
         (
-            checked(Verdict(V("1.2.5"), (STATX,), ())),
+            checked(Verdict(V("1.2.5"), (STATX,), (), "3.20")),
             (
                 f"{WHEEL}: ok, loads on musl 1.2.5 and later (Alpine 3.20 and later), "
                 f"because of statx in {CORE}"
@@ -110,7 +110,7 @@ def test_a_finding_is_shown_with_its_details_and_its_remedy() -> None:
             f"{WHEEL}: not for musl: its files were linked against glibc",
         ),
         (
-            checked(Verdict(V("1.2.5"), (STATX,), (NEWER, LEFT)), ok=False),
+            checked(Verdict(V("1.2.5"), (STATX,), (NEWER, LEFT), "3.20"), ok=False),
             (
                 f"{WHEEL}: musllinux_1_2_x86_64 is not true: loads on musl 1.2.5 and later "
                 f"(Alpine 3.20 and later), because of statx in {CORE}\n"
@@ -142,7 +142,7 @@ def test_on_a_terminal_each_part_has_a_role() -> None:
     def paint(text: str, role: str) -> str:
         return f"<{role}>{text}</>"
 
-    result = checked(Verdict(V("1.2.5"), (STATX,), (MISSING, LEFT)), ok=False)
+    result = checked(Verdict(V("1.2.5"), (STATX,), (MISSING, LEFT), "3.20"), ok=False)
     assert check_text(result, paint=paint) == (
         f"<subject>{WHEEL}</>: <error>musllinux_1_2_x86_64 is not true</>: loads on musl 1.2.5 and "
         f"later (Alpine 3.20 and later), because of statx in {CORE}\n"
@@ -207,7 +207,7 @@ def test_each_way_to_have_a_library_has_its_words() -> None:
         (Question(against=V("1.1.9")), Verdict(None, (), ()), "ok, loads on musl 1.1.9"),
         (
             Question(against=V("1.2.3")),
-            Verdict(V("1.2.5"), (), (NEWER,)),
+            Verdict(V("1.2.5"), (), (NEWER,), "3.20"),
             "does not load on musl 1.2.3: loads on musl 1.2.5 and later (Alpine 3.20 and later)",
         ),
         (
@@ -259,7 +259,7 @@ def test_a_wheel_that_cannot_be_read_claims_nothing() -> None:
 )
 def test_three_reasons_are_shown_and_the_others_counted(count: int, text: str) -> None:
     reasons = tuple(Reason("f", f"a{number}", V("1.2.5")) for number in range(count))
-    shown = check_text(checked(Verdict(V("1.2.5"), reasons, ())))
+    shown = check_text(checked(Verdict(V("1.2.5"), reasons, (), "3.20")))
     assert shown.endswith(f", because of {text}")
 
 
@@ -273,7 +273,8 @@ def test_a_build_that_keeps_its_promise_says_what_was_done() -> None:
             Edit("demo/y.so", dropped=("libpython3.so",)),
         ),
     )
-    assert build_text(Outcome(NAME, Verdict(V("1.1.0"), (), (LEFT,)), plan, promised=True)) == (
+    verdict = Verdict(V("1.1.0"), (), (LEFT,), "3.6")
+    assert build_text(Outcome(NAME, verdict, plan, promised=True)) == (
         f"muslbackend: {WHEEL}\n"
         "  loads on  musl 1.1.0 and later (Alpine 3.6 and later)\n"
         f"  bundled   /usr/lib/libb.so.2 as demo.libs/libb-1.so.2, for {CORE}, demo/x.so\n"
@@ -288,7 +289,7 @@ def test_on_a_terminal_the_report_of_a_build_ends_with_what_to_do() -> None:
     def paint(text: str, role: str) -> str:
         return f"<{role}>{text}</>"
 
-    outcome = Outcome(NAME, Verdict(V("1.1.0"), (), (LEFT,)), Plan(), promised=True)
+    outcome = Outcome(NAME, Verdict(V("1.1.0"), (), (LEFT,), "3.6"), Plan(), promised=True)
     assert build_text(outcome, paint, guided=True) == (
         f"<label>muslbackend:</> <ok>{WHEEL}</>\n"
         "  <label>loads on</>  musl 1.1.0 and later (Alpine 3.6 and later)\n"
@@ -320,7 +321,7 @@ def test_a_build_that_promises_nothing_says_why() -> None:
 
 
 def test_the_json_of_a_wheel_has_everything_in_it() -> None:
-    result = checked(Verdict(V("1.2.5"), (STATX,), (MISSING, LEFT)), ok=False)
+    result = checked(Verdict(V("1.2.5"), (STATX,), (MISSING, LEFT), "3.20"), ok=False)
     (found,) = json.loads(check_json([result]))
     # What a finding has besides is not of this test.
     findings = [{key: f[key] for key in FINDING_KEYS} for f in found.pop("findings")]
@@ -330,6 +331,7 @@ def test_the_json_of_a_wheel_has_everything_in_it() -> None:
         "arch": "x86_64",
         "libc": "musl",
         "claimed": ["musllinux_1_2_x86_64"],
+        "declared": None,
         "earned": "musllinux_1_2_x86_64",
         "floor": "1.2.5",
         "alpine": "3.20",
@@ -395,6 +397,7 @@ def test_the_json_of_a_wheel_without_native_code_is_empty_where_nothing_is_known
             "arch": None,
             "libc": None,
             "claimed": ["any"],
+            "declared": None,
             "earned": None,
             "floor": None,
             "alpine": None,

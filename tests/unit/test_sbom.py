@@ -12,7 +12,16 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
-from muslbackend.sbom import Bundled, Origin, Owner, Product, document, package_url, sbom_path
+from muslbackend.sbom import (
+    Bundled,
+    Origin,
+    Owner,
+    Product,
+    declaring,
+    document,
+    package_url,
+    sbom_path,
+)
 
 PRODUCT: Final = Product("Demo.Project_x", "1.0+local.1")
 ZLIB: Final = Bundled(
@@ -203,3 +212,37 @@ def test_the_name_of_a_wheel_says_what_it_is_of() -> None:
     assert Product.of("demo_project-1.0+x_y") == Product("demo_project", "1.0+x_y")
     assert Product.of("demo_project-1.0").purl == "pkg:pypi/demo-project@1.0"
     assert sbom_path("demo-1.0.dist-info/") == "demo-1.0.dist-info/sboms/muslbackend.cdx.json"
+
+
+def test_the_floor_of_a_wheel_is_a_property_of_its_product() -> None:
+    before = document(PRODUCT, LIBRARIES, "9.8")
+    assert declaring(before, "") == before
+    first = declaring(before, "1.2.5")
+    assert JsonStrictValidator(SchemaVersion.V1_6).validate_str(first.decode()) is None
+    content = json.loads(first)
+    assert properties(content["metadata"]["component"]) == {"musl-floor": "1.2.5"}
+    assert content["serialNumber"] != json.loads(before)["serialNumber"]
+    assert declaring(first, "1.2.5") == first
+    assert declaring(declaring(first, "1.2.6"), "") == before
+
+
+@pytest.mark.parametrize(
+    "sbom",
+    [
+        b"",
+        b"no JSON",
+        b"[]",
+        b"{}",
+        b'{"metadata": []}',
+        b'{"metadata": {"component": []}}',
+        b'{"metadata": {"component": {"properties": 1}}}',
+        b'{"metadata": {"component": {"properties": [{}]}}}',
+        b'{"metadata": {"component": {}}, "x": ' + b"[" * 600 + b"]" * 600 + b"}",
+        b'{"metadata": {"component": {}}, "x": ' + b"[" * 99999 + b"]" * 99999 + b"}",
+        b'{"metadata": {"component": {}}, "x": ' + b"9" * 9999 + b"}",
+        b"\xff\xfe\x00\xd8",
+    ],
+)
+def test_a_document_that_is_not_ours_stays_as_it_is(sbom: bytes) -> None:
+    made = declaring(sbom, "1.2.5")
+    assert made == sbom or b'"value": "1.2.5"' in made

@@ -213,6 +213,17 @@ def test_a_release_without_quotes_is_named_as_what_it_is() -> None:
     assert caught.value.hint == 'put it in quotes: "1.2"'
 
 
+@pytest.mark.parametrize("floor", ["0.9", "1.0.5", "1.1.25", "1.2.99", "1.3", "2.0.0"])
+def test_a_floor_is_a_release_that_is_known(floor: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse_settings({}, {}, {"MUSLBACKEND_FLOOR": floor})
+    assert caught.value.message.startswith(f"MUSLBACKEND_FLOOR = {floor!r}: no musl ")
+    assert " is known, from 1.1.0 to 1.2.6" in caught.value.message
+    assert caught.value.hint == (
+        "give a release that is known; if there is a newer musl by now, update muslbackend"
+    )
+
+
 @pytest.mark.parametrize(
     ("key", "value", "wanted"),
     [

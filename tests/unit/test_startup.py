@@ -37,7 +37,8 @@ OURS: Final = own(
 )
 #: What reads files and judges them.
 JUDGES: Final = own(
-    *("abi", "data", "elf", "elfimage", "elfnotes", "elfreader", "elfsymbols", "elfversions"),
+    *("abi", "alpine", "data", "declared", "elf", "elfimage", "elfnotes", "elfreader"),
+    *("elfsymbols", "elfversions"),
     *("errors", "findings", "graph", "hazards", "ignored", "integrity", "member", "musl", "names"),
     *("needs", "package", "packaged", "plain", "policy", "progress", "question", "relocations"),
     *("report", "resolve", "rpath", "rules", "scan", "target", "values", "workers"),
@@ -68,9 +69,9 @@ NEEDLESS: Final = {
 }
 #: All that judges, without what reads the wheel.
 JUDGE: Final = """\
-from muslbackend import cli, musl, packaged, policy, reach, report, resolve, scan
+from muslbackend import alpine, cli, musl, packaged, policy, reach, report, resolve, scan
 musl.todays(musl.ARCHITECTURES["x86_64"])
-musl.alpine_with(musl.MuslVersion(1, 2, 0))
+alpine.alpine_with(musl.MuslVersion(1, 2, 0))
 """
 CHECK: Final = "from muslbackend import cli\ncli.main(['check', {wheel!r}])"
 WHEEL: Final = "demo-1-cp311-cp311-musllinux_1_2_x86_64.whl"

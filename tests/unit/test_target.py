@@ -218,6 +218,26 @@ def test_a_tag_and_a_floor_that_contradict_each_other_are_refused(floor: str) ->
     )
 
 
+@pytest.mark.parametrize(
+    ("tag", "floor"), [("musllinux_0_9_x86_64", "0.9.0"), ("musllinux_1_3_aarch64", "1.3.0")]
+)
+def test_a_tag_of_a_musl_that_is_not_known_is_no_target(tag: str, floor: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        decide(Settings(target=tag), GLIBC)
+    assert str(caught.value) == (
+        f"target = {tag} promises musl {floor}, which is not known (known: 1.1.0 to 1.2.6)\n"
+        "  hint  name a known release, as musllinux_1_2 does"
+    )
+
+
+@pytest.mark.parametrize(
+    ("floor", "declared"), [("1.2.5", "1.2.5"), ("1.2.0", None), ("1.1.24", "1.1.24"), (None, None)]
+)
+def test_what_the_tag_does_not_name_is_declared(floor: str | None, declared: str | None) -> None:
+    target = Target(X86_64, V(floor) if floor else None, native=False, strict=True)
+    assert target.declared == (V(declared) if declared else None)
+
+
 def test_a_target_earns_the_tag_of_its_floor() -> None:
     target = Target(AARCH64, V("1.2.5"), native=False, strict=True)
     assert str(target.tag) == "musllinux_1_2_aarch64"
