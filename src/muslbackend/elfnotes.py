@@ -99,6 +99,16 @@ def strippable(image: ElfImage) -> int:
     )
 
 
+def debugging(image: ElfImage) -> int:
+    """Return about how many bytes of the file are debugging information.
+
+    ``strip --strip-debug`` takes these sections out and leaves symbol tables.
+    """
+    return sum(
+        s.size for s in image.sections() if s.kind == _SHT_PROGBITS and not s.flags & _SHF_ALLOC
+    )
+
+
 def _file_attributes(data: bytes, order: str) -> Iterator[tuple[int, int]]:
     """Yield (tag, number) of each public attribute that holds for the whole file."""
     if data[:1] != b"A":

@@ -13,9 +13,8 @@ from itertools import compress
 from sys import intern
 
 from muslbackend import elfversions
-from muslbackend.elf import LARGEST_PAGE, ElfInfo
+from muslbackend.elf import ET_EXEC, LARGEST_PAGE, ElfInfo
 from muslbackend.elfimage import (
-    ET_EXEC,
     PF_W,
     PF_X,
     PT_DYNAMIC,
@@ -26,7 +25,7 @@ from muslbackend.elfimage import (
     damaged,
     until_nul,
 )
-from muslbackend.elfnotes import arm_architecture, build_id, isa_needed, strippable
+from muslbackend.elfnotes import arm_architecture, build_id, debugging, isa_needed, strippable
 from muslbackend.elfsymbols import names_found, read_symbols, symbol_count
 from muslbackend.errors import MalformedError
 
@@ -133,6 +132,9 @@ class _Reader(ElfImage):
             build_id=build,
             checksum=0 if build else _checksum(data) if crc is None else crc,
             strippable=strippable(self),
+            debugging=debugging(self),
+            kind=self.kind,
+            size=len(data),
             isa_needed=isa_needed(self),
             stack_size=max((s.memory for s in self.segments if s.kind == PT_GNU_STACK), default=0),
             wanted_versions=self._versioned(self.used, self.versions_wanted),

@@ -133,7 +133,7 @@ def _changes(edit: Edit) -> list[str]:
     if edit.expand:
         parts.append("packed relative relocations (DT_RELR) are ordinary ones now")
     if edit.strip:
-        parts.append("stripped")
+        parts.append("stripped" if edit.strip == "all" else "debugging information removed")
     return parts
 
 
@@ -213,5 +213,5 @@ def _rewritten(edit: Edit) -> dict[str, Any]:
         "dropped": list(edit.dropped),
         "rpath": None if edit.rpath is None else list(edit.rpath),
         "expanded": edit.expand,
-        "stripped": edit.strip,
+        "stripped": bool(edit.strip),
     }

@@ -162,8 +162,10 @@ def two_of_one_build(graph: Graph, _: Target) -> Iterator[Finding]:
                 "MB135",
                 Severity.NOTE,
                 path,
-                f"is of the same build as {other}: the wheel has the library twice",
-                hint="leave one of the two out, and link what needs it to the other",
+                f"is of the same build as {other}: the wheel has the library twice"
+                + (f", {elf.size:,} bytes more" if elf.size else ""),
+                hint="leave one of the two out, and link what needs it to the other; drop-copies "
+                "does so for names that only symlinks tell apart",
             )
 
 

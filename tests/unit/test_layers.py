@@ -28,7 +28,7 @@ LAYERS: Final = (
     {
         *("musl", "explain", "libdeflate", "lookup", "notes", "zipmember", "ziparchive"),
         "deflateblocks",
-        *("publishing", "temporary", "paths", "buildsystem", "pyproject", "integrity"),
+        *("publishing", "temporary", "debuginfo", "stripping", "paths", "buildsystem", "pyproject", "integrity"),
         *("membernames", "github", "markup", "style"),
     },
     {
@@ -69,6 +69,7 @@ LAYERS: Final = (
         "compilers",
     },
     {"graph", "elfreader", "relr", "wheel", "targetpython"},
+    {"unloaded"},
     {
         "elfedit",
         "needs",
@@ -170,6 +171,7 @@ DECIDING: Final = (
     "style",
     "target",
     "treemap",
+    "unloaded",
     "values",
     "wrapper",
     "ziparchive",
@@ -177,7 +179,7 @@ DECIDING: Final = (
 )
 WORLD: Final = frozenset({"os", "subprocess", "shutil", "tempfile", "sys", "platform", "sysconfig"})
 
-LONGEST: Final = 300
+LONGEST: Final = 400
 
 
 def module_name(path: Path) -> str:
