@@ -77,6 +77,23 @@ def chains(paths: Iterable[str]) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(chain) for chain in found.values() if len(chain) > 1)
 
 
+def kept_copies(graph: Graph) -> tuple[tuple[str, ...], ...]:
+    """Return the libraries of :func:`chains` that are one build, each with the shortest name first.
+
+    Builds and repairs change copies alike, so copies that were equal still are.
+    """
+    found: list[tuple[str, ...]] = []
+    for chain in chains(graph.wheel):
+        left = sorted(chain, key=len)
+        while left:
+            elf = graph.elf[left[0]]
+            same = tuple(path for path in left if graph.elf[path] == elf)
+            left = [path for path in left if path not in same]
+            if len(same) > 1 and (elf.build_id or elf.checksum):
+                found.append(same)
+    return tuple(found)
+
+
 def copies(
     graph: Graph, digests: Mapping[str, str], mentioned: Collection[str], globs: Collection[str]
 ) -> tuple[Copy, ...]:

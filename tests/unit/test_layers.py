@@ -28,7 +28,16 @@ LAYERS: Final = (
     {
         *("musl", "explain", "libdeflate", "lookup", "notes", "zipmember", "ziparchive"),
         "deflateblocks",
-        *("publishing", "temporary", "debuginfo", "stripping", "paths", "buildsystem", "pyproject", "integrity"),
+        *(
+            "publishing",
+            "temporary",
+            "debuginfo",
+            "stripping",
+            "paths",
+            "buildsystem",
+            "pyproject",
+            "integrity",
+        ),
         *("membernames", "github", "markup", "style"),
     },
     {

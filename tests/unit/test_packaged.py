@@ -129,7 +129,8 @@ def test_mb135_two_files_of_one_build() -> None:
             Severity.NOTE,
             "demo/libb.so",
             "is of the same build as demo/liba.so: the wheel has the library twice",
-            hint="leave one of the two out, and link what needs it to the other",
+            hint="leave one of the two out, and link what needs it to the other; drop-copies "
+            "does so for names that only symlinks tell apart",
         ),
     )
 
@@ -149,6 +150,12 @@ def test_mb135_of_one_build_are_those_that_export_the_same() -> None:
     assert [finding.subject for finding in found] == ["demo/c.so", "demo/d.so"]
     assert "of the same build as demo/b.so" in found[0].message
     assert "of the same build as demo/a.so" in found[1].message
+
+
+def test_mb135_says_what_the_copy_costs() -> None:
+    twin = elf_info(checksum=7, size=1234567)
+    (found,) = findings_of({"demo/a.so": twin, "demo/b.so": twin})
+    assert found.message.endswith(": the wheel has the library twice, 1,234,567 bytes more")
 
 
 def test_mb135_without_an_id_the_same_bytes_are_copies() -> None:
