@@ -7,8 +7,6 @@ Rules as in :mod:`rules`: ``(Graph, Target)`` in, findings out, one code for eac
 
 from __future__ import annotations
 
-import re
-
 from muslbackend.elf import ET_DYN, ET_EXEC, Damaged, ElfInfo, Header, extension_suffix
 from muslbackend.findings import Finding, Severity
 from muslbackend.graph import Aside, fits_path
@@ -72,9 +70,6 @@ _WORDS: Final = {
     243: {"riscv", "riscv32", "riscv64"},
     258: {"loong64", "loongarch64"},
 }
-#: A library: what ``import``, ``ctypes`` and the loader open by name.
-_LIBRARY: Final = re.compile(r"[^/]+\.so(\.[^/]*)?")
-_NOT_A_WORD: Final = re.compile(r"[^a-z0-9]+")
 
 
 class _Facts(NamedTuple):
@@ -134,8 +129,13 @@ def _may_be_data(path: str, facts: _Facts, arch: Architecture | None) -> bool:
         return False
     if facts.is_module or extension_suffix(path) or _is_on_the_path(path):
         return False
+    return not _is_library(path) or _names_its_machine(path, facts.header)
+
+
+def _is_library(path: str) -> bool:
+    """Say whether a file is named like what ``import``, ``ctypes`` and the loader open."""
     name = path.rpartition("/")[2]
-    return not _LIBRARY.fullmatch(name) or _names_its_machine(path, facts.header)
+    return name.endswith(".so") or ".so." in name
 
 
 def _is_on_the_path(path: str) -> bool:
@@ -147,8 +147,8 @@ def _is_on_the_path(path: str) -> bool:
 def _names_its_machine(path: str, header: Header) -> bool:
     """Say whether a path has a word for the machine that the file is for."""
     text = site_path(path).lower().replace("x86_64", "x8664").replace("x86-64", "x8664")
-    words = set(_NOT_A_WORD.split(text))
-    return not words.isdisjoint(_WORDS.get(header.machine, ()))
+    words = "".join(letter if letter.isalnum() else " " for letter in text).split()
+    return not set(words).isdisjoint(_WORDS.get(header.machine, ()))
 
 
 def _is_for_no_wheel(path: str, header: Header | None) -> bool:

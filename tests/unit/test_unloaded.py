@@ -180,7 +180,7 @@ def test_data_on_every_machine_is_for_none_that_musl_runs_on(arch: str) -> None:
 
 
 def test_mb147_what_is_ignored_is_named() -> None:
-    files = {
+    files: dict[str, ElfInfo | str] = {
         CORE: extension(),
         "demo/dsp/skel.so": foreign(164, DYN, 32),
         "demo/plugin.so": elf_info(imports=frozenset({"nobody_has_this"})),
@@ -269,7 +269,7 @@ def test_mb147_what_is_kept_in_place_is_judged_and_not_changed() -> None:
     assert found[1].message == "stays as it is, because of keep-in-place: nothing is bundled for it"
     # Its packed relocations stay packed: it does not load on an older musl.
     assert to_expand(graph, target_for()) == frozenset()
-    assert [f.code for f in judge(graph, target_for()).findings][0] == "MB104"
+    assert judge(graph, target_for()).findings[0].code == "MB104"
     assert to_expand(resolved(files), target_for()) == {RUN}
 
 
