@@ -147,6 +147,8 @@ def _changes(edit: Edit) -> list[str]:
         parts.append("packed relative relocations (DT_RELR) are ordinary ones now")
     if edit.strip:
         parts.append("stripped" if edit.strip == "all" else "debugging information removed")
+    if edit.keep_debug:
+        parts.append("debugging information put aside")
     return parts
 
 

@@ -240,12 +240,17 @@ def debugged(tmp_path: Path, cache: Path) -> tuple[Path, Path]:
 
 @pytest.mark.parametrize("option", ["--strip-debug", "--strip"])
 def test_debugging_information_is_put_aside(
-    option: str, debugged: tuple[Path, Path], tmp_path: Path, cache: Path
+    option: str,
+    debugged: tuple[Path, Path],
+    tmp_path: Path,
+    cache: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     wheel, folder = debugged
     aside = tmp_path / "deep" / "debug"
     options = ("--library-dir", folder, option, "--debug-info-dir", aside)
     assert run(wheel, "-o", tmp_path / "out", *options) == 0
+    assert ", debugging information put aside" in capsys.readouterr().out
     made = made_in(tmp_path / "out")
     (path,) = (path for path in members(made) if "libf-" in path)
     shipped = sections(members(made)[path])
