@@ -71,7 +71,8 @@ class _Resolver:
         self.wheel = tuple(sorted(self.elf))
         self.at = {site_path(p): p for p in self.wheel if not is_rootless(p)}
         self.installed = frozenset(self.at.values())
-        self.left_out = {site_path(p) for p in (*self.aside.data, *self.aside.ignored)}
+        self.left_out = {site_path(p): f"is an {kind}" for p, kind in self.aside.data.items()}
+        self.left_out |= {site_path(path): _NOT_JUDGED for path in self.aside.ignored}
         self.named: dict[str, list[str]] = {}
         # Of several files of one name, that of the first folder: the plan's rpath leads there.
         for path in sorted(self.wheel, key=lambda p: posixpath.split(site_path(p))):
@@ -199,8 +200,7 @@ class _Resolver:
             if found is not None and self.elf[found].dynamic:
                 return found
             other = self.files.look(place) if found is None else _NOT_DYNAMIC
-            if found is None and place in self.left_out:
-                other = _NOT_JUDGED
+            other = self.left_out.get(place, other)
             if isinstance(other, str):  # musl takes the first file, whatever it is
                 return Rejected(place, Unfit.BROKEN, other)
         return None

@@ -11,7 +11,7 @@ from muslbackend.elf import ET_DYN, ET_EXEC, Damaged, ElfInfo, Header, extension
 from muslbackend.findings import Finding, Severity
 from muslbackend.graph import Aside, fits_path
 from muslbackend.musl import ARCHITECTURES
-from muslbackend.rpath import scheme, site_path
+from muslbackend.rpath import is_rootless, scheme, site_path
 from muslbackend.values import NamedTuple
 
 TYPE_CHECKING = False
@@ -91,7 +91,7 @@ def sort_out(files: Files, arch: Architecture, supply: Supply) -> Aside:
     if not any(_is_mapped(f.header, arch) for p, f in facts.items() if p not in data | ignored):
         # Programs for one machine only are for the wrong one, whatever else is in the wheel.
         data -= {p for p in data if not _is_for_no_wheel(p, facts[p].header)}
-    needers = _needers(facts, data | ignored)
+    needers = _needers(facts, data | ignored, arch)
     judged = facts.keys() - (data | ignored) | needers.keys()
     return Aside(
         {path: _description(facts[path].header) for path in sorted(data - judged)},
@@ -159,13 +159,16 @@ def _is_for_no_wheel(path: str, header: Header | None) -> bool:
     return header.kind not in (ET_EXEC, ET_DYN) or not known or _names_its_machine(path, header)
 
 
-def _needers(facts: Mapping[str, _Facts], aside: set[str]) -> dict[str, str]:
+def _needers(facts: Mapping[str, _Facts], aside: set[str], arch: Architecture) -> dict[str, str]:
     """Return those files of ``aside`` that a judged file needs, and one that needs each.
 
-    A file that is needed is judged, and so is all that it needs.
+    A file that is needed is judged, and so is all that it needs. A file is not needed if a judged
+    one has its name too: the resolver sees which of the two the loader finds first.
     """
+    judged = (path for path in facts if path not in aside and not is_rootless(path))
+    others = {p.rpartition("/")[2] for p in judged if _is_mapped(facts[p].header, arch)}
     named: dict[str, list[str]] = {}
-    for path in sorted(aside):
+    for path in sorted(path for path in aside if path.rpartition("/")[2] not in others):
         named.setdefault(path.rpartition("/")[2], []).append(path)
     found: dict[str, str] = {}
     left = sorted(facts.keys() - aside)

@@ -100,6 +100,19 @@ def test_what_is_no_size_is_refused(value: object) -> None:
         parse_settings({"max-size": value}, {}, {})
 
 
+@pytest.mark.parametrize("value", ["some", "", 1, None, ["debug"], "ALL"])
+def test_what_strip_does_not_know_is_refused(value: object) -> None:
+    with pytest.raises(SettingsError, match=r"is not all, debug, true \(all\) or false"):
+        parse_settings({"strip": value}, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("value", "strip"), [(False, ""), ("off", ""), (True, "all"), ("on", "all")]
+)
+def test_strip_is_still_a_switch(value: object, strip: str) -> None:
+    assert parse_settings({"strip": value}, {}, {}).strip == strip
+
+
 def test_options_of_a_command_win_over_the_environment() -> None:
     options = {
         "floor": None,

@@ -128,6 +128,26 @@ def test_what_a_judged_file_requires_is_judged() -> None:
     assert found["demo/aarch64/helper3"] == "MB146"
 
 
+def test_of_two_files_of_one_name_the_one_that_the_loader_finds_first_counts() -> None:
+    core = extension(needed=("libx.so",), rpath=("$ORIGIN/x86_64", "$ORIGIN/aarch64"))
+    files: dict[str, ElfInfo | str] = {
+        CORE: core,
+        "demo/x86_64/libx.so": elf_info(),
+        "demo/aarch64/libx.so": foreign(AARCH64, DYN),
+    }
+    assert codes(files) == ["MB146"]
+    assert codes(files, ignore=("demo/aarch64/*",)) == ["MB147"]
+    files[CORE] = core._replace(rpath=core.rpath[::-1])
+    (first, *_) = findings(files)
+    assert (first.code, first.subject) == ("MB101", CORE)
+    assert first.details == (
+        "searched  $ORIGIN/aarch64",
+        "not usable  demo/aarch64/libx.so is an ELF shared object for AArch64",
+    )
+    (first, *_) = findings(files, ignore=("demo/aarch64/*",))
+    assert first.details[-1] == "not usable  demo/aarch64/libx.so is excluded from judgement"
+
+
 def test_data_that_requires_data_is_data() -> None:
     first = elf_info(machine=AARCH64, needed=("core.arm64",))
     files = {CORE: extension(), "demo/agent": first, "demo/core.arm64": foreign(AARCH64, DYN)}
