@@ -25,7 +25,7 @@ from muslbackend.elfimage import (
     damaged,
     until_nul,
 )
-from muslbackend.elfnotes import arm_architecture, build_id, debugging, isa_needed, strippable
+from muslbackend.elfnotes import arm_architecture, build_id, isa_needed, strippable
 from muslbackend.elfsymbols import names_found, read_symbols, symbol_count
 from muslbackend.errors import MalformedError
 
@@ -101,6 +101,7 @@ class _Reader(ElfImage):
         needed, rpath = tuple(self.tag_strings(_DT_NEEDED)), self._search_path()
         if len(needed) * max(len(rpath), _FOLDERS) > _MOST_SEARCHES:
             raise damaged(f"{len(needed)} needed names and {len(rpath)} folders to search")
+        removable, debugging = strippable(self)
         return ElfInfo(
             machine=self.machine,
             bits=self.bits,
@@ -131,8 +132,8 @@ class _Reader(ElfImage):
             arm_arch=arm_architecture(self),
             build_id=build,
             checksum=0 if build else _checksum(data) if crc is None else crc,
-            strippable=strippable(self),
-            debugging=debugging(self),
+            strippable=removable,
+            debugging=debugging,
             kind=self.kind,
             size=len(data),
             isa_needed=isa_needed(self),
