@@ -72,6 +72,9 @@ class Changes(TypedDict, total=False):
     build_id: str
     checksum: int
     strippable: int
+    debugging: int
+    kind: int
+    size: int
     stack_size: int
     wanted_versions: frozenset[tuple[str, str]]
     old_versions: frozenset[tuple[str, str]]

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 from elftools.elf.dynamic import DynamicSection
 from elftools.elf.elffile import ELFFile
-from elftools.elf.enums import ENUM_E_MACHINE
+from elftools.elf.enums import ENUM_E_MACHINE, ENUM_E_TYPE
 from elftools.elf.gnuversions import GNUVerDefSection, GNUVerNeedSection
 from elftools.elf.relocation import RelocationSection
 from elftools.elf.sections import NoteSection
@@ -73,6 +73,9 @@ def oracle(data: bytes) -> ElfInfo:
         build_id=_build_id(elf),
         checksum=0 if _build_id(elf) else binascii.crc32(data),
         strippable=_strippable(elf),
+        debugging=_debugging(elf),
+        kind=ENUM_E_TYPE[elf["e_type"]],
+        size=len(data),
         stack_size=sum(s["p_memsz"] for s in elf.iter_segments() if s["p_type"] == "PT_GNU_STACK"),
         wanted_versions=wanted_versions,
         old_versions=old_versions,
@@ -112,6 +115,14 @@ def _isa_needed(elf: Any) -> int:  # noqa: ANN401
 def _build_id(elf: Any) -> str:  # noqa: ANN401 - pyelftools has no types
     notes = (n for s in elf.iter_sections() if isinstance(s, NoteSection) for n in s.iter_notes())
     return next((str(n["n_desc"]) for n in notes if n["n_type"] == "NT_GNU_BUILD_ID"), "")
+
+
+def _debugging(elf: Any) -> int:  # noqa: ANN401
+    return sum(
+        s["sh_size"]
+        for s in elf.iter_sections()
+        if s["sh_type"] == "SHT_PROGBITS" and not s["sh_flags"] & 2
+    )
 
 
 def _strippable(elf: Any) -> int:  # noqa: ANN401

@@ -12,6 +12,8 @@ TASKS: Final = (
     "See what a machine can build",
     "Change a project over",
     "Leave a library to the system",
+    "Ship data, copies and foreign programs as they are",
+    "Strip wheels, and debug them",
     "Promise an older musl, or a later one",
     "Cross-compile",
     "Take libraries from an Alpine root",

@@ -151,4 +151,11 @@ def _add_check(commands: Commands) -> None:
         metavar="GLOB",
         help="take needed libraries of such a name for given (repeatable)",
     )
+    check.add_argument(
+        "--ignore",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="do not judge such ELF files of the wheel (repeatable)",
+    )
     add_common(check)

@@ -36,6 +36,38 @@ _GLIBC_LIBRARIES: Final = (
 )
 
 
+#: Types of files (``e_type``) that musl's loader and the kernel map (``map_library`` in
+#: ldso/dynlink.c, commit 51e2d831): programs and shared objects.
+ET_EXEC, ET_DYN = 2, 3
+
+
+class Header(NamedTuple):
+    """The fields of an ELF header that tell the type of the file and its machine."""
+
+    kind: int
+    """``e_type``."""
+    machine: int
+    bits: int
+    byteorder: str
+
+    def fits(self, arch: Architecture) -> bool:
+        """Say whether the file is for ``arch``: machine, word size and byte order."""
+        return self[1:] == (arch.machine, arch.bits, arch.byteorder)
+
+
+class Damaged(str):
+    """The reason why a file that begins like ELF cannot be loaded, with its header."""
+
+    header: Header | None
+    """``None`` where the header itself is damaged."""
+
+    def __new__(cls, reason: str, header: Header | None) -> Damaged:
+        """Attach the header to the reason."""
+        made = super().__new__(cls, reason)
+        made.header = header
+        return made
+
+
 class _Facts(NamedTuple):
     """What is read from the file."""
 
@@ -93,6 +125,12 @@ class _Facts(NamedTuple):
     """CRC-32 of the file if it has no build-id, else 0."""
     strippable: int = 0
     """About how many bytes of it ``strip`` takes out."""
+    debugging: int = 0
+    """About how many of these are debugging information."""
+    kind: int = ET_DYN
+    """``e_type``."""
+    size: int = 0
+    """Of the file, in bytes."""
 
 
 class ElfInfo(_Facts):
@@ -137,6 +175,11 @@ class ElfInfo(_Facts):
         ``load_library`` in ldso/dynlink.c, musl commit c49d3c8a (1.1.17).
         """
         return {"__libc_start_main", "stdin"} <= self.exports
+
+    @property
+    def header(self) -> Header:
+        """The type of the file and its machine."""
+        return Header(self.kind, self.machine, self.bits, self.byteorder)
 
     def fits(self, arch: Architecture) -> bool:
         """Say whether the file is for ``arch``: machine, word size and byte order."""

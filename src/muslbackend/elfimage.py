@@ -15,7 +15,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from itertools import pairwise
 
-from muslbackend.elf import MAGIC
+from muslbackend.elf import ET_DYN, ET_EXEC, MAGIC, Header
 from muslbackend.errors import MalformedError
 from muslbackend.values import NamedTuple
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 #: The bytes of a file: in memory, or mapped, so that only what is looked at is read.
 Bytes: TypeAlias = "bytes | bytearray | mmap.mmap"
 
-ET_EXEC, ET_DYN = 2, 3
 PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE, PT_GNU_STACK = 1, 2, 3, 4, 0x6474E551
 PT_GNU_PROPERTY: Final = 0x6474E553
 PF_X, PF_W = 1, 2
@@ -38,6 +37,8 @@ _DT_STRTAB, _DT_STRSZ = 5, 10
 _MAX_ENTRIES: Final = 1 << 24
 #: Of more segments to load than this, those that fill an address are not looked for one by one.
 _FEW_SEGMENTS: Final = 64
+#: Of a header, in bytes: ``e_ident``, ``e_type`` and ``e_machine``.
+_UP_TO_THE_MACHINE: Final = 20
 #: The byte order of this machine.
 OURS: Final = "<" if array("H", b"\1\0")[0] == 1 else ">"
 #: Strings are not cut out in bulk where one may be longer than twice this.
@@ -238,6 +239,15 @@ class ElfImage:
     def tag_strings(self, tag: int) -> list[str]:
         """Return the strings that a dynamic tag names, in file order."""
         return [self.string(offset) for offset in self.tags.get(tag, ())]
+
+
+def read_header(data: Bytes) -> Header | None:
+    """Return the type and the machine of a file that may be damaged; ``None`` without them."""
+    if len(data) < _UP_TO_THE_MACHINE or data[4] not in (1, 2) or data[5] not in (1, 2):
+        return None
+    order, word = ("<", "little") if data[5] == 1 else (">", "big")
+    kind, machine = struct.unpack_from(f"{order}HH", data, 16)
+    return Header(kind, machine, 64 if data[4] == 2 else 32, word)
 
 
 def until_nul(data: Bytes, offset: int) -> str:

@@ -83,20 +83,23 @@ def build_id(image: ElfImage) -> str:
     return ""
 
 
-def strippable(image: ElfImage) -> int:
-    """Return about how many bytes of the file are symbol tables and debugging.
+def strippable(image: ElfImage) -> tuple[int, int]:
+    """Return about how many bytes of the file ``strip`` takes out, and how many are debugging.
 
-    Those sections are not loaded: ``strip`` takes them out.
+    Symbol tables and debugging information are in sections that are not loaded.
     """
     sections = list(image.sections())
     names = {s.link for s in sections if s.kind == _SHT_SYMTAB}
-    return sum(
+    debugging = sum(
+        s.size for s in sections if s.kind == _SHT_PROGBITS and not s.flags & _SHF_ALLOC
+    )
+    symbols = sum(
         s.size
         for index, s in enumerate(sections)
         if s.kind == _SHT_SYMTAB
-        or (index in names and not s.flags & _SHF_ALLOC)
-        or (s.kind == _SHT_PROGBITS and not s.flags & _SHF_ALLOC)
+        or (index in names and not s.flags & _SHF_ALLOC and s.kind != _SHT_PROGBITS)
     )
+    return symbols + debugging, debugging
 
 
 def _file_attributes(data: bytes, order: str) -> Iterator[tuple[int, int]]:

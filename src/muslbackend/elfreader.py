@@ -13,9 +13,8 @@ from itertools import compress
 from sys import intern
 
 from muslbackend import elfversions
-from muslbackend.elf import LARGEST_PAGE, ElfInfo
+from muslbackend.elf import ET_EXEC, LARGEST_PAGE, ElfInfo
 from muslbackend.elfimage import (
-    ET_EXEC,
     PF_W,
     PF_X,
     PT_DYNAMIC,
@@ -102,6 +101,7 @@ class _Reader(ElfImage):
         needed, rpath = tuple(self.tag_strings(_DT_NEEDED)), self._search_path()
         if len(needed) * max(len(rpath), _FOLDERS) > _MOST_SEARCHES:
             raise damaged(f"{len(needed)} needed names and {len(rpath)} folders to search")
+        removable, debugging = strippable(self)
         return ElfInfo(
             machine=self.machine,
             bits=self.bits,
@@ -132,7 +132,10 @@ class _Reader(ElfImage):
             arm_arch=arm_architecture(self),
             build_id=build,
             checksum=0 if build else _checksum(data) if crc is None else crc,
-            strippable=strippable(self),
+            strippable=removable,
+            debugging=debugging,
+            kind=self.kind,
+            size=len(data),
             isa_needed=isa_needed(self),
             stack_size=max((s.memory for s in self.segments if s.kind == PT_GNU_STACK), default=0),
             wanted_versions=self._versioned(self.used, self.versions_wanted),

@@ -11,7 +11,8 @@ import struct
 from array import array
 from itertools import compress
 
-from muslbackend.elfimage import ET_DYN, OURS, PT_INTERP, bounded, damaged
+from muslbackend.elf import ET_DYN
+from muslbackend.elfimage import OURS, PT_INTERP, bounded, damaged
 from muslbackend.errors import MalformedError
 from muslbackend.values import NamedTuple
 

@@ -5,6 +5,7 @@ One ``finish`` for what a build staged and for a finished wheel that is repaired
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 import re
 from pathlib import Path
@@ -29,7 +30,7 @@ from muslbackend.wheel import retag
 from muslbackend.wheelwriter import Packing, copy_wheel, packed_sizes, write_wheel
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from packaging.tags import Tag
 
@@ -65,7 +66,8 @@ def _finished(material: Material, order: Order) -> Outcome:
     original = material
     order.progress.enter("judge")
     material, scan, graph, plan = _laid_out(material, order)
-    wishes = Wishes(_libs_dir(material), to_expand(graph, target), order.settings.strip)
+    keep = order.debug_dir is not None
+    wishes = Wishes(_libs_dir(material), to_expand(graph, target), order.settings.strip, keep)
     graph = expanded(graph, wishes.expand)
     verdict = judge(graph, target)
     if not verdict.ok and (target.strict or claimed):
@@ -122,9 +124,25 @@ def _carried_out(material: Material, order: Order, known: _Known) -> Outcome:
                 libraries, members, material.name, order.licences
             )
             verdict = verdict._replace(findings=(*verdict.findings, *notes))
-        sizes = _write(order, material._replace(members=tuple(members)))
+        with _put_aside(folder, order.debug_dir, str(material.name), graph):
+            sizes = _write(order, material._replace(members=tuple(members)))
     made = Outcome(material.name, verdict, plan, True, sizes, opened, graph)
     return made._replace(declared=material.floor)
+
+
+@contextlib.contextmanager
+def _put_aside(work: Path, folder: Path | None, wheel: str, graph: Graph) -> Iterator[None]:
+    """Keep the debugging information that was removed, if that was asked for and there is any."""
+    if folder is None:
+        yield
+        return
+    from muslbackend.debuginfo import DEBUG, put_aside  # seldom asked for
+
+    if not (work / DEBUG).is_dir():
+        yield
+        return
+    with put_aside(work / DEBUG, folder, wheel, {p: e.build_id for p, e in graph.elf.items()}):
+        yield
 
 
 def _opened(order: Order, members: Sequence[Member], graph: Graph) -> Opened | None:
@@ -139,7 +157,7 @@ def _laid_out(material: Material, order: Order) -> tuple[Material, Scan, Graph, 
     """Put the wheel's own files where they belong; return them, their graph and what was done."""
     scan, graph = _resolved(material, order)
     moves = layout.moves(graph)
-    copies = layout.copies(graph, *_twins(material))
+    copies = _dropped(material, graph, order.settings.drop_copies)
     if moves or copies:
         from muslbackend import patch
 
@@ -147,6 +165,11 @@ def _laid_out(material: Material, order: Order) -> tuple[Material, Scan, Graph, 
         material = material._replace(members=tuple(members))
         scan, graph = _resolved(material, order, scan)
     return material, scan, graph, Plan(moves=moves, copies=copies)
+
+
+def _dropped(material: Material, graph: Graph, globs: Sequence[str]) -> tuple[layout.Copy, ...]:
+    """Return the copies of libraries that the settings leave out."""
+    return layout.copies(graph, *_twins(material), globs) if globs else ()
 
 
 def _twins(material: Material) -> tuple[dict[str, str], set[str]]:

@@ -97,6 +97,21 @@ class Edge(NamedTuple):
     """Files of that name outside the wheel which will not do, in the order of the search."""
 
 
+class Aside(NamedTuple):
+    """ELF files of the wheel that are treated differently, all by path."""
+
+    data: Mapping[str, str] = {}
+    """Files that nothing loads, and a description of each; they are in no other field."""
+    ignored: Mapping[str, bool] = {}
+    """Files that the settings exclude from judgement, likewise; ``True``: the loader, or the
+    kernel, of the target could map the file."""
+    needed: Mapping[str, str] = {}
+    """Files that are judged although the settings ignore them, and the name of a file that needs
+    each."""
+    in_place: frozenset[str] = frozenset()
+    """Files that are judged and not changed."""
+
+
 def remembered(
     function: Callable[Concatenate[Graph, _Others], _Answer],
 ) -> Callable[Concatenate[Graph, _Others], _Answer]:
@@ -128,6 +143,7 @@ class _Facts(NamedTuple):
     edges: tuple[Edge, ...]
     """Sorted by needer, then in file order; musl itself is not listed."""
     package: Package = Package()
+    aside: Aside = Aside()
 
 
 class Graph(_Facts):
@@ -189,6 +205,10 @@ class Supply(NamedTuple):
     """The folder that libraries below it take for the root of the file system."""
     installed: bool = False
     """They are where the loader of the user's machine looks last: nothing is bundled."""
+    ignore: tuple[str, ...] = ()
+    """Globs of files of the wheel that are not judged."""
+    in_place: tuple[str, ...] = ()
+    """Globs of files of the wheel that are judged and not changed: nothing is bundled for them."""
 
     def left(self, name: str) -> Via | None:
         """Return how a needed name is left to the machine, ``None`` if it is not."""
@@ -197,6 +217,15 @@ class Supply(NamedTuple):
         if _fits(name, self.system):
             return Via.SYSTEM
         return Via.EXCLUDED if _fits(name, self.exclude) else None
+
+
+def fits_path(path: str, globs: Iterable[str]) -> bool:
+    """Say whether a glob fits a path in the wheel; one without a slash, whether it fits the name.
+
+    ``*`` stands for slashes too.
+    """
+    name = path.rpartition("/")[2]
+    return any(_fits_one(path if "/" in glob else name, glob) for glob in globs)
 
 
 def _fits(name: str, globs: Iterable[str]) -> bool:

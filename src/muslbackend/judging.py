@@ -115,7 +115,7 @@ def _system(question: Question, scan: Scan) -> Supply:
     """
     known = any(scan.look(f"{folder}/{_ZLIB}") for folder in question.library_dirs)
     exclude = (*question.exclude, *(() if known else (_ZLIB,)))
-    return Supply(question.library_dirs, exclude=exclude, installed=True)
+    return Supply(question.library_dirs, exclude=exclude, installed=True, ignore=question.ignore)
 
 
 def _claimed_target(

@@ -6,7 +6,7 @@ import posixpath
 import re
 from typing import TYPE_CHECKING, Final
 
-from muslbackend.graph import Via
+from muslbackend.graph import Via, fits_path
 from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
@@ -77,21 +77,45 @@ def chains(paths: Iterable[str]) -> tuple[tuple[str, ...], ...]:
     return tuple(tuple(chain) for chain in found.values() if len(chain) > 1)
 
 
-def copies(
-    graph: Graph, digests: Mapping[str, str], mentioned: Collection[str]
-) -> tuple[Copy, ...]:
-    """Return the files of :func:`chains` that nothing asks for, sorted.
+def kept_copies(graph: Graph) -> tuple[tuple[str, ...], ...]:
+    """Return the libraries of :func:`chains` that are one build, each with the shortest name first.
 
-    ``digests`` has the SHA-256 of the files of each chain. A file stays if another file needs it
-    by that name, or if text of the wheel mentions it (``mentioned``, file names); of a chain that
-    nobody asks for, the shortest name stays: ``ctypes`` opens it.
+    Builds and repairs change copies alike, so copies that were equal still are.
+    """
+    found: list[tuple[str, ...]] = []
+    for chain in chains(graph.wheel):
+        left = sorted(chain, key=len)
+        while left:
+            elf = graph.elf[left[0]]
+            same = tuple(path for path in left if graph.elf[path] == elf)
+            left = [path for path in left if path not in same]
+            if len(same) > 1 and (elf.build_id or elf.checksum):
+                found.append(same)
+    return tuple(found)
+
+
+def copies(
+    graph: Graph, digests: Mapping[str, str], mentioned: Collection[str], globs: Collection[str]
+) -> tuple[Copy, ...]:
+    """Return the files of :func:`chains` that a glob fits and nothing asks for, sorted.
+
+    ``digests`` has the SHA-256 of the files of each chain. A file stays if another file requires
+    it by that name, or if text of the wheel mentions it (``mentioned``, file names); of a chain
+    that nothing asks for, the shortest name stays. Nothing is left out unless the user says so:
+    code may put the name of a library together while it runs.
     """
     asked = {e.provider for e in graph.edges}
     found = []
     for chain in chains(digests):
         for digest in sorted({digests[path] for path in chain}):
             same = [path for path in chain if digests[path] == digest]
-            kept = [p for p in same if p in asked or posixpath.basename(p) in mentioned]
+            kept = [
+                path
+                for path in same
+                if path in asked
+                or posixpath.basename(path) in mentioned
+                or not fits_path(path, globs)
+            ]
             stays = min(kept or same, key=len)
             found += [Copy(p, stays) for p in same if p not in (*kept, stays)]
     return tuple(sorted(found, key=lambda c: c.path))

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from muslbackend.errors import SettingsError
 from muslbackend.graph import Supply
 from muslbackend.outside import SYSROOT_FOLDERS, build_folders, read_sysroot, system_folders
 from muslbackend.progress import Progress
@@ -52,6 +53,8 @@ class Order(NamedTuple):
     """The unpacked root that libraries may be from."""
     licences: tuple[LicenceText, ...] = ()
     """Texts that the user named for what is bundled."""
+    debug_dir: Path | None = None
+    """For the debugging information that is removed, if it is kept."""
     opener: Opener | None = None
     """Opens every file before it is written, if that was asked for."""
 
@@ -77,9 +80,22 @@ def order_for(target: Target, settings: Settings, base: Path, output: Path | Non
         system=settings.system_libraries,
         include=settings.include,
         sysroot=str(sysroot or ""),
+        ignore=settings.ignore,
+        in_place=settings.keep_in_place,
     )
     texts = _licences(settings.bundled_licenses, base)
-    return Order(target, supply, settings, output, Progress(), sysroot=sysroot, licences=texts)
+    debug = _debug_dir(settings, base)
+    order = Order(target, supply, settings, output, Progress(), sysroot=sysroot, licences=texts)
+    return order._replace(debug_dir=debug)
+
+
+def _debug_dir(settings: Settings, base: Path) -> Path | None:
+    if settings.debug_info_dir is None:
+        return None
+    if not settings.strip:
+        msg = f"debug-info-dir = {settings.debug_info_dir!r}, and strip is not set"
+        raise SettingsError(msg, hint='set strip = "debug" (--strip-debug) or strip = "all"')
+    return (base / settings.debug_info_dir).resolve()
 
 
 def _licences(rules: tuple[str, ...], base: Path) -> tuple[LicenceText, ...]:

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from muslbackend import plain
+from muslbackend.layout import kept_copies
 from muslbackend.plain import spelled
 from muslbackend.report import (
     file_lines,
@@ -92,11 +93,23 @@ def _build_lines(outcome: Outcome, paint: Paint) -> Iterator[str]:
         yield plain.item("contents", made, paint)
     yield from outcome.remarks
     yield from plan_lines(outcome.plan, outcome.sizes, paint)
+    for path, *others in kept_copies(outcome.graph) if outcome.graph else ():
+        much = _cost(others, outcome)
+        words = f"{', '.join(others)}: the same as {path}, {much} (drop-copies leaves them out)"
+        yield plain.item("copies", spelled(words), paint)
     if outcome.strippable >= WORTH_A_LINE:
         much = f"would take out about {outcome.strippable:,} bytes (strip = true)"
         yield plain.item("strip", much, paint)
     yield from took_lines(outcome.seconds, paint)
     yield from findings_lines(outcome.verdict.findings, paint)
+
+
+def _cost(paths: Iterable[str], outcome: Outcome) -> str:
+    """Return how much files add to a wheel: their sizes, and packed where that is known."""
+    elf = outcome.graph.elf if outcome.graph else {}
+    sizes = [outcome.sizes.get(path, (elf[path].size, 0)) for path in paths]
+    whole, packed = (sum(numbers) for numbers in zip(*sizes, strict=True))
+    return f"{whole:,} bytes" + (f", {packed:,} in the wheel" if packed else "")
 
 
 def plan_lines(
@@ -136,7 +149,9 @@ def _changes(edit: Edit) -> list[str]:
     if edit.expand:
         parts.append("packed relative relocations (DT_RELR) are ordinary ones now")
     if edit.strip:
-        parts.append("stripped")
+        parts.append("stripped" if edit.strip == "all" else "debugging information removed")
+    if edit.keep_debug:
+        parts.append("debugging information put aside")
     return parts
 
 
@@ -217,5 +232,5 @@ def _rewritten(edit: Edit) -> dict[str, Any]:
         "dropped": list(edit.dropped),
         "rpath": None if edit.rpath is None else list(edit.rpath),
         "expanded": edit.expand,
-        "stripped": edit.strip,
+        "stripped": bool(edit.strip),
     }

@@ -162,9 +162,18 @@ def two_of_one_build(graph: Graph, _: Target) -> Iterator[Finding]:
                 "MB135",
                 Severity.NOTE,
                 path,
-                f"is of the same build as {other}: the wheel has the library twice",
-                hint="leave one of the two out, and link what needs it to the other",
+                f"is of the same build as {other}: the wheel has the library twice"
+                + (f", {elf.size:,} bytes more" if elf.size else ""),
+                hint=_how_to_drop(path, other),
             )
+
+
+def _how_to_drop(path: str, other: str) -> str:
+    """Return the remedy for a copy; CMake makes some where it has symlinks."""
+    if path.partition(".so")[0] == other.partition(".so")[0]:
+        name = path.rpartition("/")[2]
+        return f'if nothing opens it by that name, leave it out with drop-copies = ["{name}"]'
+    return "leave one of the two out, and link what needs it to the other"
 
 
 #: What holds whatever libc the files are for.

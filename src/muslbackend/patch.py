@@ -10,6 +10,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from muslbackend.debuginfo import DEBUG, ENDING
 from muslbackend.deflateblocks import Blocks
 from muslbackend.elfedit import edited
 from muslbackend.elfrewriting import UnusableError
@@ -18,13 +19,14 @@ from muslbackend.member import Kept, Member, Spliced, mapped
 from muslbackend.plan import Edit
 from muslbackend.progress import Progress
 from muslbackend.splicing import stretches
+from muslbackend.stripping import find_tools, run, strip_file
 from muslbackend.temporary import room
 from muslbackend.workers import on_all_cores
 from muslbackend.zipdirectory import DEFLATED
 
 if TYPE_CHECKING:
     import mmap
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from muslbackend.layout import Copy, Move
     from muslbackend.plan import Plan
@@ -79,14 +81,15 @@ def apply(
 ) -> list[Member]:
     """Return the members as the edits and grafts want them; grafts come before ``dist_info``.
 
-    Files are copied into ``work`` before they are changed. Raises :class:`ToolError` when a tool
+    Files are copied into ``work`` before they are changed, and what debugging information is kept
+    goes into :data:`debuginfo.DEBUG` there. Raises :class:`ToolError` when a tool
     is missing or fails; the message ends with its own words.
     """
     edits = {edit.path: edit for edit in plan.edits}
     grafts = [Member(g.dest, Path(g.source), executable=True) for g in plan.grafts]
     at = next((i for i, m in enumerate(members) if m.path.startswith(dist_info)), len(members))
     files = [*members[:at], *grafts, *members[at:]]
-    strip = _strip_program(plan.edits)
+    tools = find_tools(plan.edits)
     changed = [number for number, member in enumerate(files) if member.path in edits]
     progress = progress or Progress()
     progress.enter("patch", len(changed))
@@ -95,7 +98,12 @@ def apply(
         member, file = files[number], work / f"{number}.so"
         edit = edits[member.path]
         # Stripped first: what is put behind the last segment is nothing that strip can keep.
-        source = _stripped(member, strip, file) if edit.strip else member
+        source = member
+        if edit.strip:
+            aside = work / DEBUG / f"{edit.path}{ENDING}" if edit.keep_debug else None
+            copy = _copy(member, file.with_suffix(".stripped"))
+            strip_file(copy, edit, tools, aside)
+            source = Member(member.path, copy)
         content = _edit(source, edit, file)
         progress.add()
         return Member(member.path, content, member.executable)
@@ -103,26 +111,6 @@ def apply(
     for number, member in zip(changed, on_all_cores(patched, changed), strict=True):
         files[number] = member
     return files
-
-
-def _strip_program(edits: Iterable[Edit]) -> str:
-    """Return the program that strips, if any is to be stripped."""
-    if not any(edit.strip for edit in edits):
-        return ""
-    strip = find_strip()
-    if strip is None:
-        msg = "strip = true, and there is neither llvm-strip nor strip on PATH"
-        raise ToolError(msg, hint="install binutils or LLVM, or link with -Wl,--strip-all")
-    return strip
-
-
-def _stripped(member: Member, strip: str, file: Path) -> Member:
-    copy = _copy(member, file.with_suffix(".stripped"))
-    said = _run([strip, "--strip-all", str(copy)], "strip", member.path)
-    if said:  # GNU strip warns, answers 0, and leaves what no loader maps
-        msg = f"{member.path}: strip cannot do this file: {said}"
-        raise ToolError(msg, hint="strip it where it is made, or leave strip = false")
-    return Member(member.path, copy)
 
 
 def _edit(member: Member, edit: Edit, file: Path) -> Path | Spliced:
@@ -137,7 +125,7 @@ def _edit(member: Member, edit: Edit, file: Path) -> Path | Spliced:
             raise _refused(error, edit) from error
         program, copy = _patchelf(error, edit), _copy(member, file)
         command = [program, *_in_files(patchelf_args(edit), copy), str(copy)]
-        _run(command, "patchelf", edit.path)
+        run(command, "patchelf", edit.path)
         if edit.expand:
             rest = Edit(edit.path, expand=True)
             renamed = file.rename(file.with_suffix(".renamed"))
@@ -202,11 +190,6 @@ def _patchelf(why: MalformedError, edit: Edit) -> str:
     return patchelf
 
 
-def find_strip() -> str | None:
-    """Return the path of a program that strips; LLVM's does so for every architecture."""
-    return shutil.which("llvm-strip") or shutil.which("strip")
-
-
 def patchelf_args(edit: Edit) -> list[str]:
     """Return the options that make one edit, all in one call."""
     args: list[str] = []
@@ -222,13 +205,3 @@ def patchelf_args(edit: Edit) -> list[str]:
     elif edit.rpath is not None:
         args += ["--remove-rpath"]
     return args
-
-
-def _run(command: Sequence[str], tool: str, subject: str) -> str:
-    """Run a tool and return what it complained of."""
-    answer = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-    if answer.returncode:
-        words = (answer.stderr or answer.stdout).strip()
-        msg = f"{subject}: {tool} failed with status {answer.returncode}: {words}"
-        raise ToolError(msg, hint="the file is left as it was; report this with the file")
-    return answer.stderr.strip()

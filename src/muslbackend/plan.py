@@ -47,7 +47,10 @@ class Edit(NamedTuple):
     rpath: tuple[str, ...] | None = None
     expand: bool = False
     """Its packed relative relocations become ordinary ones."""
-    strip: bool = False
+    strip: str = ""
+    """As in the settings: ``debug``, ``all``, or empty."""
+    keep_debug: bool = False
+    """The debugging information that is removed is kept outside of the wheel."""
 
 
 class Plan(NamedTuple):
@@ -75,8 +78,10 @@ class Wishes(NamedTuple):
     """Folder in the wheel for bundled libraries."""
     expand: frozenset[str] = frozenset()
     """Files whose packed relative relocations are to become ordinary ones."""
-    strip: bool = False
-    """Symbol tables and debugging are to be taken out of every file that has them."""
+    strip: str = ""
+    """As in the settings: what is to be removed from every file that has it."""
+    keep_debug: bool = False
+    """Removed debugging information is to be kept outside of the wheel."""
 
 
 def make_plan(graph: Graph, digests: Mapping[str, str], wishes: Wishes) -> Plan:
@@ -92,11 +97,14 @@ def make_plan(graph: Graph, digests: Mapping[str, str], wishes: Wishes) -> Plan:
     # One library found twice, in two folders, has one name: the first of the two is taken.
     sources = {dest: source for source, dest in sorted(names.items(), reverse=True)}
     edits = []
-    for path in (*graph.wheel, *sources.values()):
+    changed = (path for path in graph.wheel if path not in graph.aside.in_place)
+    for path in (*changed, *sources.values()):
         edit = _edit(path, graph.elf[path], edges.get(path, []), names)
+        strip = wishes.strip if _removed(graph.elf[path], wishes.strip) else ""
         edit = edit._replace(
             expand=path in wishes.expand,
-            strip=wishes.strip and graph.elf[path].strippable >= WORTH_STRIPPING,
+            strip=strip,
+            keep_debug=bool(strip) and wishes.keep_debug,
         )
         if edit != Edit(names.get(path, path)):
             edits.append(edit)
@@ -111,10 +119,17 @@ def make_plan(graph: Graph, digests: Mapping[str, str], wishes: Wishes) -> Plan:
     return Plan(tuple(grafts), tuple(sorted(edits, key=lambda e: e.path)))
 
 
+def _removed(elf: ElfInfo, strip: str) -> bool:
+    """Say whether there is enough in a file of what is to be removed."""
+    size = elf.debugging if strip == "debug" else elf.strippable
+    return bool(strip) and size >= WORTH_STRIPPING
+
+
 def to_expand(graph: Graph, target: Target) -> frozenset[str]:
     """Return the files with packed relative relocations that the promised musl does not read."""
-    late = target.floor is not None and target.floor < RELR_SINCE
-    return frozenset(path for path, elf in graph.elf.items() if late and elf.relr)
+    if target.floor is None or target.floor >= RELR_SINCE:
+        return frozenset()
+    return frozenset(p for p, elf in graph.elf.items() if elf.relr) - graph.aside.in_place
 
 
 def expanded(graph: Graph, paths: Collection[str]) -> Graph:

@@ -10,6 +10,7 @@ from muslbackend.elf import ElfInfo
 from muslbackend.errors import MalformedError, readable
 from muslbackend.findings import Severity
 from muslbackend.finish import finish
+from muslbackend.graph import fits_path
 from muslbackend.integrity import ABOUT_FILES, judge_contents
 from muslbackend.member import Scratch
 from muslbackend.musl import ARCHITECTURES
@@ -20,6 +21,7 @@ from muslbackend.policy import PolicyError, Verdict, in_order
 from muslbackend.progress import Progress
 from muslbackend.scan import Scan
 from muslbackend.target import PlatformTag, repair_target
+from muslbackend.unloaded import is_data_anywhere
 from muslbackend.wheel import WheelName, generator, in_platlib
 from muslbackend.wheelreader import unpack
 from muslbackend.wheelwriter import copy_wheel
@@ -49,7 +51,7 @@ def repair_wheel(
     with readable(), Scratch() as scratch:
         unpacked = unpack(path, scratch, progress, settings.max_unpacked)
         notes = _sound(unpacked.contents)
-        name, members = _for_its_machine(unpacked.name, unpacked.members)
+        name, members = _for_its_machine(unpacked.name, unpacked.members, settings.ignore)
         said = declared(unpacked.contents, {tag.platform for tag in unpacked.name.tags})
         notes += tuple(f._replace(severity=Severity.WARNING) for f in said.findings)
         platforms = (tag.platform for tag in name.tags)
@@ -81,7 +83,7 @@ def _sound(contents: Contents) -> tuple[Finding, ...]:
 
 
 def _for_its_machine(
-    name: WheelName, members: tuple[Member, ...]
+    name: WheelName, members: tuple[Member, ...], ignore: tuple[str, ...]
 ) -> tuple[WheelName, tuple[Member, ...]]:
     """Return a wheel that is tagged ``any`` as one for the machine of its native code, if it has.
 
@@ -91,14 +93,20 @@ def _for_its_machine(
     if {tag.platform for tag in name.tags} != {"any"}:
         return name, members
     scan = Scan.of_members(members)
-    native = {path: scan.look(path) for path in scan.wheel_paths()}
+    native = {
+        path: found
+        for path in scan.wheel_paths()
+        if not fits_path(path, ignore) and not is_data_anywhere(path, found := scan.look(path))
+    }
     archs = {elf.arch if isinstance(elf, ElfInfo) else None for elf in native.values()}
     if not archs:
         return name, members
     arch = archs.pop()
     if archs or arch is None or arch not in ARCHITECTURES:
         msg = f"{name} is tagged for any machine and has native code: {min(native)}"
-        raise MalformedError(msg, hint="build it with the tag of its platform")
+        raise MalformedError(
+            msg, hint="build it with the tag of its platform, or name what nothing loads in ignore"
+        )
     plain = str(PlatformTag("linux", arch))
     return name.tagged(plain, "any"), tuple(map(in_platlib, members))
 

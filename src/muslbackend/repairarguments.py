@@ -16,6 +16,8 @@ from muslbackend.words import (
 )
 
 if TYPE_CHECKING:
+    from argparse import ArgumentParser
+
     from muslbackend.words import Commands
 
 _EXAMPLES: Final = (
@@ -23,6 +25,20 @@ _EXAMPLES: Final = (
     "muslbackend repair --dry-run --library-dir third-party/lib dist/*.whl",
     "muslbackend repair --floor 1.2.3 --strip --max-size 50MB -o wheelhouse dist/*.whl",
 )
+
+
+def _add_stripping(repair: ArgumentParser) -> None:
+    much = repair.add_mutually_exclusive_group()
+    for option, kind, text in (
+        ("--strip", "all", "remove symbol tables and debugging information"),
+        ("--strip-debug", "debug", "remove debugging information, keep symbol tables"),
+    ):
+        much.add_argument(option, action="store_const", const=kind, dest="strip", help=text)
+    repair.add_argument(
+        "--debug-info-dir",
+        metavar="DIR",
+        help="put the debugging information that is removed in this folder",
+    )
 
 
 def add(commands: Commands) -> None:
@@ -54,11 +70,14 @@ def add(commands: Commands) -> None:
         ("--exclude", "GLOB", "leave libraries of such a name to the system (repeatable)"),
         ("--system-library", "GLOB", "every machine has libraries of such a name (repeatable)"),
         ("--include", "GLOB", "bundle them although one of the two says otherwise (repeatable)"),
+        ("--ignore", "GLOB", "do not judge or change such ELF files of the wheel (repeatable)"),
+        ("--keep-in-place", "GLOB", "judge such ELF files, do not change them (repeatable)"),
+        ("--drop-copies", "GLOB", "leave such copies of other files out (repeatable)"),
         ("--bundled-license", "[GLOB=]PATH", "licence text of what is bundled (repeatable)"),
     ):
         kind = folder if metavar == "DIR" else str
         repair.add_argument(option, action="append", type=kind, metavar=metavar, help=text)
-    repair.add_argument("--strip", action="store_true", help="take symbol tables and debugging out")
+    _add_stripping(repair)
     repair.add_argument(
         "--max-size", metavar="SIZE", help="do not write a wheel larger than this, such as 50MB"
     )

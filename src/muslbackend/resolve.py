@@ -10,10 +10,11 @@ import itertools
 import posixpath
 from collections import deque
 
-from muslbackend.elf import ElfInfo, extension_suffix
+from muslbackend.elf import ET_DYN, ET_EXEC, ElfInfo, extension_suffix
 from muslbackend.graph import FOLDER, Edge, Graph, Rejected, Unfit, Via
 from muslbackend.musl import is_musl
 from muslbackend.rpath import is_rootless, origin_entries, passed, site_path
+from muslbackend.unloaded import sort_out
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 #: Object files and static programs; ``map_library`` in ldso/dynlink.c.
 _NOT_DYNAMIC = "has no dynamic section, so musl's loader refuses it (Exec format error)"
+_NOT_JUDGED = "is excluded from judgement"
 
 
 def resolve(files: Files, arch: Architecture, supply: Supply) -> Graph:
@@ -62,21 +64,32 @@ class _Resolver:
         #: Where a library outside was found that a file needs: the same for every root.
         self.supplied: dict[tuple[str, str], str] = {}
         self.entries: dict[str, list[_Entry]] = {}
+        self.aside = sort_out(files, arch, supply)
         for path in files.wheel_paths():
-            found = files.look(path)
-            if not isinstance(found, ElfInfo):
-                self.broken[path] = found or "is gone"
-            elif not found.dynamic and extension_suffix(path):
-                self.broken[path] = _NOT_DYNAMIC
-            else:
-                self.elf[path] = found
+            if path not in self.aside.data and path not in self.aside.ignored:
+                self._read(path, files.look(path))
         self.wheel = tuple(sorted(self.elf))
         self.at = {site_path(p): p for p in self.wheel if not is_rootless(p)}
         self.installed = frozenset(self.at.values())
+        self.left_out = {site_path(p): f"is an {kind}" for p, kind in self.aside.data.items()}
+        self.left_out |= {site_path(path): _NOT_JUDGED for path in self.aside.ignored}
         self.named: dict[str, list[str]] = {}
         # Of several files of one name, that of the first folder: the plan's rpath leads there.
         for path in sorted(self.wheel, key=lambda p: posixpath.split(site_path(p))):
             self.named.setdefault(posixpath.basename(path), []).append(path)
+
+    def _read(self, path: str, found: ElfInfo | str | None) -> None:
+        """Remember a file of the wheel as one that can be loaded, or as one that cannot."""
+        if not isinstance(found, ElfInfo):
+            self.broken[path] = found or "is gone"
+        elif not found.dynamic and (extension_suffix(path) or self._is_object(found)):
+            self.broken[path] = _NOT_DYNAMIC
+        else:
+            self.elf[path] = found
+
+    def _is_object(self, elf: ElfInfo) -> bool:
+        """Say whether a file for the right machine is neither a program nor a shared object."""
+        return elf.kind not in (ET_EXEC, ET_DYN) and elf.fits(self.arch)
 
     def graph(self) -> Graph:
         loads, known = self._loads(), 0
@@ -92,7 +105,7 @@ class _Resolver:
             if (needer, name) in order
         )
         elf = {path: self.elf[path] for path in (*self.wheel, *itertools.chain(*loads.values()))}
-        return Graph(self.wheel, elf, self.broken, loads, edges, self.files.package)
+        return Graph(self.wheel, elf, self.broken, loads, edges, self.files.package, self.aside)
 
     def _loads(self) -> dict[str, tuple[str, ...]]:
         roots = [path for path in self.wheel if self._is_opened(self.elf[path])]
@@ -127,7 +140,7 @@ class _Resolver:
             for name in self.elf[needer].needed:
                 if is_musl(name, self.arch):
                     continue
-                edge = self._find(needer, name, session)
+                edge = self._without_bundling(self._find(needer, name, session))
                 edges.append(edge)
                 if edge.provider is None:
                     continue
@@ -136,6 +149,19 @@ class _Resolver:
                     session.needed_by[edge.provider] = needer
                     queue.append(edge.provider)
         return tuple(session.needed_by), edges
+
+    def _without_bundling(self, edge: Edge) -> Edge:
+        """Return the edge; for a file that is not changed, one that nothing is bundled for.
+
+        A library of the wheel that the loader does not find is left to the system too: the file
+        may be copied elsewhere. One that it finds and refuses is an error all the same.
+        """
+        if edge.needer not in self.aside.in_place:
+            return edge
+        refused = any(not rejected.path.startswith("/") for rejected in edge.rejected)
+        if refused or edge.via not in (Via.WHEEL, Via.OUTSIDE, Via.MISSING):
+            return edge
+        return Edge(edge.needer, edge.name, Via.EXCLUDED)
 
     def _keep(self, edge: Edge) -> None:
         """Remember an edge; of two answers (from two roots) the one that needs more work."""
@@ -174,6 +200,7 @@ class _Resolver:
             if found is not None and self.elf[found].dynamic:
                 return found
             other = self.files.look(place) if found is None else _NOT_DYNAMIC
+            other = self.left_out.get(place, other)
             if isinstance(other, str):  # musl takes the first file, whatever it is
                 return Rejected(place, Unfit.BROKEN, other)
         return None

@@ -17,6 +17,7 @@ from muslbackend.names import NAMES
 from muslbackend.needs import needs
 from muslbackend.packaged import PACKAGED
 from muslbackend.rpath import is_rootless
+from muslbackend.unloaded import UNLOADED
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -192,7 +193,8 @@ def foreign_architecture(graph: Graph, target: Target) -> Iterator[Finding]:
                 Severity.ERROR,
                 path,
                 f"is for {elf.arch or 'an unknown machine'}, the wheel for {target.arch.name}",
-                hint="remove the build folder if it is left from another target, and build again",
+                hint=f"build it for {target.arch.name}; if nothing loads or starts it, name it in "
+                "ignore",
             )
 
 
@@ -273,6 +275,7 @@ RULES: Final[tuple[Rule, ...]] = (
     *HAZARDS,
     *NAMES,
     *ABI,
+    *UNLOADED,
 )
 
 #: For a wheel that nobody is going to patch any more.

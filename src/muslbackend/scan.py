@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from functools import cached_property, partial
 
-from muslbackend.elf import MAGIC, ElfInfo, extension_suffix
+from muslbackend.elf import MAGIC, Damaged, ElfInfo, extension_suffix
+from muslbackend.elfimage import read_header
 from muslbackend.elfreader import read_elf
 from muslbackend.errors import MalformedError
 from muslbackend.graph import FOLDER
@@ -167,4 +168,4 @@ def _read(data: Bytes, crc: int | None = None) -> ElfInfo | str:
     try:
         return read_elf(data, crc)
     except MalformedError as error:
-        return error.message
+        return Damaged(error.message, read_header(data))

@@ -40,8 +40,17 @@ class Settings(NamedTuple):
     """Globs of library names that are bundled although ``exclude`` or ``system-libraries`` fits."""
     system_libraries: tuple[str, ...] = ()
     """Globs of library names that the user knows to be on every machine."""
-    strip: bool = False
-    """Take symbol tables and debugging out of the files of the wheel."""
+    strip: str = ""
+    """Remove from the files of the wheel: ``debug``, debugging information; ``all``, symbol tables
+    too; empty: nothing."""
+    debug_info_dir: str | None = None
+    """A folder for the debugging information that ``strip`` removes."""
+    ignore: tuple[str, ...] = ()
+    """Globs of ELF files of the wheel that are neither judged nor changed."""
+    keep_in_place: tuple[str, ...] = ()
+    """Globs of ELF files of the wheel that are judged as they are, and not changed."""
+    drop_copies: tuple[str, ...] = ()
+    """Globs of libraries that are left out if the wheel has the same bytes under another name."""
     bundled_licenses: tuple[str, ...] = ()
     """Licence texts for what is bundled, each ``PATH`` or ``LIBRARY=PATH``; see :mod:`licences`."""
     max_size: int | None = None
@@ -146,7 +155,8 @@ def cli_settings(options: Mapping[str, Any], environ: Mapping[str, str]) -> Sett
     ``options`` may hold more than settings: names that are none are passed over. Raises
     :class:`SettingsError` as :func:`parse_settings` does.
     """
-    given = {name: options[name] for name in ("floor", "exclude", "include", "strip")}
+    same = ("floor", "exclude", "include", "strip", "ignore", "keep_in_place", "drop_copies")
+    given = {name: options[name] for name in (*same, "debug_info_dir")}
     given["library_dirs"] = options["library_dir"]
     given["system_libraries"] = options["system_library"]
     given["bundled_licenses"] = options["bundled_license"]
@@ -216,6 +226,15 @@ def _boolean(place: str, value: object) -> bool:
     raise _wrong(place, value, "true or false")
 
 
+def _strip(place: str, value: object) -> str:
+    if value in ("all", "debug"):
+        return str(value)
+    try:
+        return "all" if _boolean(place, value) else ""
+    except SettingsError:
+        raise _wrong(place, value, "all, debug, true (all) or false") from None
+
+
 def _version(place: str, value: object) -> MuslVersion:
     if isinstance(value, float):
         raise SettingsError(
@@ -276,7 +295,11 @@ _KEYS: Final = (
     _Key("include", _strings),
     _Key("library-dirs", _strings, env_separator=":"),
     _Key("bundled-licenses", _strings),
-    _Key("strip", _boolean),
+    _Key("strip", _strip),
+    _Key("debug-info-dir", _text("a folder such as debug")),
+    _Key("ignore", _strings),
+    _Key("keep-in-place", _strings),
+    _Key("drop-copies", _strings),
     _Key("max-size", _size),
     _Key("max-unpacked", _size),
     _Key("compression-level", _level),

@@ -18,7 +18,8 @@ from muslbackend.emulation import SCRIPT_TOOLS, find_emulation
 from muslbackend.errors import MuslBackendError, ToolError
 from muslbackend.musl import ARCHITECTURES
 from muslbackend.outside import own_loader
-from muslbackend.patch import find_patchelf, find_strip
+from muslbackend.patch import find_patchelf
+from muslbackend.stripping import find_strip
 from muslbackend.targetpython import read_facts, read_host_python
 from muslbackend.zig import found_zigs, is_tried
 from muslbackend.zlibs import zlib

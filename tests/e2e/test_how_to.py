@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import shutil
+import tomllib
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,8 +14,10 @@ import pytest
 from dockerfile_parse import DockerfileParser
 
 import building
+import foreignwheel
 import frontends
 from building import EXTENSION, PY, build, members, write_project
+from craftedelf import Crafted
 from debian import compile_c
 from howto import ENGINES, PAGE, TASKS
 from linked import linked_wheel
@@ -24,7 +27,11 @@ from marks import CROSSES
 from muslbackend.arguments import parser
 from muslbackend.cli import main
 from muslbackend.musl import ON_PYPI
+from muslbackend.repair import repair_wheel
+from muslbackend.settings import parse_settings
+from muslbackend.targetpython import read_facts
 from page import alike
+from samples import Library, lay_out
 
 if TYPE_CHECKING:
     from hosts import Host
@@ -32,7 +39,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.network
 
-LOOK, CHANGE, EXCLUDE, FLOOR, CROSS, ROOT, MANY, REPAIR, PUBLISH = TASKS
+LOOK, CHANGE, EXCLUDE, ASIDE, STRIP, FLOOR, CROSS, ROOT, MANY, REPAIR, PUBLISH = TASKS
 
 CORE: Final = "demo/_demo.cpython-313-x86_64-linux-musl.so"
 NAME: Final = "demo-1.0-cp313-cp313-{}_x86_64.whl"
@@ -102,6 +109,69 @@ def test_repair_leaves_it_to_the_system_too(
     said = debian_user.shell(snippets[0].commands, tmp_path)
     assert "warning[MB109]" in said
     assert (tmp_path / "wheelhouse" / NAME.format("musllinux_1_2")).is_file()
+
+
+CHAIN: Final = ("demo/libdemo.so", "demo/libdemo.so.1", "demo/libdemo.so.1.2")
+
+
+def shipping_wheel(folder: Path, name: str, cache: Path) -> Path:
+    """Make a wheel with code of a signal processor, a program and copies of a library."""
+    skel = Crafted(bits=32, machine=164).file()
+    words = Library("int words(void) { return 1; }\n", soname="libwords.so.1")
+    words_path = lay_out({"libwords.so.1": words}, folder / "third-party/lib", cache)
+    source, program = folder / "run.c", folder / "run"
+    source.write_text("int words(void);\nint main(void) { return !words(); }\n")
+    compile_c(program, [str(source), str(words_path / "libwords.so.1")], cache)
+    files: dict[str, Library | bytes] = {
+        CORE: Library(),
+        "demo/dsp/skel.so": skel,
+        "demo/bootloader/run": program.read_bytes(),
+    }
+    copies = dict.fromkeys(CHAIN, (words_path / "libwords.so.1").read_bytes())
+    made = foreignwheel.make(folder, {**files, **copies}, cache, name)
+    (folder / "dist").mkdir()
+    return made.rename(folder / "dist" / made.name)
+
+
+@PAGE.given(
+    ASIDE,
+    "pyproject.toml, sets files aside",
+    "$ muslbackend repair dist/*.whl -o wheelhouse --ignore 'demo/dsp/*.so' "
+    "--keep-in-place demo/bootloader/run",
+)
+def test_files_of_the_wheel_are_set_aside(
+    snippets: list[Block], debian_user: Host, tmp_path: Path, cache: Path
+) -> None:
+    settings, commands = snippets
+    wheel = shipping_wheel(tmp_path, "cp313-cp313-linux_x86_64", cache)
+    said = debian_user.shell(commands.commands, tmp_path)
+    made = tmp_path / "wheelhouse" / NAME.format("musllinux_1_2")
+    for contents in (members(wheel), members(made)):
+        assert contents["demo/bootloader/run"] == (tmp_path / "run").read_bytes()
+        assert contents.keys() >= {"demo/dsp/skel.so", *CHAIN}
+    assert "note[MB147] demo/dsp/skel.so: is not judged, because of ignore" in said
+    # In the file of a project the settings say the same.
+    table = tomllib.loads(settings.text)["tool"]["muslbackend"]
+    parsed = parse_settings(table, {}, {})
+    assert parsed.ignore == ("demo/dsp/*.so",)
+    facts = read_facts()
+    name = str(repair_wheel(wheel, parsed, facts, tmp_path / "one").name)
+    assert len(members(tmp_path / "one" / name).keys() & {*CHAIN}) == 1
+
+
+@PAGE.given(
+    STRIP, "$ muslbackend repair dist/*.whl -o wheelhouse --strip-debug --debug-info-dir debug"
+)
+def test_debugging_information_is_in_a_folder_of_its_own(
+    snippets: list[Block], debian_user: Host, tmp_path: Path, cache: Path
+) -> None:
+    files: dict[str, Library | bytes] = {"demo/libf.so": foreignwheel.debugging()}
+    wheel = foreignwheel.make(tmp_path, files, cache)
+    (tmp_path / "dist").mkdir()
+    wheel.rename(tmp_path / "dist" / wheel.name)
+    debian_user.shell(snippets[0].commands, tmp_path)
+    (made,) = (tmp_path / "wheelhouse").iterdir()
+    assert (tmp_path / "debug" / made.stem / "demo/libf.so.debug").is_file()
 
 
 @PAGE.given(

@@ -15,55 +15,16 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
-from packaging.tags import parse_tag
 
-from builders import gcc_library
 from building import PY, assert_record_is_true, members, pip_install
 from debian import compile_c
+from foreignwheel import CORE, NEEDY, TAG, debugging, make
 from loaders import LOADER_NAME, dlopen, loader
 from muslbackend.cli import main
-from muslbackend.member import Member
-from muslbackend.wheel import WheelName
-from muslbackend.wheelwriter import write_wheel
 from samples import EXTENSION, Library, Maker, build, extension, function, lay_out
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-TAG: Final = "cp311-cp311-linux_x86_64"
-WHEEL_FILE: Final = "Wheel-Version: 1.0\nGenerator: other (1.2)\nRoot-Is-Purelib: {}\nTag: {}\n"
-METADATA: Final = b"Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n"
-CORE: Final = "demo/_core.so"
-NEEDY: Final = extension("f", needs=("libf.so.1",))
-MANY: Final = "".join(f"int g{n}(int x) {{ return x + {n}; }}\n" for n in range(50))
-
-
-def debugging() -> bytes:
-    """Return a libf.so.1 with much in it that strip takes out."""
-    return gcc_library(function("f").source + MANY, "-g", "-shared")
-
-
-def make(  # noqa: PLR0913
-    folder: Path,
-    files: dict[str, Library | bytes],
-    cache: Path,
-    tag: str = TAG,
-    *,
-    purelib: str = "false",
-    distribution: str = "demo-1.0",
-) -> Path:
-    """Return the wheel that another backend would have made of the files."""
-    tree = lay_out(files, folder / "tree", cache)
-    found = [
-        Member(p.relative_to(tree).as_posix(), p, executable=p.suffix == "")
-        for p in sorted(tree.rglob("*"))
-        if p.is_file()
-    ]
-    found += [
-        Member(f"{distribution}.dist-info/METADATA", METADATA),
-        Member(f"{distribution}.dist-info/WHEEL", WHEEL_FILE.format(purelib, tag).encode()),
-    ]
-    return write_wheel(folder / "in", WheelName(distribution, "", parse_tag(tag)), found).path
 
 
 @pytest.fixture
@@ -338,14 +299,14 @@ def test_a_library_that_is_a_libc_is_never_bundled(
     assert f"not usable  {folder / 'libf.so.1'} is a libc, which is never bundled" in err
 
 
-def test_symlinks_that_became_copies_are_one_file_again(
+def test_symlinks_that_became_copies_are_one_file_again_if_asked_for(
     tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     core = extension("f", needs=("libf.so.1",), rpath="$ORIGIN")
     library = build(function("f"), cache).read_bytes()
     copies = {f"demo/libf.so{end}": library for end in ("", ".1", ".1.2")}
     wheel = make(tmp_path, {CORE: core, **copies}, cache)
-    assert run(wheel, "-o", tmp_path / "out") == 0
+    assert run(wheel, "-o", tmp_path / "out", "--drop-copies", "demo/*") == 0
     assert "left out  demo/libf.so: the same file as demo/libf.so.1" in capsys.readouterr().out
     (made,) = (tmp_path / "out").iterdir()
     assert [n for n in members(made) if "libf" in n] == ["demo/libf.so.1"]

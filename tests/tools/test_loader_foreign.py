@@ -13,6 +13,7 @@ from samples import (
     EXTENSION,
     Library,
     Maker,
+    Patched,
     Sample,
     extension,
     lay_out,
@@ -46,6 +47,11 @@ def glibc(source: str, *options: str) -> dict[str, Library | bytes]:
     return {CORE: Library(source, options=options, maker=Maker.GLIBC)}
 
 
+def of_type(number: int) -> Patched:
+    """Return an extension module whose header gives it another type (``e_type``)."""
+    return Patched(Library(TEXT), lambda data: data[:16] + bytes([number, 0]) + data[18:])
+
+
 REFUSED: Final = (
     Sample("glibc's own checks are called", None, glibc(COPIES, *FORTIFY)),
     Sample("glibc's loader is called", None, glibc(THREADS)),
@@ -59,6 +65,8 @@ REFUSED: Final = (
         },
     ),
     Sample("it is not whole", None, {CORE: b"\x7fELF\x02\x01\x01"}),
+    Sample("its type is that of an object file", None, {CORE: of_type(1)}),
+    Sample("its type is that of a core file", None, {CORE: of_type(4)}),
 )
 
 

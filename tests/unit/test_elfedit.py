@@ -67,6 +67,8 @@ def test_all_that_is_asked_for_is_changed_and_nothing_else(name: str) -> None:
         version_needs=versions,
         checksum=after.checksum,
         strippable=after.strippable,
+        debugging=after.debugging,
+        size=after.size,
     )
 
 

@@ -28,7 +28,16 @@ LAYERS: Final = (
     {
         *("musl", "explain", "libdeflate", "lookup", "notes", "zipmember", "ziparchive"),
         "deflateblocks",
-        *("publishing", "temporary", "paths", "buildsystem", "pyproject", "integrity"),
+        *(
+            "publishing",
+            "temporary",
+            "debuginfo",
+            "stripping",
+            "paths",
+            "buildsystem",
+            "pyproject",
+            "integrity",
+        ),
         *("membernames", "github", "markup", "style"),
     },
     {
@@ -71,6 +80,7 @@ LAYERS: Final = (
         "declared",
     },
     {"graph", "elfreader", "relr", "wheel", "targetpython"},
+    {"unloaded"},
     {
         "elfedit",
         "needs",
@@ -173,6 +183,7 @@ DECIDING: Final = (
     "style",
     "target",
     "treemap",
+    "unloaded",
     "values",
     "wrapper",
     "ziparchive",
@@ -180,7 +191,7 @@ DECIDING: Final = (
 )
 WORLD: Final = frozenset({"os", "subprocess", "shutil", "tempfile", "sys", "platform", "sysconfig"})
 
-LONGEST: Final = 300
+LONGEST: Final = 400
 
 
 def module_name(path: Path) -> str:

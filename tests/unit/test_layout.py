@@ -68,11 +68,35 @@ def test_of_a_chain_what_is_asked_for_stays(
 ) -> None:
     core = extension(needed=(needed,) if needed else (), rpath=("$ORIGIN",))
     files: dict[str, ElfInfo | str] = {"demo/_core.so": core, **dict.fromkeys(CHAIN, elf_info())}
-    found = copies(graph_of(files), dict.fromkeys(CHAIN, "same"), mentioned)
+    graph, digests = graph_of(files), dict.fromkeys(CHAIN, "same")
+    found = copies(graph, digests, mentioned, ["libx.*"])
     assert found == tuple(Copy(path, of) for path, of in sorted(left_out.items()))
+    # Nothing is left out that no glob names: names may be put together at run time.
+    assert copies(graph, digests, mentioned, []) == ()
+    assert copies(graph, digests, mentioned, ["liby.*", "other/libx.so*"]) == ()
+
+
+@pytest.mark.parametrize(
+    ("globs", "left_out"),
+    [
+        (["libx.so.2.1"], {CHAIN[2]: CHAIN[0]}),
+        (["*.so.*"], {CHAIN[1]: CHAIN[0], CHAIN[2]: CHAIN[0]}),
+        (["demo/*.so"], {CHAIN[0]: CHAIN[1]}),
+        # One of them stays whatever is said.
+        (["*"], {CHAIN[1]: CHAIN[0], CHAIN[2]: CHAIN[0]}),
+        (["demo/*"], {CHAIN[1]: CHAIN[0], CHAIN[2]: CHAIN[0]}),
+        (["libx.so"], {CHAIN[0]: CHAIN[1]}),
+    ],
+)
+def test_the_user_says_which_copies_are_left_out(
+    globs: list[str], left_out: dict[str, str]
+) -> None:
+    graph = graph_of({path: elf_info() for path in CHAIN})
+    found = copies(graph, dict.fromkeys(CHAIN, "same"), set(), globs)
+    assert {copy.path: copy.of for copy in found} == left_out
 
 
 def test_files_of_other_bytes_are_no_copies() -> None:
     files: dict[str, ElfInfo | str] = dict.fromkeys(CHAIN, elf_info())
     digests = {path: path for path in CHAIN}
-    assert copies(graph_of(files), digests, set()) == ()
+    assert copies(graph_of(files), digests, set(), ["*"]) == ()

@@ -151,6 +151,21 @@ def test_mb135_of_one_build_are_those_that_export_the_same() -> None:
     assert "of the same build as demo/a.so" in found[1].message
 
 
+def test_mb135_says_what_the_copy_costs() -> None:
+    twin = elf_info(checksum=7, size=1234567)
+    (found,) = findings_of({"demo/a.so": twin, "demo/b.so": twin})
+    assert found.message.endswith(": the wheel has the library twice, 1,234,567 bytes more")
+
+
+def test_mb135_says_how_to_leave_out_the_copy_of_a_symlink() -> None:
+    twin = elf_info(checksum=7)
+    (found,) = findings_of({"demo/libx.so": twin, "demo/libx.so.2": twin})
+    assert (found.subject, found.hint) == (
+        "demo/libx.so.2",
+        'if nothing opens it by that name, leave it out with drop-copies = ["libx.so.2"]',
+    )
+
+
 def test_mb135_without_an_id_the_same_bytes_are_copies() -> None:
     twin = elf_info(checksum=7)
     assert codes(findings_of({"demo/a.so": twin, "demo/b.so": twin})) == ["MB135"]

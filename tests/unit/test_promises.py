@@ -21,7 +21,7 @@ WITH_RULES: Final = {
     "abi.py",
     "ignored.py",
     "names.py",
-} | {"integrity.py"}
+} | {"integrity.py", "unloaded.py"}
 
 #: A library that was found but will not do has the code of what is wrong with it.
 SHARED: Final = {

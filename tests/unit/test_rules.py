@@ -194,7 +194,7 @@ def test_mb106_a_file_for_another_machine() -> None:
             Severity.ERROR,
             CORE,
             "is for aarch64, the wheel for x86_64",
-            hint="remove the build folder if it is left from another target, and build again",
+            hint="build it for x86_64; if nothing loads or starts it, name it in ignore",
         ),
     )
 

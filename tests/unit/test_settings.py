@@ -30,7 +30,17 @@ SAME = [
         "system-libraries",
     ),
     ((["a", "b"], "a;b", "a;b"), Settings(bundled_licenses=("a", "b")), "bundled-licenses"),
-    ((True, "true", "1"), Settings(strip=True), "strip"),
+    ((True, "true", "1"), Settings(strip="all"), "strip"),
+    (("debug", "debug", "debug"), Settings(strip="debug"), "strip"),
+    (("all", "all", "all"), Settings(strip="all"), "strip"),
+    (("a b/c:d", "a b/c:d", "a b/c:d"), Settings(debug_info_dir="a b/c:d"), "debug-info-dir"),
+    ((["a/*", "b"], "a/*;b", "a/*;b"), Settings(ignore=("a/*", "b")), "ignore"),
+    ((["a/*", "b"], "a/*;b", "a/*;b"), Settings(keep_in_place=("a/*", "b")), "keep-in-place"),
+    (
+        (["*.so.*", "b"], "*.so.*;b", "*.so.*;b"),
+        Settings(drop_copies=("*.so.*", "b")),
+        "drop-copies",
+    ),
     (("a b/c:d", "a b/c:d", "a b/c:d"), Settings(loader="a b/c:d"), "loader"),
     ((True, "true", "1"), Settings(verify=True), "verify"),
     (("a b/c:d", "a b/c:d", "a b/c:d"), Settings(toolchain_file="a b/c:d"), "toolchain-file"),
@@ -43,9 +53,13 @@ SAME = [
 KEYS = (
     "bundled-licenses",
     "compression-level",
+    "debug-info-dir",
+    "drop-copies",
     "exclude",
     "floor",
+    "ignore",
     "include",
+    "keep-in-place",
     "library-dirs",
     "loader",
     "max-size",
@@ -86,12 +100,29 @@ def test_what_is_no_size_is_refused(value: object) -> None:
         parse_settings({"max-size": value}, {}, {})
 
 
+@pytest.mark.parametrize("value", ["some", "", 1, None, ["debug"], "ALL"])
+def test_what_strip_does_not_know_is_refused(value: object) -> None:
+    with pytest.raises(SettingsError, match=r"is not all, debug, true \(all\) or false"):
+        parse_settings({"strip": value}, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("value", "strip"), [(False, ""), ("off", ""), (True, "all"), ("on", "all")]
+)
+def test_strip_is_still_a_switch(value: object, strip: str) -> None:
+    assert parse_settings({"strip": value}, {}, {}).strip == strip
+
+
 def test_options_of_a_command_win_over_the_environment() -> None:
     options = {
         "floor": None,
         "exclude": ["a"],
         "include": None,
-        "strip": False,
+        "strip": None,
+        "debug_info_dir": None,
+        "ignore": ["*.bpf.o"],
+        "keep_in_place": None,
+        "drop_copies": None,
         "library_dir": ["/x"],
         "system_library": None,
         "bundled_license": None,
@@ -105,10 +136,11 @@ def test_options_of_a_command_win_over_the_environment() -> None:
         floor=MuslVersion(1, 2, 3),
         exclude=("a",),
         library_dirs=("/x",),
-        strip=True,
+        strip="all",
         max_size=1000,
         max_unpacked=1_000_000,
         compression_level=0,
+        ignore=("*.bpf.o",),
     )
 
 
