@@ -9,12 +9,14 @@ from __future__ import annotations
 from enum import Enum
 from functools import cached_property, wraps
 
+from muslbackend.closures import union
+from muslbackend.loading import Loads
 from muslbackend.package import Package
 from muslbackend.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Set
     from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
     from muslbackend.elf import ElfInfo
@@ -36,6 +38,12 @@ if TYPE_CHECKING:
             """Return what is at ``path``: an ELF file, else why it cannot be loaded, else ``None``.
 
             A path in the wheel is that of the file once it is installed, or that in the archive.
+            """
+
+        def folders_with(self, name: str) -> Set[str]:
+            """Return the folders of the installed wheel with a file or a folder of that name.
+
+            The root is ``.``; ``name`` is that of one thing, no path.
             """
 
         def real(self, path: str) -> str:
@@ -124,7 +132,7 @@ class _Facts(NamedTuple):
     """Files that begin like ELF but are damaged, and how."""
     loads: Mapping[str, tuple[str, ...]]
     """For each file that is opened by name (extension, program, lone library): it and all that
-    is loaded with it, in musl's order."""
+    is loaded with it, in musl's order. Where many files load many, go through ``loading``."""
     edges: tuple[Edge, ...]
     """Sorted by needer, then in file order; musl itself is not listed."""
     package: Package = Package()
@@ -144,32 +152,43 @@ class Graph(_Facts):
             sorted({e.provider for e in self.edges if e.via is Via.OUTSIDE and e.provider})
         )
 
+    @cached_property
+    def loading(self) -> Loads:
+        """The same as ``loads``, to ask which files are loaded together without a list of them."""
+        return Loads.of(self.loads)
+
+    def loaders(self, path: str) -> int:
+        """Return the files that are opened and load a file, as bits."""
+        return self.loading.loaders().get(path, 0)
+
+    @remembered
+    def not_programs(self) -> int:
+        """Return what is opened by ``import`` or by hand, as bits."""
+        return self.loading.mask(root for root in self.loads if not self.elf[root].executable)
+
     @remembered
     def opened(self) -> tuple[str, ...]:
         """Return what is opened by ``import`` or by hand, and what that loads; sorted.
 
         Not what a program loads when it starts.
         """
-        loads = (loaded for root, loaded in self.loads.items() if not self.elf[root].executable)
-        return tuple(sorted(set().union(*loads)))
+        roots = self.not_programs()
+        return tuple(sorted(p for p, mask in self.loading.loaders().items() if mask & roots))
 
     def is_open(self, root: str) -> bool:
         """Say whether something loaded with ``root`` is unknown, so its symbols are too."""
-        return not self._needing_unknown().isdisjoint(self.loads[root])
+        return bool(self._with_unknown() & self.loading.mask([root]))
 
     def loads_unknown(self, path: str) -> bool:
         """Say whether a file is loaded with something unknown, which may define what it lacks."""
-        return path in self._loaded_with_unknown()
+        return bool(self._with_unknown() & self.loaders(path))
 
     @remembered
-    def _needing_unknown(self) -> frozenset[str]:
+    def _with_unknown(self) -> int:
         unknown = (Via.EXCLUDED, Via.SYSTEM, Via.MISSING)
-        return frozenset(e.needer for e in self.edges if e.via in unknown)
-
-    @remembered
-    def _loaded_with_unknown(self) -> frozenset[str]:
-        loads = (loaded for root, loaded in self.loads.items() if self.is_open(root))
-        return frozenset().union(*loads)
+        return union(
+            self.loaders(path) for path in {e.needer for e in self.edges if e.via in unknown}
+        )
 
 
 class Supply(NamedTuple):

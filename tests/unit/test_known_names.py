@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from muslbackend.elf import extension_suffix
 from muslbackend.needs import is_pythons
-from muslbackend.resolve import _is_libpython
+from muslbackend.search import _is_libpython
 from muslbackend.rpath import is_rootless, scheme, site_path
 
 PIECES = ["cpython-3", "abi3", "abi3t", "12", "-", "_", ".", "so", "x86", "/", "+", " ", "é", "²"]
