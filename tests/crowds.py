@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 NAME: Final = "demo-1.0-cp311-cp311-musllinux_1_2_x86_64.whl"
 _GLOB_DAT: Final = 6
+_PLTGOT: Final = 3
 _RELA_SIZE, _SYM_SIZE = 24, 24
 _GLOBAL_FUNC: Final = 0x12
 
@@ -52,7 +53,7 @@ def library(
         struct.pack("<QQq", at, number << 32 | _GLOB_DAT, 0)
         for number in range(len(exports) + 1, len(names) + 1)
     )
-    tables = [(0, bytes(8)), (STRTAB, bytes(strings)), (SYMTAB, symbols), (HASH, table)]
+    tables = [(_PLTGOT, bytes(8)), (STRTAB, bytes(strings)), (SYMTAB, symbols), (HASH, table)]
     tables += [(RELA, got)] if got else []
     rows += [(RELASZ, len(got)), (9, _RELA_SIZE)] if got else []
     rows += [(11, _SYM_SIZE)]

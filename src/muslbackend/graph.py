@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from enum import Enum
 from functools import cached_property, wraps
+from itertools import groupby
+from operator import attrgetter
 
 from muslbackend.closures import union
 from muslbackend.loading import Loads
@@ -16,7 +18,7 @@ from muslbackend.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Set
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Set
     from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
     from muslbackend.elf import ElfInfo
@@ -52,6 +54,8 @@ if TYPE_CHECKING:
 
 #: What :meth:`Files.look` says of a folder.
 FOLDER: Final = "is a folder"
+#: So many needed names of a file are each told of; of more it is said how many.
+_MOST_OF_A_FILE: Final = 20
 #: What makes a glob more than a name.
 _WILD: Final = frozenset("*?[")
 
@@ -189,6 +193,17 @@ class Graph(_Facts):
         return union(
             self.loaders(path) for path in {e.needer for e in self.edges if e.via in unknown}
         )
+
+
+def first_of_each(edges: Iterable[Edge]) -> Iterator[tuple[Edge, str]]:
+    """Yield the first of very many edges of each file, and how many more there are, in words."""
+    for _, group in groupby(edges, key=attrgetter("needer")):
+        same = list(group)
+        more = len(same) - _MOST_OF_A_FILE
+        for edge in same[: _MOST_OF_A_FILE - 1]:
+            yield edge, ""
+        for edge in same[_MOST_OF_A_FILE - 1 : _MOST_OF_A_FILE]:
+            yield edge, f"; so it is with {more} more of its needed names" if more > 0 else ""
 
 
 class Supply(NamedTuple):

@@ -12,19 +12,20 @@ from muslbackend.closures import bits, union
 from muslbackend.errors import TooMuchError
 from muslbackend.graph import Edge, Graph, Via
 from muslbackend.loading import Loads
-from muslbackend.search import Chain, Search
-from muslbackend.settled import alone, names_of, settle, wheel_names
+from muslbackend.search import Search
+from muslbackend.settled import settle, wheel_names
 from muslbackend.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence, Set
+    from collections.abc import Mapping, Sequence, Set
     from typing import Final
 
     from muslbackend.elf import ElfInfo
     from muslbackend.graph import Files, Supply
     from muslbackend.musl import Architecture
     from muslbackend.settled import Settled
+    from muslbackend.supplied import Chain
 
 #: Files of a wheel that are judged.
 MOST_FILES: Final = 20_000
@@ -79,7 +80,8 @@ class _Resolver:
         #: What each opened file loads of which it is not settled.
         self.single: dict[int, tuple[int, ...]] = {}
         self.wheel = (1 << len(search.wheel)) - 1
-        for number, edges in enumerate(self.settled.edges):
+        inside = len(self.paths) == len(search.wheel)
+        for number, edges in () if inside else enumerate(self.settled.edges):
             for edge in () if self.settled.loose >> number & 1 else edges:
                 search.remember(edge)
 
@@ -139,13 +141,8 @@ class _Resolver:
         """
         if not self.settled.loose >> root & 1:
             return ()
-        session = _Session(self.search, self.paths[root])
-        for edge in session.edges():
-            if rank is not None:
-                kept = _Kept(edge.via is Via.LOADER, rank, edge)
-                known = self.others.setdefault((edge.needer, edge.name), kept)
-                if kept[:2] < known[:2]:
-                    self.others[edge.needer, edge.name] = kept
+        session = _Session(self.search, self.others if rank is not None else None, rank or 0)
+        session.load(self.paths[root])
         loaded = tuple([self._number(path) for path in session.chains])
         if rank is not None:
             self.single[root] = loaded
@@ -181,16 +178,13 @@ class _Resolver:
         }
         if not lacking:
             return {}
-        chains = {root: alone(self.search, self.paths[root])}
+        self.search.forget()
+        chains = {root: self.search.chain(self.paths[root])}
         for at in self.plain.order(root):
             for target in self.plain.following[at]:
                 if target not in chains:
-                    chains[target] = self._below(chains[at], self.paths[target])
+                    chains[target] = self.search.chain(self.paths[target], chains[at])
         return {number: chains[number] for number in lacking}
-
-    def _below(self, above: Chain, path: str) -> Chain:
-        place = self.search.place(path)
-        return Chain(path, place, above.mask | 1 << place, above)
 
     def _said(self, edge: Edge, chain: Chain) -> Edge:
         """Return an edge that says of something missing where else it was looked for."""
@@ -230,7 +224,7 @@ class _Resolver:
             return list(edges)
         kept = {edge.name: _Kept(edge.via is Via.LOADER, rank, edge) for edge in edges}
         both = []
-        for name in names_of(self.search, path):
+        for name in self.search.names(path):
             answers = [k for k in (kept.get(name), self.others.get((path, name))) if k is not None]
             both += [min(answers, key=lambda k: k[:2]).edge] if answers else []
         return both
@@ -239,40 +233,54 @@ class _Resolver:
 class _Session:
     """What one dlopen() has loaded so far."""
 
-    def __init__(self, search: Search, root: str) -> None:
+    def __init__(
+        self, search: Search, kept: dict[tuple[str, str], _Kept] | None, rank: int
+    ) -> None:
+        """Take what is remembered of how needed names are satisfied, if anything is to be."""
         self.search = search
-        self.chains = {root: alone(search, root)}
+        self.kept = kept
+        self.rank = rank
+        self.chains: dict[str, Chain] = {}
         """In the order of loading."""
         #: Libraries found by a search, under the name they were searched by.
         self.by_name: dict[str, str] = {}
 
-    def edges(self) -> Iterator[Edge]:
-        """Load what is needed, and yield how each needed name is satisfied."""
+    def load(self, root: str) -> None:
+        """Load a file and what it needs."""
+        self.search.forget()
+        self.chains[root] = self.search.chain(root)
         queue = deque(self.chains.values())
         while queue:
             chain = queue.popleft()
-            for name in names_of(self.search, chain.owner):
-                edge = self._find(chain, name)
-                yield edge
-                if edge.provider is None:
-                    continue
-                self.by_name.setdefault(name, edge.provider)
-                if edge.provider not in self.chains:
-                    below = self._below(chain, edge.provider)
-                    self.chains[edge.provider] = below
-                    queue.append(below)
+            for name in self.search.names(chain.owner):
+                provider = self._find(chain, name)
+                if provider is not None and provider not in self.chains:
+                    self.chains[provider] = self.search.chain(provider, chain)
+                    queue.append(self.chains[provider])
 
-    def _find(self, chain: Chain, name: str) -> Edge:
+    def _find(self, chain: Chain, name: str) -> str | None:
+        """Return the file that satisfies a needed name."""
         known = self.by_name.get(name)
         # musl takes a loaded library by its name, wherever it came from; a path it opens anew.
         if known is None or "/" in name:
-            return self.search.remember(self.search.find(chain, name))
+            edge = self.search.remember(self.search.find(chain, name))
+            self._keep(edge)
+            if edge.provider is not None:
+                self.by_name.setdefault(name, edge.provider)
+            return edge.provider
         self.search.count()
-        return Edge(chain.owner, name, self.search.via(known), known)
+        if self.kept is not None:
+            via = self.search.via(known)
+            if via is not Via.LOADER or (chain.owner, name) not in self.kept:
+                self._keep(Edge(chain.owner, name, via, known, (), ()))
+        return known
 
-    def _below(self, above: Chain, path: str) -> Chain:
-        place = self.search.place(path)
-        return Chain(path, place, above.mask | 1 << place, above)
+    def _keep(self, edge: Edge) -> None:
+        if self.kept is not None:
+            kept = _Kept(edge.via is Via.LOADER, self.rank, edge)
+            known = self.kept.setdefault((edge.needer, edge.name), kept)
+            if kept[:2] < known[:2]:
+                self.kept[edge.needer, edge.name] = kept
 
 
 def _is_opened(elf: ElfInfo) -> bool:

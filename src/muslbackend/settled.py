@@ -11,8 +11,6 @@ from __future__ import annotations
 from muslbackend.closures import closures, twice, union
 from muslbackend.graph import Via
 from muslbackend.loading import Plain
-from muslbackend.musl import is_musl
-from muslbackend.search import Chain
 from muslbackend.values import NamedTuple
 
 TYPE_CHECKING = False
@@ -36,26 +34,14 @@ class Settled(NamedTuple):
     """The files of which it does not hold for all that they load, as bits."""
 
 
-def names_of(search: Search, path: str) -> Iterator[str]:
-    """Return the needed names of a file that musl itself does not satisfy, each once, in order."""
-    names = dict.fromkeys(search.elf[path].needed)
-    return (name for name in names if not is_musl(name, search.arch))
-
-
-def alone(search: Search, path: str) -> Chain:
-    """Return what is searched for the libraries of a file that nobody else has loaded."""
-    place = search.place(path)
-    return Chain(path, place, 1 << place, None)
-
-
 def settle(search: Search) -> Settled:
     """Look for each needed name of each file by the file's own rpath."""
     paths = list(search.wheel)
     numbers = {path: number for number, path in enumerate(paths)}
     edges: list[tuple[Edge, ...]] = []
     for path in paths:  # which grows
-        chain = alone(search, path)
-        found = tuple([search.find(chain, name) for name in names_of(search, path)])
+        chain = search.chain(path)
+        found = tuple([search.find(chain, name) for name in search.names(path)])
         edges.append(found)
         for edge in found:
             if edge.provider is not None and edge.provider not in numbers:

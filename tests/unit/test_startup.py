@@ -41,7 +41,7 @@ JUDGES: Final = own(
     *("errors", "findings", "graph", "hazards", "ignored", "integrity", "member", "musl", "names"),
     *("needs", "package", "packaged", "plain", "policy", "progress", "question", "relocations"),
     *("report", "resolve", "rpath", "rules", "scan", "target", "values", "workers"),
-    "zipdirectory",
+    *("closures", "loading", "search", "settled", "supplied", "zipdirectory"),
 )
 #: What a check loads beside that.
 CHECKS: Final = own(
