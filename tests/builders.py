@@ -16,6 +16,7 @@ from muslbackend.musl import ARCHITECTURES, Architecture, MuslVersion
 from muslbackend.package import Package
 from muslbackend.policy import judge
 from muslbackend.resolve import resolve
+from muslbackend.rpath import site_path
 from muslbackend.rules import FINISHED_RULES, RULES
 from muslbackend.target import Target
 
@@ -112,6 +113,14 @@ class FakeFiles:
         found = self.files.get(self.real(path))
         inside = any(other.startswith(f"{path}/") for other in self.files)
         return FOLDER if found is None and inside else found
+
+    def folders_with(self, name: str) -> set[str]:
+        """Return the folders in which a file or a folder has that name, however it got there."""
+        found = set()
+        for path in (p for p in (*self.files, *self.links) if not p.startswith("/")):
+            parts = site_path(path).split("/")
+            found |= {"/".join(parts[:n]) or "." for n, part in enumerate(parts) if part == name}
+        return found
 
     def real(self, path: str) -> str:
         return self.links.get(path, path)

@@ -74,7 +74,7 @@ def _run(command: Callable[[], int]) -> int:
         finally:
             sys.stdout.flush()
     except KeyboardInterrupt:
-        print("muslbackend: ended by SIGINT", file=sys.stderr)
+        _say("muslbackend: ended by SIGINT")
         return _INTERRUPTED
     except BrokenPipeError:
         code = _NOBODY_READS
@@ -98,8 +98,14 @@ def _output(stream: TextIOWrapper) -> _Output:
     return _Output(stream.detach(), encoding, "backslashreplace", None, buffered, through)
 
 
+def _say(words: str) -> None:
+    from muslbackend import terminal  # seldom
+
+    terminal.say(words)
+
+
 def _complain(fact: str, remedy: str) -> int:
-    print(f"muslbackend: error: standard output {fact}\n  hint  {remedy}", file=sys.stderr)
+    _say(f"muslbackend: error: standard output {fact}\n  hint  {remedy}")
     return _NOT_WRITTEN
 
 

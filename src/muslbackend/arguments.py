@@ -10,7 +10,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING, Final
 
-from muslbackend import __version__
+from muslbackend import __version__, plain, terminal
 from muslbackend.musl import ARCHITECTURES
 from muslbackend.words import (
     EXIT_CODES,
@@ -25,6 +25,8 @@ from muslbackend.words import (
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from _typeshed import SupportsWrite
 
     from muslbackend.words import Commands
 
@@ -42,12 +44,20 @@ _EXAMPLES_OF_CHECK: Final = (
 )
 
 
+class _Parser(argparse.ArgumentParser):
+    """Quotes what it was given in a way that may be shown."""
+
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        if message:
+            terminal.put(plain.shown(message), file or sys.stderr)
+
+
 def parser(words: Sequence[str] = ()) -> argparse.ArgumentParser:
     """Return the parser for a command line; what it reads has the name of the command too.
 
     If ``words`` begin with the name of a command, that of the other ones is not made.
     """
-    whole = argparse.ArgumentParser(
+    whole: argparse.ArgumentParser = _Parser(
         prog="muslbackend",
         formatter_class=formatter,
         description="A build backend whose musllinux tags are true. As a backend it is named in "

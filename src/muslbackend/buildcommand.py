@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
-from muslbackend import fleet, interpreters
+from muslbackend import fleet, interpreters, terminal
 from muslbackend.errors import SettingsError, ToolError
 from muslbackend.invocation import build_dir_setting
 from muslbackend.pyproject import read_pyproject
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
                 project = jobs.unpack(project, scratch / "project")
             return driver.build_all(_order(options, project), scratch)
         except Interrupted as stop:
-            driver.say(
+            terminal.say(
                 f"muslbackend: ended by {stop.signal.name}; what is built is in {options.output}"
             )
             return 128 + stop.signal
@@ -68,7 +68,7 @@ def _order(options: argparse.Namespace, project: Path) -> Order:
     py_api = fleet.wheel_api(config, skbuild, os.environ)
     pythons, more = fleet.makers(fitting, py_api)
     for note in (*notes, *more):
-        driver.say(f"  {note}")
+        terminal.say(f"  {note}")
     if not pythons:
         raise ToolError(
             f"no Python on PATH can build {options.project}",

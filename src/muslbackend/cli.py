@@ -98,7 +98,9 @@ def _check(wheels: Sequence[str], question: Question, shown: _Shown) -> int:
     from muslbackend import report  # loaded while the first wheel was read
 
     if shown.json:
-        print(report.check_json(results))
+        from muslbackend import terminal
+
+        terminal.give_json(report.check_json(results))
     else:
         _tell(results, shown)
     if shown.page is not None:
@@ -151,7 +153,9 @@ def _repair(options: argparse.Namespace) -> int:
                 with line.aside():
                     _show(result, options)
     if options.json:
-        print(outcome.repair_json(results, written=not options.dry_run))
+        from muslbackend import terminal
+
+        terminal.give_json(outcome.repair_json(results, written=not options.dry_run))
     return status
 
 
@@ -165,7 +169,9 @@ def _line(*, quiet: bool) -> Iterator[Line]:
         with signals(), Line(sys.stderr, wanted=not quiet) as line:
             yield line
     except Interrupted as stop:
-        print(f"muslbackend: ended by {stop.signal.name}", file=sys.stderr)
+        from muslbackend import terminal
+
+        terminal.say(f"muslbackend: ended by {stop.signal.name}")
         raise SystemExit(128 + stop.signal) from None
 
 
@@ -211,7 +217,7 @@ def _show(result: Repaired, options: argparse.Namespace) -> None:
         return
     found = result.verdict.findings if result.verdict else ()
     shown = report.shown(found, quiet=options.quiet)
-    error = f"{result.wheel}: {result.error}"
+    error = f"{plain.spelled(result.wheel)}: {result.error}"
     lines = [*report.findings_lines(shown, output.paint), plain.error(error, output.paint)]
     output.show("\n".join([*lines, *more]))
     terminal.annotate(shown, result.wheel)
@@ -219,9 +225,10 @@ def _show(result: Repaired, options: argparse.Namespace) -> None:
 
 
 def _explain(options: argparse.Namespace) -> int:
+    from muslbackend import terminal
     from muslbackend.explain import explain
 
-    print(explain(options.codes))
+    terminal.tell(explain(options.codes))
     return 0
 
 
@@ -232,20 +239,24 @@ def _build(options: argparse.Namespace) -> int:
 
 
 def _completion(options: argparse.Namespace) -> int:
-    from muslbackend import arguments, completion, outline
+    from muslbackend import arguments, completion, outline, terminal
 
-    print(completion.script(options.shell, outline.read(arguments.parser())), end="")
+    terminal.give(completion.script(options.shell, outline.read(arguments.parser())))
     return 0
 
 
 def _doctor(options: argparse.Namespace) -> int:
+    from muslbackend import terminal
     from muslbackend.checkup import checkup_text
     from muslbackend.checkupjson import checkup_json
     from muslbackend.doctor import examine
     from muslbackend.fleet import config_settings
 
     found = examine(options.project, config_settings(options.config_setting))
-    print(checkup_json(found) if options.json else checkup_text(found))
+    if options.json:
+        terminal.give_json(checkup_json(found))
+    else:
+        terminal.tell(checkup_text(found))
     return 0 if found.ok else 1
 
 

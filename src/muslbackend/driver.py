@@ -97,7 +97,7 @@ def _wheels(order: Order, common: Fleet) -> list[Result]:
     places = {job: f"{i}/{len(order.jobs)}" for i, job in enumerate(order.jobs, 1)}
 
     def make(job: FleetJob) -> Result:
-        say(results.starting(job, places[job]))
+        terminal.say(results.starting(job, places[job]))
         config = fleet.job_settings(order.config, job.arch, verify=order.verify)
         if not order.build_dir:
             config["build-dir"] = str(common.scratch / job.name / "build")
@@ -143,11 +143,4 @@ def _make(folder: Path) -> Path:
 
 
 def _say_ending(result: Result, place: str) -> None:
-    say(results.ending(result, place, terminal.Output(sys.stderr).paint))
-
-
-def say(text: str) -> None:
-    """Show a line of progress."""
-    # In one piece: jobs speak at the same time.
-    sys.stderr.write(text + "\n")
-    sys.stderr.flush()
+    terminal.say(results.ending(result, place, terminal.Output(sys.stderr).paint))

@@ -9,6 +9,7 @@ What is wrong with the user's *binaries* is not an exception but a
       SettingsError             2   a setting, an option or the way they go together
       ToolError                 3   a tool (patchelf, zig, ...) is missing, too old, or failed
       MalformedError            1   a file is not what its name says
+      TooMuchError            1   a wheel is past a limit of what is judged
       policy.PolicyError        1   the findings forbid what was asked for
 """
 
@@ -51,6 +52,10 @@ class ToolError(MuslBackendError):
 
 class MalformedError(MuslBackendError):
     """A file is damaged or is not of the kind its name promises."""
+
+
+class TooMuchError(MuslBackendError):
+    """What is to be judged would take longer than anything that a build makes."""
 
 
 def show_everything(stream: TextIO) -> None:

@@ -35,7 +35,8 @@ def of_findings(findings: Iterable[Finding], wheel: str = "") -> Iterator[str]:
 
 def of_error(words: str) -> str:
     """Return the line for what stopped us."""
-    return command("error", {"title": "muslbackend"}, words)
+    lines = "\n".join(map(spelled, words.split("\n")))
+    return command("error", {"title": "muslbackend"}, lines)
 
 
 def command(severity: str, properties: Mapping[str, str], message: str) -> str:

@@ -8,13 +8,17 @@ from __future__ import annotations
 
 from enum import Enum
 from functools import cached_property, wraps
+from itertools import groupby
+from operator import attrgetter
 
+from muslbackend.closures import union
+from muslbackend.loading import Loads
 from muslbackend.package import Package
 from muslbackend.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Set
     from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
     from muslbackend.elf import ElfInfo
@@ -38,12 +42,20 @@ if TYPE_CHECKING:
             A path in the wheel is that of the file once it is installed, or that in the archive.
             """
 
+        def folders_with(self, name: str) -> Set[str]:
+            """Return the folders of the installed wheel with a file or a folder of that name.
+
+            The root is ``.``; ``name`` is that of one thing, no path.
+            """
+
         def real(self, path: str) -> str:
             """Return the path of the file itself, symlinks followed."""
 
 
 #: What :meth:`Files.look` says of a folder.
 FOLDER: Final = "is a folder"
+#: So many needed names of a file are each told of; of more it is said how many.
+_MOST_OF_A_FILE: Final = 20
 #: What makes a glob more than a name.
 _WILD: Final = frozenset("*?[")
 
@@ -139,7 +151,7 @@ class _Facts(NamedTuple):
     """Files that begin like ELF but are damaged, and how."""
     loads: Mapping[str, tuple[str, ...]]
     """For each file that is opened by name (extension, program, lone library): it and all that
-    is loaded with it, in musl's order."""
+    is loaded with it, in musl's order. Where many files load many, go through ``loading``."""
     edges: tuple[Edge, ...]
     """Sorted by needer, then in file order; musl itself is not listed."""
     package: Package = Package()
@@ -160,32 +172,54 @@ class Graph(_Facts):
             sorted({e.provider for e in self.edges if e.via is Via.OUTSIDE and e.provider})
         )
 
+    @cached_property
+    def loading(self) -> Loads:
+        """The same as ``loads``, to ask which files are loaded together without a list of them."""
+        return Loads.of(self.loads)
+
+    def loaders(self, path: str) -> int:
+        """Return the files that are opened and load a file, as bits."""
+        return self.loading.loaders().get(path, 0)
+
+    @remembered
+    def not_programs(self) -> int:
+        """Return what is opened by ``import`` or by hand, as bits."""
+        return self.loading.mask(root for root in self.loads if not self.elf[root].executable)
+
     @remembered
     def opened(self) -> tuple[str, ...]:
         """Return what is opened by ``import`` or by hand, and what that loads; sorted.
 
         Not what a program loads when it starts.
         """
-        loads = (loaded for root, loaded in self.loads.items() if not self.elf[root].executable)
-        return tuple(sorted(set().union(*loads)))
+        roots = self.not_programs()
+        return tuple(sorted(p for p, mask in self.loading.loaders().items() if mask & roots))
 
     def is_open(self, root: str) -> bool:
         """Say whether something loaded with ``root`` is unknown, so its symbols are too."""
-        return not self._needing_unknown().isdisjoint(self.loads[root])
+        return bool(self._with_unknown() & self.loading.mask([root]))
 
     def loads_unknown(self, path: str) -> bool:
         """Say whether a file is loaded with something unknown, which may define what it lacks."""
-        return path in self._loaded_with_unknown()
+        return bool(self._with_unknown() & self.loaders(path))
 
     @remembered
-    def _needing_unknown(self) -> frozenset[str]:
+    def _with_unknown(self) -> int:
         unknown = (Via.EXCLUDED, Via.SYSTEM, Via.MISSING)
-        return frozenset(e.needer for e in self.edges if e.via in unknown)
+        return union(
+            self.loaders(path) for path in {e.needer for e in self.edges if e.via in unknown}
+        )
 
-    @remembered
-    def _loaded_with_unknown(self) -> frozenset[str]:
-        loads = (loaded for root, loaded in self.loads.items() if self.is_open(root))
-        return frozenset().union(*loads)
+
+def first_of_each(edges: Iterable[Edge]) -> Iterator[tuple[Edge, str]]:
+    """Yield the first of very many edges of each file, and how many more there are, in words."""
+    for _, group in groupby(edges, key=attrgetter("needer")):
+        same = list(group)
+        more = len(same) - _MOST_OF_A_FILE
+        for edge in same[: _MOST_OF_A_FILE - 1]:
+            yield edge, ""
+        for edge in same[_MOST_OF_A_FILE - 1 : _MOST_OF_A_FILE]:
+            yield edge, f"; so it is with {more} more of its needed names" if more > 0 else ""
 
 
 class Supply(NamedTuple):

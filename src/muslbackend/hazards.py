@@ -6,7 +6,6 @@ Rules as in :mod:`rules`: ``(Graph, Target)`` in, findings out, one code for eac
 from __future__ import annotations
 
 import posixpath
-from itertools import chain
 
 from muslbackend import musl
 from muslbackend.elf import LARGEST_PAGE
@@ -16,7 +15,7 @@ from muslbackend.needs import asked_of_musl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Set
+    from collections.abc import Iterable, Iterator, Set
     from typing import Final
 
     from muslbackend.elf import ElfInfo
@@ -114,30 +113,42 @@ def shadowed_by_musl(graph: Graph, target: Target) -> Iterator[Finding]:
 
     A program is searched before its libraries, and those in the order of its needed names.
     """
-    paths = sorted(set(chain.from_iterable(graph.loads.values())))
+    paths = graph.loading.loaded()
     # Of very many names a library does not say which musl has, only whether it has one.
     imported = frozenset().union(*(graph.elf[path].imports for path in paths))
     wanted = _of_musl(imported, target.arch) - _EVERYWHERE
-    candidates = {
-        path: frozenset(filter(graph.elf[path].exports.__contains__, wanted))
-        for path in paths
-        if _is_plain_library(graph.elf[path])
-    }
-    shadowed: dict[str, set[str]] = {path: set() for path, names in candidates.items() if names}
-    for root, loaded in graph.loads.items():
-        for path in () if graph.elf[root].executable else shadowed.keys() & set(loaded):
-            for other in set(loaded) - {path}:
-                shadowed[path] |= candidates[path] & graph.elf[other].imports
-    for path, names in shadowed.items():
+    importing = _importing(graph, paths, wanted)
+    for path in paths:
+        elf = graph.elf[path]
+        if not _is_plain_library(elf):
+            continue
+        exports, roots = elf.exports, graph.loaders(path) & graph.not_programs()
+        names = []
+        for name in sorted(n for n in wanted if n in exports):
+            once, more = importing[name]
+            # What one file imports and exports does not count for itself.
+            if roots & (more if name in elf.imports else once):
+                names.append(name)
         if names:
             yield Finding(
                 "MB118",
                 Severity.WARNING,
                 path,
-                f"defines {some(sorted(names))}, which other files here use and musl has too: "
+                f"defines {some(names)}, which other files here use and musl has too: "
                 "musl's own is called",
                 hint="give them a prefix in the library, or see that musl's will do",
             )
+
+
+def _importing(graph: Graph, paths: Iterable[str], names: Set[str]) -> dict[str, tuple[int, int]]:
+    """Return by name which opened files load one file that imports it, and which load several."""
+    found = dict.fromkeys(names, (0, 0))
+    for path in paths:
+        mask = graph.loaders(path)
+        for name in graph.elf[path].imports & names:
+            once, more = found[name]
+            found[name] = once | mask, more | once & mask
+    return found
 
 
 def _is_plain_library(elf: ElfInfo) -> bool:
@@ -202,14 +213,12 @@ def narrow_time(graph: Graph, target: Target) -> Iterator[Finding]:
         return
     files = graph.elf.items()
     narrow = {path: _narrow_names(elf, target.arch) for path, elf in files}
-    wide = {path for path, elf in files if any(_is_time64(n, target.arch) for n in elf.imports)}
-    found: dict[str, str] = {}
-    for loaded in graph.loads.values():
-        for path in (p for p in loaded if narrow[p]):
-            other = next((o for o in loaded if o != path and o in wide), None)
-            if other is not None:
-                found.setdefault(path, other)
-    for path, other in found.items():
+    wide = [path for path, elf in files if any(_is_time64(n, target.arch) for n in elf.imports)]
+    for path in sorted(path for path in narrow if narrow[path]):
+        mask = graph.loaders(path)
+        other = next((o for o in wide if o != path and graph.loaders(o) & mask), None)
+        if other is None:
+            continue
         yield Finding(
             "MB123",
             Severity.WARNING,

@@ -197,7 +197,9 @@ def _ended_in_order() -> Iterator[None]:
         with signals(_signal_all):
             yield
     except Interrupted as stop:
-        print(f"muslbackend: ended by {stop.signal.name}", file=sys.stderr)
+        from muslbackend import terminal
+
+        terminal.say(f"muslbackend: ended by {stop.signal.name}")
         raise SystemExit(128 + stop.signal) from None
 
 

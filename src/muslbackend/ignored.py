@@ -6,11 +6,12 @@ Rules as in :mod:`rules`: ``(Graph, Target)`` in, findings out, one code for eac
 from __future__ import annotations
 
 from muslbackend import musl
+from muslbackend.closures import twice
 from muslbackend.findings import Finding, Severity
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Set
     from typing import Final
 
     from muslbackend.graph import Graph
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 #: What musl gives a thread (DEFAULT_STACK_SIZE in internal/pthread_impl.h).
 _USUAL_STACK: Final = 128 << 10
+#: Files that define a name, each counted with each file that loads several of them.
+_MOST_ORDERS: Final = 100_000
 
 
 def thread_stack(graph: Graph, _: Target) -> Iterator[Finding]:
@@ -53,16 +56,47 @@ def default_versions(graph: Graph, target: Target) -> Iterator[Finding]:
 
 def _rebound(graph: Graph, target: Target) -> dict[str, dict[str, set[tuple[str, str]]]]:
     """Return by user and provider the old versions that were linked and will not be taken."""
+    loaders = graph.loading.loaders()
+    old: dict[tuple[str, str], list[str]] = {}
+    for path in loaders:
+        for bound in graph.elf[path].old_versions:
+            old.setdefault(bound, []).append(path)
+    users = [(path, graph.elf[path].wanted_versions & old.keys()) for path in loaders if old]
+    names = {name for _, wanted in users for name, _ in wanted}
+    first = _first_defining(graph, {n for n in names if musl.since(n, target.arch) is None})
     found: dict[str, dict[str, set[tuple[str, str]]]] = {}
-    for loaded in graph.loads.values():
-        providers = [path for path in loaded if graph.elf[path].old_versions]
-        for user in loaded if providers else ():
-            for name, version in graph.elf[user].wanted_versions:
-                first = next((path for path in loaded if name in graph.elf[path].exports), "")
-                if (
-                    first in providers
-                    and (name, version) in graph.elf[first].old_versions
-                    and musl.since(name, target.arch) is None
-                ):
-                    found.setdefault(user, {}).setdefault(first, set()).add((name, version))
+    for user, wanted in users:
+        for bound in wanted:
+            for path in old[bound]:
+                if first.get((bound[0], path), 0) & loaders[user]:
+                    found.setdefault(user, {}).setdefault(path, set()).add(bound)
     return found
+
+
+def _first_defining(graph: Graph, names: Set[str]) -> dict[tuple[str, str], int]:
+    """Return by name and file the opened files for which a lookup of the name ends there.
+
+    Where that would take long, for which it may end there.
+    """
+    loaders = graph.loading.loaders() if names else {}
+    defining: dict[str, list[str]] = {name: [] for name in names}
+    for path in loaders:
+        for name in (n for n in names if n in graph.elf[path].exports):
+            defining[name].append(path)
+    several = {name: twice(loaders[p] for p in paths)[1] for name, paths in defining.items()}
+    first = {
+        (name, path): loaders[path] & ~several[name]
+        for name, paths in defining.items()
+        for path in paths
+    }
+    count = sum(len(defining[name]) * mask.bit_count() for name, mask in several.items())
+    if count > _MOST_ORDERS:
+        return {(name, path): loaders[path] for name, path in first}
+    for root in graph.loads if count else ():
+        mask = graph.loading.mask([root])
+        there = [name for name, roots in several.items() if roots & mask]
+        places = {path: n for n, path in enumerate(graph.loads[root])} if there else {}
+        for name in there:
+            path = min((p for p in defining[name] if p in places), key=places.__getitem__)
+            first[name, path] |= mask
+    return first

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from muslbackend import data
+from muslbackend import data, terminal
 from muslbackend.errors import SettingsError, readable
 from muslbackend.migration import Files, propose
 from muslbackend.pyproject import FILE, read_pyproject
@@ -33,13 +33,13 @@ _TELLING: Final[tuple[str, ...]] = ("setup.py", "setup.cfg")
 def run(options: argparse.Namespace) -> int:
     """Show, and write if asked to; return the exit code. Raises :class:`MuslBackendError`."""
     if options.ci is not None:
-        print(data.read(_RECIPES[options.ci][0]), end="")
+        terminal.give(data.read(_RECIPES[options.ci][0]))
         return 0
     files = _read(options.project)
     proposal = propose(files)
     if options.write and proposal.text is not None:
         _write(options.project / FILE, proposal.text)
-    print("\n".join(_lines(files, proposal, written=options.write)))
+    terminal.tell("\n".join(_lines(files, proposal, written=options.write)))
     return 0 if proposal.ours else 1
 
 

@@ -60,12 +60,14 @@ def bundled(
     """
     by_path = {member.path: member for member in members}
     owners = places.owners(graft.source for graft in grafts)
-    copied = {graft.dest for graft in grafts}
+    needs: dict[str, set[str]] = {graft.dest: set() for graft in grafts}
+    for edge in graph.edges:
+        if edge.via is Via.LOADER and edge.provider in needs and edge.needer in needs:
+            needs[edge.needer].add(edge.provider)
     found = []
     for graft in grafts:
         shipped = by_path[graft.dest].read()
         owner = owners.get(graft.source)
-        needs = {e.provider for e in graph.edges if e.needer == graft.dest and e.via is Via.LOADER}
         found.append(
             Bundled(
                 graft.dest,
@@ -75,7 +77,7 @@ def bundled(
                 len(shipped),
                 _origin(graft.source, owner, places.build_dir),
                 owner,
-                tuple(sorted(copied & needs)),
+                tuple(sorted(needs[graft.dest])),
             )
         )
     return found

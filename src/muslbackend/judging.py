@@ -6,6 +6,7 @@ from collections import Counter
 
 from muslbackend import musl
 from muslbackend.declared import Declared, declared, understated, unknown_tags
+from muslbackend.errors import TooMuchError
 from muslbackend.findings import Finding, Severity
 from muslbackend.graph import Supply
 from muslbackend.integrity import judge_contents
@@ -21,9 +22,10 @@ from muslbackend.target import DEFAULT_FLOOR, PlatformTag, Target, claimed_floor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Final
 
-    from muslbackend.errors import MalformedError
+    from muslbackend.errors import MalformedError, MuslBackendError
     from muslbackend.graph import Graph
     from muslbackend.musl import MuslVersion
     from muslbackend.progress import Progress
@@ -45,10 +47,11 @@ def judged(wheel: Wheel, question: Question, progress: Progress) -> Checked:
     about = (*judge_contents(wheel.contents), *said.findings)
     target = _claimed_target(wheel, scan, question, said.floor)
     if target is None:
-        alone = Verdict(None, (), in_order(about))
-        checked = Checked(wheel.name, alone.ok, None, None, claimed, None, alone, None)
-        return checked._replace(listed=wheel.listed, declared=said.floor)
-    graph = with_system(resolve(scan, target.arch, _system(question, scan)))
+        return _without_graph(wheel, about, said)
+    try:
+        graph = with_system(resolve(scan, target.arch, _system(question, scan)))
+    except TooMuchError as error:
+        return _without_graph(wheel, (*about, _too_much(wheel.name, error)), said)
     libc = _libc(graph)
     verdict = answer(graph, target, question.against)
     if libc == "glibc" and target.floor is None:
@@ -68,6 +71,17 @@ def judged(wheel: Wheel, question: Question, progress: Progress) -> Checked:
     verdict = verdict._replace(findings=in_order((*verdict.findings, *about)))
     known = (wheel.name, verdict.ok, target.arch.name, libc, claimed, tag, verdict, graph)
     return Checked(*known, question, files, listed=wheel.listed, declared=said.floor)
+
+
+def _without_graph(wheel: Wheel, findings: Iterable[Finding], said: Declared) -> Checked:
+    """Return what is to be said of a wheel whose files are not looked at, or cannot be."""
+    alone = Verdict(None, (), in_order(findings))
+    checked = Checked(wheel.name, alone.ok, None, None, wheel.platforms, None, alone, None)
+    return checked._replace(listed=wheel.listed, declared=said.floor)
+
+
+def _too_much(name: str, error: MuslBackendError) -> Finding:
+    return Finding("MB150", Severity.ERROR, name, error.message, error.hint)
 
 
 def damaged(name: str, error: MalformedError) -> Checked:

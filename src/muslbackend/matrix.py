@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from muslbackend import musl
+from muslbackend.closures import bits, closures, union
 from muslbackend.findings import Severity
 from muslbackend.reach import findings_at
 from muslbackend.target import Target
 from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from muslbackend.graph import Graph
     from muslbackend.musl import Architecture, Release
@@ -42,42 +43,56 @@ def matrix(graph: Graph, arch: Architecture) -> Matrix:
     oldest = musl.oldest(arch)
     releases = tuple(release for release in musl.releases() if release.version >= oldest)
     target = Target(arch, None, native=False, strict=True)
-    loaded = _loaded(graph)
+    reach = _Reach(graph)
     wheel: list[Cell] = []
-    files: dict[str, list[Cell]] = {path: [] for path in loaded}
+    files: dict[str, list[Cell]] = {path: [] for path in reach.files}
     for release in releases:
         errors: dict[str, set[str]] = {}
         for finding in findings_at(graph, target, release.version):
             if finding.severity is Severity.ERROR:
                 errors.setdefault(finding.subject, set()).add(finding.code)
-        wheel.append(_cell(errors, errors))
-        for path, cells in files.items():
-            cells.append(_cell(errors, loaded[path]))
+        codes = {path: tuple(sorted(found)) for path, found in errors.items()}
+        wheel.append(_cell(codes, sorted(codes)))
+        for path, cell in reach.cells(codes):
+            files[path].append(cell)
     return Matrix(releases, tuple(wheel), {path: tuple(cells) for path, cells in files.items()})
 
 
-def _cell(errors: Mapping[str, set[str]], paths: Iterable[str]) -> Cell:
-    having = sorted(path for path in paths if path in errors)
-    codes = sorted(set().union(*(errors[path] for path in having)))
-    return Cell(tuple(codes), tuple(having))
+def _cell(codes: Mapping[str, tuple[str, ...]], having: Sequence[str]) -> Cell:
+    return Cell(tuple(sorted({code for path in having for code in codes[path]})), tuple(having))
 
 
-def _loaded(graph: Graph) -> dict[str, frozenset[str]]:
-    """Return for each file of the wheel, by path, sorted, it and all that is loaded with it."""
-    needed: dict[str, list[str]] = {}
-    for edge in graph.edges:
-        if edge.provider is not None:
-            needed.setdefault(edge.needer, []).append(edge.provider)
-    return {
-        path: frozenset(graph.loads[path] if path in graph.loads else _with_needed(path, needed))
-        for path in sorted({*graph.wheel, *graph.broken})
-    }
+class _Reach:
+    """What each file loads, as bits of numbers in the order of paths."""
 
+    def __init__(self, graph: Graph) -> None:
+        self.files = sorted({*graph.wheel, *graph.broken})
+        self.paths = sorted({*self.files, *graph.elf})
+        numbers = {path: number for number, path in enumerate(self.paths)}
+        following: list[set[int]] = [set() for _ in self.paths]
+        for edge in graph.edges:
+            if edge.provider is not None and edge.provider in numbers:
+                following[numbers[edge.needer]].add(numbers[edge.provider])
+        self.numbers = numbers
+        self.reached, _ = closures(following)
+        loading = graph.loading
+        #: Bits of files as `loading` has them, and as they are here.
+        known: dict[int, int] = {}
+        for root in graph.loads:
+            mask = loading.reached(root)
+            if mask not in known:
+                known[mask] = union(1 << numbers[loading.paths[number]] for number in bits(mask))
+            self.reached[numbers[root]] = known[mask]
+        self._last: tuple[Mapping[str, tuple[str, ...]], dict[int, Cell]] = {}, {}
 
-def _with_needed(path: str, needed: Mapping[str, Iterable[str]]) -> set[str]:
-    found, left = {path}, [path]
-    while left:
-        new = set(needed.get(left.pop(), ())) - found
-        found |= new
-        left += new
-    return found
+    def cells(self, codes: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, Cell]]:
+        """Yield for each file what keeps it from loading, of the errors of all files."""
+        if self._last[0] != codes:
+            self._last = codes, {}
+        known = self._last[1]
+        wrong = union(1 << self.numbers[path] for path in codes if path in self.numbers)
+        for path in self.files:
+            mask = self.reached[self.numbers[path]] & wrong
+            if mask not in known:
+                known[mask] = _cell(codes, [self.paths[number] for number in bits(mask)])
+            yield path, known[mask]

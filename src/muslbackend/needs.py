@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from muslbackend import musl, relocations
+from muslbackend.closures import union
 from muslbackend.graph import remembered
 from muslbackend.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Set
+    from collections.abc import Iterable, Iterator, Mapping, Set
     from typing import Final
 
     from muslbackend.elf import ElfInfo
@@ -71,34 +72,49 @@ def asked_of_musl(graph: Graph) -> Mapping[str, frozenset[str]]:
 
     A bundled libc defines nothing: the loader puts the running musl in its place.
     """
-    asked: dict[str, set[str]] = {path: set() for loaded in graph.loads.values() for path in loaded}
-    lacking: dict[tuple[str, ...], Mapping[str, frozenset[str]]] = {}
-    for root, (_, *rest) in graph.loads.items():
-        # Many extensions load the same libraries: what these lack among themselves is known then.
-        libraries = tuple(rest)
-        if libraries not in lacking:
-            lacking[libraries] = _lacking(graph, libraries)
-        own = _defined(graph, root)
-        for path, symbols in lacking[libraries].items():
-            asked[path] |= symbols - own
-        asked[root] |= _without(graph, graph.elf[root].imports, (root, *libraries))
-    musls = {path: {s for s in symbols if not is_pythons(s)} for path, symbols in asked.items()}
-    return {path: frozenset(symbols) for path, symbols in musls.items() if symbols}
+    without = _opened_without(graph)
+    asked = {}
+    for path in graph.loading.loaders():
+        imports, loaders = graph.elf[path].imports, graph.loaders(path)
+        defined = imports & without.keys()
+        symbols = imports - {name for name in defined if not loaders & without[name]}
+        symbols = frozenset([name for name in symbols if not is_pythons(name)])
+        if symbols:
+            asked[path] = symbols
+    return asked
 
 
-def _lacking(graph: Graph, paths: tuple[str, ...]) -> Mapping[str, frozenset[str]]:
-    """Return for each of some files what it imports and none of them defines."""
-    imported = frozenset().union(*(graph.elf[path].imports for path in paths))
-    left = _without(graph, imported, paths)
-    return {path: graph.elf[path].imports & left for path in paths}
-
-
-def _without(graph: Graph, symbols: frozenset[str], paths: tuple[str, ...]) -> frozenset[str]:
-    defined = [_defined(graph, path) for path in paths] if symbols else []
+def _opened_without(graph: Graph) -> Mapping[str, int]:
+    """Return for each symbol that some file defines the opened files that load no such file."""
+    loaders = graph.loading.loaders()
+    every = union(loaders.values())
+    imported = frozenset().union(*(graph.elf[path].imports for path in loaders))
+    without: dict[str, int] = {}
     # Those first that are held: what is left for the others is looked up one by one.
-    for names in sorted(defined, key=_is_looked_up):
-        symbols -= names
-    return symbols
+    for path in sorted(loaders, key=lambda path: _is_looked_up(_defined(graph, path))):
+        defined = _defined(graph, path)
+        mask = ~loaders[path]
+        if isinstance(defined, frozenset):
+            names: Iterable[str] = imported & defined
+        else:
+            names = filter(defined.__contains__, _lacked_with(graph, loaders[path], without))
+        for name in names:
+            without[name] = without.get(name, every) & mask
+    return without
+
+
+def _lacked_with(graph: Graph, mask: int, without: Mapping[str, int]) -> list[str]:
+    """Return what the files that some of the opened ones load import, and no file so far defines.
+
+    ``mask`` has the opened ones.
+    """
+    return [name for name in _imported_with(graph, mask) if without.get(name, mask) & mask]
+
+
+@remembered
+def _imported_with(graph: Graph, mask: int) -> frozenset[str]:
+    loaders = graph.loading.loaders().items()
+    return frozenset().union(*(graph.elf[path].imports for path, roots in loaders if roots & mask))
 
 
 def _is_looked_up(names: Set[str]) -> bool:

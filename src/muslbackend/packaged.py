@@ -149,11 +149,12 @@ def _openers(graph: Graph) -> str:
 
 def two_of_one_build(graph: Graph, _: Target) -> Iterator[Finding]:
     """Linkers give each build an id of its own, which copies keep, patched or not."""
-    builds: dict[tuple[str, int], list[str]] = {}
+    builds: dict[tuple[str, int, int], list[str]] = {}
     for path in graph.wheel:
         elf = graph.elf[path]
         known = bool(elf.build_id or elf.checksum)
-        others = builds.setdefault((elf.build_id, elf.checksum), []) if known else []
+        build = elf.build_id, elf.checksum, len(elf.exports)
+        others = builds.setdefault(build, []) if known else []
         other = next((o for o in others if graph.elf[o].exports == elf.exports), None)
         if other is None:
             others.append(path)

@@ -28,6 +28,33 @@ def spelled(text: str) -> str:
     return "".join([char if char.isprintable() else _escape(char) for char in text])
 
 
+def shown(text: str, *, painted: bool = False) -> str:
+    """Return lines as they may be written to a terminal or a log, whatever is in them.
+
+    What prints nothing is spelled out, but for line feeds and, in a ``painted`` text, colours. No
+    line is a command to the machine that keeps the log: of GitHub Actions (``::`` begins one, and
+    ``##[`` one of its predecessor), Azure Pipelines (``##vso[``, ``##[``) or TeamCity
+    (``##teamcity[``).
+    """
+    if "::" not in text and "##" not in text and text.replace("\n", "").isprintable():
+        return text
+    return "\n".join([_shown(line, painted=painted) for line in text.split("\n")])
+
+
+def _shown(line: str, *, painted: bool) -> str:
+    import re  # seldom
+
+    parts = re.split(r"(\x1b\[[\d;]*m)", line) if painted else [line]
+    line = "".join([part if n % 2 else spelled(part) for n, part in enumerate(parts)])
+    line = re.sub(r"#(?=#\w*\[)", r"\\x23", line)
+    return re.sub(r"^((?:\s|\x1b\[[\d;]*m)*):(?=:)", r"\1\\x3a", line)
+
+
+def json(text: str) -> str:
+    """Return the text of JSON without what a log may take for a command; it says the same."""
+    return text.replace("##", "#\\u0023")
+
+
 def columns(text: str) -> int:
     """Return how many columns a text takes where each character has one width or two."""
     if text.isascii():
@@ -53,8 +80,14 @@ def _escape(char: str) -> str:
 
 def error(words: str, paint: Paint = paint) -> str:
     """Return what is said of an error: its message, below it the hint if it has one."""
-    message, line, hint = words.partition("\n")
+    message, line, hint = _one_message(words).partition("\n")
     return f"{paint('muslbackend: error:', 'error')} {message}" + line + paint(hint, "hint")
+
+
+def _one_message(words: str) -> str:
+    """Return words in which each further line is one of ours, which are indented."""
+    first, *more = words.split("\n")
+    return first + "".join([("\n" if w.startswith("  ") else "\\n") + w for w in more])
 
 
 def item(label: str, text: str, paint: Paint = paint) -> str:

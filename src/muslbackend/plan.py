@@ -108,14 +108,14 @@ def make_plan(graph: Graph, digests: Mapping[str, str], wishes: Wishes) -> Plan:
         )
         if edit != Edit(names.get(path, path)):
             edits.append(edit)
-    grafts = []
-    for dest, source in sorted(sources.items()):
-        needers = {
-            names.get(edge.needer, edge.needer)
-            for edge in graph.edges
-            if edge.provider is not None and names.get(edge.provider) == dest
-        }
-        grafts.append(Graft(source, dest, digests[source], tuple(sorted(needers))))
+    needers: dict[str, set[str]] = {dest: set() for dest in sources}
+    for edge in graph.edges:
+        if edge.provider in names:
+            needers[names[edge.provider]].add(names.get(edge.needer, edge.needer))
+    grafts = [
+        Graft(source, dest, digests[source], tuple(sorted(needers[dest])))
+        for dest, source in sorted(sources.items())
+    ]
     return Plan(tuple(grafts), tuple(sorted(edits, key=lambda e: e.path)))
 
 

@@ -1,301 +1,296 @@
 """Every needed name resolved as musl's loader will resolve it once the wheel is installed.
 
-The loader's rules are those of ``load_library`` in musl's ldso/dynlink.c (commits 3e3753c1,
-709355e1); it never reads a SONAME.
+What a file loads is known at once where its needed names are :mod:`settled`. Else each dlopen()
+is gone through, name by name, which is dear where many files load many: there is a limit to it.
 """
 
 from __future__ import annotations
 
-import itertools
-import posixpath
 from collections import deque
 
-from muslbackend.elf import ET_DYN, ET_EXEC, ElfInfo, extension_suffix
-from muslbackend.graph import FOLDER, Edge, Graph, Rejected, Unfit, Via
-from muslbackend.musl import is_musl
-from muslbackend.rpath import is_rootless, origin_entries, passed, site_path
-from muslbackend.unloaded import sort_out
+from muslbackend.closures import bits, union
+from muslbackend.errors import TooMuchError
+from muslbackend.graph import Edge, Graph, Via
+from muslbackend.loading import Loads
+from muslbackend.search import Search
+from muslbackend.settled import settle, wheel_names
+from muslbackend.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import TypeAlias
+    from collections.abc import Mapping, Sequence, Set
+    from typing import Final
 
+    from muslbackend.elf import ElfInfo
     from muslbackend.graph import Files, Supply
     from muslbackend.musl import Architecture
+    from muslbackend.settled import Settled
+    from muslbackend.supplied import Chain
 
-#: Object files and static programs; ``map_library`` in ldso/dynlink.c.
-_NOT_DYNAMIC = "has no dynamic section, so musl's loader refuses it (Exec format error)"
-_NOT_JUDGED = "is excluded from judgement"
+#: Files of a wheel that are judged.
+MOST_FILES: Final = 20_000
 
 
 def resolve(files: Files, arch: Architecture, supply: Supply) -> Graph:
     """Return the graph of the wheel's files and of what they need.
 
     A name is searched in the wheel by musl's rules; what is not found there is searched in
-    ``supply``. The result does not depend on the order in which ``files`` lists its paths.
+    ``supply``. The result does not depend on the order in which ``files`` lists its paths. Raises
+    :class:`TooMuchError` for files that need each other in more ways than can be followed.
     """
-    return _Resolver(files, arch, supply).graph()
+    count = len(files.wheel_paths())
+    if count > MOST_FILES:
+        msg = f"{count:,} files of native code are more than the {MOST_FILES:,} that are judged"
+        raise TooMuchError(msg, hint="make several wheels of them")
+    search = Search(files, arch, supply)
+    known = -1
+    while known != len(search.supplied):
+        # What is bundled because a later root found it will serve the earlier ones too.
+        known = len(search.supplied)
+        resolver = _Resolver(search)
+        loads = resolver.loads()
+    used = dict.fromkeys((*search.wheel, *loads.loaded()))
+    edges = tuple([edge for path in sorted(used) for edge in resolver.edges_of(path)])
+    elf = {path: search.elf[path] for path in used}
+    return Graph(search.wheel, elf, search.broken, loads, edges, files.package, search.aside)
 
 
-#: An entry of an rpath that stays inside the wheel, its folder, and whether it leads on.
-_Entry: TypeAlias = tuple[str, str, bool]
+class _Kept(NamedTuple):
+    """What was found for a needed name: of several answers the least counts."""
+
+    found: bool
+    """The loader finds it as the files are now: an answer that needs more work comes first."""
+    root: int
+    """Counts the files that are opened."""
+    edge: Edge
+
+
+class _Resolver:
+    """Loads every file that is opened, and remembers what was found for each needed name."""
+
+    def __init__(self, search: Search) -> None:
+        self.search = search
+        self.settled: Settled = settle(search)
+        self.paths, self.numbers = self.settled.paths, self.settled.numbers
+        self.plain = self.settled.plain
+        #: By file, what was found where it is settled.
+        self.edges: dict[str, tuple[int, tuple[Edge, ...]]] = {}
+        #: By file and name, what was found where it is not.
+        self.others: dict[tuple[str, str], _Kept] = {}
+        #: What each opened file loads of which it is not settled.
+        self.single: dict[int, tuple[int, ...]] = {}
+        self.wheel = (1 << len(search.wheel)) - 1
+        inside = len(self.paths) == len(search.wheel)
+        for number, edges in () if inside else enumerate(self.settled.edges):
+            for edge in () if self.settled.loose >> number & 1 else edges:
+                search.remember(edge)
+
+    def loads(self) -> Loads:
+        """Load each file that is opened, and return what that loads."""
+        elf = self.search.elf
+        roots = [n for n in bits(self.wheel) if _is_opened(elf[self.paths[n]])]
+        for rank, root in enumerate(roots):
+            self._load(root, rank)
+        roots += self._opened_by_hand(roots)
+        for rank, root in enumerate(roots):
+            if self.settled.loose >> root & 1 and root not in self.single:
+                self._load(root, rank)
+        self._take_settled(roots)
+        return Loads(self.paths, roots, self.plain, self.single)
+
+    def _opened_by_hand(self, opened: Sequence[int]) -> list[int]:
+        """Return the files that only what they need themselves loads: by ctypes, or by hand.
+
+        So are those that are loaded only by files that load another of the name when they are
+        loaded themselves: no file of the wheel is left out.
+        """
+        seen = union(self._reached(root) for root in opened)
+        if not self.wheel & ~seen:
+            return []
+        reached = {n: self._reached(n) for n in bits(self.wheel)}
+        loaders = self._loaders(reached, self.wheel & ~seen)
+        found = [n for n, mask in loaders.items() if not mask & ~reached[n]]
+        left = self.wheel & ~seen & ~union(reached[n] for n in found)
+        first = [n for n in bits(left) if not loaders[n] & left & ~reached[n]]
+        for number in (*first, *bits(left)):
+            if left >> number & 1:
+                left &= ~reached[number]
+                found.append(number)
+        return found
+
+    def _loaders(self, reached: Mapping[int, int], wanted: int) -> dict[int, int]:
+        """Return by file, of those that are ``wanted``, all that load it, as bits."""
+        settled = union(1 << n for n in reached if not self.settled.loose >> n & 1)
+        loaders = {n: self.plain.reaching[n] & settled for n in bits(wanted)}
+        for number in bits(self.wheel & ~settled):
+            for loaded in bits(reached[number] & wanted):
+                loaders[loaded] |= 1 << number
+        return loaders
+
+    def _reached(self, root: int) -> int:
+        """Return what a file loads, as bits."""
+        if not self.settled.loose >> root & 1:
+            return self.plain.reached[root]
+        single = self.single[root] if root in self.single else self._load(root)
+        return union(1 << number for number in single)
+
+    def _load(self, root: int, rank: int | None = None) -> tuple[int, ...]:
+        """Load a file and, breadth first as musl does, all that it needs.
+
+        With ``rank`` it is one that is opened, and what is found is remembered.
+        """
+        if not self.settled.loose >> root & 1:
+            return ()
+        session = _Session(self.search, self.others if rank is not None else None, rank or 0)
+        session.load(self.paths[root])
+        loaded = tuple([self._number(path) for path in session.chains])
+        if rank is not None:
+            self.single[root] = loaded
+        return loaded
+
+    def _number(self, path: str) -> int:
+        number = self.numbers.setdefault(path, len(self.paths))
+        if number == len(self.paths):
+            self.paths.append(path)
+        return number
+
+    def _take_settled(self, roots: Sequence[int]) -> None:
+        """Remember what was found for all that settled files load."""
+        names, done = self._first_needed(roots), 0
+        for rank, root in enumerate(roots):
+            if self.settled.loose >> root & 1:
+                continue
+            new = self.plain.reached[root] & ~done
+            done |= new
+            chains = self._chains(root, new)
+            for number in bits(new):
+                edges = self.settled.edges[number]
+                if number in chains:
+                    edges = tuple([self._said(edge, chains[number]) for edge in edges])
+                if number in names:
+                    edges = tuple([self._known(edge, names[number]) for edge in edges])
+                self.edges[self.paths[number]] = rank, edges
+
+    def _chains(self, root: int, new: int) -> dict[int, Chain]:
+        """Return what is searched for files that lack something, where others load them."""
+        lacking = {
+            n for n in bits(new & ~(1 << root)) if any(map(_is_missing, self.settled.edges[n]))
+        }
+        if not lacking:
+            return {}
+        self.search.forget()
+        chains = {root: self.search.chain(self.paths[root])}
+        for at in self.plain.order(root):
+            for target in self.plain.following[at]:
+                if target not in chains:
+                    chains[target] = self.search.chain(self.paths[target], chains[at])
+        return {number: chains[number] for number in lacking}
+
+    def _said(self, edge: Edge, chain: Chain) -> Edge:
+        """Return an edge that says of something missing where else it was looked for."""
+        return self.search.find(chain, edge.name) if _is_missing(edge) else edge
+
+    def _known(self, edge: Edge, first: Set[str]) -> Edge:
+        """Return an edge as it is where the file that it leads to is loaded already."""
+        if edge.via is not Via.WHEEL or edge.provider is None or edge.name in first:
+            return edge
+        if "/" in edge.name:
+            return edge
+        return Edge(edge.needer, edge.name, self.search.via(edge.provider), edge.provider)
+
+    def _first_needed(self, roots: Sequence[int]) -> dict[int, set[str]]:
+        """Return by file the names that it is the first to need, of those with no way to them."""
+        wanted = wheel_names(self.settled)
+        first = {number: set[str]() for number in wanted}
+        left = union(1 << number for number in wanted)
+        plain = [root for root in roots if not self.settled.loose >> root & 1]
+        for root in plain:
+            if root in wanted:
+                first[root].update(wanted[root])
+                left &= ~(1 << root)
+        for root in plain if left else ():
+            if self.plain.reached[root] & left:
+                known: set[str] = set()
+                for number in self.plain.order(root):
+                    names = wanted.get(number, ())
+                    first.get(number, known).update(n for n in names if n not in known)
+                    known.update(names)
+        return first
+
+    def edges_of(self, path: str) -> list[Edge]:
+        """Return what was found for each needed name of a file, in order."""
+        rank, edges = self.edges.get(path, (0, ()))
+        if not self.others:
+            return list(edges)
+        kept = {edge.name: _Kept(edge.via is Via.LOADER, rank, edge) for edge in edges}
+        both = []
+        for name in self.search.names(path):
+            answers = [k for k in (kept.get(name), self.others.get((path, name))) if k is not None]
+            both += [min(answers, key=lambda k: k[:2]).edge] if answers else []
+        return both
 
 
 class _Session:
     """What one dlopen() has loaded so far."""
 
-    def __init__(self, root: str) -> None:
-        self.needed_by: dict[str, str | None] = {root: None}
+    def __init__(
+        self, search: Search, kept: dict[tuple[str, str], _Kept] | None, rank: int
+    ) -> None:
+        """Take what is remembered of how needed names are satisfied, if anything is to be."""
+        self.search = search
+        self.kept = kept
+        self.rank = rank
+        self.chains: dict[str, Chain] = {}
+        """In the order of loading."""
         #: Libraries found by a search, under the name they were searched by.
         self.by_name: dict[str, str] = {}
-        #: By file what is searched for its libraries, in order: its own entries, then inherited.
-        self.entries: dict[str, list[_Entry]] = {}
 
-
-class _Resolver:
-    def __init__(self, files: Files, arch: Architecture, supply: Supply) -> None:
-        self.files = files
-        self.arch = arch
-        self.supply = supply
-        self.elf: dict[str, ElfInfo] = {}
-        self.broken: dict[str, str] = {}
-        self.edges: dict[tuple[str, str], Edge] = {}
-        #: Where a library outside was found that a file needs: the same for every root.
-        self.supplied: dict[tuple[str, str], str] = {}
-        self.entries: dict[str, list[_Entry]] = {}
-        self.aside = sort_out(files, arch, supply)
-        for path in files.wheel_paths():
-            if path not in self.aside.data and path not in self.aside.ignored:
-                self._read(path, files.look(path))
-        self.wheel = tuple(sorted(self.elf))
-        self.at = {site_path(p): p for p in self.wheel if not is_rootless(p)}
-        self.installed = frozenset(self.at.values())
-        self.left_out = {site_path(p): f"is an {kind}" for p, kind in self.aside.data.items()}
-        self.left_out |= {site_path(path): _NOT_JUDGED for path in self.aside.ignored}
-        self.named: dict[str, list[str]] = {}
-        # Of several files of one name, that of the first folder: the plan's rpath leads there.
-        for path in sorted(self.wheel, key=lambda p: posixpath.split(site_path(p))):
-            self.named.setdefault(posixpath.basename(path), []).append(path)
-
-    def _read(self, path: str, found: ElfInfo | str | None) -> None:
-        """Remember a file of the wheel as one that can be loaded, or as one that cannot."""
-        if not isinstance(found, ElfInfo):
-            self.broken[path] = found or "is gone"
-        elif not found.dynamic and (extension_suffix(path) or self._is_object(found)):
-            self.broken[path] = _NOT_DYNAMIC
-        else:
-            self.elf[path] = found
-
-    def _is_object(self, elf: ElfInfo) -> bool:
-        """Say whether a file for the right machine is neither a program nor a shared object."""
-        return elf.kind not in (ET_EXEC, ET_DYN) and elf.fits(self.arch)
-
-    def graph(self) -> Graph:
-        loads, known = self._loads(), 0
-        while known != len(self.supplied):
-            # What is bundled because a later root found it will serve the earlier ones too.
-            known = len(self.supplied)
-            loads = self._loads()
-        order = {(e.needer, e.name): e for e in self.edges.values()}
-        edges = tuple(
-            order[needer, name]
-            for needer in sorted(self.elf)
-            for name in dict.fromkeys(self.elf[needer].needed)
-            if (needer, name) in order
-        )
-        elf = {path: self.elf[path] for path in (*self.wheel, *itertools.chain(*loads.values()))}
-        return Graph(self.wheel, elf, self.broken, loads, edges, self.files.package, self.aside)
-
-    def _loads(self) -> dict[str, tuple[str, ...]]:
-        roots = [path for path in self.wheel if self._is_opened(self.elf[path])]
-        found = {path: self._load(path) for path in dict.fromkeys((*roots, *self.wheel))}
-        seen = {path for root in roots for path in found[root][0]}
-        loaders: dict[str, set[str]] = {path: set() for path in self.elf}
-        for loader in self.wheel:
-            for path in found[loader][0]:
-                loaders[path].add(loader)
-        for path in self.wheel:
-            # Nobody but what it needs itself loads it: it is opened by ctypes, or by hand.
-            if path not in seen and loaders[path] <= set(found[path][0]):
-                roots.append(path)
-        self.edges.clear()
-        for root in roots:
-            for edge in found[root][1]:
-                self._keep(edge)
-        return {root: found[root][0] for root in roots}
-
-    @staticmethod
-    def _is_opened(elf: ElfInfo) -> bool:
-        return elf.executable or bool(elf.modules)
-
-    def _load(self, root: str) -> tuple[tuple[str, ...], list[Edge]]:
-        """Load ``root`` and, breadth first as musl does, all that it needs."""
-        edges: list[Edge] = []
-        session = _Session(root)
-        queue = deque([root])
+    def load(self, root: str) -> None:
+        """Load a file and what it needs."""
+        self.search.forget()
+        self.chains[root] = self.search.chain(root)
+        queue = deque(self.chains.values())
         while queue:
-            needer = queue.popleft()
-            session.entries[needer] = self._inherited(needer, session)
-            for name in self.elf[needer].needed:
-                if is_musl(name, self.arch):
-                    continue
-                edge = self._without_bundling(self._find(needer, name, session))
-                edges.append(edge)
-                if edge.provider is None:
-                    continue
-                session.by_name.setdefault(name, edge.provider)
-                if edge.provider not in session.needed_by:
-                    session.needed_by[edge.provider] = needer
-                    queue.append(edge.provider)
-        return tuple(session.needed_by), edges
+            chain = queue.popleft()
+            for name in self.search.names(chain.owner):
+                provider = self._find(chain, name)
+                if provider is not None and provider not in self.chains:
+                    self.chains[provider] = self.search.chain(provider, chain)
+                    queue.append(self.chains[provider])
 
-    def _without_bundling(self, edge: Edge) -> Edge:
-        """Return the edge; for a file that is not changed, one that nothing is bundled for.
-
-        A library of the wheel that the loader does not find is left to the system too: the file
-        may be copied elsewhere. One that it finds and refuses is an error all the same.
-        """
-        if edge.needer not in self.aside.in_place:
-            return edge
-        refused = any(not rejected.path.startswith("/") for rejected in edge.rejected)
-        if refused or edge.via not in (Via.WHEEL, Via.OUTSIDE, Via.MISSING):
-            return edge
-        return Edge(edge.needer, edge.name, Via.EXCLUDED)
-
-    def _keep(self, edge: Edge) -> None:
-        """Remember an edge; of two answers (from two roots) the one that needs more work."""
-        known = self.edges.get((edge.needer, edge.name))
-        if known is None or (known.via is Via.LOADER and edge.via is not Via.LOADER):
-            self.edges[edge.needer, edge.name] = edge
-
-    def _find(self, needer: str, name: str, session: _Session) -> Edge:
-        searched: list[str] = []
-        known = session.by_name.get(name)
+    def _find(self, chain: Chain, name: str) -> str | None:
+        """Return the file that satisfies a needed name."""
+        known = self.by_name.get(name)
         # musl takes a loaded library by its name, wherever it came from; a path it opens anew.
-        if known is not None and "/" not in name:
-            return Edge(needer, name, Via.LOADER if known in self.installed else Via.OUTSIDE, known)
-        if "/" not in name:
-            found = self._in_wheel(needer, name, session, searched)
-            if isinstance(found, Rejected):
-                return Edge(needer, name, Via.MISSING, None, tuple(searched), (found,))
-            if found is not None:
-                return Edge(needer, name, Via.LOADER, found)
-        left = self.supply.left(name)
-        if left is not None:
-            return Edge(needer, name, left)
-        if _is_libpython(name) and not self.elf[needer].executable:
-            return Edge(needer, name, Via.PYTHON)
-        return self._from_supply(needer, name, session, searched)
-
-    def _in_wheel(
-        self, needer: str, name: str, session: _Session, searched: list[str]
-    ) -> str | Rejected | None:
-        for entry, folder, leads in session.entries[needer]:
-            searched.append(entry)
-            if not leads:
-                continue
-            place = posixpath.normpath(posixpath.join(folder, name))
-            found = self.at.get(place)
-            if found is not None and self.elf[found].dynamic:
-                return found
-            other = self.files.look(place) if found is None else _NOT_DYNAMIC
-            other = self.left_out.get(place, other)
-            if isinstance(other, str):  # musl takes the first file, whatever it is
-                return Rejected(place, Unfit.BROKEN, other)
-        return None
-
-    def _inherited(self, needer: str, session: _Session) -> list[_Entry]:
-        """Return what is searched for the libraries of a file; to search twice finds no more."""
-        loader = session.needed_by[needer]
-        above = [] if loader is None else session.entries[loader]
-        own = self._entries(needer) if needer in self.installed else []
-        return list(dict.fromkeys((*own, *above)))
-
-    def _entries(self, owner: str) -> list[_Entry]:
-        known = self.entries.get(owner)
-        if known is None:
-            known = self.entries[owner] = [
-                (entry, folder, all(self.files.look(w) == FOLDER for w in passed(entry, owner)))
-                for entry, folder in origin_entries(self.elf[owner], owner)
-            ]
+        if known is None or "/" in name:
+            edge = self.search.remember(self.search.find(chain, name))
+            self._keep(edge)
+            if edge.provider is not None:
+                self.by_name.setdefault(name, edge.provider)
+            return edge.provider
+        self.search.count()
+        via = self.search.via(known)
+        if via is Via.OUTSIDE and chain.owner in self.search.aside.in_place:
+            # Nothing is bundled for a file that stays as it is.
+            self._keep(Edge(chain.owner, name, Via.EXCLUDED))
+            return None
+        if self.kept is not None and (
+            via is not Via.LOADER or (chain.owner, name) not in self.kept
+        ):
+            self._keep(Edge(chain.owner, name, via, known, (), ()))
         return known
 
-    def _from_supply(self, needer: str, name: str, session: _Session, searched: list[str]) -> Edge:
-        base = posixpath.basename(name)
-        others = (p for p in self.named.get(base, ()) if not is_rootless(p) and self.elf[p].dynamic)
-        unreached = next(others, None)
-        if unreached is not None and not self.supply.installed:
-            return Edge(needer, name, Via.WHEEL, unreached)
-        supplied = self.supplied.get((needer, name))
-        if supplied is not None:
-            return Edge(needer, name, Via.OUTSIDE, supplied)
-        rejected: list[Rejected] = []
-        for folder in dict.fromkeys(self._folders(needer, name, session)):
-            searched.append(folder)
-            path = posixpath.join(folder, base)
-            found = self.files.look(path)
-            if found is None:
-                continue
-            unfit = self._unfit(path, found)
-            if unfit is not None:
-                rejected.append(unfit)
-            elif isinstance(found, ElfInfo):
-                real = self.files.real(path)
-                self.elf.setdefault(real, found)
-                self.supplied[needer, name] = real
-                return Edge(needer, name, Via.OUTSIDE, real)
-        if unreached is not None:
-            return Edge(needer, name, Via.WHEEL, unreached)
-        unique = tuple(dict.fromkeys(searched))
-        return Edge(needer, name, Via.MISSING, None, unique, tuple(rejected))
-
-    def _folders(self, needer: str, name: str, session: _Session) -> Iterator[str]:
-        if name.startswith("/") and self.supply.follow_rpath:
-            # A library without a SONAME, linked by its full path.
-            yield posixpath.dirname(name)
-        for owner in _chain(needer, session):
-            for entry in self.elf[owner].rpath:
-                if owner.startswith("/") and entry.startswith(("$ORIGIN", "${ORIGIN}")):
-                    rest = entry.removeprefix("$ORIGIN").removeprefix("${ORIGIN}")
-                    yield posixpath.normpath(posixpath.dirname(owner) + rest)
-                elif entry.startswith("/") and self.supply.follow_rpath:
-                    yield posixpath.normpath(self._rooted(entry, owner))
-            if owner.startswith("/"):
-                yield posixpath.dirname(owner)
-        yield from self.supply.directories
-
-    def _rooted(self, entry: str, owner: str) -> str:
-        """Return where an absolute rpath entry of a library in the sysroot leads in there."""
-        root = self.supply.sysroot
-        inside = root and owner.startswith(f"{root}/") and not entry.startswith(f"{root}/")
-        return root + entry if inside else entry
-
-    def _unfit(self, path: str, found: ElfInfo | str) -> Rejected | None:
-        if isinstance(found, str):
-            return Rejected(path, Unfit.BROKEN, found)
-        if not found.dynamic:
-            return Rejected(path, Unfit.BROKEN, _NOT_DYNAMIC)
-        if not found.fits(self.arch):
-            return Rejected(path, Unfit.ARCH, f"is for {found.arch or 'an unknown machine'}")
-        if found.libc == "glibc":
-            return Rejected(path, Unfit.GLIBC, Unfit.GLIBC.value)
-        if found.is_libc:
-            return Rejected(path, Unfit.LIBC, Unfit.LIBC.value)
-        return None
+    def _keep(self, edge: Edge) -> None:
+        if self.kept is not None:
+            kept = _Kept(edge.via is Via.LOADER, self.rank, edge)
+            known = self.kept.setdefault((edge.needer, edge.name), kept)
+            if kept[:2] < known[:2]:
+                self.kept[edge.needer, edge.name] = kept
 
 
-def _is_libpython(name: str) -> bool:
-    """Say whether a library is that of CPython, such as ``libpython3.12.so.1.0``."""
-    stem, ending, _ = name.partition(".so")
-    version = stem.removeprefix("libpython")
-    plain = version.replace(".", "").replace("_", "").isalnum()
-    return bool(ending) and version != stem and version[:1].isdecimal() and plain
+def _is_opened(elf: ElfInfo) -> bool:
+    return elf.executable or bool(elf.modules)
 
 
-def _chain(needer: str, session: _Session) -> Iterator[str]:
-    """Yield the needer, the file that loaded it, and so on up: rpaths are inherited that way."""
-    owner: str | None = needer
-    while owner is not None:
-        yield owner
-        owner = session.needed_by[owner]
+def _is_missing(edge: Edge) -> bool:
+    return edge.via is Via.MISSING

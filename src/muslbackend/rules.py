@@ -11,12 +11,13 @@ from muslbackend import ignored, musl, relocations
 from muslbackend.abi import ABI
 from muslbackend.alpine import alpine_with
 from muslbackend.findings import Finding, Severity
-from muslbackend.graph import Unfit, Via
+from muslbackend.graph import Unfit, Via, first_of_each
 from muslbackend.hazards import FINISHED_HAZARDS, HAZARDS
 from muslbackend.names import NAMES
 from muslbackend.needs import needs
 from muslbackend.packaged import PACKAGED
 from muslbackend.rpath import is_rootless
+from muslbackend.search import MOST_SEARCHED
 from muslbackend.unloaded import UNLOADED
 
 TYPE_CHECKING = False
@@ -43,20 +44,19 @@ def malformed(graph: Graph, _: Target) -> Iterator[Finding]:
 
 def missing_libraries(graph: Graph, target: Target) -> Iterator[Finding]:
     """A library the loader cannot find makes the import fail on every machine."""
-    for edge in graph.edges:
-        if edge.via is Via.MISSING:
-            code, message, hint = _why_missing(edge, target)
-            details = [f"searched  {_listed(edge.searched)}"] if edge.searched else []
-            details += [f"not usable  {r.path} {r.detail}" for r in edge.rejected]
-            yield Finding(
-                code,
-                Severity.ERROR,
-                edge.needer,
-                message,
-                hint,
-                symbol=edge.name,
-                details=tuple(details),
-            )
+    for edge, others in first_of_each(e for e in graph.edges if e.via is Via.MISSING):
+        code, message, hint = _why_missing(edge, target)
+        details = [f"searched  {_listed(edge.searched)}"] if edge.searched else []
+        details += [f"not usable  {r.path} {r.detail}" for r in edge.rejected]
+        yield Finding(
+            code,
+            Severity.ERROR,
+            edge.needer,
+            message + others,
+            hint,
+            symbol=edge.name,
+            details=tuple(details),
+        )
 
 
 def _listed(folders: Sequence[str]) -> str:
@@ -66,7 +66,8 @@ def _listed(folders: Sequence[str]) -> str:
     more = len(folders) - len(shown)
     if not shown:
         return f"{more} long paths"
-    return ", ".join(shown) + (f" and {more} more" if more else "")
+    least = "at least " if len(folders) == MOST_SEARCHED else ""
+    return ", ".join(shown) + (f" and {least}{more} more" if more else "")
 
 
 def _why_missing(edge: Edge, target: Target) -> tuple[str, str, str]:
@@ -99,16 +100,16 @@ def _why_missing(edge: Edge, target: Target) -> tuple[str, str, str]:
 
 def left_to_the_system(graph: Graph, _: Target) -> Iterator[Finding]:
     """What is excluded must be on the user's machine; nothing here can check that."""
-    for edge in graph.edges:
-        if edge.via in (Via.EXCLUDED, Via.SYSTEM):
-            yield Finding(
-                "MB109",
-                Severity.WARNING if edge.via is Via.EXCLUDED else Severity.NOTE,
-                edge.needer,
-                f"needs {edge.name}, which is left to the system; the wheel works only "
-                "where that is installed",
-                symbol=edge.name,
-            )
+    left = (edge for edge in graph.edges if edge.via in (Via.EXCLUDED, Via.SYSTEM))
+    for edge, others in first_of_each(left):
+        yield Finding(
+            "MB109",
+            Severity.WARNING if edge.via is Via.EXCLUDED else Severity.NOTE,
+            edge.needer,
+            f"needs {edge.name}, which is left to the system; the wheel works only "
+            f"where that is installed{others}",
+            symbol=edge.name,
+        )
 
 
 def newer_symbols(graph: Graph, target: Target) -> Iterator[Finding]:
@@ -231,31 +232,30 @@ def early_tls(graph: Graph, target: Target) -> Iterator[Finding]:
 
 def scripts_without_libraries(graph: Graph, _: Target) -> Iterator[Finding]:
     """A script is installed at no fixed distance from the bundled libraries."""
-    for edge in graph.edges:
-        if is_rootless(edge.needer) and edge.via in (Via.WHEEL, Via.OUTSIDE):
-            yield Finding(
-                "MB110",
-                Severity.ERROR,
-                edge.needer,
-                f"needs {edge.name}, which cannot be found from the folder of scripts",
-                hint="link it statically, or install the program inside the package",
-                symbol=edge.name,
-            )
+    lost = (edge for edge in graph.edges if edge.via in (Via.WHEEL, Via.OUTSIDE))
+    for edge, others in first_of_each(edge for edge in lost if is_rootless(edge.needer)):
+        yield Finding(
+            "MB110",
+            Severity.ERROR,
+            edge.needer,
+            f"needs {edge.name}, which cannot be found from the folder of scripts{others}",
+            hint="link it statically, or install the program inside the package",
+            symbol=edge.name,
+        )
 
 
 def out_of_reach(graph: Graph, _: Target) -> Iterator[Finding]:
     """In a finished wheel nobody adds the rpath that leads to a library."""
-    for edge in graph.edges:
-        if edge.via is Via.WHEEL:
-            yield Finding(
-                "MB113",
-                Severity.ERROR,
-                edge.needer,
-                f"needs {edge.name}, which the wheel has as {edge.provider}, where musl's loader "
-                "does not look",
-                hint="link it with an rpath from $ORIGIN to that folder",
-                symbol=edge.name,
-            )
+    for edge, others in first_of_each(e for e in graph.edges if e.via is Via.WHEEL):
+        yield Finding(
+            "MB113",
+            Severity.ERROR,
+            edge.needer,
+            f"needs {edge.name}, which the wheel has as {edge.provider}, where musl's loader "
+            f"does not look{others}",
+            hint="link it with an rpath from $ORIGIN to that folder",
+            symbol=edge.name,
+        )
 
 
 RULES: Final[tuple[Rule, ...]] = (

@@ -17,7 +17,7 @@ from muslbackend.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Set
     from pathlib import Path
     from typing import Final
 
@@ -112,6 +112,24 @@ class Scan:
 
         at = bisect_left(self._in_order, f"{path}/")
         return at < len(self._in_order) and self._in_order[at].startswith(f"{path}/")
+
+    @cached_property
+    def _holders(self) -> dict[str, set[str]]:
+        """By name of a file or folder, the folders that it is in."""
+        holders: dict[str, set[str]] = {}
+        left: Iterable[str] = self._names
+        while left:
+            above = set()
+            for path in left:
+                folder, _, name = path.rpartition("/")
+                holders.setdefault(name, set()).add(folder or ".")
+                above.add(folder)
+            left = above - {""}
+        return holders
+
+    def folders_with(self, name: str) -> Set[str]:
+        """Return the folders of the installed wheel with a file or a folder of that name."""
+        return self._holders.get(name, frozenset())
 
     def wheel_paths(self) -> tuple[str, ...]:
         """Return the path of every ELF file in the wheel, sorted."""

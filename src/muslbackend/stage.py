@@ -8,7 +8,6 @@ know), the public hook is called instead and its wheel is read back.
 
 from __future__ import annotations
 
-import sys
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
@@ -61,7 +60,9 @@ def hook_names() -> frozenset[str]:
 
 def log(text: str) -> None:
     """Print one line among those of scikit-build-core and CMake."""
-    print(f"muslbackend: {text}", flush=True)
+    from muslbackend import terminal  # where musl is asked for
+
+    terminal.tell(f"muslbackend: {text}", flush=True)
 
 
 def cmake_texts(project: Path) -> dict[str, str]:
@@ -193,9 +194,10 @@ def build(
         if base is not None:
             with _seam(base, finish):
                 return str(call("build_wheel", folder, dict(config), None))
-        print(
-            f"muslbackend: {version()} shows no list of files that we know; its wheel is read back",
-            file=sys.stderr,
+        from muslbackend import terminal
+
+        terminal.say(
+            f"muslbackend: {version()} shows no list of files that we know; its wheel is read back"
         )
         from muslbackend.member import Scratch
         from muslbackend.wheelreader import unpack

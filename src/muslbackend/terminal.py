@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Final, TextIO
 
+    from _typeshed import SupportsWrite
+
     from muslbackend.findings import Finding
     from muslbackend.plain import Paint
 
@@ -58,7 +60,8 @@ class Output:
             from muslbackend import style
 
             text = style.folded(text, self.columns)
-        self._stream.write(f"{text}\n")
+        painted = self.paint is not plain.paint
+        put(f"{plain.shown(text, painted=painted)}\n", self._stream)
         if flush:
             self._stream.flush()
 
@@ -68,6 +71,36 @@ def _columns(stream: TextIO) -> int:
         return os.get_terminal_size(stream.fileno()).columns
     except (OSError, ValueError):
         return 0
+
+
+def say(words: str) -> None:
+    """Write lines to standard error, unfolded and in one piece; they are seen now."""
+    painted = Output(sys.stderr).paint is not plain.paint
+    # Jobs speak at the same time.
+    put(f"{plain.shown(words, painted=painted)}\n", sys.stderr)
+    sys.stderr.flush()
+
+
+def tell(words: str, *, flush: bool = False) -> None:
+    """Write lines to standard output, plainly and unfolded."""
+    put(f"{plain.shown(words)}\n", sys.stdout)
+    if flush:
+        sys.stdout.flush()
+
+
+def give(text: str) -> None:
+    """Write a text of ours to standard output as it is, for another program to read."""
+    put(text, sys.stdout)
+
+
+def put(text: str, stream: SupportsWrite[str]) -> None:
+    """Write a text that may be shown: nothing else of the package writes to a terminal or a log."""
+    stream.write(text)
+
+
+def give_json(text: str) -> None:
+    """Write JSON to standard output."""
+    give(f"{plain.json(text)}\n")
 
 
 def complain(error: Exception | str) -> None:
@@ -100,5 +133,5 @@ def _on_github() -> bool:
 def _annotate(lines: Iterable[str]) -> None:
     # GitHub reads both streams: what is piped from stdout stays what it is.
     sys.stdout.flush()
-    sys.stderr.write("".join(f"{line}\n" for line in lines))
+    put("".join(f"{line}\n" for line in lines), sys.stderr)
     sys.stderr.flush()

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from muslbackend import paths
+from muslbackend.closures import union
 from muslbackend.errors import MuslBackendError, ToolError
 from muslbackend.graph import Via
 from muslbackend.needs import is_pythons
@@ -141,7 +142,12 @@ def open_all(
     refused = {path: said for path, said in zip(roots, words, strict=True) if said}
     if refused:
         raise _refusal(opener, refused, graph, target)
-    return Opened(opener.musl, opener.through, len({p for r in roots for p in graph.loads[r]}))
+    return Opened(opener.musl, opener.through, _count(graph, roots))
+
+
+def _count(graph: Graph, roots: Iterable[str]) -> int:
+    """Return how many files were loaded, of those that were opened."""
+    return union(graph.loading.reached(root) for root in roots).bit_count()
 
 
 def _opening(opener: Opener, work: Path, graph: Graph) -> list[str | Path]:

@@ -31,7 +31,7 @@ def test_the_wheel_is_named_once() -> None:
 
 def test_an_error_keeps_its_lines() -> None:
     assert github.of_error("it broke: 100%\n  hint  mend it\r") == (
-        "::error title=muslbackend::it broke: 100%25%0A  hint  mend it%0D"
+        "::error title=muslbackend::it broke: 100%25%0A  hint  mend it\\r"
     )
 
 

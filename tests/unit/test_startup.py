@@ -42,7 +42,7 @@ JUDGES: Final = own(
     *("errors", "findings", "graph", "hazards", "ignored", "integrity", "member", "musl", "names"),
     *("needs", "package", "packaged", "plain", "policy", "progress", "question", "relocations"),
     *("report", "resolve", "rpath", "rules", "scan", "target", "values", "workers"),
-    *("unloaded", "zipdirectory"),
+    *("closures", "loading", "search", "settled", "supplied", "unloaded", "zipdirectory"),
 )
 #: What a check loads beside that.
 CHECKS: Final = own(
