@@ -152,4 +152,11 @@ def _add_check(commands: Commands) -> None:
         metavar="GLOB",
         help="take needed libraries of such a name for given (repeatable)",
     )
+    check.add_argument(
+        "--assume-symbols",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="take symbols of such a name for given: libraries outside define them (repeatable)",
+    )
     add_common(check)

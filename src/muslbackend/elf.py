@@ -18,7 +18,9 @@ MAGIC: Final = b"\x7fELF"
 #: Of the machines that have a choice (arm64, POWER, LoongArch).
 LARGEST_PAGE: Final = 1 << 16
 
-_STARTS_MODULE: Final = "PyInit_"
+#: Begin the names of the functions by which CPython starts a module: PEP 489, and PEP 793 from
+#: 3.15 on; those with a U are for names that are not ASCII.
+_STARTS_MODULE: Final = ("PyInit_", "PyInitU_", "PyModExport_", "PyModExportU_")
 #: What else than letters and digits the name of an ABI and a platform has.
 _OF_A_SUFFIX: Final = str.maketrans("", "", "-_")
 
@@ -101,9 +103,10 @@ class ElfInfo(_Facts):
     @cached_property
     def modules(self) -> tuple[str, ...]:
         """Names of the functions by which ``import`` starts it, sorted; none: no extension."""
-        if not isinstance(self.exports, frozenset):
-            return tuple(sorted(self.exports.beginning(_STARTS_MODULE)))
-        return tuple(sorted(name for name in self.exports if name.startswith(_STARTS_MODULE)))
+        exports = self.exports
+        if isinstance(exports, frozenset):
+            return tuple(sorted(name for name in exports if name.startswith(_STARTS_MODULE)))
+        return tuple(sorted(name for p in _STARTS_MODULE for name in exports.beginning(p)))
 
     @property
     def arch(self) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import Enum
 from functools import cached_property, wraps
 
+from muslbackend.elf import extension_suffix
 from muslbackend.package import Package
 from muslbackend.values import NamedTuple
 
@@ -128,6 +129,10 @@ class _Facts(NamedTuple):
     edges: tuple[Edge, ...]
     """Sorted by needer, then in file order; musl itself is not listed."""
     package: Package = Package()
+    assumed: tuple[str, ...] = ()
+    """Globs of symbols that the user says libraries outside of the wheel define."""
+    ours: bool = False
+    """The tag is one that we write: it rests on the files and on what the user says alone."""
 
 
 class Graph(_Facts):
@@ -143,6 +148,14 @@ class Graph(_Facts):
         return tuple(
             sorted({e.provider for e in self.edges if e.via is Via.OUTSIDE and e.provider})
         )
+
+    def is_plugin(self, path: str) -> bool:
+        """Say whether a file is opened by hand, perhaps after others that it takes symbols from.
+
+        It is no program, and by name and content no extension module.
+        """
+        elf = self.elf[path]
+        return not (elf.executable or elf.modules or extension_suffix(path))
 
     @remembered
     def opened(self) -> tuple[str, ...]:
@@ -192,14 +205,15 @@ class Supply(NamedTuple):
 
     def left(self, name: str) -> Via | None:
         """Return how a needed name is left to the machine, ``None`` if it is not."""
-        if _fits(name, self.include):
+        if fits(name, self.include):
             return None
-        if _fits(name, self.system):
+        if fits(name, self.system):
             return Via.SYSTEM
-        return Via.EXCLUDED if _fits(name, self.exclude) else None
+        return Via.EXCLUDED if fits(name, self.exclude) else None
 
 
-def _fits(name: str, globs: Iterable[str]) -> bool:
+def fits(name: str, globs: Iterable[str]) -> bool:
+    """Say whether a name is one of the globs, or matched by one."""
     return any(_fits_one(name, glob) for glob in globs)
 
 

@@ -46,6 +46,7 @@ def judged(wheel: Wheel, question: Question, progress: Progress) -> Checked:
         checked = Checked(wheel.name, alone.ok, None, None, claimed, None, alone, None)
         return checked._replace(listed=wheel.listed)
     graph = with_system(resolve(scan, target.arch, _system(question, scan)))
+    graph = graph._replace(assumed=question.assume_symbols)
     libc = _libc(graph)
     verdict = answer(graph, target, question.against)
     if libc == "glibc" and target.floor is None:

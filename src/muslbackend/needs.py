@@ -65,23 +65,48 @@ def _features(path: str, elf: ElfInfo, arch: Architecture) -> Iterator[Reason]:
             yield Reason(path, f"type {kind}", since, f"relocations of type {kind}")
 
 
+class Asked(NamedTuple):
+    """For each file the symbols that only musl is left to define."""
+
+    started: dict[str, frozenset[str]]
+    """Among what a program or an extension module loads."""
+    opened: dict[str, frozenset[str]]
+    """Among what is opened by hand, perhaps after others: see :meth:`Graph.is_plugin`."""
+
+
 @remembered
 def asked_of_musl(graph: Graph) -> Mapping[str, frozenset[str]]:
-    """Return for each file the symbols that only musl is left to define.
+    """Return for each file the symbols that only musl is left to define, however it is loaded."""
+    started, opened = asked(graph)
+    none: frozenset[str] = frozenset()
+    return {path: started.get(path, none) | opened.get(path, none) for path in started | opened}
+
+
+@remembered
+def asked(graph: Graph) -> Asked:
+    """Return for each file what it asks of musl, in each of the two ways of being loaded.
 
     A bundled libc defines nothing: the loader puts the running musl in its place.
     """
-    asked: dict[str, set[str]] = {path: set() for loaded in graph.loads.values() for path in loaded}
+    started: dict[str, set[str]] = {}
+    opened: dict[str, set[str]] = {}
     lacking: dict[tuple[str, ...], Mapping[str, frozenset[str]]] = {}
     for root, (_, *rest) in graph.loads.items():
+        found = opened if graph.is_plugin(root) else started
         # Many extensions load the same libraries: what these lack among themselves is known then.
         libraries = tuple(rest)
         if libraries not in lacking:
             lacking[libraries] = _lacking(graph, libraries)
         own = _defined(graph, root)
         for path, symbols in lacking[libraries].items():
-            asked[path] |= symbols - own
-        asked[root] |= _without(graph, graph.elf[root].imports, (root, *libraries))
+            found.setdefault(path, set()).update(symbols - own)
+        mine = without(graph, graph.elf[root].imports, (root, *libraries))
+        found.setdefault(root, set()).update(mine)
+    return Asked(_of_musl(started), _of_musl(opened))
+
+
+def _of_musl(asked: Mapping[str, set[str]]) -> dict[str, frozenset[str]]:
+    """Leave out the symbols that the interpreter defines, and the files that ask for no others."""
     musls = {path: {s for s in symbols if not is_pythons(s)} for path, symbols in asked.items()}
     return {path: frozenset(symbols) for path, symbols in musls.items() if symbols}
 
@@ -89,11 +114,12 @@ def asked_of_musl(graph: Graph) -> Mapping[str, frozenset[str]]:
 def _lacking(graph: Graph, paths: tuple[str, ...]) -> Mapping[str, frozenset[str]]:
     """Return for each of some files what it imports and none of them defines."""
     imported = frozenset().union(*(graph.elf[path].imports for path in paths))
-    left = _without(graph, imported, paths)
+    left = without(graph, imported, paths)
     return {path: graph.elf[path].imports & left for path in paths}
 
 
-def _without(graph: Graph, symbols: frozenset[str], paths: tuple[str, ...]) -> frozenset[str]:
+def without(graph: Graph, symbols: frozenset[str], paths: tuple[str, ...]) -> frozenset[str]:
+    """Return those of some symbols that none of the files defines."""
     defined = [_defined(graph, path) for path in paths] if symbols else []
     # Those first that are held: what is left for the others is looked up one by one.
     for names in sorted(defined, key=_is_looked_up):

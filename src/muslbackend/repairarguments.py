@@ -54,6 +54,7 @@ def add(commands: Commands) -> None:
         ("--exclude", "GLOB", "leave libraries of such a name to the system (repeatable)"),
         ("--system-library", "GLOB", "every machine has libraries of such a name (repeatable)"),
         ("--include", "GLOB", "bundle them although one of the two says otherwise (repeatable)"),
+        ("--assume-symbols", "GLOB", "take symbols of such a name for given (repeatable)"),
         ("--bundled-license", "[GLOB=]PATH", "licence text of what is bundled (repeatable)"),
     ):
         kind = folder if metavar == "DIR" else str

@@ -12,7 +12,7 @@ from collections import deque
 
 from muslbackend.elf import ElfInfo, extension_suffix
 from muslbackend.graph import FOLDER, Edge, Graph, Rejected, Unfit, Via
-from muslbackend.musl import is_musl
+from muslbackend.musl import is_musl, is_reserved, todays
 from muslbackend.rpath import is_rootless, origin_entries, passed, site_path
 
 TYPE_CHECKING = False
@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 #: Object files and static programs; ``map_library`` in ldso/dynlink.c.
 _NOT_DYNAMIC = "has no dynamic section, so musl's loader refuses it (Exec format error)"
+
+#: Begins the names of libcs.
+_LIBC = "libc."
 
 
 def resolve(files: Files, arch: Architecture, supply: Supply) -> Graph:
@@ -125,9 +128,10 @@ class _Resolver:
             needer = queue.popleft()
             session.entries[needer] = self._inherited(needer, session)
             for name in self.elf[needer].needed:
-                if is_musl(name, self.arch):
+                musls = is_musl(name, self.arch)
+                edge = (self._private if musls else self._find)(needer, name, session)
+                if edge is None:
                     continue
-                edge = self._find(needer, name, session)
                 edges.append(edge)
                 if edge.provider is None:
                     continue
@@ -161,6 +165,25 @@ class _Resolver:
         if _is_libpython(name) and not self.elf[needer].executable:
             return Edge(needer, name, Via.PYTHON)
         return self._from_supply(needer, name, session, searched)
+
+    def _private(self, needer: str, name: str, session: _Session) -> Edge | None:
+        """Return where a library is that has a name of musl's and defines what no musl does.
+
+        The loader never opens it under that name, which the copy in the wheel does not keep.
+        """
+        at_hand = not self.supply.installed and is_reserved(name) and not name.startswith(_LIBC)
+        if not at_hand or "/" in name or name in self.named:
+            return None
+        own = self.elf[needer].imports - todays(self.arch)
+        for folder in dict.fromkeys(self._folders(needer, name, session)) if own else ():
+            path = posixpath.join(folder, name)
+            found = self.files.look(path)
+            if isinstance(found, ElfInfo) and not self._unfit(path, found) and own & found.exports:
+                real = self.files.real(path)
+                self.elf.setdefault(real, found)
+                self.supplied[needer, name] = real
+                return Edge(needer, name, Via.OUTSIDE, real)
+        return None
 
     def _in_wheel(
         self, needer: str, name: str, session: _Session, searched: list[str]
