@@ -9,6 +9,7 @@ from muslbackend.values import NamedTuple
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from typing import Final
 
 
 class Severity(Enum):
@@ -53,7 +54,11 @@ def counted(symbols: Sequence[str]) -> str:
     return symbols[0] if len(symbols) == 1 else f"{len(symbols)} symbols ({some(symbols)})"
 
 
+#: So many names are told in a sentence.
+AT_ONCE: Final = 5
+
+
 def some(names: Sequence[str]) -> str:
     """Return the first few names, and how many more there are."""
-    more = len(names) - 5
-    return ", ".join(names[:5]) + (f" and {more} more" if more > 0 else "")
+    more = len(names) - AT_ONCE
+    return ", ".join(names[:AT_ONCE]) + (f" and {more} more" if more > 0 else "")

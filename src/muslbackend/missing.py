@@ -19,7 +19,7 @@ from muslbackend.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
     from typing import Final
 
     from muslbackend.graph import Graph
@@ -201,22 +201,29 @@ class _Judge:
         starting = chain.from_iterable(loads[root] for root in loads if not lacks.get(root))
         libraries = {path for path in starting if not elf[path].executable}
         first = [path for path in self.owners if path in libraries]
-        orders = [self._loaded(first, lacks)]
-        if any(not symbols <= orders[0].keys() for symbols in lacks.values()):
-            programs = [path for path in self.owners if elf[path].executable]
-            orders += [self._loaded([p, *first], lacks) for p in programs[:MOST_PROGRAMS]]
-        return orders
-
-    def _loaded(self, first: Iterable[str], lacks: Mapping[str, frozenset[str]]) -> dict[str, str]:
-        """Return who defines each symbol when each plugin is loaded after what it lacks.
-
-        Of plugins that lack each other's symbols none can be loaded.
-        """
+        programs = [path for path in self.owners if elf[path].executable]
         waiting: dict[str, list[str]] = {}
         for root, symbols in lacks.items():
             for symbol in symbols:
                 waiting.setdefault(symbol, []).append(root)
-        left = {root: len(symbols) for root, symbols in lacks.items()}
+        orders: list[dict[str, str]] = []
+        stuck = set(lacks)
+        for program in [(), *((path,) for path in programs[:MOST_PROGRAMS])]:
+            left = {root: len(lacks[root]) for root in lacks}
+            orders.append(self._loaded([*program, *first], waiting, left))
+            stuck = {root for root in stuck if left[root]}
+            if not stuck:
+                break
+        return orders
+
+    def _loaded(
+        self, first: list[str], waiting: Mapping[str, list[str]], left: dict[str, int]
+    ) -> dict[str, str]:
+        """Return who defines each symbol when each plugin is loaded after what it lacks.
+
+        ``waiting`` has the plugins that lack a symbol, ``left`` how many a plugin still lacks. Of
+        plugins that lack each other's none can be loaded.
+        """
         definers: dict[str, str] = {}
         queue, seen = deque(first), set(first)
         while queue:
@@ -225,9 +232,10 @@ class _Judge:
                 definers[symbol] = path
                 for root in waiting.get(symbol, ()):
                     left[root] -= 1
-                    new = [] if left[root] else [p for p in self.graph.loads[root] if p not in seen]
-                    seen.update(new)
-                    queue.extend(new)
+                    if not left[root]:
+                        new = [p for p in self.graph.loads[root] if p not in seen]
+                        seen.update(new)
+                        queue.extend(new)
         return definers
 
 

@@ -125,6 +125,10 @@ def _it(lack: Missing) -> str:
     return "them" if lack.symbols[1:] else "it"
 
 
+def _are(lack: Missing) -> str:
+    return "are" if lack.symbols[1:] else "is"
+
+
 def left_to_what_is_opened(
     graph: Graph, target: Target, *, at: MuslVersion | None = None
 ) -> Iterator[Finding]:
@@ -184,9 +188,8 @@ def assumed_symbols(
                 "MB145",
                 Severity.NOTE,
                 lack.file,
-                f"needs {counted(lack.symbols)}, which is taken for given (assume-symbols): it "
-                "loads only after a library that defines "
-                f"{_it(lack)}",
+                f"needs {counted(lack.symbols)}, which {_are(lack)} taken for given "
+                f"(assume-symbols): it loads only after a library that defines {_it(lack)}",
                 hint="require the package that brings the library",
             )
             yield about(finding, lack.symbols)

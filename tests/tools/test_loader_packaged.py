@@ -41,3 +41,52 @@ def test_what_is_opened_for_all_serves_what_is_opened_later(
     else:
         assert "nk_dot: symbol not found" in done.stderr
         assert codes == {"MB102"}
+
+
+#: A library, a plugin that calls it, and two plugins that call each other.
+PLUGINS: Final = {
+    "demo/libhost.so": function("host_api"),
+    "demo/plugin.so": function("plugin_start", calls="host_api"),
+    "demo/one.so": function("one", calls="two"),
+    "demo/two.so": function("two", calls="one"),
+}
+
+
+def opened(musl_python: Path, folder: Path, *calls: str) -> str:
+    """Return what the loader says when an interpreter opens files one after the other."""
+    program = ["import ctypes, os", f"os.chdir({str(folder)!r})"]
+    program += [f"ctypes.CDLL('./demo/{call.replace(' ', chr(39) + ', ctypes.RTLD_')})" for call in ()]
+    for call in calls:
+        name, _, mode = call.partition(" ")
+        program.append(f"ctypes.CDLL('./demo/{name}', ctypes.RTLD_{mode or 'LOCAL'})")
+    script = "\n".join(program)
+    done = subprocess.run([musl_python, "-c", script], capture_output=True, text=True, check=False)
+    return done.stderr
+
+
+def test_a_plugin_is_loaded_after_its_host_and_not_before(
+    musl_python: Path, cache: Path, tmp_path: Path
+) -> None:
+    folder = lay_out(PLUGINS, tmp_path, cache)
+    assert opened(musl_python, folder, "libhost.so GLOBAL", "plugin.so") == ""
+    assert "host_api: symbol not found" in opened(musl_python, folder, "plugin.so")
+    assert "symbol not found" in opened(musl_python, folder, "libhost.so LOCAL", "plugin.so")
+    for order in (("one.so GLOBAL", "two.so"), ("two.so GLOBAL", "one.so")):
+        assert "symbol not found" in opened(musl_python, folder, *order)
+    graph = resolve(Scan.of_members(members(folder)), X86_64, Supply())
+    found = {(f.subject, f.code) for f in judge(graph, target_for()).findings}
+    assert found == {
+        ("demo/plugin.so", "MB144"),
+        ("demo/one.so", "MB102"),
+        ("demo/two.so", "MB102"),
+    }
+
+
+def test_a_plugin_finds_the_symbols_of_the_program_that_opens_it(
+    real_loader: tuple[str, Path], cache: Path, tmp_path: Path
+) -> None:
+    release, loader = real_loader
+    files = {
+        "demo/plugin.so": function("plugin_start", calls="host_api"),
+        "demo/tool": program(OPENS_PLUGIN, "-ldl", "-rdynamic"),
+    }

@@ -24,6 +24,7 @@ LAYERS: Final = (
     {
         *("errors", "findings", "processes", "progress", "signals", "workers", "wrapper", "zlibs"),
         *("zipdirectory", "question", "outline", "plain", "drawing", "treemap", "pagestyle"),
+        "openers",
     },
     {
         *("musl", "explain", "libdeflate", "lookup", "notes", "zipmember", "ziparchive"),
@@ -81,6 +82,7 @@ LAYERS: Final = (
         "fleet",
         "grouping",
     },
+    {"missing"},
     {
         *("hazards", "packaged", "plan", "abi", "ignored", "names", "interpreters", "results"),
         *("stage", "outside", "pagegraph"),
@@ -136,10 +138,12 @@ DECIDING: Final = (
     "matrix",
     "membernames",
     "migration",
+    "missing",
     "musl",
     "names",
     "needs",
     "notes",
+    "openers",
     "outcome",
     "outline",
     "package",

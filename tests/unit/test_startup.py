@@ -38,8 +38,28 @@ OURS: Final = own(
 #: What reads files and judges them.
 JUDGES: Final = own(
     *("abi", "data", "elf", "elfimage", "elfnotes", "elfreader", "elfsymbols", "elfversions"),
-    *("errors", "findings", "graph", "hazards", "ignored", "integrity", "member", "musl", "names"),
-    *("needs", "package", "packaged", "plain", "policy", "progress", "question", "relocations"),
+    *(
+        "errors",
+        "findings",
+        "graph",
+        "hazards",
+        "ignored",
+        "integrity",
+        "member",
+        "missing",
+        "musl",
+    ),
+    *(
+        "names",
+        "needs",
+        "package",
+        "packaged",
+        "plain",
+        "policy",
+        "progress",
+        "question",
+        "relocations",
+    ),
     *("report", "resolve", "rpath", "rules", "scan", "target", "values", "workers"),
     "zipdirectory",
 )
