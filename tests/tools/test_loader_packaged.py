@@ -52,14 +52,10 @@ PLUGINS: Final = {
 }
 
 
-def opened(musl_python: Path, folder: Path, *calls: str) -> str:
-    """Return what the loader says when an interpreter opens files one after the other."""
-    program = ["import ctypes, os", f"os.chdir({str(folder)!r})"]
-    program += [f"ctypes.CDLL('./demo/{call.replace(' ', chr(39) + ', ctypes.RTLD_')})" for call in ()]
-    for call in calls:
-        name, _, mode = call.partition(" ")
-        program.append(f"ctypes.CDLL('./demo/{name}', ctypes.RTLD_{mode or 'LOCAL'})")
-    script = "\n".join(program)
+def opened(musl_python: Path, folder: Path, *files: tuple[str, str]) -> str:
+    """Return what is said when an interpreter opens files in some modes, one after the other."""
+    lines = [f"ctypes.CDLL({str(folder / name)!r}, ctypes.{mode})" for name, mode in files]
+    script = "\n".join(["import ctypes", *lines])
     done = subprocess.run([musl_python, "-c", script], capture_output=True, text=True, check=False)
     return done.stderr
 
@@ -68,25 +64,21 @@ def test_a_plugin_is_loaded_after_its_host_and_not_before(
     musl_python: Path, cache: Path, tmp_path: Path
 ) -> None:
     folder = lay_out(PLUGINS, tmp_path, cache)
-    assert opened(musl_python, folder, "libhost.so GLOBAL", "plugin.so") == ""
-    assert "host_api: symbol not found" in opened(musl_python, folder, "plugin.so")
-    assert "symbol not found" in opened(musl_python, folder, "libhost.so LOCAL", "plugin.so")
-    for order in (("one.so GLOBAL", "two.so"), ("two.so GLOBAL", "one.so")):
-        assert "symbol not found" in opened(musl_python, folder, *order)
-    graph = resolve(Scan.of_members(members(folder)), X86_64, Supply())
-    found = {(f.subject, f.code) for f in judge(graph, target_for()).findings}
-    assert found == {
+    plugin = ("demo/plugin.so", "RTLD_LOCAL")
+    assert opened(musl_python, folder, ("demo/libhost.so", "RTLD_GLOBAL"), plugin) == ""
+    for before in ([], [("demo/libhost.so", "RTLD_LOCAL")]):
+        said = opened(musl_python, folder, *before, plugin)
+        assert "plugin.so: host_api: symbol not found" in said
+    for first, second in (("one", "two"), ("two", "one")):
+        files = [(f"demo/{name}.so", "RTLD_GLOBAL") for name in (first, second)]
+        assert f"{first}.so: {second}: symbol not found" in opened(musl_python, folder, *files)
+    assert found(folder) == {
         ("demo/plugin.so", "MB144"),
         ("demo/one.so", "MB102"),
         ("demo/two.so", "MB102"),
     }
 
 
-def test_a_plugin_finds_the_symbols_of_the_program_that_opens_it(
-    real_loader: tuple[str, Path], cache: Path, tmp_path: Path
-) -> None:
-    release, loader = real_loader
-    files = {
-        "demo/plugin.so": function("plugin_start", calls="host_api"),
-        "demo/tool": program(OPENS_PLUGIN, "-ldl", "-rdynamic"),
-    }
+def found(folder: Path) -> set[tuple[str, str]]:
+    graph = resolve(Scan.of_members(members(folder)), X86_64, Supply())
+    return {(f.subject, f.code) for f in judge(graph, target_for()).findings}
