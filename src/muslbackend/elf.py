@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import chain
 
 from muslbackend.musl import ARCHITECTURES
 from muslbackend.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Final
 
     from muslbackend.lookup import Exports
@@ -21,6 +23,8 @@ LARGEST_PAGE: Final = 1 << 16
 #: Begin the names of the functions by which CPython starts a module: PEP 489, and PEP 793 from
 #: 3.15 on; those with a U are for names that are not ASCII.
 _STARTS_MODULE: Final = ("PyInit_", "PyInitU_", "PyModExport_", "PyModExportU_")
+#: What these have in common: each is looked for in all of the strings.
+_BEGIN_THEM: Final = ("PyInit", "PyModExport")
 #: What else than letters and digits the name of an ABI and a platform has.
 _OF_A_SUFFIX: Final = str.maketrans("", "", "-_")
 
@@ -104,9 +108,12 @@ class ElfInfo(_Facts):
     def modules(self) -> tuple[str, ...]:
         """Names of the functions by which ``import`` starts it, sorted; none: no extension."""
         exports = self.exports
-        if isinstance(exports, frozenset):
-            return tuple(sorted(name for name in exports if name.startswith(_STARTS_MODULE)))
-        return tuple(sorted(name for p in _STARTS_MODULE for name in exports.beginning(p)))
+        names: Iterable[str] = (
+            exports
+            if isinstance(exports, frozenset)
+            else chain.from_iterable(map(exports.beginning, _BEGIN_THEM))
+        )
+        return tuple(sorted(name for name in names if name.startswith(_STARTS_MODULE)))
 
     @property
     def arch(self) -> str | None:
