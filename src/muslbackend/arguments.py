@@ -168,4 +168,11 @@ def _add_check(commands: Commands) -> None:
         metavar="GLOB",
         help="do not judge such ELF files of the wheel (repeatable)",
     )
+    check.add_argument(
+        "--assume-symbols",
+        action="append",
+        default=[],
+        metavar="GLOB",
+        help="take symbols of such a name for given: libraries outside define them (repeatable)",
+    )
     add_common(check)

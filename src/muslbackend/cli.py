@@ -72,6 +72,7 @@ def _check_asked(options: argparse.Namespace) -> int:
         tuple(options.library_dir),
         tuple(options.exclude),
         _limit(options.max_unpacked),
+        tuple(options.assume_symbols),
         tuple(options.ignore),
     )
     shown = _Shown(options.json, options.quiet, options.verbose, options.html)

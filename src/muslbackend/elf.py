@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from functools import cached_property
+from itertools import chain
 
 from muslbackend.musl import ARCHITECTURES
 from muslbackend.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Final
 
     from muslbackend.lookup import Exports
@@ -18,7 +20,11 @@ MAGIC: Final = b"\x7fELF"
 #: Of the machines that have a choice (arm64, POWER, LoongArch).
 LARGEST_PAGE: Final = 1 << 16
 
-_STARTS_MODULE: Final = "PyInit_"
+#: Begin the names of the functions by which CPython starts a module: PEP 489, and PEP 793 from
+#: 3.15 on; those with a U are for names that are not ASCII.
+_STARTS_MODULE: Final = ("PyInit_", "PyInitU_", "PyModExport_", "PyModExportU_")
+#: What these have in common: each is looked for in all of the strings.
+_BEGIN_THEM: Final = ("PyInit", "PyModExport")
 #: What else than letters and digits the name of an ABI and a platform has.
 _OF_A_SUFFIX: Final = str.maketrans("", "", "-_")
 
@@ -139,9 +145,13 @@ class ElfInfo(_Facts):
     @cached_property
     def modules(self) -> tuple[str, ...]:
         """Names of the functions by which ``import`` starts it, sorted; none: no extension."""
-        if not isinstance(self.exports, frozenset):
-            return tuple(sorted(self.exports.beginning(_STARTS_MODULE)))
-        return tuple(sorted(name for name in self.exports if name.startswith(_STARTS_MODULE)))
+        exports = self.exports
+        names: Iterable[str] = (
+            exports
+            if isinstance(exports, frozenset)
+            else chain.from_iterable(map(exports.beginning, _BEGIN_THEM))
+        )
+        return tuple(sorted(name for name in names if name.startswith(_STARTS_MODULE)))
 
     @property
     def arch(self) -> str | None:

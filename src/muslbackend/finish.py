@@ -194,7 +194,12 @@ def _twins(material: Material) -> tuple[dict[str, str], set[str]]:
 def _resolved(material: Material, order: Order, before: Scan | None = None) -> tuple[Scan, Graph]:
     platforms = (tag.platform for tag in material.name.tags)
     scan = Scan.of_members(material.members, platforms, before)
-    return scan, resolve(scan, order.target.arch, order.supply)
+    return scan, _ours(resolve(scan, order.target.arch, order.supply), order)
+
+
+def _ours(graph: Graph, order: Order) -> Graph:
+    """Return the graph of a wheel whose tag we write, with what the user takes for given."""
+    return graph._replace(assumed=order.settings.assume_symbols, ours=True)
 
 
 def _for_no_musl(material: Material, order: Order) -> Outcome:
@@ -216,7 +221,7 @@ def _prove(members: Sequence[Member], order: Order, known: _Known) -> tuple[Verd
     order.progress.enter("prove")
     supply = order.supply._replace(directories=(), follow_rpath=False)
     scan = Scan.of_members(members, before=known.scan)
-    graph = resolve(scan, order.target.arch, supply)
+    graph = _ours(resolve(scan, order.target.arch, supply), order)
     verdict = judge(graph, order.target, FINISHED_RULES)
     rest = make_plan(graph, {}, Wishes(expand=to_expand(graph, order.target)))
     if not verdict.ok or not rest.is_empty or verdict.floor != known.verdict.floor:

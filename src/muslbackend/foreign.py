@@ -10,11 +10,12 @@ import re
 from functools import cache
 
 from muslbackend import data, musl
+from muslbackend.findings import counted
 from muslbackend.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from typing import Final
 
     from muslbackend.musl import Architecture
@@ -164,24 +165,38 @@ _LIBRARIES: Final = (
 _FLOAT_N: Final = r"(\w+?)f(?:16|32|64|128)x?(_[rl])?"
 
 
-def lacking(symbol: str, arch: Architecture) -> tuple[str, str]:
-    """Return what to say of a symbol that today's musl does not resolve, and the remedy.
+def lacking(
+    symbols: Iterable[str], arch: Architecture
+) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """Yield (symbols, message, hint) of what today's musl does not resolve: one for each cause.
 
-    Both are to follow the name of the file that needs it, which nothing of the wheel defines.
+    Message and hint are to follow the name of the file that needs them, which nothing of the wheel
+    defines.
     """
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for symbol in symbols:
+        found.setdefault(_cause(symbol, arch), []).append(symbol)
+    for (why, of_several, hint), names in found.items():
+        reason = of_several if of_several and names[1:] else why
+        yield tuple(names), f"needs {counted(names)}, which {reason}", hint
+
+
+def _cause(symbol: str, arch: Architecture) -> tuple[str, str, str]:
+    """Return why a symbol is missing, the same of several symbols if that differs, and the hint."""
     spans = musl.spans(symbol, arch)
     if spans:
         hint = "build it against a later musl, or call what took its place"
-        return f"needs {symbol}, which musl has only up to {spans[-1].last}", hint
+        return f"musl has only up to {spans[-1].last}", "", hint
     glibc = _glibc(symbol, arch)
     if glibc is not None:
-        return f"needs {symbol}, which no musl has: it is {glibc.origin}", glibc.hint
-    plain = f"needs {symbol}, which no musl has and no library of the wheel defines"
+        origin = glibc.origin
+        return f"no musl has: it is {origin}", f"no musl has: each is {origin}", glibc.hint
+    plain = "no musl has and no library of the wheel defines"
     library = _first(_LIBRARIES, symbol)
     if library is None:
-        return plain, _PLAIN_HINT
+        return plain, "", _PLAIN_HINT
     hint = library.hint or f"link {library.origin}, built for musl, and have it bundled"
-    return f"{plain}; {library.origin} has it", hint
+    return f"{plain}; {library.origin} has it", f"{plain}; {library.origin} has them", hint
 
 
 def is_of_a_libc(symbol: str, arch: Architecture) -> bool:
@@ -196,10 +211,10 @@ def _glibc(symbol: str, arch: Architecture) -> _Family | None:
         return family
     match = re.fullmatch(_FLOAT_N, symbol)
     if match is not None and (match[1] in _glibc_names() or musl.spans(match[1], arch)):
-        return _Family(symbol, "glibc's function for a _FloatN type", "use double or long double")
+        return _Family("", "glibc's function for a _FloatN type", "use double or long double")
     if symbol not in _glibc_names():
         return None
-    return _Family(symbol, "a name of glibc", _HEADERS if symbol.startswith("_") else _GUARD)
+    return _Family("", "a name of glibc", _HEADERS if symbol.startswith("_") else _GUARD)
 
 
 def _first(families: Iterable[_Family], symbol: str) -> _Family | None:

@@ -12,6 +12,7 @@ from itertools import groupby
 from operator import attrgetter
 
 from muslbackend.closures import union
+from muslbackend.elf import extension_suffix
 from muslbackend.loading import Loads
 from muslbackend.package import Package
 from muslbackend.values import NamedTuple
@@ -156,6 +157,10 @@ class _Facts(NamedTuple):
     """Sorted by needer, then in file order; musl itself is not listed."""
     package: Package = Package()
     aside: Aside = Aside()
+    assumed: tuple[str, ...] = ()
+    """Globs of symbols that the user says libraries outside of the wheel define."""
+    ours: bool = False
+    """The tag is one that we write: it rests on the files and on what the user says alone."""
 
 
 class Graph(_Facts):
@@ -185,6 +190,19 @@ class Graph(_Facts):
     def not_programs(self) -> int:
         """Return what is opened by ``import`` or by hand, as bits."""
         return self.loading.mask(root for root in self.loads if not self.elf[root].executable)
+
+    def is_plugin(self, path: str) -> bool:
+        """Say whether a file is opened by hand, perhaps after others that it takes symbols from.
+
+        It is no program, and by name and content no extension module.
+        """
+        elf = self.elf[path]
+        return not (elf.executable or elf.modules or extension_suffix(path))
+
+    @remembered
+    def plugins(self) -> int:
+        """Return the plugins among the files that are opened, as bits."""
+        return self.loading.mask(root for root in self.loads if self.is_plugin(root))
 
     @remembered
     def opened(self) -> tuple[str, ...]:
@@ -246,11 +264,11 @@ class Supply(NamedTuple):
 
     def left(self, name: str) -> Via | None:
         """Return how a needed name is left to the machine, ``None`` if it is not."""
-        if _fits(name, self.include):
+        if fits(name, self.include):
             return None
-        if _fits(name, self.system):
+        if fits(name, self.system):
             return Via.SYSTEM
-        return Via.EXCLUDED if _fits(name, self.exclude) else None
+        return Via.EXCLUDED if fits(name, self.exclude) else None
 
 
 def fits_path(path: str, globs: Iterable[str]) -> bool:
@@ -262,7 +280,8 @@ def fits_path(path: str, globs: Iterable[str]) -> bool:
     return any(_fits_one(path if "/" in glob else name, glob) for glob in globs)
 
 
-def _fits(name: str, globs: Iterable[str]) -> bool:
+def fits(name: str, globs: Iterable[str]) -> bool:
+    """Say whether a name is one of the globs, or matched by one."""
     return any(_fits_one(name, glob) for glob in globs)
 
 

@@ -5,13 +5,11 @@ Rules as in :mod:`rules`: ``(Graph, Target)`` in, findings out, one code for eac
 
 from __future__ import annotations
 
-import posixpath
-
 from muslbackend import musl
 from muslbackend.elf import LARGEST_PAGE
 from muslbackend.findings import Finding, Severity, some
 from muslbackend.graph import Via
-from muslbackend.needs import asked_of_musl
+from muslbackend.missing import Cause, missing, of_reserved_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -82,27 +80,24 @@ def executable_stack(graph: Graph, _: Target) -> Iterator[Finding]:
 
 def never_opened(graph: Graph, target: Target) -> Iterator[Finding]:
     """A reserved name is musl itself, whatever file has it too (commit 51e2d831)."""
-    asked = asked_of_musl(graph)
-    reserved = {
-        posixpath.basename(path): path
-        for path in reversed(graph.wheel)
-        if musl.is_reserved(posixpath.basename(path)) and not graph.elf[path].is_libc
+    reserved = of_reserved_names(graph)
+    missed = {
+        (lack.file, lack.by): lack.symbols
+        for lack in missing(graph, target.arch)
+        if lack.cause is Cause.RESERVED
     }
     for needer, elf in graph.elf.items():
         for name in dict.fromkeys(elf.needed):
-            if name not in reserved:
+            lost = missed.get((needer, name), ())
+            if name not in reserved and not lost:
                 continue
-            provided = graph.elf[reserved[name]].exports
-            lost = asked.get(needer, frozenset()) & provided
-            missed = (
-                [] if graph.loads_unknown(needer) else sorted(lost - _of_musl(lost, target.arch))
-            )
             yield Finding(
                 "MB117",
-                Severity.ERROR if missed else Severity.WARNING,
+                Severity.ERROR if lost else Severity.WARNING,
                 needer,
-                f"needs {name}, which is musl itself to its loader: {reserved[name]} is never "
-                "opened" + (f", and {some(missed)} not found" if missed else ""),
+                f"needs {name}, which is musl itself to its loader: "
+                f"{reserved.get(name, 'a library of that name')} is never opened"
+                + (f", and {some(lost)} not found" if lost else ""),
                 hint=f"give {name} another name when it is linked, or link it statically",
                 symbol=name,
             )

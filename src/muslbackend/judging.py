@@ -52,6 +52,7 @@ def judged(wheel: Wheel, question: Question, progress: Progress) -> Checked:
         graph = with_system(resolve(scan, target.arch, _system(question, scan)))
     except TooMuchError as error:
         return _without_graph(wheel, (*about, _too_much(wheel.name, error)), said)
+    graph = graph._replace(assumed=question.assume_symbols)
     libc = _libc(graph)
     verdict = answer(graph, target, question.against)
     if libc == "glibc" and target.floor is None:

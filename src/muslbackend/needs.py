@@ -66,25 +66,44 @@ def _features(path: str, elf: ElfInfo, arch: Architecture) -> Iterator[Reason]:
             yield Reason(path, f"type {kind}", since, f"relocations of type {kind}")
 
 
+class Asked(NamedTuple):
+    """For each file the symbols that only musl is left to define."""
+
+    started: dict[str, frozenset[str]]
+    """Among what a program or an extension module loads."""
+    opened: dict[str, frozenset[str]]
+    """Among what is opened by hand, perhaps after others: see :meth:`Graph.is_plugin`."""
+
+
 @remembered
 def asked_of_musl(graph: Graph) -> Mapping[str, frozenset[str]]:
-    """Return for each file the symbols that only musl is left to define.
+    """Return for each file the symbols that only musl is left to define, however it is loaded."""
+    started, opened = asked(graph)
+    none: frozenset[str] = frozenset()
+    return {path: started.get(path, none) | opened.get(path, none) for path in started | opened}
+
+
+@remembered
+def asked(graph: Graph) -> Asked:
+    """Return for each file what it asks of musl, in each of the two ways of being loaded.
 
     A bundled libc defines nothing: the loader puts the running musl in its place.
     """
-    without = _opened_without(graph)
-    asked = {}
-    for path in graph.loading.loaders():
-        imports, loaders = graph.elf[path].imports, graph.loaders(path)
-        defined = imports & without.keys()
-        symbols = imports - {name for name in defined if not loaders & without[name]}
-        symbols = frozenset([name for name in symbols if not is_pythons(name)])
-        if symbols:
-            asked[path] = symbols
-    return asked
+    lacking = opened_without(graph)
+    plugins = graph.plugins()
+    started: dict[str, frozenset[str]] = {}
+    opened: dict[str, frozenset[str]] = {}
+    for path, loaders in graph.loading.loaders().items():
+        imports = [name for name in graph.elf[path].imports if not is_pythons(name)]
+        for found, roots in ((started, loaders & ~plugins), (opened, loaders & plugins)):
+            symbols = frozenset([n for n in imports if lacking.get(n, roots) & roots])
+            if symbols:
+                found[path] = symbols
+    return Asked(started, opened)
 
 
-def _opened_without(graph: Graph) -> Mapping[str, int]:
+@remembered
+def opened_without(graph: Graph) -> Mapping[str, int]:
     """Return for each symbol that some file defines the opened files that load no such file."""
     loaders = graph.loading.loaders()
     every = union(loaders.values())

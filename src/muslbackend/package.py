@@ -9,10 +9,15 @@ from muslbackend.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
     from typing import Final
 
-_OPENS: Final = b"RTLD_GLOBAL"
+#: A Python file that opens a library with this mode names the mode and one of these functions.
+_MODE: Final = b"RTLD_GLOBAL"
+_OPENING: Final = (b"CDLL", b"PyDLL", b"LoadLibrary", b"dlopen", b"setdlopenflags")
+#: The most Python source of one wheel that is parsed, in bytes. The syntax tree of these takes up
+#: to half a second and 120 MB.
+MOST_SOURCE: Final = 128 << 10
 #: A ``WHEEL`` file has a few hundred bytes.
 _LARGEST: Final = 1 << 20
 
@@ -24,9 +29,37 @@ class Package(NamedTuple):
     """Its tags say that it is for every platform."""
     root_is_purelib: bool = False
     """Its root is installed where pure Python goes."""
-    global_openers: tuple[str, ...] = ()
-    """Its Python files that open libraries with RTLD_GLOBAL, sorted: the symbols of what they
-    open are found from then on by all that is opened later."""
+    sources: tuple[tuple[str, bytes], ...] = ()
+    """(path, text) of the Python files that may open libraries with RTLD_GLOBAL, sorted;
+    :mod:`openers` says which of them do."""
+
+
+class Texts:
+    """The members that tell something; of Python sources no more than :data:`MOST_SOURCE`.
+
+    The same files are kept in whatever order they are added: those whose paths sort first.
+    """
+
+    def __init__(self) -> None:
+        self.wheel_file = b""
+        self._sources: dict[str, bytes] = {}
+        self._size = 0
+        self._dropped: str | None = None
+
+    def add(self, path: str, text: bytes) -> None:
+        """Take what :func:`telling` returned of a member."""
+        if not path.endswith(".py"):
+            self.wheel_file = self.wheel_file or text
+        elif text and (self._dropped is None or path < self._dropped):
+            self._sources[path] = text
+            self._size += len(text)
+            while self._size > MOST_SOURCE:
+                self._dropped = max(self._sources)
+                self._size -= len(self._sources.pop(self._dropped))
+
+    def sources(self) -> tuple[tuple[str, bytes], ...]:
+        """Return the Python sources, sorted by path."""
+        return tuple(sorted(self._sources.items()))
 
 
 def is_wheel_file(path: str) -> bool:
@@ -41,26 +74,23 @@ def tells(path: str) -> bool:
 
 
 def telling(path: str, blocks: Iterable[bytes]) -> bytes:
-    """Return as much of a member that tells something as :func:`describe` has to know."""
+    """Return as much of a member that tells something as :func:`describe` has to know.
+
+    Of a Python file all of it, if it may open a library with RTLD_GLOBAL and is not too large.
+    """
+    if not path.endswith(".py"):
+        return next(iter(blocks), b"")[:_LARGEST]
     text = b""
     for block in blocks:
-        if not path.endswith(".py"):
-            return block[:_LARGEST]
-        if _OPENS in text + block:
-            return _OPENS
-        text = block[1 - len(_OPENS) :]
-    return b""
+        text += block
+        if len(text) > MOST_SOURCE:
+            return b""
+    return text if _MODE in text and any(name in text for name in _OPENING) else b""
 
 
-def describe(platforms: Iterable[str], texts: Mapping[str, bytes]) -> Package:
+def describe(platforms: Iterable[str], texts: Texts) -> Package:
     """Return what the platforms of the tags and the members that tell something say."""
-    wheel_file = next((t for p, t in texts.items() if is_wheel_file(p)), b"")
-    openers = (p for p, text in texts.items() if p.endswith(".py") and _OPENS in text)
-    return Package(
-        set(platforms) == {"any"},
-        _is_purelib(wheel_file),
-        tuple(sorted(openers)),
-    )
+    return Package(set(platforms) == {"any"}, _is_purelib(texts.wheel_file), texts.sources())
 
 
 def _is_purelib(wheel_file: bytes) -> bool:

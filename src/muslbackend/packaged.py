@@ -5,13 +5,12 @@ Rules as in :mod:`rules`: ``(Graph, Target)`` in, findings out, one code for eac
 
 from __future__ import annotations
 
+import posixpath
 from itertools import takewhile
 
-from muslbackend import musl
 from muslbackend.elf import extension_suffix
-from muslbackend.findings import Finding, Severity
-from muslbackend.graph import remembered
-from muslbackend.needs import asked_of_musl
+from muslbackend.findings import Finding, Severity, about, counted, some
+from muslbackend.missing import Cause, global_openers, missing
 from muslbackend.rpath import scheme
 
 TYPE_CHECKING = False
@@ -20,7 +19,8 @@ if TYPE_CHECKING:
     from typing import Final
 
     from muslbackend.graph import Graph
-    from muslbackend.musl import Architecture
+    from muslbackend.missing import Missing
+    from muslbackend.musl import Architecture, MuslVersion
     from muslbackend.target import Target
 
 #: That of free-threaded Pythons is the second (PEP 803).
@@ -97,54 +97,102 @@ def _named_for(path: str) -> tuple[int | None, str]:
     return int("".join(takewhile(str.isdecimal, version[1:]))), platform
 
 
-def undefined_symbols(graph: Graph, target: Target) -> Iterator[Finding]:
-    """CPython loads with RTLD_NOW: one undefined symbol and the import fails."""
-    for path, symbol in _undefined(graph, target.arch):
-        if not _may_be_opened(graph, target, symbol):
-            from muslbackend import foreign  # most files lack nothing
+def undefined_symbols(
+    graph: Graph, target: Target, *, at: MuslVersion | None = None
+) -> Iterator[Finding]:
+    """CPython loads with RTLD_NOW: one undefined symbol and the import fails.
 
-            message, hint = foreign.lacking(symbol, target.arch)
-            yield Finding("MB102", Severity.ERROR, path, message, hint, symbol=symbol)
+    With ``at`` those that this release has are none.
+    """
+    for lack in missing(graph, target.arch, at):
+        for symbols, message, hint in _lost(lack, target.arch):
+            yield about(Finding("MB102", Severity.ERROR, lack.file, message, hint), symbols)
 
 
-def left_to_what_is_opened(graph: Graph, target: Target) -> Iterator[Finding]:
-    """What was opened with RTLD_GLOBAL before is searched too (``find_sym``, ldso/dynlink.c)."""
-    for path, symbol in _undefined(graph, target.arch):
-        if _may_be_opened(graph, target, symbol):
-            yield Finding(
+def _lost(lack: Missing, arch: Architecture) -> Iterator[tuple[tuple[str, ...], str, str]]:
+    """Yield (symbols, message, hint) of what will not be found."""
+    if lack.cause is Cause.UNLOADED:
+        which = f"which no musl has, and {lack.by}, which defines"
+        message = f"needs {counted(lack.symbols)}, {which} {_it(lack)}, is not loaded with it"
+        yield lack.symbols, message, f"link it to {posixpath.basename(lack.by)}"
+    elif lack.cause is Cause.NOBODY:
+        from muslbackend import foreign  # most files lack nothing
+
+        yield from foreign.lacking(lack.symbols, arch)
+
+
+def _it(lack: Missing) -> str:
+    return "them" if lack.symbols[1:] else "it"
+
+
+def _are(lack: Missing) -> str:
+    return "are" if lack.symbols[1:] else "is"
+
+
+def left_to_what_is_opened(
+    graph: Graph, target: Target, *, at: MuslVersion | None = None
+) -> Iterator[Finding]:
+    """What was opened with RTLD_GLOBAL before is searched too (``find_sym``, ldso/dynlink.c).
+
+    Which library that is shows only when the code runs: no tag that we write rests on it.
+    """
+    for lack in missing(graph, target.arch, at):
+        if lack.cause is Cause.OPENED:
+            finding = Finding(
                 "MB126",
-                Severity.WARNING,
-                path,
-                f"needs {symbol}, which must come from a library that {_openers(graph)} opens "
-                "with RTLD_GLOBAL before it",
-                hint="require the package that brings the library, or link it to the file",
-                symbol=symbol,
+                Severity.ERROR if graph.ours else Severity.WARNING,
+                lack.file,
+                f"needs {counted(lack.symbols)}, which must come from a library that "
+                f"{_openers(graph)} opens with RTLD_GLOBAL before it",
+                hint="link the library to the file; or, if it is there wherever the wheel is "
+                f"installed, say so: assume-symbols = [{lack.symbols[0]!r}]"
+                if graph.ours
+                else "require the package that brings the library, or link it to the file",
             )
-
-
-@remembered
-def _undefined(graph: Graph, arch: Architecture) -> tuple[tuple[str, str], ...]:
-    """Return (file, symbol) of what neither today's musl nor any file that we know defines."""
-    todays = musl.todays(arch)
-    return tuple(
-        (path, symbol)
-        for path, symbols in sorted(asked_of_musl(graph).items())
-        for symbol in (() if graph.loads_unknown(path) else sorted(symbols - todays))
-    )
-
-
-def _may_be_opened(graph: Graph, target: Target, symbol: str) -> bool:
-    """Say whether Python code of the wheel may have loaded a library with the symbol."""
-    if not graph.package.global_openers:
-        return False
-    from muslbackend import foreign
-
-    return not foreign.is_of_a_libc(symbol, target.arch)
+            yield about(finding, lack.symbols)
 
 
 def _openers(graph: Graph) -> str:
-    first, *more = graph.package.global_openers
+    first, *more = global_openers(graph)
     return first + (f" or one of {len(more)} more" if more else "")
+
+
+def left_to_a_host(
+    graph: Graph, target: Target, *, at: MuslVersion | None = None
+) -> Iterator[Finding]:
+    """A plugin finds what it lacks in the program, or in global libraries, that are there first."""
+    hosts: dict[str, list[Missing]] = {}
+    for lack in missing(graph, target.arch, at):
+        if lack.cause is Cause.HOST:
+            hosts.setdefault(lack.file, []).append(lack)
+    for path, lacks in hosts.items():
+        symbols = sorted(symbol for lack in lacks for symbol in lack.symbols)
+        names = some(sorted(lack.by for lack in lacks))
+        finding = Finding(
+            "MB144",
+            Severity.WARNING,
+            path,
+            f"needs {counted(symbols)}, left to {names}, which must be loaded before it",
+            hint=f"nothing, if it is a plugin of {names}; else link it to that",
+        )
+        yield about(finding, symbols)
+
+
+def assumed_symbols(
+    graph: Graph, target: Target, *, at: MuslVersion | None = None
+) -> Iterator[Finding]:
+    """What nobody here can check rests on the word of the user, and is told."""
+    for lack in missing(graph, target.arch, at):
+        if lack.cause is Cause.ASSUMED:
+            finding = Finding(
+                "MB145",
+                Severity.NOTE,
+                lack.file,
+                f"needs {counted(lack.symbols)}, which {_are(lack)} taken for given "
+                f"(assume-symbols): it loads only after a library that defines {_it(lack)}",
+                hint="require the package that brings the library",
+            )
+            yield about(finding, lack.symbols)
 
 
 def two_of_one_build(graph: Graph, _: Target) -> Iterator[Finding]:
@@ -185,5 +233,7 @@ PACKAGED: Final = (
     wrong_suffix,
     undefined_symbols,
     left_to_what_is_opened,
+    left_to_a_host,
+    assumed_symbols,
     two_of_one_build,
 )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from muslbackend.explain import REMEDIES, entries
-from muslbackend.findings import Severity
+from muslbackend.findings import AT_ONCE, Severity
 from muslbackend.markup import NOTHING, Markup, join, tag, text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from muslbackend.findings import Finding
 
@@ -77,12 +77,21 @@ def _item(finding: Finding, severity: str, shared: str) -> Markup:
     own = finding.severity.value
     other = join([mark(own, own), Markup(" ")]) if own != severity else NOTHING
     details = [tag("span", text(line), class_="hint muted") for line in finding.details]
+    if finding.symbols[AT_ONCE:]:
+        details.append(_all(finding.symbols))
     hint = NOTHING
     if finding.hint and not shared:
         hint = tag("span", tag("strong", text("To do: ")), text(finding.hint), class_="hint")
     return tag(
         "li", other, path(finding.subject), Markup(": "), text(finding.message), *details, hint
     )
+
+
+def _all(symbols: Sequence[str]) -> Markup:
+    """Return all symbols, of which the message has only the first."""
+    names = join([tag("code", text(symbol)) for symbol in symbols], Markup(", "))
+    summary = tag("summary", text(f"All {len(symbols)} symbols"))
+    return tag("details", summary, tag("p", names))
 
 
 def path(name: str) -> Markup:

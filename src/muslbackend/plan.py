@@ -8,6 +8,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from muslbackend.graph import Graph, Via
+from muslbackend.musl import is_reserved
 from muslbackend.needs import RELR_SINCE
 from muslbackend.rpath import inside, is_rootless, origin_entries, passed, site_path
 from muslbackend.values import NamedTuple
@@ -196,8 +197,11 @@ class _Names:
 
 
 def _hashed(name: str, digest: str) -> str:
-    """Return the name of a library with a hash in it, as a wheel and every file system take it."""
-    stem, dot, ending = _NO_NAME.sub("_", name).partition(".so")
+    """Return the name of a library with a hash in it, as a wheel and every file system take it.
+
+    Names that are musl's own begin with a word and a dot, and are so no longer.
+    """
+    stem, dot, ending = _NO_NAME.sub("_", name).partition("." if is_reserved(name) else ".so")
     end = f"-{digest}{dot}{ending}"
     return stem.encode()[: max(0, _LONGEST_NAME - len(end.encode()))].decode(errors="ignore") + end
 

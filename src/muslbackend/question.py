@@ -24,5 +24,7 @@ class Question(NamedTuple):
     """Globs of libraries that are taken for given."""
     max_unpacked: int | None = None
     """To how many bytes a wheel may unpack; ``None``: :data:`wheelfile.MOST_UNPACKED`."""
+    assume_symbols: tuple[str, ...] = ()
+    """Globs of symbols that libraries outside of the wheel are taken to define."""
     ignore: tuple[str, ...] = ()
     """Globs of ELF files of the wheel that are not judged."""

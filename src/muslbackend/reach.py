@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from muslbackend import musl
 from muslbackend.errors import SettingsError
 from muslbackend.graph import Via
 from muslbackend.needs import needs
-from muslbackend.packaged import undefined_symbols
+from muslbackend.packaged import (
+    assumed_symbols,
+    left_to_a_host,
+    left_to_what_is_opened,
+    undefined_symbols,
+)
 from muslbackend.policy import Verdict, judge
 from muslbackend.rules import FINISHED_RULES, is_fatal, newer_symbols
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Final
 
     from muslbackend.findings import Finding
@@ -22,7 +29,13 @@ if TYPE_CHECKING:
     from muslbackend.target import Target
 
 #: The rules that a release answers for itself, whatever came later.
-_ABOUT_SYMBOLS: Final = (undefined_symbols, newer_symbols)
+_ABOUT_SYMBOLS: Final = (
+    undefined_symbols,
+    left_to_what_is_opened,
+    left_to_a_host,
+    assumed_symbols,
+    newer_symbols,
+)
 
 
 def answer(graph: Graph, target: Target, release: MuslVersion | None) -> Verdict:
@@ -48,21 +61,8 @@ def findings_at(graph: Graph, target: Target, release: MuslVersion) -> tuple[Fin
 
 
 def _rules_at(release: MuslVersion) -> tuple[Rule, ...]:
-    return tuple(
-        _passing_over_what_it_has(rule, release) if rule in _ABOUT_SYMBOLS else rule
-        for rule in FINISHED_RULES
-    )
-
-
-def _passing_over_what_it_has(rule: Rule, release: MuslVersion) -> Rule:
-    def exact(graph: Graph, target: Target) -> Iterator[Finding]:
-        return (
-            finding
-            for finding in rule(graph, target)
-            if not musl.provides(finding.symbol, target.arch, release)
-        )
-
-    return exact
+    of_release: dict[Rule, Rule] = {r: partial(r, at=release) for r in _ABOUT_SYMBOLS}
+    return tuple(of_release.get(rule, rule) for rule in FINISHED_RULES)
 
 
 def with_system(graph: Graph) -> Graph:

@@ -73,6 +73,7 @@ def add(commands: Commands) -> None:
         ("--ignore", "GLOB", "do not judge or change such ELF files of the wheel (repeatable)"),
         ("--keep-in-place", "GLOB", "judge such ELF files, do not change them (repeatable)"),
         ("--drop-copies", "GLOB", "leave such copies of other files out (repeatable)"),
+        ("--assume-symbols", "GLOB", "take symbols of such a name for given (repeatable)"),
         ("--bundled-license", "[GLOB=]PATH", "licence text of what is bundled (repeatable)"),
     ):
         kind = folder if metavar == "DIR" else str

@@ -254,6 +254,7 @@ def findings_json(findings: Iterable[Finding]) -> list[dict[str, Any]]:
             "severity": f.severity.value,
             "file": f.subject,
             "symbol": f.symbol or None,
+            "symbols": list(f.names),
             "message": f.message,
             "hint": f.hint or None,
             "details": list(f.details),

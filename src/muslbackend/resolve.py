@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 #: Files of a wheel that are judged.
 MOST_FILES: Final = 20_000
 
+#: Begins the names of libcs.
+_LIBC = "libc."
+
 
 def resolve(files: Files, arch: Architecture, supply: Supply) -> Graph:
     """Return the graph of the wheel's files and of what they need.

@@ -10,7 +10,7 @@ from itertools import accumulate, takewhile
 from muslbackend import ignored, musl, relocations
 from muslbackend.abi import ABI
 from muslbackend.alpine import alpine_with
-from muslbackend.findings import Finding, Severity
+from muslbackend.findings import Finding, Severity, about, counted, some
 from muslbackend.graph import Unfit, Via, first_of_each
 from muslbackend.hazards import FINISHED_HAZARDS, HAZARDS
 from muslbackend.names import NAMES
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from typing import Final, TypeAlias
 
     from muslbackend.graph import Edge, Graph
-    from muslbackend.musl import Architecture
+    from muslbackend.musl import Architecture, MuslVersion
     from muslbackend.needs import Reason
     from muslbackend.target import Target
 
@@ -112,20 +112,30 @@ def left_to_the_system(graph: Graph, _: Target) -> Iterator[Finding]:
         )
 
 
-def newer_symbols(graph: Graph, target: Target) -> Iterator[Finding]:
-    """The tag promises the floor; a symbol of a later musl breaks that promise."""
+def newer_symbols(
+    graph: Graph, target: Target, *, at: MuslVersion | None = None
+) -> Iterator[Finding]:
+    """The tag promises the floor; a symbol of a later musl breaks that promise.
+
+    With ``at`` only those that this release does not have.
+    """
+    found: dict[tuple[str, MuslVersion, str], list[str]] = {}
     for reason in _beyond_the_floor(graph, target):
-        if not reason.feature:
-            yield Finding(
-                "MB103",
-                Severity.ERROR,
-                reason.file,
-                f"needs {reason.what}, which musl has from {reason.since} on; "
-                f"it must load on {target.floor}",
-                hint=f"avoid {reason.what}, or promise less with floor = {reason.since}"
-                + _alpine(reason, target.arch),
-                symbol=reason.what,
-            )
+        has = at is not None and musl.provides(reason.what, target.arch, at)
+        if not reason.feature and not has:
+            place = (reason.file, reason.since, _alpine(reason, target.arch))
+            found.setdefault(place, []).append(reason.what)
+    for (path, since, alpine), symbols in found.items():
+        finding = Finding(
+            "MB103",
+            Severity.ERROR,
+            path,
+            f"needs {counted(symbols)}, which musl has from {since} on; "
+            f"it must load on {target.floor}",
+            hint=f"avoid {'them' if symbols[1:] else symbols[0]}, or promise less with floor = "
+            f"{since}{alpine}",
+        )
+        yield about(finding, symbols)
 
 
 def newer_features(graph: Graph, target: Target) -> Iterator[Finding]:
@@ -202,16 +212,17 @@ def foreign_architecture(graph: Graph, target: Target) -> Iterator[Finding]:
 def unknown_relocations(graph: Graph, target: Target) -> Iterator[Finding]:
     """The loader refuses relocations it does not know; IRELATIVE of a static IFUNC is one."""
     for path, elf in graph.elf.items():
-        for kind in sorted(elf.relocations) if elf.fits(target.arch) else ():
-            if relocations.since(kind, target.arch) is None:
-                yield Finding(
-                    "MB111",
-                    Severity.ERROR,
-                    path,
-                    f"has relocations of type {kind}, which no musl knows",
-                    hint="build it with a compiler for musl, and without ifunc",
-                    symbol=f"type {kind}",
-                )
+        known = sorted(elf.relocations) if elf.fits(target.arch) else ()
+        kinds = [str(kind) for kind in known if relocations.since(kind, target.arch) is None]
+        if kinds:
+            finding = Finding(
+                "MB111",
+                Severity.ERROR,
+                path,
+                f"has relocations of type {some(kinds)}, which no musl knows",
+                hint="build it with a compiler for musl, and without ifunc",
+            )
+            yield about(finding, [f"type {kind}" for kind in kinds])
 
 
 def early_tls(graph: Graph, target: Target) -> Iterator[Finding]:

@@ -11,7 +11,7 @@ from muslbackend.elfreader import read_elf
 from muslbackend.errors import MalformedError
 from muslbackend.graph import FOLDER
 from muslbackend.member import Kept, mapped
-from muslbackend.package import Package, describe, telling, tells
+from muslbackend.package import Package, Texts, describe, telling, tells
 from muslbackend.rpath import site_path
 from muslbackend.values import NamedTuple
 
@@ -66,19 +66,21 @@ class Scan:
         since are not read again.
         """
         known = {} if before is None else before._known
-        now, elf, texts = dict(known), {}, {}
+        now, elf, texts = dict(known), {}, Texts()
+        names = []
         for member in members:
             place = id(member.content)
             if place in known:
                 elf[member.path] = known[place].elf
                 continue
             data = _told(member)
-            texts[member.path] = _text(member)
+            names.append(member.path)
+            texts.add(member.path, _text(member))
             if data[: len(MAGIC)] == MAGIC:
                 kept = member.content
                 elf[member.path] = _read(data, kept.crc if isinstance(kept, Kept) else None)
                 now[place] = _Known(member.content, elf[member.path])
-        scan = cls(elf, [*texts, *elf], describe(platforms, texts))
+        scan = cls(elf, [*names, *elf], describe(platforms, texts))
         scan._known = now
         scan._outside = {} if before is None else before._outside
         return scan
@@ -87,12 +89,12 @@ class Scan:
     def of_wheel(cls, wheel: Wheel) -> Scan:
         """Read the ELF files of a finished wheel."""
         read: dict[str, ElfInfo | str] = {}
-        texts = {}
+        texts = Texts()
         for member in wheel.members:
             data = _told(member)
             if data[: len(MAGIC)] == MAGIC:
                 read[member.path] = _read(data, wheel.checksums[member.path])
-            texts[member.path] = _text(member)
+            texts.add(member.path, _text(member))
         # Whichever was read first.
         elf = {path: read[path] for path in wheel.sizes if path in read}
         return cls(elf, wheel.names, describe(wheel.platforms, texts))

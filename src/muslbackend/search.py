@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import posixpath
 
+from muslbackend.elf import ElfInfo
 from muslbackend.graph import FOLDER, Edge, Rejected, Unfit, Via
-from muslbackend.musl import is_musl
+from muslbackend.musl import is_musl, is_reserved, todays
 from muslbackend.rpath import origin_entries, passed
 from muslbackend.supplied import NOT_DYNAMIC, Chain, Supplied
 from muslbackend.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Mapping
     from typing import Final, TypeAlias
 
     from muslbackend.graph import Files, Supply
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
 #: So many folders that were searched are kept for the report.
 MOST_SEARCHED: Final = 250
+#: Begins the names of libcs.
+_LIBC: Final = "libc."
 #: Names that no list of what is in a folder has.
 _FOLDERS: Final = frozenset({"", ".", ".."})
 
@@ -55,6 +58,7 @@ class Search(Supplied):
         self._entries: dict[Chain, tuple[Entry, ...]] = {}
         self._musl: dict[str, bool] = {}
         self._names: dict[str, tuple[str, ...]] = {}
+        self._private: dict[str, dict[str, str]] = {}
         self._found: dict[tuple[int, str], tuple[str | Rejected | None, int]] = {}
         for path in self.wheel:
             self.place(path)
@@ -90,8 +94,37 @@ class Search(Supplied):
             for name in needed:
                 if name not in musl:
                     musl[name] = is_musl(name, self.arch)
-            known = self._names[path] = tuple([name for name in needed if not musl[name]])
+            private = self.private(path)
+            named = [name for name in needed if not musl[name] or name in private]
+            known = self._names[path] = tuple(named)
         return known
+
+    def private(self, path: str) -> Mapping[str, str]:
+        """Return by needed name the libraries outside that have a name of musl's for their own.
+
+        Each defines something that no musl does. The loader never opens a library of such a name,
+        which the copy in the wheel does not keep.
+        """
+        known = self._private.get(path)
+        if known is None:
+            known = self._private[path] = dict(self._privates(path))
+        return known
+
+    def _privates(self, path: str) -> Iterator[tuple[str, str]]:
+        names = () if self.supply.installed else self.elf[path].needed
+        reserved = [n for n in names if is_reserved(n) and not n.startswith(_LIBC) and "/" not in n]
+        missing = self.elf[path].imports - todays(self.arch) if reserved else frozenset()
+        for name in dict.fromkeys(reserved) if missing else ():
+            if name in self.named:
+                continue
+            for folder in self._folders(self.chain(path), name):
+                place = posixpath.join(folder, name)
+                found = self.files.look(place)
+                if not isinstance(found, ElfInfo) or self._unfit(place, found) is not None:
+                    continue
+                if missing & found.exports:
+                    yield name, self._taken(place, found)
+                    break
 
     def forget(self) -> None:
         """Forget what was searched up to files whose libraries are not asked for any more."""
@@ -158,6 +191,9 @@ class Search(Supplied):
         return Edge(edge.needer, edge.name, Via.EXCLUDED)
 
     def _found_by(self, chain: Chain, name: str) -> Edge:
+        private = self.private(chain.owner).get(name)
+        if private is not None:
+            return Edge(chain.owner, name, Via.OUTSIDE, private)
         self.count()
         if "/" not in name:
             found = self.own(chain.place, name)

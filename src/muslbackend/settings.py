@@ -40,6 +40,8 @@ class Settings(NamedTuple):
     """Globs of library names that are bundled although ``exclude`` or ``system-libraries`` fits."""
     system_libraries: tuple[str, ...] = ()
     """Globs of library names that the user knows to be on every machine."""
+    assume_symbols: tuple[str, ...] = ()
+    """Globs of symbols that the user knows libraries outside of the wheel to define."""
     strip: str = ""
     """Remove from the files of the wheel: ``debug``, debugging information; ``all``, symbol tables
     too; empty: nothing."""
@@ -160,6 +162,7 @@ def cli_settings(options: Mapping[str, Any], environ: Mapping[str, str]) -> Sett
     given["library_dirs"] = options["library_dir"]
     given["system_libraries"] = options["system_library"]
     given["bundled_licenses"] = options["bundled_license"]
+    given["assume_symbols"] = options["assume_symbols"]
     for name in ("max_size", "max_unpacked"):
         if options[name] is not None:
             given[name] = _size(f"--{name.replace('_', '-')}", options[name])
@@ -293,6 +296,7 @@ _KEYS: Final = (
     _Key("exclude", _strings),
     _Key("system-libraries", _strings),
     _Key("include", _strings),
+    _Key("assume-symbols", _strings),
     _Key("library-dirs", _strings, env_separator=":"),
     _Key("bundled-licenses", _strings),
     _Key("strip", _strip),

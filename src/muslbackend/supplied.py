@@ -154,14 +154,18 @@ class Supplied:
             if unfit is not None:
                 rejected.append(unfit)
             elif isinstance(found, ElfInfo):
-                real = self.files.real(path)
-                self.elf.setdefault(real, found)
-                self._outside = True
-                return Edge(needer, name, Via.OUTSIDE, real)
+                return Edge(needer, name, Via.OUTSIDE, self._taken(path, found))
         if unreached is not None:
             return Edge(needer, name, Via.WHEEL, unreached)
         searched = self.all_searched(chain, name, folders)
         return Edge(needer, name, Via.MISSING, None, searched, tuple(rejected))
+
+    def _taken(self, path: str, found: ElfInfo) -> str:
+        """Take a library outside, and return the path of the file itself."""
+        real = self.files.real(path)
+        self.elf.setdefault(real, found)
+        self._outside = True
+        return real
 
     def all_searched(self, chain: Chain, name: str, folders: tuple[str, ...]) -> tuple[str, ...]:
         """Return where a name was looked for in vain."""

@@ -79,6 +79,28 @@ def test_what_was_bundled_loads_when_the_originals_are_gone(
     assert make_plan(graph_of(after), {}, Wishes("demo.libs")).is_empty
 
 
+@pytest.mark.parametrize("name", ["librt.so", "libutil.so.3"])
+def test_a_library_with_a_name_of_musls_is_opened_under_one_of_its_own(
+    name: str, real_loader: tuple[str, Path], cache: Path, tmp_path: Path
+) -> None:
+    release, loader = real_loader
+    core = Library("int own();\nint PyInit_demo() { return own(); }\n", (name,), "$ORIGIN")
+    wheel = lay_out({CORE: core, INFO: b""}, tmp_path / "wheel", cache)
+    outside = lay_out({name: function("own")}, tmp_path / "outside", cache)
+    shutil.copyfile(outside / name, wheel / "demo" / name)
+    assert "own: symbol not found" in dlopen(loader, wheel / CORE, cache=cache).words
+    assert {(f.code, f.symbol) for f in verdict_on(wheel).findings} == {("MB117", name)}
+    (wheel / "demo" / name).unlink()
+    after = applied(planned(wheel, outside), wheel, tmp_path / "after")
+    shutil.rmtree(outside)
+    (bundled,) = (after / "demo.libs").iterdir()
+    stem, _, ending = name.partition(".")
+    assert (bundled.name[: len(stem)], bundled.name[-len(ending) :]) == (stem, ending)
+    assert dlopen(loader, after / CORE, cache=cache).state == "loads"
+    assert promised(after, release)
+    assert verdict_on(after, release).findings == ()
+
+
 def test_every_bundled_library_loads_by_itself(
     chain: tuple[Path, Path, Plan], real_loader: tuple[str, Path], cache: Path, tmp_path: Path
 ) -> None:

@@ -41,3 +41,44 @@ def test_what_is_opened_for_all_serves_what_is_opened_later(
     else:
         assert "nk_dot: symbol not found" in done.stderr
         assert codes == {"MB102"}
+
+
+#: A library, a plugin that calls it, and two plugins that call each other.
+PLUGINS: Final = {
+    "demo/libhost.so": function("host_api"),
+    "demo/plugin.so": function("plugin_start", calls="host_api"),
+    "demo/one.so": function("one", calls="two"),
+    "demo/two.so": function("two", calls="one"),
+}
+
+
+def opened(musl_python: Path, folder: Path, *files: tuple[str, str]) -> str:
+    """Return what is said when an interpreter opens files in some modes, one after the other."""
+    lines = [f"ctypes.CDLL({str(folder / name)!r}, ctypes.{mode})" for name, mode in files]
+    script = "\n".join(["import ctypes", *lines])
+    done = subprocess.run([musl_python, "-c", script], capture_output=True, text=True, check=False)
+    return done.stderr
+
+
+def test_a_plugin_is_loaded_after_its_host_and_not_before(
+    musl_python: Path, cache: Path, tmp_path: Path
+) -> None:
+    folder = lay_out(PLUGINS, tmp_path, cache)
+    plugin = ("demo/plugin.so", "RTLD_LOCAL")
+    assert opened(musl_python, folder, ("demo/libhost.so", "RTLD_GLOBAL"), plugin) == ""
+    for before in ([], [("demo/libhost.so", "RTLD_LOCAL")]):
+        said = opened(musl_python, folder, *before, plugin)
+        assert "plugin.so: host_api: symbol not found" in said
+    for first, second in (("one", "two"), ("two", "one")):
+        files = [(f"demo/{name}.so", "RTLD_GLOBAL") for name in (first, second)]
+        assert f"{first}.so: {second}: symbol not found" in opened(musl_python, folder, *files)
+    assert found(folder) == {
+        ("demo/plugin.so", "MB144"),
+        ("demo/one.so", "MB102"),
+        ("demo/two.so", "MB102"),
+    }
+
+
+def found(folder: Path) -> set[tuple[str, str]]:
+    graph = resolve(Scan.of_members(members(folder)), X86_64, Supply())
+    return {(f.subject, f.code) for f in judge(graph, target_for()).findings}

@@ -205,6 +205,18 @@ def codes(folder: Path) -> set[str]:
     return {finding.code for finding in verdict_on(folder).findings}
 
 
+@pytest.mark.parametrize("has", ["host_api", "other_api"])
+def test_a_plugin_finds_the_symbols_of_the_program_that_opens_it(
+    has: str, started: Started
+) -> None:
+    host = f"int {has}(void) {{ return 7; }}\n" + OPENS
+    tool = program(host, calls='return !opened("plugin.so");')
+    plugin = function("plugin_start", calls="host_api")
+    outcome, folder = started({TOOL: tool, "demo/plugin.so": plugin})
+    assert outcome.words == ("" if has == "host_api" else "exit status 1")
+    assert codes(folder) == ({"MB144"} if has == "host_api" else {"MB102"})
+
+
 @pytest.mark.parametrize("rpath", ["", "$ORIGIN"])
 def test_a_library_that_was_opened_by_its_path_is_not_known_by_its_name(
     rpath: str, started: Started

@@ -36,6 +36,7 @@ check --help x
 check --version x
 check x
 check x y --json --exclude a* --exclude b
+check x --assume-symbols a* --assume-symbols b
 check -- -x
 check x -h
 check x --js
@@ -55,6 +56,7 @@ repair x
 repair x -o
 repair x -o d --dry-run
 repair x -od --strip --include a --include b --max-size 5
+repair x -od --assume-symbols nk_*
 repair x --l x
 build
 build -h

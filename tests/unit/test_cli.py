@@ -326,6 +326,36 @@ def test_symbols_of_a_library_that_the_wheel_opens_are_a_warning(
     assert "warning[MB126] demo/_core.so: needs nk_dot, which must come from a library that" in out
 
 
+def test_a_tag_that_we_write_rests_on_no_word_in_a_text(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opens = {"demo/__init__.py": b"ctypes.CDLL(path, mode=ctypes.RTLD_GLOBAL)"}
+    path = wheel(tmp_path, "nk_dot", "linux_x86_64", texts=opens)
+    output = tmp_path / "out"
+    assert main(["repair", path, "-o", str(output)]) == 1
+    err = capsys.readouterr().err
+    assert "error[MB126] demo/_core.so: needs nk_dot, which must come from a library" in err
+    assert "say so: assume-symbols = ['nk_dot']" in err
+    assert not output.exists()
+    assert main(["repair", path, "-o", str(output), "--assume-symbols", "nk_*"]) == 0
+    out = capsys.readouterr().out
+    assert "note[MB145] demo/_core.so: needs nk_dot, which is taken for given" in out
+    (made,) = output.iterdir()
+    assert "musllinux_1_2" in made.name
+    assert main(["check", str(made)]) == 0
+    assert "warning[MB126] demo/_core.so" in capsys.readouterr().out
+
+
+def test_a_comment_is_no_library(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = {"demo/__init__.py": b"# ctypes.CDLL(path, mode=ctypes.RTLD_GLOBAL)"}
+    path = wheel(tmp_path, "nk_dot", texts=words)
+    assert main(["check", path]) == 1
+    assert "error[MB102] demo/_core.so: needs nk_dot" in capsys.readouterr().out
+    assert main(["repair", path, "--dry-run"]) == 1
+    assert main(["check", path, "--assume-symbols", "x", "--assume-symbols", "nk_*"]) == 0
+    assert "note[MB145] demo/_core.so: needs nk_dot" in capsys.readouterr().out
+
+
 def test_a_page_is_written_besides(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     paths = [wheel(tmp_path, "statx"), wheel(tmp_path, "getpid"), str(tmp_path / "gone.whl")]
     assert main(["check", *paths]) == 1

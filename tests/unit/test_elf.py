@@ -86,3 +86,19 @@ def test_glibc_shows_through_where_both_are_named() -> None:
 @pytest.mark.parametrize("needed", [(), ("libc.so.6",), ("libfoo.so",), ("libc.so.61",)])
 def test_a_name_that_both_take_for_themselves_proves_nothing(needed: tuple[str, ...]) -> None:
     assert elf_info(needed=needed).libc is None
+
+
+@pytest.mark.parametrize(
+    ("name", "starts"),
+    [
+        ("PyInit_demo", True),
+        ("PyInitU_tda", True),
+        ("PyModExport_demo", True),
+        ("PyModExportU_tda", True),
+        ("PyInitialize", False),
+        ("PyModule_Create2", False),
+        ("_PyInit_demo", False),
+    ],
+)
+def test_what_starts_a_module(name: str, starts: bool) -> None:
+    assert elf_info(exports=frozenset({name, "x"})).modules == ((name,) if starts else ())

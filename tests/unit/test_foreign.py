@@ -8,8 +8,7 @@ import pytest
 
 from builders import X86_64
 from muslbackend import foreign, musl
-from muslbackend.foreign import lacking
-from muslbackend.musl import ARCHITECTURES
+from muslbackend.musl import ARCHITECTURES, Architecture
 
 PLAIN = "which no musl has and no library of the wheel defines"
 #: Names that are often met and that loader tests have seen missing from every musl.
@@ -59,6 +58,27 @@ def test_what_only_glibc_has(symbol: str, origin: str, remedy: str) -> None:
     message, hint = lacking(symbol, X86_64)
     assert message.startswith(f"needs {symbol}, which no musl has: it is {origin}")
     assert remedy in hint
+
+
+def lacking(symbol: str, arch: Architecture) -> tuple[str, str]:
+    """Return message and hint of one symbol."""
+    ((symbols, message, hint),) = foreign.lacking([symbol], arch)
+    assert symbols == (symbol,)
+    return message, hint
+
+
+def test_what_has_one_cause_is_said_once() -> None:
+    gone, own = [f"_ZNSt{n}fooE" for n in range(7)], ["no_such", "nor_this"]
+    symbols = [*gone, "__isoc23_strtol", "__isoc23_strtoul", *own]
+    said = {names: message for names, message, _ in foreign.lacking(symbols, X86_64)}
+    several = "_ZNSt0fooE, _ZNSt1fooE, _ZNSt2fooE, _ZNSt3fooE, _ZNSt4fooE and 2 more"
+    form = "glibc's form of a call for one C standard, from glibc's headers"
+    assert list(said.values()) == [
+        f"needs 7 symbols ({several}), {PLAIN}; libstdc++ has them",
+        f"needs 2 symbols (__isoc23_strtol, __isoc23_strtoul), which no musl has: each is {form}",
+        f"needs 2 symbols (no_such, nor_this), {PLAIN}",
+    ]
+    assert sorted(name for names in said for name in names) == sorted(symbols)
 
 
 @pytest.mark.parametrize("arch", sorted(ARCHITECTURES))

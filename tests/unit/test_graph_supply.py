@@ -224,3 +224,50 @@ def test_an_absolute_rpath_in_a_sysroot_leads_into_the_sysroot() -> None:
     supply = Supply(("/root/lib",), follow_rpath=True, sysroot="/root")
     graph = resolve(FakeFiles(files), X86_64, supply)
     assert graph.outside() == ("/root/lib/liba.so", "/root/usr/lib/private/libb.so")
+
+
+OWN_CLOCK = elf_info(exports=frozenset({"own_clock", "clock_gettime"}))
+
+
+def needing(name: str, *imports: str) -> ElfInfo:
+    return extension(needed=(name,), imports=frozenset(imports))
+
+
+@pytest.mark.parametrize("name", ["librt.so", "librt.so.1", "libutil.so.3"])
+def test_a_private_library_with_a_name_of_musls_is_outside(name: str) -> None:
+    graph = graph_of({CORE: needing(name, "own_clock"), f"/opt/{name}": OWN_CLOCK}, "/lib", "/opt")
+    assert graph.edges == (Edge(CORE, name, Via.OUTSIDE, f"/opt/{name}"),)
+    assert graph.loads == {CORE: (CORE, f"/opt/{name}")}
+
+
+@pytest.mark.parametrize(
+    ("core", "files"),
+    [
+        (needing("librt.so", "clock_gettime"), {"/lib/librt.so": OWN_CLOCK}),
+        (needing("librt.so", "own_clock"), {"/lib/librt.so": elf_info()}),
+        (needing("librt.so", "own_clock"), {"/lib/librt.so": OWN_CLOCK._replace(machine=183)}),
+        (needing("libc.so", "own_clock"), {"/lib/libc.so": OWN_CLOCK}),
+        (
+            needing("librt.so", "own_clock"),
+            {"demo/librt.so": OWN_CLOCK, "/lib/librt.so": OWN_CLOCK},
+        ),
+        (
+            needing("librt.so", "own_clock"),
+            {
+                "/lib/librt.so": OWN_CLOCK._replace(
+                    version_needs=frozenset({("libc.so.6", "GLIBC_2.34")})
+                )
+            },
+        ),
+    ],
+    ids=["musl has it", "not its own", "another machine", "libc", "in the wheel", "glibc"],
+)
+def test_a_name_of_musls_is_musl_where_no_private_library_is_meant(
+    core: ElfInfo, files: dict[str, ElfInfo]
+) -> None:
+    assert graph_of({CORE: core, **files}, "/lib").edges == ()
+
+
+def test_in_a_finished_wheel_a_name_of_musls_is_musl() -> None:
+    files = FakeFiles({CORE: needing("librt.so", "own_clock"), "/lib/librt.so": OWN_CLOCK})
+    assert resolve(files, X86_64, Supply(("/lib",), installed=True)).edges == ()

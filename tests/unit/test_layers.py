@@ -25,6 +25,7 @@ LAYERS: Final = (
         *("errors", "findings", "processes", "progress", "signals", "workers", "wrapper", "zlibs"),
         *("zipdirectory", "question", "outline", "plain", "drawing", "treemap", "pagestyle"),
         "closures",
+        "openers",
     },
     {
         *("musl", "explain", "libdeflate", "lookup", "notes", "zipmember", "ziparchive"),
@@ -94,6 +95,7 @@ LAYERS: Final = (
         "fleet",
         "grouping",
     },
+    {"missing"},
     {
         *("hazards", "packaged", "plan", "abi", "ignored", "names", "interpreters", "results"),
         *("stage", "outside", "pagegraph", "search"),
@@ -152,10 +154,12 @@ DECIDING: Final = (
     "matrix",
     "membernames",
     "migration",
+    "missing",
     "musl",
     "names",
     "needs",
     "notes",
+    "openers",
     "outcome",
     "outline",
     "package",

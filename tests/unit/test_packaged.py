@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from builders import elf_info, extension, findings_of
+from builders import elf_info, extension, findings_of, graph_of, target_for
 from muslbackend.findings import Finding, Severity
-from muslbackend.package import Package, describe, tells
+from muslbackend.package import MOST_SOURCE, Package, Texts, describe, telling, tells
+from muslbackend.policy import judge
 
 if TYPE_CHECKING:
     from muslbackend.elf import ElfInfo
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 CORE = "demo/_core.so"
 ANY_MACHINE = Package(any_machine=True)
 PURE = Package(root_is_purelib=True)
-OPENS = Package(global_openers=("demo/__init__.py",))
+OPENING = b"ctypes.CDLL(path, mode=ctypes.RTLD_GLOBAL)"
+OPENS = Package(sources=(("demo/__init__.py", OPENING),))
 
 
 def imports(*names: str) -> ElfInfo:
@@ -91,20 +93,95 @@ def test_mb126_where_nothing_is_opened_the_symbol_is_missing() -> None:
 
 
 def test_mb126_of_several_openers_the_first_is_named() -> None:
-    (found,) = findings_of(imports("x"), package=Package(global_openers=("a.py", "b.py", "c.py")))
+    opening = Package(sources=tuple((name, OPENING) for name in ("a.py", "b.py", "c.py")))
+    (found,) = findings_of(imports("x"), package=opening)
     assert "that a.py or one of 2 more opens" in found.message
 
 
+def test_mb126_of_a_word_that_opens_nothing_there_is_none() -> None:
+    comment = Package(sources=(("demo/__init__.py", b"# RTLD_GLOBAL, as CDLL takes it"),))
+    assert codes(findings_of(imports("nk_dot"), package=comment)) == ["MB102"]
+
+
+def test_mb126_symbols_of_one_file_are_one_finding() -> None:
+    (found,) = findings_of(imports("nk_dot", "nk_add"), package=OPENS)
+    assert (found.code, found.symbol) == ("MB126", "nk_add")
+    assert found.symbols == ("nk_add", "nk_dot")
+    assert "needs 2 symbols (nk_add, nk_dot), which must come from a library that" in found.message
+
+
+def of_ours(elf: ElfInfo, package: Package | None = None, *assumed: str) -> tuple[Finding, ...]:
+    """Return what is said of a wheel whose tag we write."""
+    graph = graph_of({CORE: elf}, package=package)._replace(assumed=assumed, ours=True)
+    return judge(graph, target_for()).findings
+
+
+def test_mb126_no_tag_that_we_write_rests_on_what_is_opened() -> None:
+    (found,) = of_ours(imports("nk_dot"), OPENS)
+    assert (found.code, found.severity) == ("MB126", Severity.ERROR)
+    assert "assume-symbols = ['nk_dot']" in found.hint
+
+
+@pytest.mark.parametrize("package", [None, OPENS])
+def test_mb145_what_the_settings_take_for_given_is_told(package: Package | None) -> None:
+    elf = imports("nk_add", "nk_dot", "getpid")
+    assert of_ours(elf, package, "other", "nk_*") == (
+        Finding(
+            "MB145",
+            Severity.NOTE,
+            CORE,
+            "needs 2 symbols (nk_add, nk_dot), which are taken for given (assume-symbols): it "
+            "loads only after a library that defines them",
+            hint="require the package that brings the library",
+            symbol="nk_add",
+            symbols=("nk_add", "nk_dot"),
+        ),
+    )
+
+
+def test_mb145_what_no_glob_fits_is_missing() -> None:
+    found = of_ours(imports("nk_dot", "no_such"), None, "nk_*")
+    assert [(f.code, f.symbol) for f in found] == [("MB102", "no_such"), ("MB145", "nk_dot")]
+    assert "nk_dot, which is taken for given" in found[1].message
+
+
+def told(**files: bytes) -> Texts:
+    """Return what members tell; of their names `__` is a slash, `_py` an ending."""
+    texts = Texts()
+    for name, text in files.items():
+        path = name.replace("__", "/").replace("_py", ".py")
+        texts.add(path, telling(path, [text]))
+    return texts
+
+
 def test_what_a_wheel_says_of_itself() -> None:
-    texts = {
-        "demo/__init__.py": b"ctypes.CDLL(path, mode=ctypes.RTLD_GLOBAL)",
-        "demo/other.py": b"import os",
-        "demo-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\r\nRoot-Is-Purelib: true\r\nTag: x\r\n",
-    }
-    assert describe(["any"], texts) == Package(True, True, ("demo/__init__.py",))
-    assert describe(["any", "linux_x86_64"], {}) == Package()
-    platlib = {"demo-1.0.dist-info/WHEEL": b"Root-Is-Purelib: false\n"}
+    texts = told(demo__init_py=OPENING, demo__other_py=b"import os")
+    texts.add("demo-1.0.dist-info/WHEEL", b"Wheel-Version: 1.0\r\nRoot-Is-Purelib: true\r\n")
+    assert describe(["any"], texts) == Package(True, True, (("demo/init.py", OPENING),))
+    assert describe(["any", "linux_x86_64"], Texts()) == Package()
+    platlib = Texts()
+    platlib.add("demo-1.0.dist-info/WHEEL", b"Root-Is-Purelib: false\n")
     assert describe(["linux_x86_64"], platlib) == Package()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"RTLD_GLOBAL = 256", b"CDLL(x, RTLD_LOCAL)", OPENING + b" " * MOST_SOURCE],
+    ids=["nothing is opened", "another mode", "too large"],
+)
+def test_a_source_that_can_open_nothing_is_not_kept(text: bytes) -> None:
+    half = len(text) // 2
+    assert telling("demo/x.py", iter([text[:half], text[half:]])) == b""
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 2, 0), (2, 0, 1)])
+def test_of_many_sources_the_same_are_kept_in_whatever_order(order: tuple[int, ...]) -> None:
+    sizes = MOST_SOURCE // 2, MOST_SOURCE, MOST_SOURCE // 4
+    files = [(f"{name}.py", OPENING.ljust(size)) for name, size in zip("abc", sizes, strict=True)]
+    texts = Texts()
+    for place in order:
+        texts.add(*files[place])
+    assert [path for path, _ in texts.sources()] == ["a.py"]
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,18 @@ def test_many_findings_of_one_code_are_shown_on_demand() -> None:
     assert words(shown.children[1]).startswith("note f1.so")  # other than the first
 
 
+def test_a_finding_about_many_symbols_shows_all_on_demand() -> None:
+    symbols = tuple(f"<{n}>" for n in range(6))
+    few = Finding("MB102", Severity.ERROR, CORE, "needs 2", symbol="a", symbols=("a", "b"))
+    many = few._replace(message="needs 6", symbol=symbols[0], symbols=symbols)
+    verdict = CLEAN.verdict._replace(findings=(few, many))
+    first, second = parsed(page([CLEAN._replace(verdict=verdict)])).every("article")[0].every("li")
+    assert first.every("details") == []
+    (shown,) = second.every("details")
+    assert words(shown.every("summary")[0]) == "All 6 symbols"
+    assert [code.text for code in shown.every("code")] == list(symbols)
+
+
 def test_the_releases_are_those_of_the_machine() -> None:
     root = parsed(page([NEWER]))
     releases = part(root, "releases")

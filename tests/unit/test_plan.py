@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from builders import X86_64, FakeFiles, applied, elf_info, extension, graph_of
+from muslbackend import musl
 from muslbackend.graph import Supply
 from muslbackend.plan import Edit, Graft, Plan, Wishes, make_plan
 from muslbackend.resolve import resolve
@@ -108,6 +109,24 @@ def test_the_hash_stands_before_the_ending(needed: str, shape: tuple[str, str]) 
     graph = graph_of({CORE: extension(needed=(needed,)), f"/lib/{base}": elf_info()}, "/lib")
     name = one_name(graph)
     assert (name[: len(shape[0])], name[len(shape[0]) + 8 :]) == shape
+    edits = {edit.path: edit for edit in planned(graph).edits}
+    assert edits[CORE].needed == ((needed, name.rpartition("/")[2]),)
+
+
+@pytest.mark.parametrize(
+    ("needed", "shape"),
+    [
+        ("librt.so", ("demo.libs/librt-", ".so")),
+        ("libutil.so.3", ("demo.libs/libutil-", ".so.3")),
+        ("libm.more.so", ("demo.libs/libm-", ".more.so")),
+    ],
+)
+def test_a_name_that_is_musls_is_one_no_more(needed: str, shape: tuple[str, str]) -> None:
+    core = extension(needed=(needed,), imports=frozenset({"own"}))
+    graph = graph_of({CORE: core, f"/lib/{needed}": elf_info(exports=frozenset({"own"}))}, "/lib")
+    name = one_name(graph)
+    assert (name[: len(shape[0])], name[len(shape[0]) + 8 :]) == shape
+    assert not musl.is_reserved(name.rpartition("/")[2])
     edits = {edit.path: edit for edit in planned(graph).edits}
     assert edits[CORE].needed == ((needed, name.rpartition("/")[2]),)
 

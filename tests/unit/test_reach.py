@@ -56,6 +56,20 @@ def test_without_a_release_the_promise_counts() -> None:
     assert found("posix_fallocate64", None, floor=None) == ()
 
 
+def test_of_symbols_of_one_cause_a_release_lacks_only_some() -> None:
+    gone = frozenset({"__strdup", "__stpcpy", "no_such", "qsort_r", "strptime_l"})
+    graph = graph_of({CORE: extension(imports=gone)})
+    at = {
+        release: {(f.code, f.names) for f in answer(graph, target_for(), V(release)).findings}
+        for release in ("1.1.20", "1.2.2", "1.2.6")
+    }
+    nobody, musls = ("MB102", ("no_such",)), ("MB102", ("__stpcpy", "__strdup"))
+    newer, glibcs = ("MB103", ("qsort_r",)), ("MB102", ("strptime_l",))
+    assert {found for found in at["1.1.20"] if found[0] == "MB102"} == {nobody, glibcs}
+    assert at["1.2.2"] == {nobody, musls, newer, glibcs}
+    assert at["1.2.6"] == {nobody, musls, glibcs}
+
+
 @pytest.mark.parametrize(
     ("symbol", "release", "codes"),
     [

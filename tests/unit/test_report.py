@@ -388,6 +388,17 @@ def test_the_json_of_a_finding_has_its_details() -> None:
     assert [finding["details"] for finding in found["findings"]] == [list(MISSING.details), []]
 
 
+def test_the_json_of_a_finding_has_all_its_symbols() -> None:
+    many = NEWER._replace(symbols=("statx", "swab", "x"))
+    verdict = Verdict(None, (), (NEWER, many, LEFT))
+    (found,) = json.loads(check_json([checked(verdict, ok=False)]))
+    assert [(f["symbol"], f["symbols"]) for f in found["findings"]] == [
+        ("statx", ["statx"]),
+        ("statx", ["statx", "swab", "x"]),
+        (None, []),
+    ]
+
+
 def test_the_json_of_a_wheel_without_native_code_is_empty_where_nothing_is_known() -> None:
     result = Checked("a.whl", True, None, None, ("any",), None, Verdict(None, (), ()), None)
     assert json.loads(check_json([result])) == [

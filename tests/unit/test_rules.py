@@ -187,6 +187,28 @@ def test_mb105_a_library_that_was_found_but_is_for_glibc() -> None:
     )
 
 
+def test_mb102_symbols_of_one_cause_are_one_finding() -> None:
+    names = [f"no_such_{n}" for n in range(7)]
+    (found,) = findings(imports(*names))
+    assert (found.symbol, found.symbols, found.names) == (names[0], tuple(names), tuple(names))
+    assert found.message == (
+        "needs 7 symbols (no_such_0, no_such_1, no_such_2, no_such_3, no_such_4 and 2 more), "
+        "which no musl has and no library of the wheel defines"
+    )
+
+
+def test_mb103_symbols_of_one_release_are_one_finding() -> None:
+    found = findings(imports("preadv2", "statx", "qsort_r", "getpid"))
+    assert [(f.code, f.symbol, f.names) for f in found] == [
+        ("MB103", "preadv2", ("preadv2", "statx")),
+        ("MB103", "qsort_r", ("qsort_r",)),
+    ]
+    assert (found[0].message, found[0].hint) == (
+        "needs 2 symbols (preadv2, statx), which musl has from 1.2.5 on; it must load on 1.2.0",
+        "avoid them, or promise less with floor = 1.2.5 (Alpine 3.20 and later)",
+    )
+
+
 def test_mb106_a_file_for_another_machine() -> None:
     assert findings(extension(machine=183)) == (
         Finding(

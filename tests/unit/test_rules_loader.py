@@ -41,6 +41,12 @@ def test_mb111_a_relocation_that_no_musl_knows() -> None:
     assert verdict({1, 6, 7, 8, 16, 17}).findings == ()
 
 
+def test_mb111_types_of_one_file_are_one_finding() -> None:
+    (found,) = verdict({1, 90, 91}).findings
+    assert found.message == "has relocations of type 90, 91, which no musl knows"
+    assert found.names == ("type 90", "type 91")
+
+
 @pytest.mark.parametrize(
     ("arch", "kind"),
     [("x86_64", 18), ("i686", 14), ("i686", 37), ("aarch64", 1030), ("armv7l", 19), ("s390x", 56)],

@@ -22,6 +22,7 @@ from muslbackend.graph import Supply
 from muslbackend.musl import ARCHITECTURES
 from muslbackend.plan import Edit
 from muslbackend.progress import Progress
+from muslbackend.settings import Settings
 from muslbackend.target import Facts
 from muslbackend.zig import ZIG_REQUIREMENT
 from muslbackend.zipdirectory import ArchiveError
@@ -78,7 +79,9 @@ def test_zig_is_missing_or_does_not_compile_for_the_machine(
 
 
 def test_what_is_not_as_it_was_judged_is_a_bug_of_ours() -> None:
-    order: Any = SimpleNamespace(progress=Progress(), supply=Supply(), target=target_for())
+    order: Any = SimpleNamespace(
+        progress=Progress(), supply=Supply(), target=target_for(), settings=Settings()
+    )
     known: Any = SimpleNamespace(scan=None, verdict=SimpleNamespace(floor="another"))
     with pytest.raises(RuntimeError, match="muslbackend has a bug: after patching, "):
         finish._prove([], order, known)

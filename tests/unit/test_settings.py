@@ -45,12 +45,14 @@ SAME = [
     ((True, "true", "1"), Settings(verify=True), "verify"),
     (("a b/c:d", "a b/c:d", "a b/c:d"), Settings(toolchain_file="a b/c:d"), "toolchain-file"),
     ((9, "9", "9"), Settings(compression_level=9), "compression-level"),
+    ((["nk_*", "x"], "nk_*;x", "nk_*;x"), Settings(assume_symbols=("nk_*", "x")), "assume-symbols"),
     ((5000000, "5MB", "5 mb"), Settings(max_size=5_000_000), "max-size"),
     ((10**10, "10GB", "10 gb"), Settings(max_unpacked=10**10), "max-unpacked"),
     (("a b/c:d", "a b/c:d", "a b/c:d"), Settings(sysroot="a b/c:d"), "sysroot"),
 ]
 
 KEYS = (
+    "assume-symbols",
     "bundled-licenses",
     "compression-level",
     "debug-info-dir",
@@ -126,6 +128,7 @@ def test_options_of_a_command_win_over_the_environment() -> None:
         "library_dir": ["/x"],
         "system_library": None,
         "bundled_license": None,
+        "assume_symbols": ["nk_*"],
         "max_size": "1k",
         "max_unpacked": "1m",
         "compression_level": "0",
@@ -136,6 +139,7 @@ def test_options_of_a_command_win_over_the_environment() -> None:
         floor=MuslVersion(1, 2, 3),
         exclude=("a",),
         library_dirs=("/x",),
+        assume_symbols=("nk_*",),
         strip="all",
         max_size=1000,
         max_unpacked=1_000_000,

@@ -1,0 +1,116 @@
+"""Which Python files open libraries with RTLD_GLOBAL, by their syntax trees.
+
+Everything that is loaded after such a call also finds the symbols of the library it opened
+(``do_dlsym`` and ``find_sym`` search what is global, ldso/dynlink.c). The word alone proves
+nothing: it may be in a comment, a string or a flag that is taken away.
+"""
+
+from __future__ import annotations
+
+import ast
+import warnings
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Final
+
+_MODE: Final = "RTLD_GLOBAL"
+#: Functions that open a library, and how many arguments come before the mode: those of ctypes,
+#: ``dlopen`` of _ctypes and cffi, and ``sys.setdlopenflags``, which sets the mode of ``import``.
+_OPENING: Final = {"CDLL": 1, "PyDLL": 1, "LoadLibrary": 1, "dlopen": 1, "setdlopenflags": 0}
+_KEYWORDS: Final = frozenset({"mode", "flags"})
+
+
+def openers(sources: Iterable[tuple[str, bytes]]) -> tuple[str, ...]:
+    """Return the paths of the sources that call a function to open a library with RTLD_GLOBAL.
+
+    A source that this Python cannot parse is no evidence.
+    """
+    return tuple(path for path, text in sources if opens(text))
+
+
+def opens(source: bytes) -> bool:
+    """Say whether a Python source opens a library with RTLD_GLOBAL somewhere."""
+    try:
+        # Text, not bytes: a coding cookie would choose which module decodes it.
+        return _Names(_parsed(source.decode("utf-8-sig"))).opens()
+    # The last two are what the parser has for an expression that is nested too deeply.
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+
+
+def _parsed(text: str) -> list[ast.AST]:
+    """Return every node of the syntax tree; nothing is compiled or run."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of escapes in strings, which are not ours
+        return list(ast.walk(ast.parse(text)))
+
+
+class _Names:
+    """The names that one source uses, and what they stand for."""
+
+    def __init__(self, nodes: list[ast.AST]) -> None:
+        self.nodes = nodes
+        #: Local names of what was imported under another one.
+        self.imported = {
+            alias.asname: alias.name
+            for node in nodes
+            if isinstance(node, ast.ImportFrom)
+            for alias in node.names
+            if alias.asname is not None
+        }
+        #: Names that somewhere are set to a mode with RTLD_GLOBAL in it.
+        self.modes: set[str] = set()
+        for name, value in (pair for node in nodes for pair in _bound(node)):
+            if self.is_global(value):
+                self.modes.add(name)
+
+    def opens(self) -> bool:
+        """Say whether one of the calls opens a library with RTLD_GLOBAL."""
+        calls = (node for node in self.nodes if isinstance(node, ast.Call))
+        return any(self.is_global(mode) for call in calls for mode in self._modes_of(call))
+
+    def is_global(self, mode: ast.expr) -> bool:
+        """Say whether the value of an expression can have the bit of RTLD_GLOBAL."""
+        if isinstance(mode, ast.BinOp):
+            combined = isinstance(mode.op, ast.BitOr | ast.Add)
+            return combined and (self.is_global(mode.left) or self.is_global(mode.right))
+        if isinstance(mode, ast.IfExp):
+            return self.is_global(mode.body) or self.is_global(mode.orelse)
+        if isinstance(mode, ast.Call):
+            return self._is_looked_up(mode)
+        return self._called(mode) == _MODE or (isinstance(mode, ast.Name) and mode.id in self.modes)
+
+    def _is_looked_up(self, call: ast.Call) -> bool:
+        """Say whether a call is ``getattr(module, "RTLD_GLOBAL", ...)``."""
+        named = call.args[1:2]
+        looks_up = self._called(call.func) == "getattr"
+        return looks_up and any(isinstance(n, ast.Constant) and n.value == _MODE for n in named)
+
+    def _modes_of(self, call: ast.Call) -> Iterator[ast.expr]:
+        """Yield the arguments of a call that can be the mode in which it opens a library."""
+        before = _OPENING.get(self._called(call.func))
+        if before is not None:
+            yield from call.args[before : before + 1]
+            yield from (k.value for k in call.keywords if k.arg in _KEYWORDS)
+
+    def _called(self, node: ast.expr) -> str:
+        """Return the name of a variable, or of an attribute without that of its object."""
+        if isinstance(node, ast.Name):
+            return self.imported.get(node.id, node.id)
+        return node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def _bound(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
+    """Yield (name, value) of what an assignment or the defaults of a function set."""
+    if isinstance(node, ast.Assign):
+        yield from ((t.id, node.value) for t in node.targets if isinstance(t, ast.Name))
+    elif isinstance(node, ast.AnnAssign | ast.AugAssign | ast.NamedExpr):
+        if isinstance(node.target, ast.Name) and node.value is not None:
+            yield node.target.id, node.value
+    elif isinstance(node, ast.arguments):
+        names = [*node.posonlyargs, *node.args]
+        defaults = zip(reversed(names), reversed(node.defaults), strict=False)
+        by_name = zip(node.kwonlyargs, node.kw_defaults, strict=True)
+        yield from ((n.arg, d) for n, d in (*defaults, *by_name) if d is not None)
