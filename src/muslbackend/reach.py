@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from muslbackend import musl
 from muslbackend.errors import SettingsError
-from muslbackend.graph import Via
+from muslbackend.graph import Via, remembered
 from muslbackend.needs import needs
 from muslbackend.packaged import undefined_symbols
-from muslbackend.policy import Verdict, judge
-from muslbackend.rules import FINISHED_RULES, is_fatal, newer_symbols
+from muslbackend.policy import Verdict, in_order, judge
+from muslbackend.rules import FINISHED_RULES, is_fatal, newer_features, newer_symbols
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 #: The rules that a release answers for itself, whatever came later.
 _ABOUT_SYMBOLS: Final = (undefined_symbols, newer_symbols)
+
+#: The rules of which the answer depends on the release at all.
+ABOUT_RELEASES: Final[tuple[Rule, ...]] = (*_ABOUT_SYMBOLS, newer_features)
 
 
 def answer(graph: Graph, target: Target, release: MuslVersion | None) -> Verdict:
@@ -44,17 +47,26 @@ def answer(graph: Graph, target: Target, release: MuslVersion | None) -> Verdict
 
 def findings_at(graph: Graph, target: Target, release: MuslVersion) -> tuple[Finding, ...]:
     """Return what is wrong with a finished wheel on one release that ran on the machine."""
-    return judge(graph, target._replace(floor=release), _rules_at(release)).findings
+    there = target._replace(floor=release)
+    found = {
+        finding
+        for rule in ABOUT_RELEASES
+        for finding in _passing_over_what_it_has(rule, release)(graph, there)
+    }
+    return in_order(found.union(_on_each_release(graph, target._replace(floor=None))))
 
 
-def _rules_at(release: MuslVersion) -> tuple[Rule, ...]:
-    return tuple(
-        _passing_over_what_it_has(rule, release) if rule in _ABOUT_SYMBOLS else rule
-        for rule in FINISHED_RULES
-    )
+@remembered
+def _on_each_release(graph: Graph, target: Target) -> tuple[Finding, ...]:
+    """Return what is wrong on every release: many are asked about one wheel."""
+    rules = tuple(rule for rule in FINISHED_RULES if rule not in ABOUT_RELEASES)
+    return judge(graph, target, rules).findings
 
 
 def _passing_over_what_it_has(rule: Rule, release: MuslVersion) -> Rule:
+    if rule not in _ABOUT_SYMBOLS:
+        return rule
+
     def exact(graph: Graph, target: Target) -> Iterator[Finding]:
         return (
             finding
