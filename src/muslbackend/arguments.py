@@ -7,6 +7,7 @@ the arguments of each other command are in a module of their own, which is read 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -48,7 +49,8 @@ class _Parser(argparse.ArgumentParser):
     """Quotes what it was given in a way that may be shown."""
 
     def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
-        if message:
+        # As argparse does: what cannot be said changes no exit code.
+        with contextlib.suppress(AttributeError, OSError):
             terminal.put(plain.shown(message), file or sys.stderr)
 
 

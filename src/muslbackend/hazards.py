@@ -165,8 +165,8 @@ def second_libc(graph: Graph, target: Target) -> Iterator[Finding]:
         elif elf.is_libc:
             message = "is a libc; the loader puts the musl that runs in its place"
             yield Finding("MB119", Severity.WARNING, path, message, hint="leave it out")
-        elif not any(musl.is_musl(name, target.arch) for name in elf.needed) and (
-            elf.exports >= _LIBC_INSIDE or "__libc_start_main" in elf.exports
+        elif (elf.exports >= _LIBC_INSIDE or "__libc_start_main" in elf.exports) and not any(
+            musl.is_musl(name, target.arch) for name in elf.needed
         ):
             message = "has a libc inside, with memory and streams apart from those of musl"
             yield Finding("MB119", Severity.WARNING, path, message, hint=_NO_LIBC)

@@ -6,7 +6,7 @@ from functools import partial
 
 from muslbackend import musl
 from muslbackend.errors import SettingsError
-from muslbackend.graph import Via
+from muslbackend.graph import Via, remembered
 from muslbackend.needs import needs
 from muslbackend.packaged import (
     assumed_symbols,
@@ -14,8 +14,8 @@ from muslbackend.packaged import (
     left_to_what_is_opened,
     undefined_symbols,
 )
-from muslbackend.policy import Verdict, judge
-from muslbackend.rules import FINISHED_RULES, is_fatal, newer_symbols
+from muslbackend.policy import Verdict, in_order, judge
+from muslbackend.rules import FINISHED_RULES, is_fatal, newer_features, newer_symbols
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ _ABOUT_SYMBOLS: Final = (
     newer_symbols,
 )
 
+#: The rules of which the answer depends on the release at all.
+ABOUT_RELEASES: Final[tuple[Rule, ...]] = (*_ABOUT_SYMBOLS, newer_features)
+
 
 def answer(graph: Graph, target: Target, release: MuslVersion | None) -> Verdict:
     """Return the verdict on a finished wheel.
@@ -57,12 +60,20 @@ def answer(graph: Graph, target: Target, release: MuslVersion | None) -> Verdict
 
 def findings_at(graph: Graph, target: Target, release: MuslVersion) -> tuple[Finding, ...]:
     """Return what is wrong with a finished wheel on one release that ran on the machine."""
-    return judge(graph, target._replace(floor=release), _rules_at(release)).findings
+    there = target._replace(floor=release)
+    found = {finding for rule in ABOUT_RELEASES for finding in _at(rule, release)(graph, there)}
+    return in_order(found.union(_on_each_release(graph, target._replace(floor=None))))
 
 
-def _rules_at(release: MuslVersion) -> tuple[Rule, ...]:
-    of_release: dict[Rule, Rule] = {r: partial(r, at=release) for r in _ABOUT_SYMBOLS}
-    return tuple(of_release.get(rule, rule) for rule in FINISHED_RULES)
+@remembered
+def _on_each_release(graph: Graph, target: Target) -> tuple[Finding, ...]:
+    """Return what is wrong on every release: many are asked about one wheel."""
+    rules = tuple(rule for rule in FINISHED_RULES if rule not in ABOUT_RELEASES)
+    return judge(graph, target, rules).findings
+
+
+def _at(rule: Rule, release: MuslVersion) -> Rule:
+    return partial(rule, at=release) if rule in _ABOUT_SYMBOLS else rule
 
 
 def with_system(graph: Graph) -> Graph:

@@ -83,7 +83,9 @@ def say(words: str) -> None:
 
 def tell(words: str, *, flush: bool = False) -> None:
     """Write lines to standard output, plainly and unfolded."""
-    put(f"{plain.shown(words)}\n", sys.stdout)
+    put(plain.shown(words), sys.stdout)
+    # Apart: an unbuffered stream (PYTHONUNBUFFERED) tells only then that nobody reads any more.
+    put("\n", sys.stdout)
     if flush:
         sys.stdout.flush()
 
@@ -100,7 +102,8 @@ def put(text: str, stream: SupportsWrite[str]) -> None:
 
 def give_json(text: str) -> None:
     """Write JSON to standard output."""
-    give(f"{plain.json(text)}\n")
+    give(plain.json(text))
+    give("\n")
 
 
 def complain(error: Exception | str) -> None:
