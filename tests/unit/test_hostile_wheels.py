@@ -31,6 +31,8 @@ CORE: Final = "demo/_core.so"
 TEXT: Final = b"some text, said again and again; " * 300
 MANY: Final = ".".join(map(str, range(2000)))
 REFUSED: Final = "has a member that no wheel can have: "
+#: Of kinds that nobody heeds.
+MANY_FIELDS: Final = b"".join(struct.pack("<2H", kind, 0) for kind in range(300, 16_300))
 ONE: Final = "Wheel-Version: 1.0\nTag: cp311-cp311-linux_x86_64\n"
 
 
@@ -173,7 +175,7 @@ NAMES: Final = {
     "thousands of extra fields": Hostile(
         lambda: [
             *sound(),
-            *(raw(f"demo/{n}", b"").both(extra=16_000 * b"zz\0\0") for n in range(20)),
+            *(raw(f"demo/{n}", b"").both(extra=MANY_FIELDS) for n in range(20)),
         ],
         "[MB138]",
     ),
