@@ -5,6 +5,7 @@ The same fields go through uv and pip in ``tests/e2e/test_installers.py``.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -25,9 +26,7 @@ def test_numbers_that_have_no_room_are_read(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_field_that_uv_refuses_is_refused(name: str, tmp_path: Path) -> None:
-    with pytest.raises(
-        ArchiveError, match="a field of ZIP64 has more than|is there twice|or there"
-    ):
+    with pytest.raises(ArchiveError, match=r"a field of ZIP64 has more than|there twice"):
         open_zip(write_raw(tmp_path / "x.zip", [REFUSED[name]()]))
 
 
