@@ -200,7 +200,7 @@ def _write(
     if same and original is not None and original.name == str(material.name):
         order.progress.enter("write")
         return packed_sizes(copy_wheel(original, order.output))
-    return write_wheel(order.output, material.name, _members(material), packing).sizes
+    return write_wheel(order.output, material.name, tagged_members(material), packing).sizes
 
 
 def _promise(tags: Iterable[Tag], target: Target) -> tuple[Target, bool]:
@@ -221,7 +221,7 @@ def _libs_dir(material: Material) -> str:
     return f"{material.name.distribution.partition('-')[0]}.libs"
 
 
-def _members(material: Material) -> list[Member]:
+def tagged_members(material: Material) -> list[Member]:
     """Return the members with the ``WHEEL`` file that goes with the name."""
     path = f"{material.name.dist_info}WHEEL"
     return [

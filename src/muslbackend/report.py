@@ -5,9 +5,9 @@ from __future__ import annotations
 from muslbackend import musl, plain
 from muslbackend.findings import Severity
 from muslbackend.graph import Via
-from muslbackend.integrity import CODES as ABOUT_THE_ARCHIVE
 from muslbackend.plain import spelled
 from muslbackend.question import Question
+from muslbackend.soundness import CODES as ABOUT_THE_ARCHIVE
 from muslbackend.values import NamedTuple
 
 TYPE_CHECKING = False

@@ -13,6 +13,7 @@ from packaging.tags import Tag
 from muslbackend.member import Member
 from muslbackend.package import is_wheel_file
 from muslbackend.values import NamedTuple
+from muslbackend.wheelfields import joined, read_fields
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -55,16 +56,16 @@ class WheelName(NamedTuple):
 
 
 def retag(wheel_file: bytes, tags: Collection[Tag], generator: str) -> bytes:
-    """Return a ``WHEEL`` file with other tags and another generator, all else as it was."""
-    kept = [
-        line
-        for line in wheel_file.decode("utf-8").splitlines()
-        if line and not line.startswith(("Tag:", "Generator:"))
-    ]
-    at = next((i for i, line in enumerate(kept) if line.startswith("Build:")), len(kept))
+    """Return a ``WHEEL`` file with other tags and another generator, all else as it was.
+
+    Lines that installers pass over, behind the fields, are left out.
+    """
+    kept = read_fields(wheel_file).without("Tag", "Generator")
+    at = next((i for i, field in enumerate(kept) if field.name == "Build"), len(kept))
     new = [f"Tag: {tag}" for tag in sorted(map(str, tags))]
-    version, *rest = [*kept[:at], *new, *kept[at:]]
-    return "\n".join([version, f"Generator: {generator}", *rest, "", ""]).encode()
+    texts = [field.text for field in kept]
+    version, *rest = [*texts[:at], *new, *texts[at:]]
+    return joined([version, f"Generator: {generator}", *rest])
 
 
 def made_by(wheel_file: bytes, generator: str) -> bytes:
@@ -87,6 +88,4 @@ def in_platlib(member: Member) -> Member:
 
 def generator(wheel_file: bytes) -> str:
     """Return what a ``WHEEL`` file says made it."""
-    lines = wheel_file.decode("utf-8").splitlines()
-    found = (line.partition(":")[2].strip() for line in lines if line.startswith("Generator:"))
-    return next(found, "unknown")
+    return read_fields(wheel_file).value("Generator") or "unknown"

@@ -39,6 +39,7 @@ OURS: Final = own(
 JUDGES: Final = own(
     *("abi", "data", "elf", "elfimage", "elfnotes", "elfreader", "elfsymbols", "elfversions"),
     *("errors", "findings", "graph", "hazards", "ignored", "integrity", "member", "musl", "names"),
+    *("distinfo", "installation", "soundness", "wheelfields"),
     *("needs", "package", "packaged", "plain", "policy", "progress", "question", "relocations"),
     *("report", "resolve", "rpath", "rules", "scan", "target", "values", "workers"),
     "zipdirectory",
