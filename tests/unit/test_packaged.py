@@ -102,7 +102,8 @@ def test_what_a_wheel_says_of_itself() -> None:
         "demo-1.0.dist-info/WHEEL": b"Wheel-Version: 1.0\r\nRoot-Is-Purelib: true\r\nTag: x\r\n",
     }
     assert describe(["any"], texts) == Package(True, True, ("demo/__init__.py",))
-    assert describe(["any", "linux_x86_64"], {}) == Package()
+    assert describe(["any", "linux_x86_64"], {}) == Package(any_machine=True)
+    assert describe(["linux_x86_64"], {}) == Package()
     platlib = {"demo-1.0.dist-info/WHEEL": b"Root-Is-Purelib: false\n"}
     assert describe(["linux_x86_64"], platlib) == Package()
 
