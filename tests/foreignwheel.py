@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 TAG: Final = "cp311-cp311-linux_x86_64"
 WHEEL_FILE: Final = "Wheel-Version: 1.0\nGenerator: other (1.2)\nRoot-Is-Purelib: {}\nTag: {}\n"
-METADATA: Final = b"Metadata-Version: 2.1\nName: demo\nVersion: 1.0\n"
+METADATA: Final = "Metadata-Version: 2.1\nName: {}\nVersion: {}\n"
 CORE: Final = "demo/_core.so"
 NEEDY: Final = extension("f", needs=("libf.so.1",))
 MANY: Final = "".join(f"int g{n}(int x) {{ return x + {n}; }}\n" for n in range(50))
@@ -45,7 +45,9 @@ def make(  # noqa: PLR0913
         if p.is_file()
     ]
     found += [
-        Member(f"{distribution}.dist-info/METADATA", METADATA),
+        Member(
+            f"{distribution}.dist-info/METADATA", METADATA.format(*distribution.split("-")).encode()
+        ),
         Member(f"{distribution}.dist-info/WHEEL", WHEEL_FILE.format(purelib, tag).encode()),
     ]
     return write_wheel(folder / "in", WheelName(distribution, "", parse_tag(tag)), found).path

@@ -29,7 +29,8 @@ def linked_wheel(folder: Path, path: str, cache: Path, library: str = "libwords.
     words = Library("int words(void) { return 1; }\n", soname=library)
     lay_out({library: words}, folder / "third-party/lib", cache)
     info, says = f"{distribution}.dist-info", f"Wheel-Version: 1.0\nTag: {tag}\n"
-    metadata = f"Metadata-Version: 2.1\nName: demo\nVersion: {distribution.partition('-')[2]}\n"
+    own, _, version = distribution.partition("-")
+    metadata = f"Metadata-Version: 2.1\nName: {own}\nVersion: {version}\n"
     members = [
         Member(core, tree / core),
         Member(f"{info}/METADATA", metadata.encode()),

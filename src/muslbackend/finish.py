@@ -241,7 +241,7 @@ def _write(
     if same and original is not None and original.name == str(material.name) and _says(material):
         order.progress.enter("write")
         return packed_sizes(copy_wheel(original, order.output))
-    return write_wheel(order.output, material.name, _members(material), packing).sizes
+    return write_wheel(order.output, material.name, tagged_members(material), packing).sizes
 
 
 def _promise(tags: Iterable[Tag], target: Target) -> tuple[Target, bool]:
@@ -270,7 +270,7 @@ def _says(material: Material) -> bool:
     return with_floor(said, material.floor) == said
 
 
-def _members(material: Material) -> list[Member]:
+def tagged_members(material: Material) -> list[Member]:
     """Return the members with the ``WHEEL`` file that goes with the name, and the floor in it."""
     return [_made(member, material) for member in material.members]
 

@@ -9,7 +9,6 @@ from muslbackend.declared import Declared, declared, understated, unknown_tags
 from muslbackend.errors import TooMuchError
 from muslbackend.findings import Finding, Severity
 from muslbackend.graph import Supply
-from muslbackend.integrity import judge_contents
 from muslbackend.musl import ARCHITECTURES
 from muslbackend.packaged import ABOUT_THE_PACKAGE
 from muslbackend.policy import Verdict, in_order, judge
@@ -18,11 +17,12 @@ from muslbackend.report import Checked, File
 from muslbackend.resolve import resolve
 from muslbackend.rules import FINISHED_RULES
 from muslbackend.scan import Scan
+from muslbackend.soundness import judge_contents
 from muslbackend.target import DEFAULT_FLOOR, PlatformTag, Target, claimed_floor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Final
 
     from muslbackend.errors import MalformedError, MuslBackendError
@@ -43,15 +43,25 @@ def judged(wheel: Wheel, question: Question, progress: Progress) -> Checked:
     _read_tables(wheel, question)
     scan = Scan.of_wheel(wheel)
     progress.enter("judge")
-    claimed, said = wheel.platforms, _declared(wheel, question)
+    said = _declared(wheel, question)
     about = (*judge_contents(wheel.contents), *said.findings)
-    target = _claimed_target(wheel, scan, question, said.floor)
-    if target is None:
+    targets = _targets(wheel, scan, question, said.floor)
+    if not targets:
         return _without_graph(wheel, about, said)
     try:
-        graph = with_system(resolve(scan, target.arch, _system(question, scan)))
+        each = [_judged_for(wheel, scan, question, target) for target in targets]
     except TooMuchError as error:
         return _without_graph(wheel, (*about, _too_much(wheel.name, error)), said)
+    # What is wrong with the archive is so on each musl.
+    whole = _together(each, (*about, *_unjudged(wheel), *_without_files(each, targets)))
+    more = _understated(wheel, question, said.floor, whole.verdict)
+    verdict = whole.verdict._replace(findings=in_order((*whole.verdict.findings, *more)))
+    return whole._replace(listed=wheel.listed, declared=said.floor, verdict=verdict)
+
+
+def _judged_for(wheel: Wheel, scan: Scan, question: Question, target: Target) -> Checked:
+    """Return what a wheel loads on, on one machine."""
+    graph = with_system(resolve(scan, target.arch, _system(question, scan)))
     graph = graph._replace(assumed=question.assume_symbols)
     libc = _libc(graph)
     verdict = answer(graph, target, question.against)
@@ -67,11 +77,8 @@ def judged(wheel: Wheel, question: Question, progress: Progress) -> Checked:
         name: File(wheel.sizes[name], floor)
         for name, floor in floors(graph, target.arch, whole.findings).items()
     }
-    # What is wrong with the archive is so on each musl.
-    about = (*about, *_understated(wheel, question, said.floor, verdict))
-    verdict = verdict._replace(findings=in_order((*verdict.findings, *about)))
-    known = (wheel.name, verdict.ok, target.arch.name, libc, claimed, tag, verdict, graph)
-    return Checked(*known, question, files, listed=wheel.listed, declared=said.floor)
+    known = (wheel.name, verdict.ok, target.arch.name, libc, wheel.platforms, tag, verdict, graph)
+    return Checked(*known, question, files)
 
 
 def _without_graph(wheel: Wheel, findings: Iterable[Finding], said: Declared) -> Checked:
@@ -83,6 +90,46 @@ def _without_graph(wheel: Wheel, findings: Iterable[Finding], said: Declared) ->
 
 def _too_much(name: str, error: MuslBackendError) -> Finding:
     return Finding("MB150", Severity.ERROR, name, error.message, error.hint)
+
+
+def _together(each: Sequence[Checked], more: Iterable[Finding]) -> Checked:
+    """Return the answer for all machines that a wheel claims; what is shown is the first's."""
+    first, verdicts = each[0], [checked.verdict for checked in each]
+    # On no release at all, or on the latest of those from which on each machine's files load.
+    on_none = [verdict for verdict in verdicts if verdict.floor is None]
+    worst = on_none or sorted(verdicts, key=lambda verdict: verdict.floor or DEFAULT_FLOOR)
+    findings = {finding for verdict in verdicts for finding in verdict.findings}
+    verdict = worst[-1]._replace(findings=in_order((*findings, *more)))
+    earned = first.earned if all(checked.earned for checked in each) else None
+    return first._replace(ok=verdict.ok, earned=earned, verdict=verdict)
+
+
+def _unjudged(wheel: Wheel) -> Iterator[Finding]:
+    """A promise for a machine that we know nothing of is one that nobody has looked at."""
+    tags = [tag for tag in _promises(wheel) if tag.arch not in ARCHITECTURES]
+    for tag in tags:
+        yield Finding(
+            "MB106",
+            Severity.ERROR,
+            wheel.name,
+            f"claims {tag}, a machine that muslbackend does not know",
+            hint=f"leave the tag out; known are {', '.join(ARCHITECTURES)}",
+        )
+
+
+def _without_files(each: Sequence[Checked], targets: Sequence[Target]) -> Iterator[Finding]:
+    """Of several machines that a wheel claims each needs native code of its own."""
+    graphs = [checked.graph for checked in each if checked.graph is not None]
+    found = {graph.elf[path].arch for graph in graphs for path in graph.wheel}
+    for target in targets if len(targets) > 1 else ():
+        if target.arch.name not in found:
+            yield Finding(
+                "MB106",
+                Severity.ERROR,
+                each[0].wheel,
+                f"claims to be for {target.arch.name} too, and has no native code for it",
+                hint="build one wheel for each machine",
+            )
 
 
 def damaged(name: str, error: MalformedError) -> Checked:
@@ -117,9 +164,18 @@ def _read_tables(wheel: Wheel, question: Question) -> None:
 
 
 def _claimed_archs(wheel: Wheel) -> Counter[str]:
-    """Return for which machines with musl the tags say that a wheel is, and how many say so."""
-    tags = [t for t in map(PlatformTag.parse, wheel.platforms) if t is not None]
+    """Return for which machines with musl the tags say that a wheel is, and how many say so.
+
+    Where tags promise a musl, the machines of those.
+    """
+    tags = _promises(wheel) or [t for t in map(PlatformTag.parse, wheel.platforms) if t is not None]
     return Counter(t.arch for t in tags if t.arch in ARCHITECTURES)
+
+
+def _promises(wheel: Wheel) -> list[PlatformTag]:
+    """Return the tags that promise a musl."""
+    tags = map(PlatformTag.parse, wheel.platforms)
+    return [tag for tag in tags if tag is not None and tag.floor is not None]
 
 
 def _system(question: Question, scan: Scan) -> Supply:
@@ -133,24 +189,42 @@ def _system(question: Question, scan: Scan) -> Supply:
     return Supply(question.library_dirs, exclude=exclude, installed=True, ignore=question.ignore)
 
 
-def _claimed_target(
+def _targets(
     wheel: Wheel, scan: Scan, question: Question, said: MuslVersion | None
-) -> Target | None:
-    """Return what a wheel is to be judged for; ``None`` if that is nothing with musl to it.
+) -> list[Target]:
+    """Return what a wheel is to be judged for; nothing if there is nothing with musl to it.
 
-    ``said`` is the floor that it declares.
+    Each machine of a musllinux tag is judged; of other tags, the one that most of them name.
+    ``said`` is the floor that the wheel declares.
     """
+    if not scan.wheel_paths():
+        return []
     archs = _claimed_archs(wheel)
     if not archs:
         found = (scan.look(path) for path in scan.wheel_paths())
         archs = Counter(e.arch for e in found if not isinstance(e, str | None) and e.arch)
     if question.arch is not None:
         archs = Counter([question.arch.name])
-    if not archs or not scan.wheel_paths():
-        return None
-    promised = question.floor or question.against or said or claimed_floor(wheel.platforms)
-    arch = ARCHITECTURES[min(archs, key=lambda a: (-archs[a], a))]
-    return Target(arch, promised, native=False, strict=True)
+    names = sorted(archs, key=lambda arch: (-archs[arch], arch))
+    return [
+        Target(ARCHITECTURES[name], floor, native=False, strict=True)
+        for name in (names if _promises(wheel) else names[:1])
+        for floor in [_asked_floor(wheel, name, question, said)]
+    ]
+
+
+def _asked_floor(
+    wheel: Wheel, arch: str, question: Question, said: MuslVersion | None
+) -> MuslVersion | None:
+    """Return the release that a wheel is asked for on a machine.
+
+    By default it is the one that the wheel declares, else the one that its tags claim.
+    """
+    own = claimed_floor(str(tag) for tag in _promises(wheel) if tag.arch == arch)
+    claimed = own or claimed_floor(wheel.platforms)
+    if said is not None and (claimed is None or (said.major, said.minor) == claimed[:2]):
+        claimed = said
+    return question.floor or question.against or claimed
 
 
 def _libc(graph: Graph) -> str | None:

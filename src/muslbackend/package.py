@@ -6,6 +6,7 @@ Read from the ``WHEEL`` file and from Python sources (binary distribution format
 from __future__ import annotations
 
 from muslbackend.values import NamedTuple
+from muslbackend.wheelfields import read_fields
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ class Package(NamedTuple):
     """A wheel as a package; by default one that says nothing."""
 
     any_machine: bool = False
-    """Its tags say that it is for every platform."""
+    """One of its tags says that it is for every platform."""
     root_is_purelib: bool = False
     """Its root is installed where pure Python goes."""
     sources: tuple[tuple[str, bytes], ...] = ()
@@ -90,10 +91,13 @@ def telling(path: str, blocks: Iterable[bytes]) -> bytes:
 
 def describe(platforms: Iterable[str], texts: Texts) -> Package:
     """Return what the platforms of the tags and the members that tell something say."""
-    return Package(set(platforms) == {"any"}, _is_purelib(texts.wheel_file), texts.sources())
+    return Package("any" in platforms, _is_purelib(texts.wheel_file), texts.sources())
 
 
 def _is_purelib(wheel_file: bytes) -> bool:
     """Say whether a ``WHEEL`` file has the wheel installed to the folder of pure Python."""
-    fields = (line.lower().partition(b":") for line in wheel_file.splitlines())
-    return any(key == b"root-is-purelib" and value.strip() == b"true" for key, _, value in fields)
+    try:
+        value = read_fields(wheel_file).value("Root-Is-Purelib")
+    except UnicodeDecodeError:
+        return False  # refused by all installers
+    return value is not None and value.lower() == "true"

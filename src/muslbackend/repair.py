@@ -9,9 +9,8 @@ from muslbackend.declared import declared
 from muslbackend.elf import ElfInfo
 from muslbackend.errors import MalformedError, readable
 from muslbackend.findings import Severity
-from muslbackend.finish import finish
+from muslbackend.finish import finish, tagged_members
 from muslbackend.graph import fits_path
-from muslbackend.integrity import ABOUT_FILES, judge_contents
 from muslbackend.member import Scratch
 from muslbackend.musl import ARCHITECTURES
 from muslbackend.order import Material, order_for
@@ -20,11 +19,12 @@ from muslbackend.plan import Plan
 from muslbackend.policy import PolicyError, Verdict, in_order
 from muslbackend.progress import Progress
 from muslbackend.scan import Scan
+from muslbackend.soundness import ABOUT_FILES, ABOUT_TAGS, judge_contents
 from muslbackend.target import PlatformTag, repair_target
 from muslbackend.unloaded import is_data_anywhere
 from muslbackend.wheel import WheelName, generator, in_platlib
 from muslbackend.wheelreader import unpack
-from muslbackend.wheelwriter import copy_wheel
+from muslbackend.wheelwriter import copy_wheel, write_wheel
 
 if TYPE_CHECKING:
     from muslbackend.findings import Finding
@@ -51,20 +51,23 @@ def repair_wheel(
     with readable(), Scratch() as scratch:
         unpacked = unpack(path, scratch, progress, settings.max_unpacked)
         notes = _sound(unpacked.contents)
+        # WHEEL is written anew where it does not have the tags of the name.
+        original = None if judge_contents(unpacked.contents, ABOUT_TAGS) else path
         name, members = _for_its_machine(unpacked.name, unpacked.members, settings.ignore)
         said = declared(unpacked.contents, {tag.platform for tag in unpacked.name.tags})
         notes += tuple(f._replace(severity=Severity.WARNING) for f in said.findings)
         platforms = (tag.platform for tag in name.tags)
         target = repair_target(platforms, settings, facts, said.floor)
-        if target is None:
-            return _pure(path, name, notes, output)
         about = f"{name.dist_info}WHEEL"
         wheel_file = next((m.read() for m in members if m.path == about), b"")
+        material = Material(name, members, generator(wheel_file))
+        if target is None:
+            return _pure(material, original, notes, output)
         # What it claims of musl is found out anew.
         plain = name.tagged(str(target.plain_tag), "linux_", "musllinux_")
-        material = Material(plain, members, generator(wheel_file))
         order = order_for(target, settings, Path.cwd(), output)
-        made = finish(material, order._replace(original=path, progress=progress))
+        order = order._replace(original=original, progress=progress)
+        made = finish(material._replace(name=plain), order)
         findings = in_order((*made.verdict.findings, *notes))
         return made._replace(verdict=made.verdict._replace(findings=findings))
 
@@ -87,10 +90,12 @@ def _for_its_machine(
 ) -> tuple[WheelName, tuple[Member, ...]]:
     """Return a wheel that is tagged ``any`` as one for the machine of its native code, if it has.
 
-    setuptools tags so what has programs and no extension module. Raises :class:`MalformedError`
+    setuptools tags so what has programs and no extension module. Beside other tags ``any`` is left
+    out: they say for which machine the wheel is. Raises :class:`MalformedError`
     when the code is not for one architecture of musl.
     """
-    if {tag.platform for tag in name.tags} != {"any"}:
+    platforms = {tag.platform for tag in name.tags}
+    if "any" not in platforms:
         return name, members
     scan = Scan.of_members(members)
     native = {
@@ -101,6 +106,8 @@ def _for_its_machine(
     archs = {elf.arch if isinstance(elf, ElfInfo) else None for elf in native.values()}
     if not archs:
         return name, members
+    if others := frozenset(tag for tag in name.tags if tag.platform != "any"):
+        return name._replace(tags=others), tuple(map(in_platlib, members))
     arch = archs.pop()
     if archs or arch is None or arch not in ARCHITECTURES:
         msg = f"{name} is tagged for any machine and has native code: {min(native)}"
@@ -111,8 +118,12 @@ def _for_its_machine(
     return name.tagged(plain, "any"), tuple(map(in_platlib, members))
 
 
-def _pure(path: Path, name: WheelName, notes: tuple[Finding, ...], output: Path | None) -> Outcome:
-    """Copy a wheel that is for any machine."""
-    if output is not None:
-        copy_wheel(path, output)
-    return Outcome(name, Verdict(None, (), notes), Plan(), None)
+def _pure(
+    material: Material, original: Path | None, notes: tuple[Finding, ...], output: Path | None
+) -> Outcome:
+    """Copy a wheel that is for any machine, or write it with the tags that its name has."""
+    if output is not None and original is not None:
+        copy_wheel(original, output)
+    elif output is not None:
+        write_wheel(output, material.name, tagged_members(material))
+    return Outcome(material.name, Verdict(None, (), notes), Plan(), None)

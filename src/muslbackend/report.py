@@ -7,9 +7,9 @@ from muslbackend.alpine import alpine_with
 from muslbackend.declared import CODES as ABOUT_THE_FLOOR
 from muslbackend.findings import Severity
 from muslbackend.graph import Via
-from muslbackend.integrity import CODES as ABOUT_THE_ARCHIVE
 from muslbackend.plain import spelled
 from muslbackend.question import Question
+from muslbackend.soundness import CODES as ABOUT_THE_ARCHIVE
 from muslbackend.target import claimed_floor
 from muslbackend.values import NamedTuple
 

@@ -14,6 +14,7 @@ from muslbackend.declared import with_floor
 from muslbackend.member import Member
 from muslbackend.package import is_wheel_file
 from muslbackend.values import NamedTuple
+from muslbackend.wheelfields import joined, read_fields
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -62,18 +63,14 @@ def retag(
 ) -> bytes:
     """Return a ``WHEEL`` file with other tags, another generator and the floor that it declares.
 
-    All else is as it was.
+    All else is as it was. Lines that installers pass over, behind the fields, are left out.
     """
-    kept = [
-        line
-        for line in wheel_file.decode("utf-8").splitlines()
-        if line and not line.startswith(("Tag:", "Generator:"))
-    ]
-    at = next((i for i, line in enumerate(kept) if line.startswith("Build:")), len(kept))
+    kept = read_fields(wheel_file).without("Tag", "Generator")
+    at = next((i for i, field in enumerate(kept) if field.name == "Build"), len(kept))
     new = [f"Tag: {tag}" for tag in sorted(map(str, tags))]
-    version, *rest = [*kept[:at], *new, *kept[at:]]
-    text = "\n".join([version, f"Generator: {generator}", *rest, "", ""]).encode()
-    return with_floor(text, floor)
+    texts = [field.text for field in kept]
+    version, *rest = [*texts[:at], *new, *texts[at:]]
+    return with_floor(joined([version, f"Generator: {generator}", *rest]), floor)
 
 
 def made_by(wheel_file: bytes, generator: str, floor: MuslVersion | None = None) -> bytes:
@@ -100,6 +97,4 @@ def in_platlib(member: Member) -> Member:
 
 def generator(wheel_file: bytes) -> str:
     """Return what a ``WHEEL`` file says made it."""
-    lines = wheel_file.decode("utf-8").splitlines()
-    found = (line.partition(":")[2].strip() for line in lines if line.startswith("Generator:"))
-    return next(found, "unknown")
+    return read_fields(wheel_file).value("Generator") or "unknown"

@@ -29,6 +29,8 @@ MOST_UNPACKED: Final = 8_000_000_000
 #: Of a ``WHEEL`` file, in bytes; of RECORD, for each file beside twice its name: a row has a digest
 #: of at most 86 characters and a size.
 _LARGEST_WHEEL_FILE, _LARGEST_ROW = 1 << 20, 1 << 8
+#: Of METADATA, in bytes: it holds the description of the project.
+_LARGEST_METADATA: Final = 1 << 24
 
 
 def file_name(path: str | Path) -> str:
@@ -77,7 +79,8 @@ def _contents(archive: ZipReader, name: str) -> Contents:
     """Return what a wheel holds, and read what it says of that."""
     files = {info.name: info for info in archive.members if not info.name.endswith("/")}
     folders = metadata_folders(files)
-    most = {"WHEEL": _LARGEST_WHEEL_FILE, "RECORD": _LARGEST_WHEEL_FILE}
+    most = {"METADATA": _LARGEST_METADATA, "WHEEL": _LARGEST_WHEEL_FILE}
+    most["RECORD"] = _LARGEST_WHEEL_FILE
     most["RECORD"] += 2 * sum(map(len, files)) + _LARGEST_ROW * len(files)
     texts = {}
     for path in (f"{folder}/{part}" for folder in folders for part in most):

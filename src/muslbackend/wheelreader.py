@@ -43,7 +43,7 @@ class Wheel(NamedTuple):
     name: str
     """Of the file."""
     platforms: tuple[str, ...]
-    """Of the tags in the file name, sorted."""
+    """Of the tags in the file name, in small letters, sorted."""
     names: tuple[str, ...]
     """Of all members, in the order of the archive."""
     sizes: Mapping[str, int]
@@ -108,7 +108,8 @@ def reading(
         sizes += [WORTH_HANDING] * len(apart)
         with Begun(call, jobs, sizes) as begun:
             name = contents.name
-            tags = name.removesuffix(".whl").rpartition("-")[2]
+            # Tags are compared in small letters (packaging.tags.Tag), as pip does.
+            tags = name.removesuffix(".whl").rpartition("-")[2].lower()
             platforms = tuple(sorted(set(tags.split("."))))
             names = tuple(info.name for info in archive.members)
             by_name = {info.name: info.size for info in found}

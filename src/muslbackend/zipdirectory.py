@@ -165,15 +165,17 @@ def _listed(data: bytes, at: int) -> tuple[Listed, int]:
 def extra_fields(extra: bytes) -> Mapping[int, bytes]:
     """Return those extra fields of a header that are heeded, by their kinds.
 
-    Up to three bytes at the end are none.
+    Up to three bytes at the end are none. uv refuses a header with two fields of one kind.
     """
     found: dict[int, bytes] = {}
+    kinds = set()
     at = 0
     while len(extra) - at >= _FIELD.size:
         kind, length = _FIELD.unpack_from(extra, at)
         at += _FIELD.size
-        if length > len(extra) - at or kind in found:
+        if length > len(extra) - at or kind in kinds:
             raise ArchiveError("an extra field is damaged, or there twice")
+        kinds.add(kind)
         if kind in _HEEDED:
             found[kind] = extra[at : at + length]
         at += length
@@ -199,12 +201,26 @@ def decoded(name: bytes, flags: int, extra: Mapping[int, bytes]) -> str:
 
 
 def widened(numbers: tuple[int, ...], extra: Mapping[int, bytes]) -> tuple[int, ...]:
-    """Return size, packed size and what else there is, out of ZIP64's field where one is full."""
+    """Return size, packed size and what else there is, out of ZIP64's field where one is full.
+
+    The field has a number for each full one and nothing else (4.5.3). Of a longer one readers take
+    different numbers, and uv refuses the archive.
+    """
     data = extra.get(_ZIP64_EXTRA)
-    if data is None or _MAX32 not in numbers:
+    full = numbers.count(_MAX32)
+    if data is None or len(data) == full == 0:
         return numbers
-    wide = iter(struct.unpack_from(f"<{len(data) // 8}Q", data))
-    try:
-        return tuple([next(wide) if number == _MAX32 else number for number in numbers])
-    except StopIteration:
-        raise ArchiveError("a field of ZIP64 lacks numbers") from None
+    if len(data) < 8 * full:
+        raise ArchiveError("a field of ZIP64 lacks numbers")
+    if len(data) > 8 * full:
+        raise ArchiveError("a field of ZIP64 has more than the numbers that it stands for")
+    wide = iter(struct.unpack(f"<{full}Q", data))
+    return tuple([next(wide) if number == _MAX32 else number for number in numbers])
+
+
+def widened_twice(sizes: tuple[int, int], extra: Mapping[int, bytes]) -> bool:
+    """Say whether a local header has its sizes in ZIP64's field too, though they have room.
+
+    Tools that reserve the field before they know the sizes write it so; readers read the same.
+    """
+    return _MAX32 not in sizes and extra.get(_ZIP64_EXTRA) == struct.pack("<2Q", *sizes)

@@ -9,7 +9,14 @@ from __future__ import annotations
 import struct
 
 from muslbackend.values import NamedTuple
-from muslbackend.zipdirectory import DEFLATED, ArchiveError, decoded, extra_fields, widened
+from muslbackend.zipdirectory import (
+    DEFLATED,
+    ArchiveError,
+    decoded,
+    extra_fields,
+    widened,
+    widened_twice,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -105,7 +112,8 @@ def _extent(stream: Stream, listed: Listed, limit: int) -> _Extent:
     extra = extra_fields(data[length - extra_length : length])
     if (flags | listed.flags) & _SECRET:
         raise ArchiveError(f"{listed.name!r} is encrypted")
-    size, packed_size = widened((size, packed_size), extra)
+    if flags & _STREAMED or not widened_twice((size, packed_size), extra):
+        size, packed_size = widened((size, packed_size), extra)
     found, numbers = (crc, packed_size, size), (listed.crc, listed.packed_size, listed.size)
     if (decoded(name, flags, extra), method) != (listed.name, listed.method) or (
         found != numbers

@@ -31,6 +31,8 @@ _AT_ONCE: Final = 1 << 25
 _WORTH_VOUCHING: Final = 1 << 18
 #: Packed bytes that are read at a time.
 _BLOCK: Final = 1 << 18
+#: So many packed bytes hold the table of codes of a block and what comes first in it.
+_ENOUGH_FOR_MOST: Final = 1024
 
 
 def open_zip(path: str | Path, *, mapped: bool = False) -> ZipReader:
@@ -95,16 +97,25 @@ class ZipReader:
         return self._places[listed.offset]
 
     def begin(self, listed: Listed, count: int) -> bytes:
-        """Return the first bytes of a member; what follows them may be damaged."""
+        """Return the first bytes of a member, fewer only if it has fewer.
+
+        Any number of packed bytes may stand for no byte at all (RFC 1951, 3.2.4: stored blocks of
+        length 0), so they are read on until the answer is known. What follows may be damaged.
+        """
         if listed.method not in (STORED, DEFLATED):
-            return next(rare(self._packed(listed), listed), b"")[:count]
-        packed = self._bytes(self.place(listed), min(listed.packed_size, count + 1024))
+            return _first(rare(self._packed(listed), listed), count)
         if listed.method == STORED:
-            return bytes(packed[:count])
+            return bytes(self._bytes(self.place(listed), min(listed.packed_size, count)))
+        machine = zlib.decompressobj(-zlib.MAX_WBITS)
+        begun = b""
         try:
-            return zlib.decompressobj(-zlib.MAX_WBITS).decompress(packed, count)
+            for block in self._packed(listed, count + _ENOUGH_FOR_MOST):
+                begun += machine.decompress(block, count - len(begun))
+                if machine.eof or len(begun) == count:
+                    break
         except zlib.error as error:
             raise unreadable(listed, error) from error
+        return begun
 
     def read(self, listed: Listed, *, vouched: bool = False) -> bytes | bytearray:
         """Return all bytes of a member, checked as :meth:`blocks` does, in one go.
@@ -145,11 +156,12 @@ class ZipReader:
             packed = rare(packed, listed)
         return contents(packed, listed, marks)
 
-    def _packed(self, listed: Listed) -> Iterator[bytes]:
-        offset, left = self.place(listed), listed.packed_size
+    def _packed(self, listed: Listed, first: int = _BLOCK) -> Iterator[bytes]:
+        """Yield the packed bytes of a member, first so many."""
+        offset, left, count = self.place(listed), listed.packed_size, first
         while left:
-            block = bytes(self._bytes(offset, min(left, _BLOCK)))
-            offset, left = offset + len(block), left - len(block)
+            block = bytes(self._bytes(offset, min(left, count)))
+            offset, left, count = offset + len(block), left - len(block), _BLOCK
             yield block
 
     def _bytes(self, offset: int, size: int) -> bytes | memoryview:
@@ -163,3 +175,13 @@ class ZipReader:
         if len(data) != size:
             raise ArchiveError("it ends too early")
         return data
+
+
+def _first(blocks: Iterator[bytes], count: int) -> bytes:
+    """Return the first bytes of all blocks together."""
+    begun = b""
+    for block in blocks:
+        begun += block[: count - len(begun)]
+        if len(begun) == count:
+            break
+    return begun

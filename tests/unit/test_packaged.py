@@ -156,9 +156,12 @@ def told(**files: bytes) -> Texts:
 
 def test_what_a_wheel_says_of_itself() -> None:
     texts = told(demo__init_py=OPENING, demo__other_py=b"import os")
-    texts.add("demo-1.0.dist-info/WHEEL", b"Wheel-Version: 1.0\r\nRoot-Is-Purelib: true\r\n")
+    texts.add(
+        "demo-1.0.dist-info/WHEEL", b"Wheel-Version: 1.0\r\nRoot-Is-Purelib: true\r\nTag: x\r\n"
+    )
     assert describe(["any"], texts) == Package(True, True, (("demo/init.py", OPENING),))
-    assert describe(["any", "linux_x86_64"], Texts()) == Package()
+    assert describe(["any", "linux_x86_64"], Texts()) == Package(any_machine=True)
+    assert describe(["linux_x86_64"], Texts()) == Package()
     platlib = Texts()
     platlib.add("demo-1.0.dist-info/WHEEL", b"Root-Is-Purelib: false\n")
     assert describe(["linux_x86_64"], platlib) == Package()

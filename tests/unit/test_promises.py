@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import muslbackend
-from muslbackend import integrity, rules
+from muslbackend import rules, soundness
 
 PACKAGE: Final = Path(muslbackend.__file__).parent
 TESTS: Final = Path(__file__).resolve().parents[1]
@@ -21,7 +21,7 @@ WITH_RULES: Final = {
     "abi.py",
     "ignored.py",
     "names.py",
-} | {"integrity.py", "unloaded.py"}
+} | {"integrity.py", "installation.py", "distinfo.py", "unloaded.py"}
 
 #: A library that was found but will not do has the code of what is wrong with it.
 SHARED: Final = {
@@ -65,6 +65,9 @@ def test_codes_are_written_in_rules_and_nowhere_else_but_for_a_wheel_that_cannot
     }
     assert elsewhere == {
         ("judging.py", "MB100"),
+        ("judging.py", "MB106"),
+        ("judging.py", "MB150"),
+        *(("soundness.py", code) for code in soundness.CODES),
         ("inventory.py", "MB133"),
         ("cmakecache.py", "MB136"),
         ("declared.py", "MB148"),
@@ -74,7 +77,7 @@ def test_codes_are_written_in_rules_and_nowhere_else_but_for_a_wheel_that_cannot
 
 
 def test_every_rule_is_among_those_that_are_run() -> None:
-    every = (*rules.FINISHED_RULES, *integrity.RULES)
+    every = (*rules.FINISHED_RULES, *soundness.RULES)
     run = {rule.__name__ for rule in every}
     assert len(run) == len(every)
     writing = {name for names in functions_by_code().values() for name in names}

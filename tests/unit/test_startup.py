@@ -51,6 +51,7 @@ JUDGES: Final = own(
         "musl",
         "names",
     ),
+    *("distinfo", "installation", "soundness", "wheelfields"),
     *("needs", "package", "packaged", "plain", "policy", "progress", "question", "relocations"),
     *("report", "resolve", "rpath", "rules", "scan", "target", "values", "workers"),
     *("closures", "loading", "search", "settled", "supplied", "unloaded", "zipdirectory"),
