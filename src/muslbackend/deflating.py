@@ -12,7 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 from muslbackend.errors import MuslBackendError
-from muslbackend.member import Kept, PackedBytes, Spliced
+from muslbackend.member import Kept, Spliced
 from muslbackend.progress import Progress
 from muslbackend.settings import DEFAULT_LEVEL
 from muslbackend.values import NamedTuple
@@ -23,10 +23,8 @@ from muslbackend.zlibs import zlib
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from concurrent.futures import Future, ThreadPoolExecutor
-    from pathlib import Path
-    from typing import BinaryIO
 
-    from muslbackend.member import Member
+    from muslbackend.member import Member, PackedBytes
     from muslbackend.splicing import Stretch
 
 _BLOCK: Final = 1 << 20
@@ -79,7 +77,6 @@ class Packer:
         self._workers = workers or cores()
         self._pool: ThreadPoolExecutor | None = None
         self._little = _LITTLE
-        self._archives: dict[Path, BinaryIO] = {}
 
     def __enter__(self) -> Packer:
         return self
@@ -87,8 +84,6 @@ class Packer:
     def __exit__(self, *_: object) -> None:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
-        for stream in self._archives.values():
-            stream.close()
 
     def work(self, members: Iterable[Member]) -> int:
         """Return how many bytes are to be read, as far as that is known."""
@@ -150,7 +145,7 @@ class Packer:
         """Read a member from its beginning to its end, have it hashed and deflated."""
         content = member.content
         if isinstance(content, Kept) and self._stays(content):
-            yield from _as_it_is(member, content, self._packed(content))
+            yield from _as_it_is(member, content)
             return
         spliced = content if isinstance(content, Spliced) and self._stays(content.kept) else None
         with member.open() as stream:
@@ -191,17 +186,11 @@ class Packer:
 
     def _spliced(self, source: _Source, spliced: Spliced) -> Iterator[_Piece]:
         """Read a file that was rewritten in places, and pack what is around them."""
-        packed = self._packed(spliced.kept)
+        packed = spliced.kept.packed()
         for stretch in spliced.stretches:
             yield from self._anew(source, stretch.start)
             yield from _staying(source, stretch, packed)
         yield from self._anew(source, source.packed.size)
-
-    def _packed(self, kept: Kept) -> PackedBytes:
-        """Return the packed bytes of a member; its archive stays open for others."""
-        if kept.archive not in self._archives:
-            self._archives[kept.archive] = kept.archive.open("rb")
-        return PackedBytes(self._archives[kept.archive].fileno(), kept)
 
 
 class _Source:
@@ -254,8 +243,9 @@ def _staying(source: _Source, stretch: Stretch, packed: PackedBytes) -> Iterator
         data, at = b"", end
 
 
-def _as_it_is(member: Member, kept: Kept, packed: PackedBytes) -> Iterator[_Piece]:
+def _as_it_is(member: Member, kept: Kept) -> Iterator[_Piece]:
     """Read the packed bytes of a member of a finished wheel."""
+    packed = kept.packed()
     whole = Packed(member, kept.size, kept.method, kept.crc, kept.sha256)
     for at in range(0, max(kept.packed_size, 1), _BLOCK):
         block = packed[at : at + _BLOCK]

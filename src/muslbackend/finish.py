@@ -25,7 +25,7 @@ from muslbackend.settings import DEFAULT_LEVEL
 from muslbackend.target import Target, claimed_floor
 from muslbackend.values import NamedTuple
 from muslbackend.wheel import retag
-from muslbackend.wheelwriter import Packing, copy_wheel, packed_sizes, write_wheel
+from muslbackend.wheelwriter import Packing, copy_wheel, write_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -199,7 +199,7 @@ def _write(
     original, same = order.original, as_it_is and packing.level == DEFAULT_LEVEL
     if same and original is not None and original.name == str(material.name):
         order.progress.enter("write")
-        return packed_sizes(copy_wheel(original, order.output))
+        return copy_wheel(original, order.output).sizes
     return write_wheel(order.output, material.name, _members(material), packing).sizes
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from muslbackend.licences import LicenceText
     from muslbackend.member import Member
+    from muslbackend.original import Original
     from muslbackend.settings import Settings
     from muslbackend.target import Target
     from muslbackend.verify import Opener
@@ -41,7 +42,7 @@ class Order(NamedTuple):
     output: Path | None
     """Folder for the wheel; ``None``: only say what would be done."""
     progress: Progress
-    original: Path | None = None
+    original: Original | None = None
     """A finished wheel that is copied as it is if nothing is to be done."""
     build_dir: Path | None = None
     """Where CMake made what the project itself builds."""

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from muslbackend.findings import Finding
     from muslbackend.integrity import Contents
     from muslbackend.member import Member
+    from muslbackend.original import Original
     from muslbackend.settings import Settings
     from muslbackend.target import Facts
 
@@ -50,14 +51,14 @@ def repair_wheel(
         name, members = _for_its_machine(unpacked.name, unpacked.members)
         target = repair_target((tag.platform for tag in name.tags), settings, facts)
         if target is None:
-            return _pure(path, name, notes, output)
+            return _pure(unpacked.original, name, notes, output)
         about = f"{name.dist_info}WHEEL"
         wheel_file = next((m.read() for m in members if m.path == about), b"")
         # What it claims of musl is found out anew.
         plain = name.tagged(str(target.plain_tag), "linux_", "musllinux_")
         material = Material(plain, members, generator(wheel_file))
         order = order_for(target, settings, Path.cwd(), output)
-        made = finish(material, order._replace(original=path, progress=progress))
+        made = finish(material, order._replace(original=unpacked.original, progress=progress))
         findings = in_order((*made.verdict.findings, *notes))
         return made._replace(verdict=made.verdict._replace(findings=findings))
 
@@ -98,8 +99,10 @@ def _for_its_machine(
     return name.tagged(plain, "any"), tuple(map(in_platlib, members))
 
 
-def _pure(path: Path, name: WheelName, notes: tuple[Finding, ...], output: Path | None) -> Outcome:
+def _pure(
+    original: Original, name: WheelName, notes: tuple[Finding, ...], output: Path | None
+) -> Outcome:
     """Copy a wheel that is for any machine."""
     if output is not None:
-        copy_wheel(path, output)
+        copy_wheel(original, output)
     return Outcome(name, Verdict(None, (), notes), Plan(), None)

@@ -24,12 +24,13 @@ LAYERS: Final = (
     {
         *("errors", "findings", "processes", "progress", "signals", "workers", "wrapper", "zlibs"),
         *("zipdirectory", "question", "outline", "plain", "drawing", "treemap", "pagestyle"),
+        "regular",
     },
     {
         *("musl", "explain", "libdeflate", "lookup", "notes", "zipmember", "ziparchive"),
         "deflateblocks",
         *("publishing", "temporary", "paths", "buildsystem", "pyproject", "integrity"),
-        *("membernames", "github", "markup", "style"),
+        *("membernames", "github", "markup", "original", "style"),
     },
     {
         *("checkup", "checkupjson", "diagnosis", "migration", "words"),
