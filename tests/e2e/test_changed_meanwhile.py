@@ -14,8 +14,8 @@ import wheels
 from builders import zig_library
 from building import assert_record_is_true, members
 from muslbackend import repair, wheelreader
-from muslbackend.finish import finish
 from muslbackend.cli import main
+from muslbackend.finish import finish
 
 if TYPE_CHECKING:
     from collections.abc import Callable
