@@ -19,7 +19,7 @@ from muslbackend.packaged import ABOUT_THE_PACKAGE
 from muslbackend.plan import Plan, Wishes, expanded, make_plan, to_expand
 from muslbackend.policy import PolicyError, Verdict, judge
 from muslbackend.resolve import resolve
-from muslbackend.rules import FINISHED_RULES
+from muslbackend.rules import FINISHED_RULES, REPAIR_RULES, RULES
 from muslbackend.scan import Scan
 from muslbackend.settings import DEFAULT_LEVEL
 from muslbackend.target import Target, claimed_floor
@@ -57,7 +57,7 @@ def _finished(material: Material, order: Order) -> Outcome:
     material, scan, graph, plan = _laid_out(material, order)
     wishes = Wishes(_libs_dir(material), to_expand(graph, target), order.settings.strip)
     graph = expanded(graph, wishes.expand)
-    verdict = judge(graph, target)
+    verdict = judge(graph, target, REPAIR_RULES if order.supply.foreign else RULES)
     if not verdict.ok and (target.strict or claimed):
         msg = f"the wheel cannot be tagged {target.tag}; nothing was written"
         raise PolicyError(verdict, msg, hint="see the findings above")

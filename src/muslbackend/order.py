@@ -54,11 +54,15 @@ class Order(NamedTuple):
     """Opens every file before it is written, if that was asked for."""
 
 
-def order_for(target: Target, settings: Settings, base: Path, output: Path | None) -> Order:
+def order_for(
+    target: Target, settings: Settings, base: Path, output: Path | None, *, foreign: bool = False
+) -> Order:
     """Return the order that settings make; their paths are relative to ``base``.
 
     Libraries come from the user's folders, then from the sysroot, or on a musl machine from the
-    system's own. Raises :class:`SettingsError` for a licence text or a sysroot that is not there.
+    system's own. What the files of a ``foreign`` wheel say of this machine is not followed: their
+    rpath may name any folder of it. Raises :class:`SettingsError` for a licence text or a sysroot
+    that is not there.
     """
     own = [str((base / folder).resolve()) for folder in settings.library_dirs]
     system: Iterable[str] = ()
@@ -71,6 +75,7 @@ def order_for(target: Target, settings: Settings, base: Path, output: Path | Non
     supply = Supply(
         (*own, *system),
         follow_rpath=True,
+        foreign=foreign,
         exclude=settings.exclude,
         system=settings.system_libraries,
         include=settings.include,

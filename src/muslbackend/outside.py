@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 from muslbackend.elf import ElfInfo
 from muslbackend.errors import SettingsError
 from muslbackend.musl import DEFAULT_SEARCH_PATH
+from muslbackend.regular import open_regular
 from muslbackend.scan import read_file
 from muslbackend.values import NamedTuple
 
@@ -37,7 +38,7 @@ def digests(path: str, rpath: Iterable[str]) -> Digests:
 
     folders = [os.fsencode(entry) for entry in rpath if entry.startswith("/")]
     with (
-        Path(path).open("rb") as stream,
+        os.fdopen(open_regular(path), "rb") as stream,
         # What is changed is ours alone.
         mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY) as data,
     ):

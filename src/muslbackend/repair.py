@@ -57,7 +57,7 @@ def repair_wheel(
         # What it claims of musl is found out anew.
         plain = name.tagged(str(target.plain_tag), "linux_", "musllinux_")
         material = Material(plain, members, generator(wheel_file))
-        order = order_for(target, settings, Path.cwd(), output)
+        order = order_for(target, settings, Path.cwd(), output, foreign=True)
         made = finish(material, order._replace(original=unpacked.original, progress=progress))
         findings = in_order((*made.verdict.findings, *notes))
         return made._replace(verdict=made.verdict._replace(findings=findings))

@@ -224,7 +224,7 @@ class _Resolver:
         return Edge(needer, name, Via.MISSING, None, unique, tuple(rejected))
 
     def _folders(self, needer: str, name: str, session: _Session) -> Iterator[str]:
-        if name.startswith("/") and self.supply.follow_rpath:
+        if name.startswith("/") and self._follows(needer):
             # A library without a SONAME, linked by its full path.
             yield posixpath.dirname(name)
         for owner in _chain(needer, session):
@@ -232,11 +232,16 @@ class _Resolver:
                 if owner.startswith("/") and entry.startswith(("$ORIGIN", "${ORIGIN}")):
                     rest = entry.removeprefix("$ORIGIN").removeprefix("${ORIGIN}")
                     yield posixpath.normpath(posixpath.dirname(owner) + rest)
-                elif entry.startswith("/") and self.supply.follow_rpath:
+                elif entry.startswith("/") and self._follows(owner):
                     yield posixpath.normpath(self._rooted(entry, owner))
             if owner.startswith("/"):
                 yield posixpath.dirname(owner)
         yield from self.supply.directories
+
+    def _follows(self, owner: str) -> bool:
+        """Say whether absolute paths in a file are followed: not where a stranger wrote them."""
+        ours = owner.startswith("/") or not self.supply.foreign
+        return self.supply.follow_rpath and ours
 
     def _rooted(self, entry: str, owner: str) -> str:
         """Return where an absolute rpath entry of a library in the sysroot leads in there."""

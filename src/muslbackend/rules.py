@@ -5,6 +5,7 @@ A rule takes ``(Graph, Target)`` and yields findings; :func:`policy.judge` runs 
 
 from __future__ import annotations
 
+import posixpath
 from itertools import accumulate, takewhile
 
 from muslbackend import ignored, musl, relocations
@@ -93,6 +94,27 @@ def _why_missing(edge: Edge, target: Target) -> tuple[str, str, str]:
             "to the system with exclude"
         ),
     )
+
+
+def folders_of_the_machine(graph: Graph, _: Target) -> Iterator[Finding]:
+    """Whoever built the wheel may have named any folder of this machine; none is searched."""
+    for edge in graph.edges:
+        if edge.via is not Via.MISSING or edge.needer.startswith("/"):
+            continue
+        entries = [entry for entry in graph.elf[edge.needer].rpath if entry.startswith("/")]
+        named = [posixpath.dirname(edge.name)] if edge.name.startswith("/") else []
+        unsearched = dict.fromkeys(map(posixpath.normpath, (*named, *entries)))
+        folders = [folder for folder in unsearched if folder not in edge.searched]
+        if folders:
+            yield Finding(
+                "MB149",
+                Severity.NOTE,
+                edge.needer,
+                f"needs {edge.name}, and names {_listed(folders)}, which repair does not search: "
+                "the wheel says so, not you",
+                hint="if the library is to be taken from there, name the folder with --library-dir",
+                symbol=edge.name,
+            )
 
 
 def left_to_the_system(graph: Graph, _: Target) -> Iterator[Finding]:
@@ -272,6 +294,9 @@ RULES: Final[tuple[Rule, ...]] = (
     *NAMES,
     *ABI,
 )
+
+#: For a wheel that somebody else built and that is repaired.
+REPAIR_RULES: Final[tuple[Rule, ...]] = (*RULES, folders_of_the_machine)
 
 #: For a wheel that nobody is going to patch any more.
 FINISHED_RULES: Final[tuple[Rule, ...]] = (*RULES, out_of_reach, *FINISHED_HAZARDS)
