@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from muslbackend import layout
 from muslbackend.errors import readable
+from muslbackend.freenames import Taken
 from muslbackend.member import Member
 from muslbackend.outcome import Outcome
 from muslbackend.outside import digests
@@ -55,7 +56,7 @@ def _finished(material: Material, order: Order) -> Outcome:
     original = material
     order.progress.enter("judge")
     material, scan, graph, plan = _laid_out(material, order)
-    wishes = Wishes(_libs_dir(material), to_expand(graph, target), order.settings.strip)
+    wishes = _wishes(material, to_expand(graph, target), strip=order.settings.strip)
     graph = expanded(graph, wishes.expand)
     verdict = judge(graph, target, REPAIR_RULES if order.supply.foreign else RULES)
     if not verdict.ok and (target.strict or claimed):
@@ -100,14 +101,15 @@ def _carried_out(material: Material, order: Order, known: _Known) -> Outcome:
         members = patch.apply(plan, material.members, folder, dist_info, order.progress)
         verdict, graph = _prove(members, order, known)
         opened = _opened(order, members, graph)
-        if plan.grafts:
+        accounted = f"{dist_info}sboms/muslbackend.cdx.json"
+        if plan.grafts or any(member.path == accounted for member in members):
             from muslbackend import inventory  # SBOM, package databases: most builds bundle nothing
 
             order.progress.enter("inventory")
             places = inventory.Places(order.build_dir, order.sysroot)
             libraries = inventory.bundled(plan.grafts, members, graph, known.names, places)
             members, notes = inventory.account_for(
-                libraries, members, material.name, order.licences
+                libraries, members, graph, material.name, order.licences
             )
             verdict = verdict._replace(findings=(*verdict.findings, *notes))
         sizes = _write(order, material._replace(members=tuple(members)))
@@ -125,7 +127,7 @@ def _opened(order: Order, members: Sequence[Member], graph: Graph) -> Opened | N
 def _laid_out(material: Material, order: Order) -> tuple[Material, Scan, Graph, Plan]:
     """Put the wheel's own files where they belong; return them, their graph and what was done."""
     scan, graph = _resolved(material, order)
-    moves = layout.moves(graph)
+    moves = layout.moves(graph, (member.path for member in material.members))
     copies = layout.copies(graph, *_twins(material))
     if moves or copies:
         from muslbackend import patch
@@ -217,8 +219,10 @@ def _promise(tags: Iterable[Tag], target: Target) -> tuple[Target, bool]:
     return target._replace(floor=claimed), True
 
 
-def _libs_dir(material: Material) -> str:
-    return f"{material.name.distribution.partition('-')[0]}.libs"
+def _wishes(material: Material, expand: frozenset[str], *, strip: bool) -> Wishes:
+    taken = Taken(member.path for member in material.members)
+    libs_dir = taken.folder(f"{material.name.distribution.partition('-')[0]}.libs")
+    return Wishes(libs_dir, expand, strip, taken)
 
 
 def _members(material: Material) -> list[Member]:

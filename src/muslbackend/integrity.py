@@ -66,7 +66,7 @@ def one_name_for_case(contents: Contents) -> Iterator[Finding]:
     """File systems of macOS and Windows, and some of Linux, take such names for one."""
     first: dict[str, str] = {}
     for path in contents.sizes:
-        other = first.setdefault(_folded(path), path)
+        other = first.setdefault(folded(path), path)
         if other != path:
             yield Finding(
                 "MB137",
@@ -78,7 +78,8 @@ def one_name_for_case(contents: Contents) -> Iterator[Finding]:
             )
 
 
-def _folded(path: str) -> str:
+def folded(path: str) -> str:
+    """Return a path as file systems have it that take small and capital letters for the same."""
     if path.isascii():
         return path.lower()
     from unicodedata import normalize  # few names take it

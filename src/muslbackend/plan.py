@@ -7,6 +7,7 @@ import posixpath
 import re
 from typing import TYPE_CHECKING, Final
 
+from muslbackend.freenames import Taken
 from muslbackend.graph import Graph, Via
 from muslbackend.needs import RELR_SINCE
 from muslbackend.rpath import inside, is_rootless, origin_entries, passed, site_path
@@ -77,6 +78,8 @@ class Wishes(NamedTuple):
     """Files whose packed relative relocations are to become ordinary ones."""
     strip: bool = False
     """Symbol tables and debugging are to be taken out of every file that has them."""
+    taken: Taken = Taken()
+    """What no bundled library may be called."""
 
 
 def make_plan(graph: Graph, digests: Mapping[str, str], wishes: Wishes) -> Plan:
@@ -88,7 +91,7 @@ def make_plan(graph: Graph, digests: Mapping[str, str], wishes: Wishes) -> Plan:
     edges: dict[str, list[Edge]] = {}
     for edge in graph.edges:
         edges.setdefault(edge.needer, []).append(edge)
-    names = _Names(graph, edges, wishes.libs_dir, digests).all()
+    names = _Names(graph, edges, wishes, digests).all()
     # One library found twice, in two folders, has one name: the first of the two is taken.
     sources = {dest: source for source, dest in sorted(names.items(), reverse=True)}
     edits = []
@@ -140,12 +143,12 @@ class _Names:
         self,
         graph: Graph,
         edges: Mapping[str, list[Edge]],
-        libs_dir: str,
+        wishes: Wishes,
         digests: Mapping[str, str],
     ) -> None:
         self.outside = graph.outside()
         self.edges = edges
-        self.libs_dir = libs_dir
+        self.wishes = wishes
         self.digests = digests
         self.names: dict[str, str] = {}
         self.wanted: dict[str, str] = {}
@@ -176,7 +179,10 @@ class _Names:
             )
             digest.update(f"\0{edge.name}\0{part}".encode("utf-8", "surrogateescape"))
         name = _hashed(self.wanted[source], digest.hexdigest()[:8])
-        self.names[source] = posixpath.join(self.libs_dir, name)
+        while self.wishes.taken.has_name(name):
+            digest.update(b"\0taken")
+            name = _hashed(self.wanted[source], digest.hexdigest()[:8])
+        self.names[source] = posixpath.join(self.wishes.libs_dir, name)
         return self.names[source]
 
 

@@ -5,7 +5,6 @@ A rule takes ``(Graph, Target)`` and yields findings; :func:`policy.judge` runs 
 
 from __future__ import annotations
 
-import posixpath
 from itertools import accumulate, takewhile
 
 from muslbackend import ignored, musl, relocations
@@ -13,7 +12,7 @@ from muslbackend.abi import ABI
 from muslbackend.findings import Finding, Severity
 from muslbackend.graph import Unfit, Via
 from muslbackend.hazards import FINISHED_HAZARDS, HAZARDS
-from muslbackend.names import NAMES
+from muslbackend.names import NAMES, folders_of_the_machine
 from muslbackend.needs import needs
 from muslbackend.packaged import PACKAGED
 from muslbackend.rpath import is_rootless
@@ -94,27 +93,6 @@ def _why_missing(edge: Edge, target: Target) -> tuple[str, str, str]:
             "to the system with exclude"
         ),
     )
-
-
-def folders_of_the_machine(graph: Graph, _: Target) -> Iterator[Finding]:
-    """Whoever built the wheel may have named any folder of this machine; none is searched."""
-    for edge in graph.edges:
-        if edge.via is not Via.MISSING or edge.needer.startswith("/"):
-            continue
-        entries = [entry for entry in graph.elf[edge.needer].rpath if entry.startswith("/")]
-        named = [posixpath.dirname(edge.name)] if edge.name.startswith("/") else []
-        unsearched = dict.fromkeys(map(posixpath.normpath, (*named, *entries)))
-        folders = [folder for folder in unsearched if folder not in edge.searched]
-        if folders:
-            yield Finding(
-                "MB149",
-                Severity.NOTE,
-                edge.needer,
-                f"needs {edge.name}, and names {_listed(folders)}, which repair does not search: "
-                "the wheel says so, not you",
-                hint="if the library is to be taken from there, name the folder with --library-dir",
-                symbol=edge.name,
-            )
 
 
 def left_to_the_system(graph: Graph, _: Target) -> Iterator[Finding]:

@@ -68,6 +68,7 @@ LAYERS: Final = (
         "elfversions",
         "cmakefile",
         "compilers",
+        "freenames",
     },
     {"graph", "elfreader", "relr", "wheel", "targetpython"},
     {
@@ -123,6 +124,7 @@ DECIDING: Final = (
     "findings",
     "fleet",
     "foreign",
+    "freenames",
     "github",
     "graph",
     "grouping",
