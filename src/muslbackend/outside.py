@@ -12,6 +12,7 @@ from muslbackend.errors import SettingsError
 from muslbackend.musl import DEFAULT_SEARCH_PATH
 from muslbackend.regular import open_regular
 from muslbackend.scan import read_file
+from muslbackend.trees import files_below
 from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def build_folders(root: Path) -> tuple[str, ...]:
     made there (CMake's install step takes them out again). Sorted, the build's own first.
     """
     own, linked = set(), set()
-    for path in root.rglob("*"):
+    for path in map(Path, files_below(root)):
         if "CMakeFiles" in path.parts or not (".so" in path.name or os.access(path, os.X_OK)):
             continue
         elf = read_file(path)

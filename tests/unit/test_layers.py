@@ -24,7 +24,7 @@ LAYERS: Final = (
     {
         *("errors", "findings", "processes", "progress", "signals", "workers", "wrapper", "zlibs"),
         *("zipdirectory", "question", "outline", "plain", "drawing", "treemap", "pagestyle"),
-        "regular",
+        *("regular", "trees"),
     },
     {
         *("musl", "explain", "libdeflate", "lookup", "notes", "zipmember", "ziparchive"),
