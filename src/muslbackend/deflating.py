@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from muslbackend.errors import MuslBackendError
@@ -16,16 +17,16 @@ from muslbackend.member import Kept, Spliced
 from muslbackend.progress import Progress
 from muslbackend.settings import DEFAULT_LEVEL
 from muslbackend.values import NamedTuple
-from muslbackend.workers import cores
+from muslbackend.workers import Pool, cores
 from muslbackend.zipdirectory import DEFLATED, STORED
 from muslbackend.zlibs import zlib
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from concurrent.futures import Future, ThreadPoolExecutor
 
     from muslbackend.member import Member, PackedBytes
     from muslbackend.splicing import Stretch
+    from muslbackend.workers import Job
 
 _BLOCK: Final = 1 << 20
 #: How far a match reaches back (RFC 1951, 2).
@@ -57,7 +58,7 @@ class Packed:
 
 class _Piece(NamedTuple):
     packed: Packed
-    data: Future[bytes] | bytes
+    data: Job[bytes] | bytes
     size: int
     last: bool
 
@@ -75,7 +76,7 @@ class Packer:
         self._level = level
         self._progress = progress or Progress()
         self._workers = workers or cores()
-        self._pool: ThreadPoolExecutor | None = None
+        self._pool: Pool | None = None
         self._little = _LITTLE
 
     def __enter__(self) -> Packer:
@@ -83,7 +84,7 @@ class Packer:
 
     def __exit__(self, *_: object) -> None:
         if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
+            self._pool.__exit__(None, None, None)
 
     def work(self, members: Iterable[Member]) -> int:
         """Return how many bytes are to be read, as far as that is known."""
@@ -165,7 +166,7 @@ class Packer:
         while True:
             block = source.read(end)
             last = source.is_whole
-            data: Future[bytes] | bytes = block
+            data: Job[bytes] | bytes = block
             if packed.method == DEFLATED:
                 data = self._deflated(block, dictionary, last)
             yield _Piece(packed, data, len(block), last)
@@ -173,16 +174,14 @@ class Packer:
                 break
             dictionary = source.window
 
-    def _deflated(self, block: bytes, dictionary: bytes, last: bool) -> Future[bytes] | bytes:
+    def _deflated(self, block: bytes, dictionary: bytes, last: bool) -> Job[bytes] | bytes:
         """Deflate a block; have that begun where it is not among the first few bytes."""
         self._little -= len(block)
         if self._little >= 0:
             return _deflate(block, dictionary, self._level, last)
         if self._pool is None:
-            from concurrent.futures import ThreadPoolExecutor
-
-            self._pool = ThreadPoolExecutor(self._workers, "deflate")
-        return self._pool.submit(_deflate, block, dictionary, self._level, last)
+            self._pool = Pool(self._workers)
+        return self._pool.begin(partial(_deflate, block, dictionary, self._level, last))
 
     def _spliced(self, source: _Source, spliced: Spliced) -> Iterator[_Piece]:
         """Read a file that was rewritten in places, and pack what is around them."""
