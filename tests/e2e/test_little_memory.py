@@ -22,15 +22,17 @@ FILE: Final = "demo-1.0-cp311-cp311-linux_x86_64.whl"
 SAID: Final = (
     "muslbackend: error: out of memory\n  hint  allow more of it, or take a smaller wheel\n"
 )
+#: An extension of many bytes, all of which are read.
+SOURCE: Final = "char much[24 << 20] = {1};\nint PyInit__core(void) { return 0; }\n"
 #: Of address space, in MiB: from what Python starts with to what is enough.
-AMOUNTS: Final = range(24, 160, 8)
+AMOUNTS: Final = range(24, 184, 16)
 #: A thread that was lost would be waited for.
 PATIENCE: Final = 120.0
 
 
 @pytest.mark.parametrize("command", [["check"], ["repair", "-o", "out"]], ids=["check", "repair"])
 def test_memory_that_runs_out_is_one_line(command: list[str], tmp_path: Path) -> None:
-    core = zig_library("x86_64", source="int PyInit__core(void) { return 0; }")
+    core = zig_library("x86_64", source=SOURCE)
     noise = random.Random(1).randbytes(8_000_000)  # noqa: S311
     wheels.write(tmp_path / FILE, {"demo/_core.so": core, "demo/noise.bin": noise})
     (tmp_path / "tmp").mkdir()
