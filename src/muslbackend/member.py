@@ -8,7 +8,6 @@ import os
 from _thread import allocate_lock
 
 from muslbackend.errors import MuslBackendError
-from muslbackend.regular import open_regular
 from muslbackend.values import NamedTuple
 from muslbackend.zipdirectory import STORED
 
@@ -165,7 +164,7 @@ class Member(NamedTuple):
             yield io.BytesIO(data or b"")
             return
         try:
-            stream = os.fdopen(open_regular(data), "rb")
+            stream = data.open("rb")
         except OSError as error:
             msg = f"{self.path}: {data} cannot be read: {error.strerror or error}"
             raise MuslBackendError(msg, hint="build again") from error

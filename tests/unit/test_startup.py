@@ -62,7 +62,16 @@ BUILDS: Final = OURS | own(
         "paths",
     ),
     *("libdeflate", "membernames", "pipeline", "plan", "publishing", "signals", "terminal"),
-    *("wheel", "wheelfile", "wheelwriter", "ziparchive", "zipmember", "zipreader", "zlibs"),
+    *(
+        "trees",
+        "wheel",
+        "wheelfile",
+        "wheelwriter",
+        "ziparchive",
+        "zipmember",
+        "zipreader",
+        "zlibs",
+    ),
 )
 #: What takes long to import, or runs programs, reads archives, talks to others.
 HEAVY: Final = {
