@@ -89,7 +89,7 @@ def readable() -> Iterator[None]:
         yield
     except OSError as error:
         if is_out_of_memory(error):
-            raise
+            raise MemoryError from error
         which = error.filename or "a file that is being worked on"
         msg = f"{which}: cannot be read or written: {error.strerror or error}"
         raise MuslBackendError(
