@@ -74,6 +74,5 @@ def spliced(folder: Path, data: bytes, change: Rewritten, path: str = NAME) -> M
     assert isinstance(kept, Kept)
     file = folder / "new"
     file.write_bytes(rewritten(data, change))
-    with kept.packed() as old:
-        found = stretches(change.runs(len(data)), Blocks(old, data, kept.marks))
+    found = stretches(change.runs(len(data)), Blocks(kept.packed(), data, kept.marks))
     return Member(path, Spliced(file, kept, tuple(found)))

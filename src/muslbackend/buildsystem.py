@@ -107,7 +107,7 @@ def _wanted(
 def _loaded(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise _refused(str(error)) from None
 
 

@@ -8,7 +8,7 @@ import os
 import sys
 
 from muslbackend import plain
-from muslbackend.errors import MuslBackendError
+from muslbackend.errors import MuslBackendError, is_out_of_memory, out_of_memory
 from muslbackend.question import Question
 from muslbackend.values import NamedTuple
 
@@ -47,6 +47,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         terminal.complain(error)
         return error.exit_code
+    except (MemoryError, ImportError, OSError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return out_of_memory()
 
 
 def _run(words: list[str]) -> int:

@@ -9,25 +9,24 @@ from __future__ import annotations
 import hashlib
 import io
 from collections import deque
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from muslbackend.errors import MuslBackendError
-from muslbackend.member import Kept, PackedBytes, Spliced
+from muslbackend.member import Kept, Spliced
 from muslbackend.progress import Progress
 from muslbackend.settings import DEFAULT_LEVEL
 from muslbackend.values import NamedTuple
-from muslbackend.workers import cores
+from muslbackend.workers import Pool, cores
 from muslbackend.zipdirectory import DEFLATED, STORED
 from muslbackend.zlibs import zlib
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from concurrent.futures import Future, ThreadPoolExecutor
-    from pathlib import Path
-    from typing import BinaryIO
 
-    from muslbackend.member import Member
+    from muslbackend.member import Member, PackedBytes
     from muslbackend.splicing import Stretch
+    from muslbackend.workers import Job
 
 _BLOCK: Final = 1 << 20
 #: How far a match reaches back (RFC 1951, 2).
@@ -59,7 +58,7 @@ class Packed:
 
 class _Piece(NamedTuple):
     packed: Packed
-    data: Future[bytes] | bytes
+    data: Job[bytes] | bytes
     size: int
     last: bool
 
@@ -77,18 +76,15 @@ class Packer:
         self._level = level
         self._progress = progress or Progress()
         self._workers = workers or cores()
-        self._pool: ThreadPoolExecutor | None = None
+        self._pool: Pool | None = None
         self._little = _LITTLE
-        self._archives: dict[Path, BinaryIO] = {}
 
     def __enter__(self) -> Packer:
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-        for stream in self._archives.values():
-            stream.close()
+            self._pool.__exit__(None, None, None)
 
     def work(self, members: Iterable[Member]) -> int:
         """Return how many bytes are to be read, as far as that is known."""
@@ -150,7 +146,7 @@ class Packer:
         """Read a member from its beginning to its end, have it hashed and deflated."""
         content = member.content
         if isinstance(content, Kept) and self._stays(content):
-            yield from _as_it_is(member, content, self._packed(content))
+            yield from _as_it_is(member, content)
             return
         spliced = content if isinstance(content, Spliced) and self._stays(content.kept) else None
         with member.open() as stream:
@@ -170,7 +166,7 @@ class Packer:
         while True:
             block = source.read(end)
             last = source.is_whole
-            data: Future[bytes] | bytes = block
+            data: Job[bytes] | bytes = block
             if packed.method == DEFLATED:
                 data = self._deflated(block, dictionary, last)
             yield _Piece(packed, data, len(block), last)
@@ -178,30 +174,22 @@ class Packer:
                 break
             dictionary = source.window
 
-    def _deflated(self, block: bytes, dictionary: bytes, last: bool) -> Future[bytes] | bytes:
+    def _deflated(self, block: bytes, dictionary: bytes, last: bool) -> Job[bytes] | bytes:
         """Deflate a block; have that begun where it is not among the first few bytes."""
         self._little -= len(block)
         if self._little >= 0:
             return _deflate(block, dictionary, self._level, last)
         if self._pool is None:
-            from concurrent.futures import ThreadPoolExecutor
-
-            self._pool = ThreadPoolExecutor(self._workers, "deflate")
-        return self._pool.submit(_deflate, block, dictionary, self._level, last)
+            self._pool = Pool(self._workers)
+        return self._pool.begin(partial(_deflate, block, dictionary, self._level, last))
 
     def _spliced(self, source: _Source, spliced: Spliced) -> Iterator[_Piece]:
         """Read a file that was rewritten in places, and pack what is around them."""
-        packed = self._packed(spliced.kept)
+        packed = spliced.kept.packed()
         for stretch in spliced.stretches:
             yield from self._anew(source, stretch.start)
             yield from _staying(source, stretch, packed)
         yield from self._anew(source, source.packed.size)
-
-    def _packed(self, kept: Kept) -> PackedBytes:
-        """Return the packed bytes of a member; its archive stays open for others."""
-        if kept.archive not in self._archives:
-            self._archives[kept.archive] = kept.archive.open("rb")
-        return PackedBytes(self._archives[kept.archive].fileno(), kept)
 
 
 class _Source:
@@ -254,8 +242,9 @@ def _staying(source: _Source, stretch: Stretch, packed: PackedBytes) -> Iterator
         data, at = b"", end
 
 
-def _as_it_is(member: Member, kept: Kept, packed: PackedBytes) -> Iterator[_Piece]:
+def _as_it_is(member: Member, kept: Kept) -> Iterator[_Piece]:
     """Read the packed bytes of a member of a finished wheel."""
+    packed = kept.packed()
     whole = Packed(member, kept.size, kept.method, kept.crc, kept.sha256)
     for at in range(0, max(kept.packed_size, 1), _BLOCK):
         block = packed[at : at + _BLOCK]

@@ -16,12 +16,14 @@ What is wrong with the user's *binaries* is not an exception but a
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
+import os
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import ClassVar, TextIO
+    from typing import ClassVar, Final, TextIO
 
 
 class MuslBackendError(Exception):
@@ -64,12 +66,35 @@ def show_everything(stream: TextIO) -> None:
         stream.reconfigure(errors="backslashreplace")
 
 
+#: As of a tool that failed.
+_NO_MEMORY: Final = 3
+_NO_MEMORY_SAYS: Final = (
+    b"muslbackend: error: out of memory\n  hint  allow more of it, or take a smaller wheel\n"
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Say whether something went wrong because this process may not take more memory."""
+    if isinstance(error, ImportError):  # of an extension module, as the loader words it
+        return "annot allocate memory" in str(error) or "failed to map segment" in str(error)
+    return isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM
+
+
+def out_of_memory() -> int:
+    """Say that memory ran out, and return the exit code; that takes none."""
+    with contextlib.suppress(OSError):
+        os.write(2, _NO_MEMORY_SAYS)
+    return _NO_MEMORY
+
+
 @contextlib.contextmanager
 def readable() -> Iterator[None]:
     """Say what is wrong with a disk or with rights: an ``OSError`` is no bug of ours."""
     try:
         yield
     except OSError as error:
+        if is_out_of_memory(error):
+            raise MemoryError from error
         which = error.filename or "a file that is being worked on"
         msg = f"{which}: cannot be read or written: {error.strerror or error}"
         raise MuslBackendError(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from muslbackend import layout
 from muslbackend.declared import understated, with_floor
 from muslbackend.errors import readable
+from muslbackend.freenames import Taken
 from muslbackend.member import Member
 from muslbackend.outcome import Outcome
 from muslbackend.outside import digests
@@ -21,13 +22,13 @@ from muslbackend.packaged import ABOUT_THE_PACKAGE
 from muslbackend.plan import Plan, Wishes, expanded, make_plan, to_expand
 from muslbackend.policy import PolicyError, Verdict, judge
 from muslbackend.resolve import resolve
-from muslbackend.rules import FINISHED_RULES
+from muslbackend.rules import FINISHED_RULES, REPAIR_RULES, RULES
 from muslbackend.scan import Scan
 from muslbackend.settings import DEFAULT_LEVEL
 from muslbackend.target import Target, claimed_floor, refuse_unknown
 from muslbackend.values import NamedTuple
 from muslbackend.wheel import retag
-from muslbackend.wheelwriter import Packing, copy_wheel, packed_sizes, write_wheel
+from muslbackend.wheelwriter import Packing, copy_wheel, write_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -66,10 +67,9 @@ def _finished(material: Material, order: Order) -> Outcome:
     original = material
     order.progress.enter("judge")
     material, scan, graph, plan = _laid_out(material, order)
-    keep = order.debug_dir is not None
-    wishes = Wishes(_libs_dir(material), to_expand(graph, target), order.settings.strip, keep)
+    wishes = _wishes(material, to_expand(graph, target), order)
     graph = expanded(graph, wishes.expand)
-    verdict = judge(graph, target)
+    verdict = judge(graph, target, REPAIR_RULES if order.supply.foreign else RULES)
     if not verdict.ok and (target.strict or claimed):
         msg = f"the wheel cannot be tagged {target.tag}; nothing was written"
         raise PolicyError(verdict, msg, hint="see the findings above")
@@ -114,14 +114,15 @@ def _carried_out(material: Material, order: Order, known: _Known) -> Outcome:
         members = patch.apply(plan, material.members, folder, dist_info, order.progress)
         verdict, graph = _prove(members, order, known)
         opened = _opened(order, members, graph)
-        if plan.grafts:
+        accounted = f"{dist_info}sboms/muslbackend.cdx.json"
+        if plan.grafts or any(member.path == accounted for member in members):
             from muslbackend import inventory  # SBOM, package databases: most builds bundle nothing
 
             order.progress.enter("inventory")
             places = inventory.Places(order.build_dir, order.sysroot)
             libraries = inventory.bundled(plan.grafts, members, graph, known.names, places)
             members, notes = inventory.account_for(
-                libraries, members, material.name, order.licences
+                libraries, members, graph, material.name, order.licences
             )
             verdict = verdict._replace(findings=(*verdict.findings, *notes))
         with _put_aside(folder, order.debug_dir, str(material.name), graph):
@@ -156,7 +157,7 @@ def _opened(order: Order, members: Sequence[Member], graph: Graph) -> Opened | N
 def _laid_out(material: Material, order: Order) -> tuple[Material, Scan, Graph, Plan]:
     """Put the wheel's own files where they belong; return them, their graph and what was done."""
     scan, graph = _resolved(material, order)
-    moves = layout.moves(graph)
+    moves = layout.moves(graph, (member.path for member in material.members))
     copies = _dropped(material, graph, order.settings.drop_copies)
     if moves or copies:
         from muslbackend import patch
@@ -240,7 +241,7 @@ def _write(
     original, same = order.original, as_it_is and packing.level == DEFAULT_LEVEL
     if same and original is not None and original.name == str(material.name) and _says(material):
         order.progress.enter("write")
-        return packed_sizes(copy_wheel(original, order.output))
+        return copy_wheel(original, order.output).sizes
     return write_wheel(order.output, material.name, tagged_members(material), packing).sizes
 
 
@@ -259,8 +260,11 @@ def _promise(tags: Iterable[Tag], target: Target) -> tuple[Target, bool]:
     return target._replace(floor=claimed), True
 
 
-def _libs_dir(material: Material) -> str:
-    return f"{material.name.distribution.partition('-')[0]}.libs"
+def _wishes(material: Material, expand: frozenset[str], order: Order) -> Wishes:
+    taken = Taken(member.path for member in material.members)
+    libs_dir = taken.folder(f"{material.name.distribution.partition('-')[0]}.libs")
+    keep = order.debug_dir is not None
+    return Wishes(libs_dir, expand, order.settings.strip, keep, taken)
 
 
 def _says(material: Material) -> bool:

@@ -247,6 +247,8 @@ class Supply(NamedTuple):
     """Absolute folders, in order of preference."""
     follow_rpath: bool = False
     """Also the absolute rpath entries that the linker left in the files."""
+    foreign: bool = False
+    """Somebody else built the wheel: paths of this machine in its own files are not followed."""
     exclude: tuple[str, ...] = ()
     """Globs of names that are left to the system."""
     system: tuple[str, ...] = ()

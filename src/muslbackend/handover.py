@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from muslbackend import stage
+from muslbackend.original import Original
 from muslbackend.temporary import temporary_folder
 from muslbackend.wheelwriter import copy_wheel
 
@@ -26,7 +27,7 @@ def hand_over(config: Mapping[str, object], output: Path, metadata: str | None) 
         name = str(stage.call("build_wheel", folder, dict(config), metadata))
         if "musllinux_" in name:
             _refuse_untrue(Path(folder) / name)
-        copy_wheel(Path(folder) / name, output)
+        copy_wheel(Original(Path(folder) / name), output)
     return name
 
 

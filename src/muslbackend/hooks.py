@@ -9,7 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from muslbackend import HOOKS, stage
-from muslbackend.errors import MuslBackendError, SettingsError, show_everything
+from muslbackend.errors import (
+    MuslBackendError,
+    SettingsError,
+    out_of_memory,
+    show_everything,
+)
 from muslbackend.settings import Settings, foreign_config, parse_settings
 from muslbackend.target import Target, decide
 from muslbackend.targetpython import read_facts
@@ -177,6 +182,8 @@ def _read(config_settings: Config) -> _Asked:
             pyproject = tomllib.load(stream)
     except FileNotFoundError:
         pyproject = {}
+    except RecursionError:
+        raise SettingsError("pyproject.toml is nested too deep", hint="mend it") from None
     table = pyproject.get("tool", {}).get("muslbackend", {})
     config = config_settings or {}
     settings, facts = parse_settings(table, config, os.environ), read_facts()
@@ -216,6 +223,8 @@ def _boundary() -> Iterator[None]:
     show_everything(sys.stdout)
     try:
         yield
+    except MemoryError:
+        raise SystemExit(out_of_memory()) from None
     except MuslBackendError as error:
         sys.stdout.flush()
         from muslbackend import terminal

@@ -117,7 +117,7 @@ def one_name_for_case(contents: Contents) -> Iterator[Finding]:
     """File systems of macOS and Windows, and some of Linux, take such names for one."""
     first: dict[str, tuple[str, str]] = {}
     for path, where in _places(contents).items():
-        other, there = first.setdefault(_folded(where), (path, where))
+        other, there = first.setdefault(folded(where), (path, where))
         if there != where:
             yield Finding(
                 "MB137",
@@ -129,7 +129,8 @@ def one_name_for_case(contents: Contents) -> Iterator[Finding]:
             )
 
 
-def _folded(path: str) -> str:
+def folded(path: str) -> str:
+    """Return a path as file systems have it that take small and capital letters for the same."""
     if path.isascii():
         return path.lower()
     from unicodedata import normalize  # few names take it

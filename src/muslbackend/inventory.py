@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from muslbackend import __version__
+from muslbackend.errors import MalformedError
 from muslbackend.findings import Finding, Severity
 from muslbackend.graph import Via
 from muslbackend.licences import collect
 from muslbackend.member import Member
 from muslbackend.owners import find_owners
-from muslbackend.sbom import Bundled, Origin, Product, document, sbom_path
+from muslbackend.sbom import LARGEST, Bundled, Origin, Product, document, earlier, sbom_path
 from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from muslbackend.graph import Graph
     from muslbackend.licences import LicenceText
     from muslbackend.plan import Graft
-    from muslbackend.sbom import Owner
+    from muslbackend.sbom import Earlier, Owner
     from muslbackend.wheel import WheelName
 
 
@@ -60,10 +61,7 @@ def bundled(
     """
     by_path = {member.path: member for member in members}
     owners = places.owners(graft.source for graft in grafts)
-    needs: dict[str, set[str]] = {graft.dest: set() for graft in grafts}
-    for edge in graph.edges:
-        if edge.via is Via.LOADER and edge.provider in needs and edge.needer in needs:
-            needs[edge.needer].add(edge.provider)
+    loads = _loads(graph)
     found = []
     for graft in grafts:
         shipped = by_path[graft.dest].read()
@@ -77,10 +75,19 @@ def bundled(
                 len(shipped),
                 _origin(graft.source, owner, places.build_dir),
                 owner,
-                tuple(sorted(needs[graft.dest])),
+                loads.get(graft.dest, ()),
             )
         )
     return found
+
+
+def _loads(graph: Graph) -> dict[str, tuple[str, ...]]:
+    """Return by file the files of the wheel that musl's loader finds for it, sorted."""
+    found: dict[str, set[str]] = {}
+    for edge in graph.edges:
+        if edge.via is Via.LOADER and edge.provider is not None:
+            found.setdefault(edge.needer, set()).add(edge.provider)
+    return {needer: tuple(sorted(providers)) for needer, providers in found.items()}
 
 
 def _origin(source: str, owner: Owner | None, build_dir: Path | None) -> Origin:
@@ -92,19 +99,48 @@ def _origin(source: str, owner: Owner | None, build_dir: Path | None) -> Origin:
 def account_for(
     libraries: Sequence[Bundled],
     members: Sequence[Member],
+    graph: Graph,
     name: WheelName,
     texts: Sequence[LicenceText],
 ) -> tuple[list[Member], tuple[Finding, ...]]:
     """Return the members with the SBOM and the licence texts, and notes on what has no text.
 
-    What was accounted for earlier, when a wheel was repaired, is replaced.
+    Libraries that an earlier repair of the wheel bundled stay in the SBOM. Raises
+    :class:`MalformedError` for an SBOM under our name that we did not write.
     """
-    sbom = document(Product.of(name.distribution), libraries, __version__)
+    place = sbom_path(name.dist_info)
+    new = {library.dest for library in libraries}
+    before = [part for part in _before(members, place) if part.dest not in new]
+    loads = _loads(graph)
+    needs = {part.dest: loads.get(part.dest, ()) for part in before}
+    sbom = document(Product.of(name.distribution), libraries, __version__, before, needs)
     licences = collect(libraries, texts, name.dist_info)
-    added: Mapping[str, Path | bytes] = {sbom_path(name.dist_info): sbom, **dict(licences.members)}
+    added: Mapping[str, Path | bytes] = {place: sbom, **dict(licences.members)}
     kept = [member for member in members if member.path not in added]
-    new = [Member(path, content) for path, content in sorted(added.items())]
-    return [*kept, *new], tuple(_without_text(licences.without))
+    more = [Member(path, content) for path, content in sorted(added.items())]
+    return [*kept, *more], tuple(_without_text(licences.without))
+
+
+def _before(members: Sequence[Member], place: str) -> list[Earlier]:
+    """Return what the SBOM of an earlier repair lists, as it is in the wheel now."""
+    by_path = {member.path: member for member in members}
+    if place not in by_path:
+        return []
+    try:
+        with by_path[place].open() as stream:
+            listed = earlier(stream.read(LARGEST + 1))
+    except ValueError as error:
+        msg = f"{place} is not an SBOM that muslbackend wrote: {error}"
+        raise MalformedError(
+            msg, hint="take it out of the wheel, or give it another name"
+        ) from error
+    found = []
+    for part in listed:
+        member = by_path.get(part.dest)
+        if member is not None:
+            data = member.read()
+            found.append(part.shipped(hashlib.sha256(data).hexdigest(), len(data)))
+    return found
 
 
 def _without_text(libraries: Sequence[Bundled]) -> Iterator[Finding]:

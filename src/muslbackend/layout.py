@@ -6,6 +6,7 @@ import posixpath
 import re
 from typing import TYPE_CHECKING, Final
 
+from muslbackend.freenames import Taken
 from muslbackend.graph import Via, fits_path
 from muslbackend.values import NamedTuple
 
@@ -41,7 +42,7 @@ class Move(NamedTuple):
 
         That is the rule of PEP 427 for ``.data/scripts``.
         """
-        name = self.dest.partition(".scripts/")[0]
+        name = self.dest.partition("/")[0].rpartition(".scripts")[0]
         return _STARTER.format(name=name, dest=self.dest).encode()
 
 
@@ -53,14 +54,17 @@ class Copy(NamedTuple):
     """The file of the same bytes that stays."""
 
 
-def moves(graph: Graph) -> tuple[Move, ...]:
+def moves(graph: Graph, paths: Iterable[str] = ()) -> tuple[Move, ...]:
     """Return the programs among the scripts that need a library of the wheel, sorted.
 
     Scripts are installed at no fixed distance from the libraries, so no rpath leads there.
+    ``paths`` are those of all files of the wheel: none is written over.
     """
+    taken = Taken(paths)
     lost = {e.needer for e in graph.edges if e.via in (Via.WHEEL, Via.OUTSIDE)}
     found = ((path, re.fullmatch(_SCRIPT, path)) for path in sorted(lost))
-    return tuple(Move(path, f"{m[1]}.scripts/{m[2]}") for path, m in found if m is not None)
+    scripts = ((path, f"{m[1]}.scripts", m[2]) for path, m in found if m is not None)
+    return tuple(Move(path, taken.path(folder, name)) for path, folder, name in scripts)
 
 
 def chains(paths: Iterable[str]) -> tuple[tuple[str, ...], ...]:

@@ -36,6 +36,8 @@ _FOOT: Final = struct.Struct("<2L")
 _TOO_LARGE: Final = 1 << 32
 #: To copy fewer packed bytes takes less than to write beside them.
 _WORTH_WRITING: Final = 1 << 15
+#: What is smaller fits in where Python has room left.
+_WORTH_ASKING: Final = 1 << 18
 #: How much is searched at a time.
 _BLOCK: Final = 1 << 14
 
@@ -59,6 +61,8 @@ def inflated(archive: memoryview, at: int, listed: Listed) -> bytearray | None:
         start, stop = at - len(_HEAD), end + len(foot)
         archive[start:at], archive[end:stop] = _HEAD, foot
         stream = archive[start:stop]
+    if listed.size >= _WORTH_ASKING:
+        bytearray(listed.size)  # without room for this, the package prints an error of its own
     try:
         return gzip_decompress(stream, listed.size)
     except DeflateError:

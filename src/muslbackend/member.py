@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from _typeshed import WriteableBuffer
 
+    from muslbackend.original import Original
     from muslbackend.splicing import Stretch
     from muslbackend.zipmember import Mark
 
@@ -89,7 +90,7 @@ class Scratch:
 class Kept(NamedTuple):
     """A member of a finished wheel, which can go into another one without being packed again."""
 
-    archive: Path
+    archive: Original
     offset: int
     """Of its packed bytes."""
     packed_size: int
@@ -103,11 +104,9 @@ class Kept(NamedTuple):
     marks: tuple[Mark, ...] = ()
     """Places in the packed bytes, if it is deflated and large."""
 
-    @contextlib.contextmanager
-    def packed(self) -> Iterator[PackedBytes]:
-        """Give the packed bytes."""
-        with self.archive.open("rb") as stream:
-            yield PackedBytes(stream.fileno(), self)
+    def packed(self) -> PackedBytes:
+        """Return the packed bytes."""
+        return PackedBytes(self)
 
 
 class PackedBytes:
@@ -116,19 +115,15 @@ class PackedBytes:
     They are not mapped: a mapped file that gets shorter ends the process.
     """
 
-    def __init__(self, file: int, kept: Kept) -> None:
-        self._file, self._kept = file, kept
+    def __init__(self, kept: Kept) -> None:
+        self._kept = kept
 
     def __len__(self) -> int:
         return self._kept.packed_size
 
     def __getitem__(self, place: slice) -> bytes:
         start, stop, _ = place.indices(len(self))
-        data = os.pread(self._file, max(stop - start, 0), self._kept.offset + start)
-        if len(data) < stop - start:
-            msg = f"{self._kept.archive}: changed while it was read"
-            raise MuslBackendError(msg, hint="repair it again")
-        return data
+        return self._kept.archive.read(self._kept.offset + start, max(stop - start, 0))
 
 
 class Spliced(NamedTuple):
@@ -163,8 +158,7 @@ class Member(NamedTuple):
         """Open it for reading."""
         data = self.data
         if isinstance(self.content, Kept) and data is None:
-            with self.content.packed() as packed:
-                yield io.BufferedReader(_Inflated(self.content, packed), _BLOCK)
+            yield io.BufferedReader(_Inflated(self.content, self.content.packed()), _BLOCK)
             return
         if data is None or isinstance(data, bytes | bytearray):
             yield io.BytesIO(data or b"")

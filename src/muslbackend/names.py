@@ -5,7 +5,9 @@ Rules as in :mod:`rules`: ``(Graph, Target)`` in, findings out, one code for eac
 
 from __future__ import annotations
 
-from muslbackend.findings import Finding, Severity
+import posixpath
+
+from muslbackend.findings import Finding, Severity, some
 from muslbackend.graph import Via
 
 TYPE_CHECKING = False
@@ -54,6 +56,27 @@ def one_name_for_two(graph: Graph, _: Target) -> Iterator[Finding]:
                 f"needs {edge.name}, which is {here} for it and {there} for others: in one process "
                 "musl gives both the one that was loaded first",
                 hint="give the two libraries names of their own",
+                symbol=edge.name,
+            )
+
+
+def folders_of_the_machine(graph: Graph, _: Target) -> Iterator[Finding]:
+    """Whoever built the wheel may have named any folder of this machine; none is searched."""
+    for edge in graph.edges:
+        if edge.via is not Via.MISSING or edge.needer.startswith("/"):
+            continue
+        entries = [entry for entry in graph.elf[edge.needer].rpath if entry.startswith("/")]
+        named = [posixpath.dirname(edge.name)] if edge.name.startswith("/") else []
+        unsearched = dict.fromkeys(map(posixpath.normpath, (*named, *entries)))
+        folders = [folder for folder in unsearched if folder not in edge.searched]
+        if folders:
+            yield Finding(
+                "MB149",
+                Severity.NOTE,
+                edge.needer,
+                f"needs {edge.name}, and names {some(folders)}, which repair does not search: "
+                "the wheel says so, not you",
+                hint="if the library is to be taken from there, name the folder with --library-dir",
                 symbol=edge.name,
             )
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from muslbackend.licences import LicenceText
     from muslbackend.member import Member
     from muslbackend.musl import MuslVersion
+    from muslbackend.original import Original
     from muslbackend.settings import Settings
     from muslbackend.target import Target
     from muslbackend.verify import Opener
@@ -45,7 +46,7 @@ class Order(NamedTuple):
     output: Path | None
     """Folder for the wheel; ``None``: only say what would be done."""
     progress: Progress
-    original: Path | None = None
+    original: Original | None = None
     """A finished wheel that is copied as it is if nothing is to be done."""
     build_dir: Path | None = None
     """Where CMake made what the project itself builds."""
@@ -59,11 +60,15 @@ class Order(NamedTuple):
     """Opens every file before it is written, if that was asked for."""
 
 
-def order_for(target: Target, settings: Settings, base: Path, output: Path | None) -> Order:
+def order_for(
+    target: Target, settings: Settings, base: Path, output: Path | None, *, foreign: bool = False
+) -> Order:
     """Return the order that settings make; their paths are relative to ``base``.
 
     Libraries come from the user's folders, then from the sysroot, or on a musl machine from the
-    system's own. Raises :class:`SettingsError` for a licence text or a sysroot that is not there.
+    system's own. What the files of a ``foreign`` wheel say of this machine is not followed: their
+    rpath may name any folder of it. Raises :class:`SettingsError` for a licence text or a sysroot
+    that is not there.
     """
     own = [str((base / folder).resolve()) for folder in settings.library_dirs]
     system: Iterable[str] = ()
@@ -76,6 +81,7 @@ def order_for(target: Target, settings: Settings, base: Path, output: Path | Non
     supply = Supply(
         (*own, *system),
         follow_rpath=True,
+        foreign=foreign,
         exclude=settings.exclude,
         system=settings.system_libraries,
         include=settings.include,

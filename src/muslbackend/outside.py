@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Final
 from muslbackend.elf import ElfInfo
 from muslbackend.errors import SettingsError
 from muslbackend.musl import DEFAULT_SEARCH_PATH
+from muslbackend.regular import open_regular
 from muslbackend.scan import read_file
+from muslbackend.trees import files_below
 from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ def digests(path: str, rpath: Iterable[str]) -> Digests:
 
     folders = [os.fsencode(entry) for entry in rpath if entry.startswith("/")]
     with (
-        Path(path).open("rb") as stream,
+        os.fdopen(open_regular(path), "rb") as stream,
         # What is changed is ours alone.
         mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY) as data,
     ):
@@ -60,7 +62,7 @@ def build_folders(root: Path) -> tuple[str, ...]:
     made there (CMake's install step takes them out again). Sorted, the build's own first.
     """
     own, linked = set(), set()
-    for path in root.rglob("*"):
+    for path in map(Path, files_below(root)):
         if "CMakeFiles" in path.parts or not (".so" in path.name or os.access(path, os.X_OK)):
             continue
         elf = read_file(path)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from muslbackend.sbom import Origin, Owner, package_url
+from muslbackend.trees import files_below
 from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
@@ -191,10 +192,7 @@ def _distribution(root: Path) -> _Distribution:
 
 
 def _files_below(folder: Path) -> list[Path]:
-    try:
-        return sorted(file for file in folder.rglob("*") if _is_readable(file))
-    except OSError:
-        return []
+    return sorted(file for file in map(Path, files_below(folder)) if _is_readable(file))
 
 
 def _is_readable(file: Path) -> bool:

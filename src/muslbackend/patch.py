@@ -155,9 +155,8 @@ def _rewrite(member: Member, edit: Edit, file: Path) -> Path | Spliced:
     kept = member.content
     if not isinstance(kept, Kept) or kept.method != DEFLATED:
         return file
-    with kept.packed() as packed:
-        blocks = Blocks(packed, data, kept.marks)
-        found = stretches(rewritten.runs(len(data)), blocks)
+    blocks = Blocks(kept.packed(), data, kept.marks)
+    found = stretches(rewritten.runs(len(data)), blocks)
     return Spliced(file, kept, tuple(found)) if found else file
 
 

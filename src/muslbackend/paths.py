@@ -25,6 +25,9 @@ _MADE_UP: Final = "%"
 _NO_TEXT: Final = r"[\udc80-\udcff]"
 _NAMES: Final = {"\n": "a line break", "\r": "a line break", "\t": "a tab"}
 _FAILED: Final = "the build failed: "
+_BUILD_FOLDER: Final = "the build folder"
+#: What leads CMake to other folders than the one that it is given: a list, a variable, a slash.
+_MISSED: Final = r"[;\\]|\$(?:ENV|CACHE)?\{"
 
 
 class Place(NamedTuple):
@@ -46,7 +49,7 @@ def project(path: str) -> Place:
 def build(path: str, setting: str) -> Place:
     """Return that of CMake's build folder, or the one above; ``setting`` says where it is."""
     # A comma ends a word for the linker: -Wl,-rpath,/the/folder.
-    return Place("the build folder", path, f"{_WRITTEN}|,|{_NO_TEXT}", f"set {setting} to another")
+    return Place(_BUILD_FOLDER, path, f"{_WRITTEN}|,|{_NO_TEXT}", f"set {setting} to another")
 
 
 def interpreter(path: str) -> Place:
@@ -115,8 +118,16 @@ def unfit(places: Iterable[Place], why: str = "") -> ToolError | None:
 
 
 @contextmanager
-def blamed(places: Iterable[Place]) -> Iterator[None]:
-    """Say so where a build fails in folders that are unfit; most do well in most of them."""
+def blamed(places: Iterable[Place], *, cmake: bool = False) -> Iterator[None]:
+    """Say so where a build fails in folders that are unfit; most do well in most of them.
+
+    Where ``cmake`` runs, none begins in a build folder that it would miss, and leave files beside.
+    """
+    places = list(places)
+    built = [place for place in places if place.what == _BUILD_FOLDER] if cmake else []
+    missed = unfit(place._replace(unfit=_MISSED) for place in built)
+    if missed is not None:
+        raise missed
     try:
         yield
     except SystemExit as error:

@@ -97,7 +97,8 @@ def build_wheel(job: Job) -> Outcome:
             stage.log(toolchain.description)
         with _environment({**call.environment, **(emulation.environment if emulation else {})}):
             build_dir = build_dir_setting(call.config, table, os.environ)
-            with paths.blamed(_places(job, build_dir, toolchain)):
+            cmake = table.get("wheel", {}).get("cmake", True)
+            with paths.blamed(_places(job, build_dir, toolchain), cmake=bool(cmake)):
                 stage.build(call.config, finished, keeps_no_build_dir=build_dir is None)
     return outcomes[-1]
 

@@ -7,6 +7,7 @@ import posixpath
 import re
 from typing import TYPE_CHECKING, Final
 
+from muslbackend.freenames import Taken
 from muslbackend.graph import Graph, Via
 from muslbackend.musl import is_reserved
 from muslbackend.needs import RELR_SINCE
@@ -14,7 +15,7 @@ from muslbackend.rpath import inside, is_rootless, origin_entries, passed, site_
 from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Container, Iterator, Mapping
 
     from muslbackend.elf import ElfInfo
     from muslbackend.graph import Edge
@@ -83,6 +84,8 @@ class Wishes(NamedTuple):
     """As in the settings: what is to be removed from every file that has it."""
     keep_debug: bool = False
     """Removed debugging information is to be kept outside of the wheel."""
+    taken: Taken = Taken()
+    """What no bundled library may be called."""
 
 
 def make_plan(graph: Graph, digests: Mapping[str, str], wishes: Wishes) -> Plan:
@@ -94,7 +97,7 @@ def make_plan(graph: Graph, digests: Mapping[str, str], wishes: Wishes) -> Plan:
     edges: dict[str, list[Edge]] = {}
     for edge in graph.edges:
         edges.setdefault(edge.needer, []).append(edge)
-    names = _Names(graph, edges, wishes.libs_dir, digests).all()
+    names = _Names(graph, edges, wishes, digests).all()
     # One library found twice, in two folders, has one name: the first of the two is taken.
     sources = {dest: source for source, dest in sorted(names.items(), reverse=True)}
     edits = []
@@ -156,12 +159,12 @@ class _Names:
         self,
         graph: Graph,
         edges: Mapping[str, list[Edge]],
-        libs_dir: str,
+        wishes: Wishes,
         digests: Mapping[str, str],
     ) -> None:
         self.outside = graph.outside()
         self.edges = edges
-        self.libs_dir = libs_dir
+        self.wishes = wishes
         self.digests = digests
         self.names: dict[str, str] = {}
         self.wanted: dict[str, str] = {}
@@ -173,27 +176,40 @@ class _Names:
     def all(self) -> dict[str, str]:
         # By name, not by path: the folder a library was found in must not show in its name.
         for source in sorted(self.outside, key=lambda s: (self.wanted[s], self.digests[s])):
-            self._name(source, frozenset())
+            self._name(source)
         return {source: self.names[source] for source in self.outside}
 
-    def _name(self, source: str, above: frozenset[str]) -> str:
-        if source in self.names:
-            return self.names[source]
+    def _name(self, source: str) -> None:
+        """Name a library, and before it all that it needs; a chain may be of any length."""
+        above: dict[str, Iterator[str]] = {}
+        if source not in self.names:
+            above[source] = self._unnamed_below(source, above)
+        while above:
+            last = next(reversed(above))
+            needed = next(above[last], None)
+            if needed is None:
+                del above[last]
+            else:
+                above[needed] = self._unnamed_below(needed, above)
+
+    def _unnamed_below(self, source: str, above: Container[str]) -> Iterator[str]:
+        """Name a library; yield what must have a name before that."""
         digest = hashlib.sha256(self.digests[source].encode())
-        below = above | {source}
         for edge in self.edges.get(source, []):
             if edge.via is not Via.OUTSIDE or edge.provider is None:
                 continue
             # Libraries that need each other cannot know each other's name: bytes must do.
-            part = (
-                self.digests[edge.provider]
-                if edge.provider in below
-                else self._name(edge.provider, below)
-            )
+            part = self.digests[edge.provider]
+            if edge.provider not in above:
+                if edge.provider not in self.names:
+                    yield edge.provider
+                part = self.names[edge.provider]
             digest.update(f"\0{edge.name}\0{part}".encode("utf-8", "surrogateescape"))
         name = _hashed(self.wanted[source], digest.hexdigest()[:8])
-        self.names[source] = posixpath.join(self.libs_dir, name)
-        return self.names[source]
+        while self.wishes.taken.has_name(name):
+            digest.update(b"\0taken")
+            name = _hashed(self.wanted[source], digest.hexdigest()[:8])
+        self.names[source] = posixpath.join(self.wishes.libs_dir, name)
 
 
 def _hashed(name: str, digest: str) -> str:

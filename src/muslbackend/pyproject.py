@@ -28,6 +28,6 @@ def read_pyproject(project: Path, given: Path) -> tuple[str, Mapping[str, Any]]:
         fact = "there is no pyproject.toml in it" if missing else f"{FILE}: {error.strerror}"
         hint = "give the folder of a project" + (", or an sdist" if missing else "")
         raise SettingsError(f"{given}: {fact}", hint=hint) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         msg = f"{given}: pyproject.toml cannot be read: {error}"
         raise SettingsError(msg, hint="mend it") from error

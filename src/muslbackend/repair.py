@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from muslbackend.findings import Finding
     from muslbackend.integrity import Contents
     from muslbackend.member import Member
+    from muslbackend.original import Original
     from muslbackend.settings import Settings
     from muslbackend.target import Facts
 
@@ -52,7 +53,7 @@ def repair_wheel(
         unpacked = unpack(path, scratch, progress, settings.max_unpacked)
         notes = _sound(unpacked.contents)
         # WHEEL is written anew where it does not have the tags of the name.
-        original = None if judge_contents(unpacked.contents, ABOUT_TAGS) else path
+        original = None if judge_contents(unpacked.contents, ABOUT_TAGS) else unpacked.original
         name, members = _for_its_machine(unpacked.name, unpacked.members, settings.ignore)
         said = declared(unpacked.contents, {tag.platform for tag in unpacked.name.tags})
         notes += tuple(f._replace(severity=Severity.WARNING) for f in said.findings)
@@ -65,7 +66,7 @@ def repair_wheel(
             return _pure(material, original, notes, output)
         # What it claims of musl is found out anew.
         plain = name.tagged(str(target.plain_tag), "linux_", "musllinux_")
-        order = order_for(target, settings, Path.cwd(), output)
+        order = order_for(target, settings, Path.cwd(), output, foreign=True)
         order = order._replace(original=original, progress=progress)
         made = finish(material._replace(name=plain), order)
         findings = in_order((*made.verdict.findings, *notes))
@@ -119,7 +120,7 @@ def _for_its_machine(
 
 
 def _pure(
-    material: Material, original: Path | None, notes: tuple[Finding, ...], output: Path | None
+    material: Material, original: Original | None, notes: tuple[Finding, ...], output: Path | None
 ) -> Outcome:
     """Copy a wheel that is for any machine, or write it with the tags that its name has."""
     if output is not None and original is not None:

@@ -13,7 +13,7 @@ from muslbackend.alpine import alpine_with
 from muslbackend.findings import Finding, Severity, about, counted, some
 from muslbackend.graph import Unfit, Via, first_of_each
 from muslbackend.hazards import FINISHED_HAZARDS, HAZARDS
-from muslbackend.names import NAMES
+from muslbackend.names import NAMES, folders_of_the_machine
 from muslbackend.needs import needs
 from muslbackend.packaged import PACKAGED
 from muslbackend.rpath import is_rootless
@@ -288,6 +288,9 @@ RULES: Final[tuple[Rule, ...]] = (
     *ABI,
     *UNLOADED,
 )
+
+#: For a wheel that somebody else built and that is repaired.
+REPAIR_RULES: Final[tuple[Rule, ...]] = (*RULES, folders_of_the_machine)
 
 #: For a wheel that nobody is going to patch any more.
 FINISHED_RULES: Final[tuple[Rule, ...]] = (*RULES, out_of_reach, *FINISHED_HAZARDS)

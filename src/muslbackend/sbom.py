@@ -20,7 +20,7 @@ from packaging.licenses import InvalidLicenseExpression, canonicalize_license_ex
 from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
     from pathlib import Path
 
 SCHEMA: Final = "http://cyclonedx.org/schema/bom-1.6.schema.json"
@@ -28,8 +28,9 @@ SCHEMA: Final = "http://cyclonedx.org/schema/bom-1.6.schema.json"
 FLOOR: Final = "muslbackend:musl-floor"
 #: What stands before the content of a document.
 _HEAD: Final = frozenset({"$schema", "bomFormat", "specVersion", "serialNumber"})
-#: Of a document that is read again, in bytes.
-_LARGEST: Final = 16 << 20
+#: Of an SBOM that is read, in bytes: one library takes about one thousand.
+LARGEST: Final = 16 << 20
+_SIZE: Final = "muslbackend:size"
 CHANGES: Final = "copied by muslbackend; names and search path rewritten"
 
 
@@ -116,9 +117,63 @@ def sbom_path(dist_info: str) -> str:
     return f"{dist_info}sboms/muslbackend.cdx.json"
 
 
-def document(product: Product, libraries: Sequence[Bundled], tool_version: str) -> bytes:
-    """Return the SBOM as JSON, in UTF-8 with a newline at its end."""
-    parts = sorted(libraries, key=lambda library: library.dest)
+class Earlier(NamedTuple):
+    """A library that an earlier repair bundled, as its SBOM has it."""
+
+    dest: str
+    """Path in the wheel."""
+    component: dict[str, Any]
+
+    def shipped(self, sha256: str, size: int) -> Earlier:
+        """Return it with the digest and the size of the file that is in the wheel now."""
+        found = self.component.get("properties")
+        properties = [
+            {"name": _SIZE, "value": str(size)} if _is_size(one) else one
+            for one in (found if isinstance(found, list) else [])
+        ]
+        component = {**self.component, "hashes": _sha256(sha256), "properties": properties}
+        return self._replace(component=component)
+
+
+def _is_size(prop: object) -> bool:
+    return isinstance(prop, dict) and prop.get("name") == _SIZE
+
+
+def earlier(data: bytes) -> tuple[Earlier, ...]:
+    """Return the libraries that an SBOM of ours lists. Raises ``ValueError`` for any other text."""
+    if len(data) > LARGEST:
+        msg = f"it has more than {LARGEST} bytes"
+        raise ValueError(msg)
+    try:
+        content = json.loads(data)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+    components = content.get("components") if isinstance(content, dict) else None
+    if not isinstance(components, list) or content.get("bomFormat") != "CycloneDX":
+        raise ValueError("it is not a CycloneDX document with components")
+    found = {}
+    for component in components:
+        place = component.get("bom-ref") if isinstance(component, dict) else None
+        if not isinstance(place, str) or component.get("type") != "library":
+            raise ValueError("it has components that muslbackend does not write")
+        found[place] = Earlier(place, component)
+    return tuple(found.values())
+
+
+def document(
+    product: Product,
+    libraries: Sequence[Bundled],
+    tool_version: str,
+    before: Sequence[Earlier] = (),
+    needs: Mapping[str, Collection[str]] | None = None,
+) -> bytes:
+    """Return the SBOM as JSON, in UTF-8 with a newline at its end.
+
+    ``before`` are libraries of an earlier repair, and ``needs`` what each of them loads.
+    """
+    parts = {part.dest: _component(part) for part in libraries}
+    parts |= {part.dest: part.component for part in before}
+    loads = {**(needs or {}), **{part.dest: part.needs for part in libraries}}
     content = {
         "version": 1,
         "metadata": {
@@ -136,8 +191,8 @@ def document(product: Product, libraries: Sequence[Bundled], tool_version: str) 
                 "purl": product.purl,
             },
         },
-        "components": [_component(part) for part in parts],
-        "dependencies": _dependencies(product.purl, parts),
+        "components": [parts[dest] for dest in sorted(parts)],
+        "dependencies": _dependencies(product.purl, {dest: loads.get(dest, ()) for dest in parts}),
     }
     return _identified(content)
 
@@ -155,7 +210,7 @@ def declaring(sbom: bytes, floor: str) -> bytes:
 
     Without a floor it has no such property. A document of another shape stays as it is.
     """
-    if (not floor and FLOOR.encode() not in sbom) or len(sbom) > _LARGEST:
+    if (not floor and FLOOR.encode() not in sbom) or len(sbom) > LARGEST:
         return sbom
     try:
         return _identified(_with_floor(json.loads(sbom), floor))
@@ -231,7 +286,7 @@ def _licences(words: str) -> dict[str, Any]:
     return {"licenses": [{"expression": expression, **declared}]}
 
 
-def _dependencies(root: str, parts: Sequence[Bundled]) -> list[dict[str, Any]]:
-    known = {part.dest for part in parts}
-    graph = [{"ref": root, "dependsOn": sorted(known)}]
-    return graph + [{"ref": p.dest, "dependsOn": sorted(known & {*p.needs})} for p in parts]
+def _dependencies(root: str, needs: Mapping[str, Collection[str]]) -> list[dict[str, Any]]:
+    graph = [{"ref": root, "dependsOn": sorted(needs)}]
+    known = needs.keys()
+    return graph + [{"ref": p, "dependsOn": sorted(known & {*needs[p]})} for p in sorted(needs)]

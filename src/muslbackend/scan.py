@@ -12,6 +12,7 @@ from muslbackend.errors import MalformedError
 from muslbackend.graph import FOLDER
 from muslbackend.member import Kept, mapped
 from muslbackend.package import Package, Texts, describe, telling, tells
+from muslbackend.regular import open_regular
 from muslbackend.rpath import site_path
 from muslbackend.values import NamedTuple
 
@@ -155,7 +156,7 @@ class Scan:
 def read_file(path: str | Path) -> ElfInfo | str | None:
     """Return what is at a path on disk, as :meth:`Scan.look` does."""
     try:
-        with open(path, "rb") as stream:
+        with os.fdopen(open_regular(path), "rb") as stream:
             return _read(mapped(stream)) if stream.read(len(MAGIC)) == MAGIC else _NOT_ELF
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
         return None

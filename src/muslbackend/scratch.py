@@ -9,11 +9,11 @@ import contextlib
 import fcntl
 import hashlib
 import os
-import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 from typing import TYPE_CHECKING
 
+from muslbackend import trees
 from muslbackend.usercache import is_private
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _ours_alone(path: Path) -> Iterator[bool]:
         except OSError:
             ours = False
         if ours:
-            stack.callback(shutil.rmtree, path, ignore_errors=True)
+            stack.callback(trees.remove, path)
             for left in path.iterdir():
                 _remove(left)
         yield ours
@@ -63,6 +63,6 @@ def _ours_alone(path: Path) -> Iterator[bool]:
 
 def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path, ignore_errors=True)
+        trees.remove(path)
     else:
         path.unlink()

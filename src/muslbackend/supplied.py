@@ -174,8 +174,9 @@ class Supplied:
     def _folders(self, chain: Chain, name: str) -> tuple[str, ...]:
         """Return the folders outside that are searched, in order."""
         follows = self.supply.follow_rpath
+        full = name.startswith("/") and self._follows(chain.owner)
         # A library without a SONAME, linked by its full path.
-        first = [posixpath.dirname(name)] if follows and name.startswith("/") else []
+        first = [posixpath.dirname(name)] if full else []
         if self._last is None or self._last[0] is not chain:
             owners = [link.owner for link in chain.up()] if follows or self._outside else []
             self.count(len(owners))
@@ -189,16 +190,21 @@ class Supplied:
 
     def folders_of(self, owner: str) -> Iterator[str]:
         """Yield the folders outside that a file has searched, for itself and what it loads."""
-        if not (owner.startswith("/") or self.supply.follow_rpath):
+        if not (owner.startswith("/") or self._follows(owner)):
             return
         for entry in self.elf[owner].rpath:
             if owner.startswith("/") and entry.startswith(("$ORIGIN", "${ORIGIN}")):
                 rest = entry.removeprefix("$ORIGIN").removeprefix("${ORIGIN}")
                 yield posixpath.normpath(posixpath.dirname(owner) + rest)
-            elif entry.startswith("/") and self.supply.follow_rpath:
+            elif entry.startswith("/") and self._follows(owner):
                 yield posixpath.normpath(self._rooted(entry, owner))
         if owner.startswith("/"):
             yield posixpath.dirname(owner)
+
+    def _follows(self, owner: str) -> bool:
+        """Say whether absolute paths in a file are followed: not where a stranger wrote them."""
+        ours = owner.startswith("/") or not self.supply.foreign
+        return self.supply.follow_rpath and ours
 
     def _rooted(self, entry: str, owner: str) -> str:
         """Return where an absolute rpath entry of a library in the sysroot leads in there."""

@@ -23,8 +23,9 @@ def temporary_folder() -> Iterator[str]:
 
     Raises :class:`MuslBackendError` where none can be made.
     """
-    import shutil
     import tempfile  # takes long to import
+
+    from muslbackend import trees
 
     folder = None
     try:
@@ -35,7 +36,7 @@ def temporary_folder() -> Iterator[str]:
         with held():
             # What cannot be removed does not undo what was done; its name tells what it is.
             if folder is not None:
-                shutil.rmtree(folder, ignore_errors=True)
+                trees.remove(folder)
 
 
 @contextlib.contextmanager

@@ -23,7 +23,7 @@ from muslbackend.targetpython import (
     sysconfigdata_name,
     target_python_files,
 )
-from muslbackend.usercache import cache_folder, once
+from muslbackend.usercache import cache_folder, once, user_cache
 from muslbackend.values import NamedTuple
 from muslbackend.wrapper import SYSROOT_VARIABLE
 from muslbackend.zig import kept_library, library_place
@@ -103,6 +103,7 @@ def cross_toolchain(
         kept = kept_library if make else library_place
         library = os.environ.get("ZIG_LIB_DIR") or kept(compilers.zig, cache)
         environment |= {"ZIG_LIB_DIR": str(library)} if library else {}
+        environment |= _zig_cache(cache)
     if choice.sysroot is not None:
         environment[SYSROOT_VARIABLE] = str(choice.sysroot)
         # The sysroot's headers are named inside the wrapper, where ccache does not see which they
@@ -119,6 +120,13 @@ def cross_toolchain(
     key = hashlib.sha256(repr((root.name, choice)).encode()).hexdigest()[:8]
     compiler = root / "bin/cc" if "cc" in compilers.programs else None
     return Toolchain(root / "toolchain.cmake", environment, words, key, compiler)
+
+
+def _zig_cache(cache: Path) -> dict[str, str]:
+    """Return where zig keeps what it compiled, if it would look for HOME in vain."""
+    if os.environ.get("ZIG_GLOBAL_CACHE_DIR") or user_cache() is not None:
+        return {}
+    return {"ZIG_GLOBAL_CACHE_DIR": str(cache / "zig-global")}
 
 
 def _theirs(file: Path) -> Compilers:

@@ -27,19 +27,36 @@ if TYPE_CHECKING:
 def cache_folder() -> Path:
     """Return our folder in the user's cache, whether it is there or not.
 
-    Raises :class:`ToolError` where CMake cannot work in it, or others can write to it.
+    Where there is none that the user alone can write to, it is among the temporary files. Raises
+    :class:`ToolError` where CMake cannot work in it, or others can write to that one too.
     """
-    cache, home = os.environ.get("XDG_CACHE_HOME"), os.environ.get("HOME")
-    if cache:
-        folder = Path(cache).absolute() / "muslbackend"
-    elif home:
-        folder = Path(home).absolute() / ".cache/muslbackend"
-    else:
-        folder = _among_others()
+    folder = user_cache() or _among_others()
     error = unfit([paths.cache(str(folder))])
     if error is not None:
         raise error
     return folder
+
+
+def user_cache() -> Path | None:
+    """Return our folder in the user's cache, if it can be made and nobody else can write to it.
+
+    A program from a folder of somebody else would run as the user.
+    """
+    cache, home = os.environ.get("XDG_CACHE_HOME"), os.environ.get("HOME")
+    if not (cache or home):
+        return None
+    base = Path(cache) if cache else Path(str(home), ".cache")
+    folder = base.absolute() / "muslbackend"
+    if os.path.lexists(folder):
+        return folder if _is_ours(folder) and os.access(folder, os.W_OK) else None
+    above = next(place for place in folder.parents if os.path.lexists(place))
+    return folder if above.is_dir() and os.access(above, os.W_OK | os.X_OK) else None
+
+
+def _is_ours(folder: Path) -> bool:
+    """Say whether a folder, or the folder that a link of ours leads to, is private."""
+    ours = folder.lstat().st_uid == os.getuid()
+    return ours and is_private(folder.resolve() if folder.is_symlink() else folder)
 
 
 def _among_others() -> Path:
@@ -48,9 +65,13 @@ def _among_others() -> Path:
     with contextlib.suppress(OSError):
         folder.mkdir(mode=0o700)
     if not is_private(folder):
-        msg = f"{folder} cannot be our cache: it is not a folder that you alone can write to"
-        raise ToolError(msg, hint="set HOME, or XDG_CACHE_HOME to a folder of yours")
+        raise _foreign(folder)
     return folder
+
+
+def _foreign(folder: Path) -> ToolError:
+    msg = f"{folder} cannot be our cache: it is not a folder that you alone can write to"
+    return ToolError(msg, hint="set HOME, or XDG_CACHE_HOME to a folder of yours")
 
 
 def is_private(folder: Path) -> bool:
@@ -71,6 +92,11 @@ def once(root: Path, cache: Path, make: Callable[[Path], None]) -> Path:
     if root.is_dir():
         return root
     try:
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(FileExistsError):
+            cache.mkdir(mode=0o700)
+        if not _is_ours(cache):  # somebody else was quicker
+            raise _foreign(cache)
         root.parent.mkdir(parents=True, exist_ok=True)
         with _alone(root) as new:
             if not root.is_dir():

@@ -12,13 +12,14 @@ import posixpath
 from muslbackend.errors import MalformedError
 from muslbackend.integrity import Contents, metadata_folders
 from muslbackend.membernames import check_members
+from muslbackend.regular import NotRegularError
 from muslbackend.zipreader import UNREADABLE, open_zip
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
-    from typing import Final
+    from typing import BinaryIO, Final
 
     from muslbackend.zipdirectory import Listed
     from muslbackend.zipreader import ZipReader
@@ -45,26 +46,50 @@ def file_name(path: str | Path) -> str:
 
 @contextlib.contextmanager
 def open_wheel(
-    path: str | Path, limit: int | None, *, mapped: bool = False
+    path: str | Path,
+    limit: int | None,
+    *,
+    mapped: bool = False,
+    stream: BinaryIO | None = None,
 ) -> Iterator[tuple[ZipReader, Contents]]:
     """Open a wheel, as :func:`open_zip` does.
 
     What is wrong with its name or its archive is a :class:`MalformedError`.
     """
-    if not os.path.isfile(path):
-        raise MalformedError("there is no such file", hint="give the path of a wheel")
     name = file_name(path)
-    if not _is_ordinary(name):
-        _check_name(name)
     # No ExitStack: from Python 3.15 on that imports inspect.
-    with understood():
-        archive = open_zip(path, mapped=mapped)
-    with archive:
-        check_members(archive.members)
-        _check_size(archive.members, MOST_UNPACKED if limit is None else limit)
+    with there():
+        if not _is_ordinary(name):
+            os.stat(path)  # a missing file comes before a wrong name
+            _check_name(name)
         with understood():
-            contents = _contents(archive, name)
-        yield archive, contents
+            archive = open_zip(path, mapped=mapped, stream=stream)
+    with archive:
+        yield archive, looked_through(archive, name, limit)
+
+
+@contextlib.contextmanager
+def there() -> Iterator[None]:
+    """Say of a path that there is no file, or one that is never opened."""
+    try:
+        yield
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
+        raise MalformedError("there is no such file", hint="give the path of a wheel") from error
+    except NotRegularError as error:
+        hint = "save the wheel to a file, and give its path"
+        raise MalformedError("is not a regular file", hint=hint) from error
+
+
+def looked_through(archive: ZipReader, name: str, limit: int | None = None) -> Contents:
+    """Return the contents of a wheel whose members any wheel can have.
+
+    Raises :class:`MalformedError` for members that no wheel can have, and for more than it may
+    unpack to.
+    """
+    check_members(archive.members)
+    _check_size(archive.members, MOST_UNPACKED if limit is None else limit)
+    with understood():
+        return _contents(archive, name)
 
 
 def _check_size(members: Iterable[Listed], limit: int) -> None:
@@ -100,6 +125,8 @@ def understood() -> Iterator[None]:
     """Say what is wrong with an archive that cannot be read."""
     try:
         yield
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError, NotRegularError):
+        raise
     except UNREADABLE as error:
         msg = f"is not a readable zip archive: {error}"
         raise MalformedError(msg, hint="build or download it again") from error

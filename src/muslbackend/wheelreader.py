@@ -10,12 +10,13 @@ from functools import partial
 from operator import call
 
 from muslbackend.elf import MAGIC
+from muslbackend.errors import MalformedError
 from muslbackend.integrity import records
 from muslbackend.member import Kept, Member
 from muslbackend.package import tells
 from muslbackend.progress import Progress
 from muslbackend.values import NamedTuple
-from muslbackend.wheelfile import open_wheel, understood
+from muslbackend.wheelfile import open_wheel, there, understood
 from muslbackend.workers import WORTH_HANDING, Begun, on_all_cores
 from muslbackend.zipdirectory import DEFLATED, STORED
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
     from muslbackend.integrity import Contents
     from muslbackend.member import Scratch
+    from muslbackend.original import Original
     from muslbackend.wheel import WheelName
     from muslbackend.zipdirectory import Listed
     from muslbackend.zipmember import Mark
@@ -67,6 +69,8 @@ class Unpacked(NamedTuple):
     """In the order of the archive, without RECORD."""
     contents: Contents
     """What it held, and what it said of that."""
+    original: Original
+    """The file itself, open."""
 
 
 @contextlib.contextmanager
@@ -146,13 +150,19 @@ def unpack(
     """
     from packaging.tags import parse_tag  # check does without
 
+    from muslbackend.original import Original
     from muslbackend.wheel import WheelName
 
     parts = path.name.removesuffix(".whl").split("-")
     distribution = "-".join(parts[:2])
     progress = progress or Progress()
     progress.enter("read")
-    with open_wheel(path, limit) as (archive, contents):
+    with there():
+        original = Original(path)
+    with (
+        _unchanged(original),
+        open_wheel(path, limit, stream=original.stream()) as (archive, contents),
+    ):
         tags = parse_tag("-".join(parts[-3:]))
         own = contents.folders[0] if len(contents.folders) == 1 else f"{distribution}.dist-info"
         made = records(own)
@@ -163,7 +173,7 @@ def unpack(
         def member(number: int) -> Member:
             info = infos[number]
             executable = bool(info.mode & 0o111)
-            content = _content(archive, path, info, None if fits[number] else scratch)
+            content = _content(archive, original, info, None if fits[number] else scratch)
             progress.add(info.size)
             return Member(info.name, content, executable)
 
@@ -171,7 +181,18 @@ def unpack(
             members = on_all_cores(member, range(len(infos)), [info.size for info in infos])
     build = parts[2] if len(parts) == 6 else ""  # NAME-VERSION-BUILD-PYTHON-ABI-PLATFORM
     name = WheelName(distribution, build, tags, folder=own)
-    return Unpacked(name, tuple(members), contents._replace(digest=_digests(members)))
+    contents = contents._replace(digest=_digests(members))
+    return Unpacked(name, tuple(members), contents, original)
+
+
+@contextlib.contextmanager
+def _unchanged(original: Original) -> Iterator[None]:
+    """Say of a file that changes while it is read that, and not that it is damaged."""
+    try:
+        yield
+    except MalformedError:
+        original.check()
+        raise
 
 
 def _digests(members: Iterable[Member]) -> Callable[[str, str], str]:
@@ -203,7 +224,7 @@ def _fitting(infos: Iterable[Listed], room: int) -> list[bool]:
 
 
 def _content(
-    archive: ZipReader, path: Path, info: Listed, scratch: Scratch | None
+    archive: ZipReader, original: Original, info: Listed, scratch: Scratch | None
 ) -> Kept | Path | bytes:
     """Read and hash a member; ``scratch`` takes one that has no room in memory."""
     import hashlib
@@ -234,7 +255,7 @@ def _content(
     sha256 = digest.hexdigest()
     packed = archive.place(info), info.packed_size
     numbers = info.method, info.crc, info.size
-    return Kept(path, *packed, *numbers, sha256, data, tuple(marks))
+    return Kept(original, *packed, *numbers, sha256, data, tuple(marks))
 
 
 def _joined(blocks: Iterable[bytes]) -> bytes:

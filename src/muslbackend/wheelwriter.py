@@ -10,26 +10,31 @@ import base64
 import csv
 import io
 import os
-import shutil
 import stat
 import time
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from muslbackend.deflating import Packer
 from muslbackend.errors import MalformedError, MuslBackendError, SettingsError
-from muslbackend.member import Member
+from muslbackend.findings import Severity
+from muslbackend.member import Kept, Member, Spliced
 from muslbackend.package import is_wheel_file
 from muslbackend.publishing import published
 from muslbackend.settings import DEFAULT_LEVEL
+from muslbackend.soundness import judge_contents
 from muslbackend.values import NamedTuple
+from muslbackend.wheelfile import looked_through, understood
 from muslbackend.ziparchive import Entry, write_archive
 from muslbackend.zipdirectory import read_directory
+from muslbackend.zipreader import ZipReader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
+    from typing import BinaryIO
 
     from muslbackend.deflating import Packed
+    from muslbackend.original import Original
     from muslbackend.progress import Progress
     from muslbackend.wheel import WheelName
 
@@ -63,12 +68,10 @@ class Packing(NamedTuple):
 
 
 _AS_EVER: Final = Packing()
-
-
-def packed_sizes(path: Path) -> Sizes:
-    """Return the sizes of the members of a finished wheel, in the order of the archive."""
-    with path.open("rb") as stream:
-        return {m.name: (m.size, m.packed_size) for m in read_directory(stream).members}
+#: Bytes that are copied at a time.
+_BLOCK: Final = 1 << 20
+#: A wheel that was written may be of any size.
+_NO_LIMIT: Final = 1 << 63
 
 
 def write_wheel(
@@ -78,7 +81,8 @@ def write_wheel(
 
     RECORD is made here and put beside WHEEL, as the last member. The file gets its name when
     it is complete; on any exception ``folder`` is as it was. Raises :class:`MuslBackendError` for
-    a wheel of more bytes than ``packing`` allows.
+    a wheel of more bytes than ``packing`` allows, for one that is copied from a wheel that has
+    changed, and for one that ``check`` would refuse as an archive.
     """
     sizes: Sizes = {}
     limit = packing.limit
@@ -90,14 +94,50 @@ def write_wheel(
         if limit is not None and size > limit:
             msg = f"{name} would have {size} bytes, and max-size is {limit}; nothing was written"
             raise MuslBackendError(msg, hint=_largest(sizes))
+        for original in _originals(members):
+            original.check()
+        _look_again(stream, str(name))
     return Finished(folder / str(name), sizes)
 
 
-def copy_wheel(original: Path, folder: Path) -> Path:
-    """Copy a finished wheel into ``folder``, with the same care; return its path."""
-    with original.open("rb") as source, published(folder / original.name) as stream:
-        shutil.copyfileobj(source, stream, 1 << 20)
-    return folder / original.name
+def copy_wheel(original: Original, folder: Path) -> Finished:
+    """Copy a finished wheel into ``folder``, with the same care."""
+    final = folder / original.name
+    with published(final) as stream:
+        for at in range(0, original.size, _BLOCK):
+            stream.write(original.read(at, min(_BLOCK, original.size - at)))
+        original.check()
+        found = read_directory(stream).members
+    return Finished(final, {m.name: (m.size, m.packed_size) for m in found})
+
+
+def _originals(members: Iterable[Member]) -> set[Original]:
+    """Return the wheels that packed bytes of the members are in."""
+    contents = (member.content for member in members)
+    kept = (c.kept if isinstance(c, Spliced) else c for c in contents)
+    return {content.archive for content in kept if isinstance(content, Kept)}
+
+
+def _look_again(stream: BinaryIO, name: str) -> None:
+    """Read what was written as any wheel is read, before it gets its name.
+
+    Raises :class:`MalformedError` for what ``check`` would call an error of the archive. Contents
+    are not inflated: their digests and CRC-32 are those of the bytes that were packed.
+    """
+    try:
+        with understood():
+            archive = ZipReader(read_directory(stream), stream)
+        contents = looked_through(archive, name, _NO_LIMIT)
+    except MalformedError as error:
+        raise _unfit(name, error.message) from error
+    for finding in judge_contents(contents):
+        if finding.severity is Severity.ERROR:
+            raise _unfit(name, f"{finding.subject} {finding.message}")
+
+
+def _unfit(name: str, fact: str) -> MalformedError:
+    msg = f"{name} would be a wheel that installers refuse: {fact}; nothing was written"
+    return MalformedError(msg, hint="rename or leave out the files that are named here")
 
 
 def _largest(sizes: Sizes) -> str:

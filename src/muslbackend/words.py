@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 #: Of the commands that judge and make wheels.
 EXIT_CODES: Final = """\
 exit codes: 0 every wheel is ok, 1 findings or a malformed wheel, 2 usage or settings,
-3 a tool failed or the output cannot be written, 128 + N ended by signal N"""
+3 a tool failed, the output cannot be written, or memory ran out, 128 + N ended by signal N"""
 #: Of those that tell something.
 EXIT_CODES_OF_TELLING: Final = """\
 exit codes: 0 told, 2 usage, 3 the output cannot be written, 128 + N ended by signal N"""

@@ -12,6 +12,7 @@ from muslbackend.values import Generic, TypeVar
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from typing import Any
 
 _Thing = TypeVar("_Thing")
 _Result = TypeVar("_Result")
@@ -57,13 +58,13 @@ class Begun(Generic[_Thing, _Result]):
             large = []
         self._waiting = deque(enumerate(large))
         self._own = deque(enumerate(order[len(large) :], len(large)))
-        self._ended: deque[_Ended[_Result] | None] = deque()
+        self._ended: deque[_Ended[_Result]] = deque()
         self._more = allocate_lock()  # open when something may have ended
-        self._running = 0
+        self._counting = allocate_lock()
+        self._running, self._lost = 0, False
         with suppress(RuntimeError):  # there may be no room for another thread
-            while self._running < min(cores() - 1, len(large)):
+            for _ in range(min(cores() - 1, len(large))):
                 start_new_thread(self._run, ())
-                self._running += 1
 
     def __enter__(self) -> Begun[_Thing, _Result]:
         return self
@@ -72,9 +73,7 @@ class Begun(Generic[_Thing, _Result]):
         """Begin nothing more, and wait for what was begun."""
         self._waiting.clear()
         while self._running:
-            list(self._ends())
-            if self._running:
-                self._more.acquire()
+            self._more.acquire()
 
     def __iter__(self) -> Iterator[tuple[int, _Result]]:
         """Yield the place of each thing and what the function says of it, as they come; once.
@@ -90,6 +89,8 @@ class Begun(Generic[_Thing, _Result]):
                 yield ended.number, ended.results[0]
         if failed:
             raise failed[min(failed)]
+        if self._lost:
+            raise MemoryError
 
     def _as_they_end(self) -> Iterator[_Ended[_Result]]:
         while True:
@@ -100,16 +101,14 @@ class Begun(Generic[_Thing, _Result]):
             elif self._running:
                 self._more.acquire()
             else:
+                # Whoever took a thing was counted before that, and kept its result before it ended.
+                yield from self._ends()
                 return
 
     def _ends(self) -> Iterator[_Ended[_Result]]:
         """Yield what other threads have ended and nobody has taken yet."""
         while self._ended:
-            ended = self._ended.popleft()
-            if ended is None:
-                self._running -= 1
-            else:
-                yield ended
+            yield self._ended.popleft()
 
     def _work(
         self, things: deque[tuple[int, int]], caught: type[BaseException]
@@ -126,13 +125,27 @@ class Begun(Generic[_Thing, _Result]):
             return _Ended(order, number, [], error)
 
     def _run(self) -> None:
-        more = True
-        while more:
-            ended = self._work(self._waiting, BaseException)
-            more = ended is not None
-            self._ended.append(ended)
-            with suppress(RuntimeError):  # it is open
-                self._more.release()
+        self._count(1)  # here: a thread without memory does not even begin
+        try:
+            while (ended := self._work(self._waiting, BaseException)) is not None:
+                self._ended.append(ended)
+                self._tell()
+        except BaseException:  # there is no memory to keep a result, nor an error
+            self._waiting.clear()
+            self._lost = True
+        finally:
+            self._count(-1)
+            self._tell()
+
+    def _count(self, change: int) -> None:
+        with self._counting:
+            self._running += change
+
+    def _tell(self) -> None:
+        try:  # noqa: SIM105 - which takes memory
+            self._more.release()
+        except (RuntimeError, MemoryError):  # it is open
+            pass
 
 
 class _Ended(Generic[_Result]):
@@ -142,3 +155,81 @@ class _Ended(Generic[_Result]):
         self, order: int, number: int, results: list[_Result], error: BaseException | None = None
     ) -> None:
         self.order, self.number, self.results, self.error = order, number, results, error
+
+
+class Job(Generic[_Result]):
+    """A call that another thread makes, or whoever asks for its result."""
+
+    def __init__(self, call: Callable[[], _Result]) -> None:
+        self._call = call
+        self._results: list[_Result] = []
+        self._error: BaseException | None = None
+        self._begun, self._ended = allocate_lock(), allocate_lock()
+        self._ended.acquire()
+
+    def run(self) -> None:
+        """Make the call, unless it was begun before."""
+        if not self._begun.acquire(blocking=False):
+            return
+        try:
+            self._results.append(self._call())
+        except BaseException as error:  # raised where the result is asked for
+            self._error = error
+        finally:
+            self._ended.release()
+
+    def result(self) -> _Result:
+        """Return what the call returned, or raise what it raised."""
+        self.run()
+        with self._ended:
+            if self._error is not None:
+                raise self._error
+            return self._results[0]
+
+
+class Pool:
+    """Threads that make calls, some at once; a context. Without a thread no call is lost."""
+
+    def __init__(self, most: int) -> None:
+        #: Threads that may be begun; one that never came to run is not waited for.
+        self._left, self._running = most, 0
+        self._jobs: deque[Job[Any]] = deque()
+        self._counting, self._fewer = allocate_lock(), allocate_lock()
+
+    def __enter__(self) -> Pool:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Begin nothing more, and wait for what was begun."""
+        self._jobs.clear()
+        while self._running:
+            self._fewer.acquire()
+
+    def begin(self, call: Callable[[], _Result]) -> Job[_Result]:
+        """Have a call made as soon as a thread is free."""
+        job = Job(call)
+        self._jobs.append(job)
+        if self._left > 0:
+            self._count(left=-1)
+            with suppress(RuntimeError):  # there may be no room for another thread
+                start_new_thread(self._run, ())
+        return job
+
+    def _run(self) -> None:
+        self._count(running=1)
+        try:
+            while self._jobs:
+                self._jobs.popleft().run()
+        except (IndexError, MemoryError):  # another one took the last; who waits for it makes it
+            pass
+        finally:
+            self._count(left=1, running=-1)
+            try:  # noqa: SIM105 - which takes memory
+                self._fewer.release()
+            except (RuntimeError, MemoryError):  # nobody waits
+                pass
+
+    def _count(self, *, left: int = 0, running: int = 0) -> None:
+        with self._counting:
+            self._left += left
+            self._running += running

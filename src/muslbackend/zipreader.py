@@ -9,6 +9,7 @@ from contextlib import suppress
 from io import BytesIO
 
 from muslbackend.libdeflate import inflated, may_end_early
+from muslbackend.regular import open_regular
 from muslbackend.zipdirectory import DEFLATED, STORED, ArchiveError, read_directory
 from muslbackend.zipmember import contents, places, rare, unreadable, whole
 
@@ -35,13 +36,15 @@ _BLOCK: Final = 1 << 18
 _ENOUGH_FOR_MOST: Final = 1024
 
 
-def open_zip(path: str | Path, *, mapped: bool = False) -> ZipReader:
+def open_zip(
+    path: str | Path, *, mapped: bool = False, stream: BinaryIO | None = None
+) -> ZipReader:
     """Open an archive for reading; that raises one of :data:`UNREADABLE`, and so does the rest.
 
     One that may be ``mapped`` is read a tenth faster; if it gets shorter meanwhile, the process
-    ends by SIGBUS.
+    ends by SIGBUS. One that is open already is read from its ``stream``.
     """
-    file = open(path, "rb")  # noqa: SIM115 - pathlib takes long to import
+    file: BinaryIO = os.fdopen(open_regular(path), "rb") if stream is None else stream
     try:
         if os.fstat(file.fileno()).st_size > _AT_ONCE:
             return ZipReader(read_directory(file), file)
@@ -49,8 +52,8 @@ def open_zip(path: str | Path, *, mapped: bool = False) -> ZipReader:
             if mapped and (found := _map(file)) is not None:
                 return ZipReader(read_directory(found), found, memoryview(found))
             data = file.read()
-        stream = BytesIO(data)
-        return ZipReader(read_directory(stream), stream, memoryview(data))
+        held = BytesIO(data)
+        return ZipReader(read_directory(held), held, memoryview(data))
     except BaseException:
         file.close()
         raise

@@ -92,6 +92,50 @@ def test_a_temporary_folder_that_zig_cannot_use_is_one_message(tmp_path: Path) -
     assert list((tmp_path / "a%b").iterdir()) == []
 
 
+@pytest.mark.parametrize("name", ["a;b", "a${HOME}b", "a\\b"])
+def test_a_temporary_folder_that_cmake_misses_is_one_message_and_leaves_nothing(
+    name: str, tmp_path: Path
+) -> None:
+    """CMake would write to ``b`` in the project, and to ``a`` beside."""
+    (tmp_path / "tmp" / name).mkdir(parents=True)
+    tree = plain(tmp_path / "project")
+    before = {path.relative_to(tree) for path in tree.rglob("*")}
+    result = built(tree, "dist", {"TMPDIR": str(tmp_path / "tmp" / name)})
+    assert result.status == 3
+    fact = f"muslbackend: error: the build folder, {tmp_path / 'tmp' / name}, has a "
+    assert fact in result.output
+    assert result.output.endswith(f"{READ}  hint  set TMPDIR to another\n")
+    assert {path.relative_to(tree) for path in tree.rglob("*")} == before
+    assert [path.name for path in (tmp_path / "tmp").iterdir()] == [name]
+    assert list((tmp_path / "tmp" / name).iterdir()) == []
+
+
+@CROSSES
+@pytest.mark.parametrize("name", ["a:b", "a,b c"])
+def test_a_temporary_folder_that_cmake_takes_as_it_is(name: str, tmp_path: Path) -> None:
+    (tmp_path / "tmp" / name).mkdir(parents=True)
+    tree = plain(tmp_path / "project")
+    before = {path.relative_to(tree) for path in tree.rglob("*")}
+    result = built(tree, tmp_path / "out", {"TMPDIR": str(tmp_path / "tmp" / name)})
+    assert result.wheel.name == WHEEL
+    assert {path.relative_to(tree) for path in tree.rglob("*")} == before
+    assert list((tmp_path / "tmp" / name).iterdir()) == []
+
+
+@CROSSES
+def test_a_build_of_a_user_without_a_home(tmp_path: Path) -> None:
+    """zig finds no folder for what it compiles, unless it is told one."""
+    tree = plain(tmp_path / "project")
+    (tmp_path / "tmp").mkdir()
+    command = [sys.executable, "-c", HOOK % "x86_64", str(tmp_path / "out")]
+    unset = ["-u", "HOME", "-u", "XDG_CACHE_HOME", "-u", "ZIG_GLOBAL_CACHE_DIR"]
+    environ = {"TMPDIR": str(tmp_path / "tmp")}
+    result = run(["env", *unset, "-C", str(tree), *command], tmp_path / "out", environ)
+    assert result.wheel.name == WHEEL
+    # What is kept for the next build, and nothing else.
+    assert [path.name for path in (tmp_path / "tmp").iterdir()] == [f"muslbackend-{os.getuid()}"]
+
+
 def test_a_file_that_no_wheel_can_have_is_one_message(tmp_path: Path) -> None:
     cmake = "cmake_minimum_required(VERSION 3.18...4.4)\nproject(demo LANGUAGES NONE)\n"
     tree = write_project(tmp_path, {"CMakeLists.txt": cmake, "demo/a\udcff.txt": ""})

@@ -62,7 +62,7 @@ from sparse import SparsePath
 publishing._unnamed = lambda folder: None  # a path of ours is asked to open it
 folder = SparsePath(sys.argv[1])
 with Scratch() as scratch:
-    name, members, _ = unpack(folder / "first" / sys.argv[2], scratch)
+    name, members, *_ = unpack(folder / "first" / sys.argv[2], scratch)
     write_wheel(folder / "second", name, members)
 """
 

@@ -25,6 +25,7 @@ NOISE: Final = random.Random(2).randbytes(200_000)  # noqa: S311
 MEMBERS: Final = (
     Member("demo/words.txt", WORDS.encode()),
     Member("demo/noise.bin", NOISE),
+    Member("demo-1.0.dist-info/METADATA", b"Name: demo\nVersion: 1.0\n"),
     Member("demo-1.0.dist-info/WHEEL", b"Wheel-Version: 1.0\n"),
 )
 

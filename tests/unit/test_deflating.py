@@ -14,6 +14,7 @@ import pytest
 from muslbackend.deflating import Packer
 from muslbackend.errors import MuslBackendError
 from muslbackend.member import Kept, Member
+from muslbackend.original import Original
 from muslbackend.settings import DEFAULT_LEVEL
 from muslbackend.zipdirectory import DEFLATED, STORED
 from rawzip import raw, write_raw
@@ -77,6 +78,7 @@ def members(files: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory) -
     )
     with zipfile.ZipFile(archive) as opened:
         infos = opened.infolist()
+    original = Original(archive)
     for number, info in enumerate(infos):
         path, data = info.filename, files[info.filename]
         found.append(Member(f"bytes/{path}", data))
@@ -86,7 +88,7 @@ def members(files: dict[str, bytes], tmp_path_factory: pytest.TempPathFactory) -
         offset = info.header_offset + 30 + len(path)
         sha256 = hashlib.sha256(data).hexdigest()
         numbers = (info.compress_size, info.compress_type, info.CRC, info.file_size)
-        found.append(Member(f"kept/{path}", Kept(archive, offset, *numbers, sha256, data)))
+        found.append(Member(f"kept/{path}", Kept(original, offset, *numbers, sha256, data)))
     return found
 
 
@@ -184,8 +186,8 @@ def test_what_goes_wrong_in_a_worker_is_not_lost(tmp_path: Path) -> None:
 def test_an_archive_that_was_cut_since_it_was_read_is_refused(tmp_path: Path) -> None:
     archive = tmp_path / "given.zip"
     archive.write_bytes(b"short")
-    kept = Kept(archive, 0, 100, STORED, 0, 100, "", b"")
+    kept = Kept(Original(archive), 0, 100, STORED, 0, 100, "", b"")
     with pytest.raises(MuslBackendError) as caught:
         packed([Member("x", kept)], 1)
-    assert caught.value.message == f"{archive}: changed while it was read"
-    assert caught.value.hint == "repair it again"
+    assert caught.value.message == f"{archive}: changed while it was read; nothing was written"
+    assert caught.value.hint == "repair it again when nothing else writes to it"

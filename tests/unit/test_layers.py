@@ -27,6 +27,7 @@ LAYERS: Final = (
         "closures",
         "openers",
         "wheelfields",
+        *("regular", "trees"),
     },
     {
         *("musl", "explain", "libdeflate", "lookup", "notes", "zipmember", "ziparchive"),
@@ -42,7 +43,7 @@ LAYERS: Final = (
             "integrity",
         ),
         *("distinfo", "installation"),
-        *("membernames", "github", "markup", "style", "loading"),
+        *("membernames", "github", "markup", "original", "style", "loading"),
     },
     {
         *("checkup", "checkupjson", "diagnosis", "migration", "words"),
@@ -83,6 +84,7 @@ LAYERS: Final = (
         "cmakefile",
         "compilers",
         "declared",
+        "freenames",
     },
     {"graph", "elfreader", "relr", "wheel", "targetpython"},
     {"unloaded"},
@@ -143,6 +145,7 @@ DECIDING: Final = (
     "findings",
     "fleet",
     "foreign",
+    "freenames",
     "github",
     "graph",
     "grouping",

@@ -36,6 +36,18 @@ def test_programs_that_need_libraries_move(
     assert moves(graph_of(files, "/usr/lib")) == moved
 
 
+def test_programs_move_to_where_nothing_is() -> None:
+    other = "other-1.0.data/scripts/prog"
+    files = {SCRIPT: PROGRAM, "demo-1.data/scripts/prog": PROGRAM, other: PROGRAM}
+    found = moves(graph_of({**files, "demo/libx.so": elf_info()}), ["Other.Scripts"])
+    assert [move.dest for move in found] == [
+        "demo.scripts/prog",
+        "demo.scripts-2/prog",
+        "other.scripts-2/prog",
+    ]
+    assert "distribution('demo').locate_file('demo.scripts-2/prog')" in found[1].starter.decode()
+
+
 def test_the_starter_is_python_that_installers_know() -> None:
     text = Move(SCRIPT, "my_demo.scripts/prog").starter.decode()
     assert text.startswith("#!python\n")  # PEP 427: replaced by the interpreter's path

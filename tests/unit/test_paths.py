@@ -138,6 +138,99 @@ def test_a_cache_among_temporary_files_that_others_can_write_to_is_refused(
         usercache.cache_folder()
 
 
+@pytest.fixture
+def among_temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder for a cache where the user has none; the user's is `user` in the same folder."""
+    (tmp_path / "tmp").mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "tmp"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    return tmp_path / f"tmp/muslbackend-{os.getuid()}"
+
+
+def made_once(cache: Path) -> Path:
+    return usercache.once(cache / "x", cache, lambda new: new.mkdir())
+
+
+def test_a_cache_is_made_for_the_user_alone(among_temporary: Path, tmp_path: Path) -> None:
+    before = os.umask(0o002)
+    try:
+        assert usercache.cache_folder() == tmp_path / "user/muslbackend"
+        assert not (tmp_path / "user").exists()  # whoever asks only, makes nothing
+        made_once(usercache.cache_folder())
+    finally:
+        os.umask(before)
+    assert (tmp_path / "user/muslbackend").stat().st_mode & 0o777 == 0o700
+    assert usercache.cache_folder() == tmp_path / "user/muslbackend"
+    assert not among_temporary.exists()
+
+
+@pytest.mark.parametrize("mode", [0o770, 0o707, 0o777])
+def test_a_cache_that_others_can_write_to_is_not_used(
+    mode: int, among_temporary: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "user").mkdir()
+    (tmp_path / "user/muslbackend").mkdir()
+    (tmp_path / "user/muslbackend").chmod(mode)
+    assert usercache.cache_folder() == among_temporary
+
+
+def test_a_cache_of_another_user_is_not_used(
+    among_temporary: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "user").mkdir()
+    (tmp_path / "user/muslbackend").mkdir()
+    uid = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: uid + 1)
+    theirs = among_temporary.with_name(f"muslbackend-{uid + 1}")
+    with pytest.raises(ToolError, match="it is not a folder that you alone can write to"):
+        usercache.cache_folder()
+    assert theirs.is_dir()  # it was made by the one who is now somebody else
+
+
+def test_a_cache_that_is_a_link_of_the_user_is_used(among_temporary: Path, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir(mode=0o700)
+    (tmp_path / "user").mkdir()
+    (tmp_path / "user/muslbackend").symlink_to(tmp_path / "disk")
+    assert usercache.cache_folder() == tmp_path / "user/muslbackend"
+    (tmp_path / "disk").chmod(0o777)
+    assert usercache.cache_folder() == among_temporary
+    (tmp_path / "disk").rmdir()
+    assert usercache.cache_folder() == among_temporary
+
+
+def test_a_cache_that_somebody_else_makes_meanwhile_is_not_used(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    cache.chmod(0o777)
+    with pytest.raises(ToolError, match="it is not a folder that you alone can write to"):
+        made_once(cache)
+
+
+@pytest.mark.parametrize("home", [None, "", "/dev/null", "/dev/null/none"])
+def test_a_user_without_a_home_has_a_cache(
+    home: str | None, among_temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    if home is None:
+        monkeypatch.delenv("HOME")
+    else:
+        monkeypatch.setenv("HOME", home)
+    assert usercache.cache_folder() == among_temporary
+
+
+@pytest.mark.parametrize("path", ["/a;b", "/a${b}", "/a$ENV{b}", "/a\\b"])
+def test_no_build_begins_in_a_folder_that_cmake_misses(path: str) -> None:
+    """It would write to folders of other names, in the project too."""
+    places = paths.of_build(PurePosixPath("/p"), None, path, "/v", "/c")
+    begun = []
+    with pytest.raises(ToolError) as caught, paths.blamed(places, cmake=True):
+        begun.append(path)
+    assert not begun
+    assert caught.value.message.startswith(f"the build folder, {path}, has a ")
+    with paths.blamed(places):  # of what compiles nothing
+        begun.append(path)
+
+
 def test_a_folder_that_tools_misread_gets_a_link_that_they_do_not(tmp_path: Path) -> None:
     odd = tmp_path / "a;b\n"
     odd.mkdir()

@@ -53,7 +53,7 @@ JUDGES: Final = own(
     ),
     *("distinfo", "installation", "soundness", "wheelfields"),
     *("needs", "package", "packaged", "plain", "policy", "progress", "question", "relocations"),
-    *("report", "resolve", "rpath", "rules", "scan", "target", "values", "workers"),
+    *("regular", "report", "resolve", "rpath", "rules", "scan", "target", "values", "workers"),
     *("closures", "loading", "search", "settled", "supplied", "unloaded", "zipdirectory"),
 )
 #: What a check loads beside that.
@@ -63,9 +63,28 @@ CHECKS: Final = own(
 )
 #: What a build in a musl Python loads beside that, where nothing is bundled and nothing changed.
 BUILDS: Final = OURS | own(
-    *("deflating", "finish", "invocation", "layout", "order", "outcome", "outside", "paths"),
-    *("pipeline", "plan", "publishing", "signals", "terminal", "wheel", "wheelwriter"),
-    *("ziparchive", "zlibs"),
+    *(
+        "deflating",
+        "finish",
+        "freenames",
+        "invocation",
+        "layout",
+        "order",
+        "outcome",
+        "outside",
+        "paths",
+    ),
+    *("libdeflate", "membernames", "pipeline", "plan", "publishing", "signals", "terminal"),
+    *(
+        "trees",
+        "wheel",
+        "wheelfile",
+        "wheelwriter",
+        "ziparchive",
+        "zipmember",
+        "zipreader",
+        "zlibs",
+    ),
 )
 #: What takes long to import, or runs programs, reads archives, talks to others.
 HEAVY: Final = {
@@ -103,6 +122,7 @@ def build(config, finish, *, keeps_no_build_dir):
     name = WheelName("demo-1", "", frozenset({{Tag("cp311", "cp311", "linux_x86_64")}}))
     members = (
         Member(f"demo/_core{{suffix}}", open({library!r}, "rb").read()),
+        Member("demo-1.dist-info/METADATA", b"Name: demo\\nVersion: 1\\n"),
         Member("demo-1.dist-info/WHEEL", b"Wheel-Version: 1.0\\nRoot-Is-Purelib: false\\n"),
     )
     finish(stage.Staged(name, members, None, "scikit-build-core"))

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import Final
+from functools import partial
+from typing import Any, Final
 
 import pytest
 
 from muslbackend import workers
-from muslbackend.workers import Begun, on_all_cores
+from muslbackend.workers import Begun, Pool, on_all_cores
 
 THINGS: Final = tuple(range(40))
 CORES: Final = [1, 2, 5]
@@ -96,3 +97,60 @@ def test_where_there_is_little_to_do_there_are_no_threads(
     here = threading.get_ident()
     sizes = [1000] if count > 1 else [1 << 30]
     assert on_all_cores(lambda _: threading.get_ident(), [1], sizes) == [here]
+
+
+@pytest.mark.parametrize("threads", CORES)
+def test_a_pool_makes_each_call_once(threads: int) -> None:
+    made = []
+
+    def call(number: int) -> int:
+        made.append(number)
+        return number
+
+    with Pool(threads) as pool:
+        jobs = [pool.begin(partial(call, n)) for n in THINGS]
+        assert [job.result() for job in jobs] == list(THINGS)
+    assert sorted(made) == list(THINGS)
+
+
+def test_a_call_that_fails_raises_where_its_result_is_asked_for() -> None:
+    with Pool(2) as pool:
+        job = pool.begin(lambda: 1 // 0)
+        assert pool.begin(lambda: 1).result() == 1
+        with pytest.raises(ZeroDivisionError):
+            job.result()
+
+
+@pytest.mark.parametrize("begins", [True, False], ids=["dies", "is not begun"])
+def test_a_thread_that_never_runs_is_not_waited_for(
+    begins: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What is left undone is done by whoever asks for results."""
+
+    def start(*_: object) -> None:
+        if not begins:
+            raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(workers, "start_new_thread", start)
+    monkeypatch.setattr(workers, "cores", lambda: 4)
+    assert on_all_cores(str, THINGS, [1 << 20] * 40) == [str(n) for n in THINGS]
+    with Pool(4) as pool:
+        assert [pool.begin(partial(str, n)).result() for n in THINGS] == [str(n) for n in THINGS]
+
+
+def test_a_result_that_cannot_be_kept_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "cores", lambda: 2)
+    work = Begun._work
+    here = threading.get_ident()
+
+    def failing(*args: Any, **options: Any) -> Any:  # noqa: ANN401
+        if threading.get_ident() != here:
+            raise MemoryError
+        return work(*args, **options)
+
+    monkeypatch.setattr(Begun, "_work", failing)
+    with pytest.raises(MemoryError), Begun(str, THINGS, [1 << 20] * 40) as begun:
+        while begun._running or not begun._lost:
+            time.sleep(0.001)
+        list(begun)

@@ -1,0 +1,63 @@
+"""Commands that may take little memory: one line, exit code 3, and nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Final
+
+import pytest
+
+import wheels
+from builders import zig_library
+from building import assert_record_is_true
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+FILE: Final = "demo-1.0-cp311-cp311-linux_x86_64.whl"
+SAID: Final = (
+    "muslbackend: error: out of memory\n  hint  allow more of it, or take a smaller wheel\n"
+)
+#: An extension of many bytes, all of which are read.
+SOURCE: Final = "char much[24 << 20] = {1};\nint PyInit__core(void) { return 0; }\n"
+#: Of address space, in MiB: from what Python starts with to what is enough.
+AMOUNTS: Final = range(24, 184, 16)
+#: A thread that was lost would be waited for.
+PATIENCE: Final = 120.0
+
+
+@pytest.mark.parametrize("command", [["check"], ["repair", "-o", "out"]], ids=["check", "repair"])
+def test_memory_that_runs_out_is_one_line(command: list[str], tmp_path: Path) -> None:
+    core = zig_library("x86_64", source=SOURCE)
+    noise = random.Random(1).randbytes(8_000_000)  # noqa: S311
+    wheels.write(tmp_path / FILE, {"demo/_core.so": core, "demo/noise.bin": noise})
+    (tmp_path / "tmp").mkdir()
+    ended = []
+    for amount in AMOUNTS:
+        size = amount << 20
+        done = subprocess.run(
+            [sys.executable, "-m", "muslbackend", *command, FILE],
+            cwd=tmp_path,
+            env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
+            preexec_fn=lambda size=size: resource.setrlimit(  # type: ignore[misc]
+                resource.RLIMIT_AS, (size, size)
+            ),
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=PATIENCE,
+        )
+        if b"muslbackend" not in done.stderr.encode() and done.returncode == 1:
+            continue  # Python itself did not start
+        ended.append(done.returncode)
+        if done.returncode:
+            assert (done.returncode, done.stderr) == (3, SAID), amount
+            assert not (tmp_path / "out").exists()
+        assert list((tmp_path / "tmp").iterdir()) == []
+    assert {0, 3} <= {*ended}
+    for made in tmp_path.glob("out/*"):
+        assert_record_is_true(made)
