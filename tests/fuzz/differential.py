@@ -85,7 +85,8 @@ class Opened(NamedTuple):
         if self.end == "x":
             return f"ends at {stage}"
         how = "no end" if self.end == "t" else f"signal {self.signal}"
-        return f"{how} at {stage}, in {_PLACES[self.pc]}, called from {_PLACES[self.returns]}"
+        caller = f", called from {_PLACES[self.returns]}" if self.pc in "nd" else ""
+        return f"{how} at {stage}, in {_PLACES[self.pc]}{caller}"
 
 
 _STAGES: Final = ("constructors", "dlsym", "pthread_create", "exit")
@@ -416,7 +417,7 @@ def disagreements(found: Found, result: str, most: int) -> Iterator[str]:
             sizes[group] += number
             kinds.setdefault(group, set()).add(kind)
     for group, number in sizes.most_common(most):
-        yield f"{number:5} {group.fields}: loader {group.outcome}; we {group.codes or 'ok'}"
+        yield f"{number:5} {result}: {group.fields}: loader {group.outcome}; we {group.codes or 'ok'}"
         yield f"      {', '.join(sorted(kinds[group]))}  {found.files.get(group, '')}"
 
 
@@ -443,7 +444,7 @@ def main(words: Sequence[str] | None = None) -> int:
         print(line)
     for result in (DANGEROUS, STRICTER):
         for line in disagreements(found, result, options.show):
-            print(result if line.startswith(" ") and not line.startswith("      ") else "", line)
+            print(line)
     tried, dangerous = sum(found.table.values()), count(found, DANGEROUS)
     print(f"differential: {tried} mutants (seed {options.seed}), {dangerous} dangerous")
     return int(dangerous > 0)

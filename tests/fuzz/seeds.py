@@ -16,7 +16,7 @@ from debian import ZIG, cached, run
 from machines import MACHINES
 
 #: The file of the wheel that is mutated, and the library that some of them need.
-NAME: Final = "_core.cpython-311-x86_64-linux-musl.so"
+NAME: Final = "_core.abi3.so"
 LIBRARY: Final = "libwords.so.1"
 
 _INIT: Final = "void *PyInit__core(void) { return 0; }\n"
