@@ -11,8 +11,9 @@ import struct
 from array import array
 from itertools import compress
 
-from muslbackend.elfimage import ET_DYN, OURS, PT_INTERP, bounded, damaged
-from muslbackend.errors import MalformedError
+from muslbackend.elfimage import OURS
+from muslbackend.lookup import Exports
+from muslbackend.memory import damaged
 from muslbackend.values import NamedTuple
 
 TYPE_CHECKING = False
@@ -21,11 +22,9 @@ if TYPE_CHECKING:
     from typing import Final
 
     from muslbackend.elfimage import ElfImage
-    from muslbackend.lookup import Exports, HashTable
+    from muslbackend.lookup import HashTable
 
-_EM_S390 = 22
-_DT_HASH, _DT_SYMTAB, _DT_GNU_HASH, _DT_VERSYM = 4, 6, 0x6FFFFEF5, 0x6FFFFFF0
-_DT_FLAGS_1, _DF_1_PIE = 0x6FFFFFFB, 0x08000000
+_DT_SYMTAB, _DT_VERSYM = 6, 0x6FFFFFF0
 _STB_LOCAL, _STB_GLOBAL, _STB_WEAK, _STB_GNU_UNIQUE = 0, 1, 2, 10
 _STT_TLS = 6
 #: Types and bindings that musl's symbol lookup accepts (``OK_TYPES``, ``OK_BINDS`` in
@@ -93,6 +92,10 @@ class Symbols(NamedTuple):
     """The loader looks it up if some relocation refers to it. Also some of the file's own, if a
     lookup does not find them: IFUNC, hidden versions."""
 
+    def all_found(self) -> Iterator[int]:
+        """Return the numbers of the symbols that a lookup finds."""
+        return compress(range(len(self.found)), self.found)
+
     @staticmethod
     def numbers(column: bytes) -> Iterator[int]:
         """Yield the numbers of symbols that have 1 in a column where few do."""
@@ -102,15 +105,36 @@ class Symbols(NamedTuple):
             at = column.find(1, at + 1)
 
 
+class Symbol(NamedTuple):
+    """One symbol, as far as it is asked for."""
+
+    info: int
+    section: int
+    value: int
+
+
+def symbol(image: ElfImage, number: int) -> Symbol:
+    """Return one symbol; the table has so many."""
+    step = _LAYOUTS[image.bits][0]
+    at = image.offset(image.tag(_DT_SYMTAB) + number * step, step, "DT_SYMTAB")
+    if image.bits == 64:
+        info, section, value = struct.unpack_from(f"{image.order}4xBxHQ", image.data, at)
+    else:
+        value, info, section = struct.unpack_from(f"{image.order}4xI4xBxH", image.data, at)
+    return Symbol(info, section, value)
+
+
 def read_symbols(image: ElfImage, count: int) -> Symbols:
     """Return so many symbols, or none if there is no symbol table."""
     names, versions = array("I"), array("H")
     if _DT_SYMTAB not in image.tags:
+        if count > 1:
+            raise damaged(f"its tables speak of {count} symbols, and there is no DT_SYMTAB")
         return Symbols(names, versions, b"", b"", b"", b"")
-    place, step = image.offset(image.tag(_DT_SYMTAB)), _LAYOUTS[image.bits][0]
-    image.check(place, count * step)
+    step = _LAYOUTS[image.bits][0]
+    place = image.offset(image.tag(_DT_SYMTAB), count * step, "DT_SYMTAB")
     if _DT_VERSYM in image.tags:
-        versions = image.numbers("H", image.offset(image.tag(_DT_VERSYM)), count)
+        versions = image.table("H", image.first(_DT_VERSYM), count, "DT_VERSYM")
     blocks = [[b"", b"", b"", b""]]
     for first in range(0, count, _BLOCK):
         size = min(_BLOCK, count - first)
@@ -120,7 +144,19 @@ def read_symbols(image: ElfImage, count: int) -> Symbols:
         # Without versions none is hidden.
         high = versions[first : first + size].tobytes()[_HIGH::2]
         blocks.append([bits.to_bytes(size) for bits in _judged(table, image.bits, high)])
+    if len(names) > 1 and max(names) >= len(image.strings):
+        raise damaged(f"st_name {max(names)} of a symbol lies beyond DT_STRSZ")
     return Symbols(names, versions, *map(b"".join, zip(*blocks, strict=True)))
+
+
+def spans(image: ElfImage, symbols: Symbols) -> Iterator[tuple[int, int]]:
+    """Yield the addresses of the symbol table, and of what belongs to it."""
+    count = len(symbols.names)
+    if count:
+        start = image.tag(_DT_SYMTAB)
+        yield start, start + count * _LAYOUTS[image.bits][0]
+    if count and _DT_VERSYM in image.tags:
+        yield image.first(_DT_VERSYM), image.first(_DT_VERSYM) + 2 * count
 
 
 def _judged(table: bytes, bits: int, high: bytes) -> tuple[int, int, int, int]:
@@ -149,82 +185,29 @@ def _any(columns: Sequence[bytes]) -> int:
     return _number(merged.to_bytes(len(columns[0])).translate(_ANY))
 
 
-def names_found(image: ElfImage, symbols: Symbols) -> frozenset[str] | Exports:
-    """Return the names that a lookup finds; very many are not held, but looked up as asked for."""
-    table = _hash_table(image, len(symbols.names)) if symbols.found.count(1) > _MANY else None
+def lookups(image: ElfImage, symbols: Symbols, table: HashTable | None) -> Exports | None:
+    """Return what finds names in the file as musl does; none for programs."""
     if table is None:
-        return frozenset(image.cut(list(compress(symbols.names, symbols.found))))
-    from muslbackend.lookup import Exports  # few files have so many
-
-    image.string(max(compress(symbols.names, symbols.found)))  # if it has an end, all have one
+        return None
     strings = bytes(image.data[image.strings.start : image.strings.stop])
     return Exports(strings, symbols.names, symbols.found, symbols.hidden, table)
 
 
-def symbol_count(image: ElfImage) -> int:
-    """Return the number of dynamic symbols that the hash tables know of."""
-    if _DT_HASH in image.tags:
-        at, word = _sysv_hash(image)
-        return bounded(image.numbers(word, at, 2)[1])
-    if _DT_GNU_HASH in image.tags:
-        return _gnu_hash_count(image)
-    if _DT_SYMTAB in image.tags and image.kind == ET_DYN and not _is_program(image):
-        msg = "is not a sound ELF file: it has no hash table, and musl crashes without one"
-        raise MalformedError(msg)
-    return 0
+def names_found(
+    image: ElfImage, symbols: Symbols, exports: Exports | None
+) -> frozenset[str] | Exports:
+    """Return the names that a lookup finds; very many are not held, but looked up as asked for."""
+    if exports is not None and len(exports) > _MANY:
+        return exports
+    names = image.cut(list(compress(symbols.names, symbols.found)))
+    return frozenset(names if exports is None else filter(exports.finds, names))
 
 
-def _is_program(image: ElfImage) -> bool:
-    """Say whether nobody looks anything up here: programs and position-independent ones."""
-    named = any(segment.kind == PT_INTERP for segment in image.segments)
-    return named or bool(image.tag(_DT_FLAGS_1) & _DF_1_PIE)
-
-
-def _sysv_hash(image: ElfImage) -> tuple[int, str]:
-    """Return where DT_HASH is, and the size of its words, as in :mod:`array`."""
-    at = image.offset(image.tag(_DT_HASH))
-    if image.machine == _EM_S390 and image.bits == 64:
-        # GNU ld writes 64-bit words on s390x, lld does not: their high halves are zero.
-        if image.numbers("I", at, 1)[0] == 0:
-            return at, "Q"
-        if _DT_GNU_HASH not in image.tags:  # musl's arch/s390x/bits/link.h
-            raise damaged("musl reads 64-bit words in its hash table")
-    return at, "I"
-
-
-def _gnu_hash_count(image: ElfImage) -> int:
-    at = image.offset(image.tag(_DT_GNU_HASH))
-    buckets, first, bloom, _ = struct.unpack_from(f"{image.order}4I", image.data, at)
-    start = at + 16 + bounded(bloom) * image.bits // 8
-    last = max(image.numbers("I", start, bounded(buckets)), default=0)
-    if last < first:
-        return int(first)
-    hashes, at = struct.Struct(f"{image.order}I"), start + 4 * (buckets + last - first)
-    # The chain of the highest bucket ends with an odd hash value.
-    while not hashes.unpack_from(image.data, at)[0] & 1:
-        last, at = bounded(last + 1), at + 4
-    return bounded(last + 1)
-
-
-def _hash_table(image: ElfImage, count: int) -> HashTable | None:
-    """Return the table by which musl looks names up among so many symbols.
-
-    Of two it takes the GNU one (``find_sym2`` in ldso/dynlink.c).
-    """
-    from muslbackend.lookup import GnuHash, SysvHash
-
-    if _DT_GNU_HASH in image.tags:
-        at = image.offset(image.tag(_DT_GNU_HASH))
-        buckets, first, words, shift = image.numbers("I", at, 4)
-        bloom = image.numbers(image.word, at + 16, bounded(words))
-        at += 16 + words * bloom.itemsize
-        heads = image.numbers("I", at, bounded(buckets))
-        at += 4 * buckets
-        left = max(min(count - first, (len(image.data) - at) // 4), 0)
-        return GnuHash(bloom, shift, heads, first, image.numbers("I", at, left))
-    if _DT_HASH in image.tags:
-        at, word = _sysv_hash(image)
-        buckets, chains = image.numbers(word, at, 2)
-        numbers = image.numbers(word, at, 2 + bounded(buckets) + bounded(chains))
-        return SysvHash(numbers[2 : 2 + buckets], numbers[2 + buckets :])
-    return None
+def lost(
+    image: ElfImage, symbols: Symbols, exports: Exports, numbers: Sequence[int]
+) -> Iterator[int]:
+    """Yield those of the file's own symbols to which its hash table does not lead."""
+    for first in range(0, len(numbers), _MANY):
+        some = numbers[first : first + _MANY]
+        names = image.cut([symbols.names[number] for number in some])
+        yield from (n for n, name in zip(some, names, strict=True) if not exports.finds(name))

@@ -28,7 +28,7 @@ _DJB_START, _DJB_FACTOR = 5381, 33
 _POWERS: Final[list[int]] = [pow(_DJB_FACTOR, n, 1 << 32) for n in range(256)]
 #: No linker makes chains that long: GNU ld, with the fewest buckets, has 512 symbols in each of
 #: them for the most that :mod:`elfimage` reads of any table.
-_LONGEST_CHAIN: Final = 1 << 12
+LONGEST_CHAIN: Final = 1 << 12
 #: Of the name of a file (NAME_MAX).
 _LONGEST_FILE_NAME: Final = 255
 #: So many symbols are looked at together.
@@ -80,7 +80,7 @@ class GnuHash(NamedTuple):
 
 def _chained(code: int, first: int, chains: array[int], start: int) -> Iterator[int]:
     """Yield the numbers of symbols of a hash value, in a chain of hash values."""
-    for at in range(start, min(start + _LONGEST_CHAIN, len(chains))):
+    for at in range(start, min(start + LONGEST_CHAIN, len(chains))):
         value = chains[at]
         if value | 1 == code | 1:
             yield first + at
@@ -107,7 +107,7 @@ class SysvHash(NamedTuple):
             code = code * 16 + byte & _32_BITS
             code ^= code >> 24 & 0xF0
         index = self.buckets[(code & 0xFFFFFFF) % len(self.buckets)]
-        for _ in range(_LONGEST_CHAIN):
+        for _ in range(LONGEST_CHAIN):
             if not 0 < index < len(self.chains):
                 return
             yield index
@@ -145,14 +145,15 @@ class Exports(Set[str]):
         answer = self._asked.get(name)
         if answer is None:
             # Many files ask for the same names.
-            answer = self._asked[name] = self._finds(name.encode("utf-8", "surrogateescape"))
+            answer = self._asked[name] = self.finds(name)
         return answer
 
-    def _finds(self, name: bytes) -> bool:
+    def finds(self, text: str) -> bool:
         """Say whether a lookup ends well, which the first symbol of the name decides.
 
         ``find_sym2`` in ldso/dynlink.c.
         """
+        name = text.encode("utf-8", "surrogateescape")
         for index in self._table.leads_to(name):
             if index >= len(self._names) or b"\0" in name:
                 return False
