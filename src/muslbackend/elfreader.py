@@ -172,7 +172,7 @@ class _Reader(ElfImage):
         own = [number for number in relocated.named if symbols.found[number]]
         used = set(relocated.named).difference(own)
         if self.exports is not None:
-            used |= set(lost(self, symbols, self.exports, own))
+            used |= lost(self, symbols, self.exports, own)
         for number in relocated.owned:
             if not symbols.found[number] and symbol(self, number).info >> 4 != _STB_LOCAL:
                 used.add(number)

@@ -200,14 +200,15 @@ def names_found(
     if exports is not None and len(exports) > _MANY:
         return exports
     names = image.cut(list(compress(symbols.names, symbols.found)))
-    return frozenset(names if exports is None else filter(exports.finds, names))
+    if exports is None:
+        return frozenset(names)
+    gone = lost(image, symbols, exports, list(symbols.all_found()))
+    return frozenset(names).difference(image.cut([symbols.names[n] for n in sorted(gone)]))
 
 
-def lost(
-    image: ElfImage, symbols: Symbols, exports: Exports, numbers: Sequence[int]
-) -> Iterator[int]:
-    """Yield those of the file's own symbols to which its hash table does not lead."""
-    for first in range(0, len(numbers), _MANY):
-        some = numbers[first : first + _MANY]
-        names = image.cut([symbols.names[number] for number in some])
-        yield from (n for n, name in zip(some, names, strict=True) if not exports.finds(name))
+def lost(image: ElfImage, symbols: Symbols, exports: Exports, numbers: Sequence[int]) -> set[int]:
+    """Return those of the file's own symbols to which its hash table does not lead."""
+    names, find = symbols.names, exports.strings.find
+    ends = [find(b"\0", names[number]) for number in numbers]
+    image.spend(sum(ends) - sum(names[number] for number in numbers))
+    return set(exports.lost(numbers, ends))
