@@ -30,6 +30,8 @@ _POWERS: Final[list[int]] = [pow(_DJB_FACTOR, n, 1 << 32) for n in range(256)]
 _DIGITS: Final = b"0123456789abcdefghijklmnopqrstuv"
 _UPPER: Final = bytes(_DIGITS[byte >> 3] for byte in range(256))
 _LOWER: Final = bytes(_DIGITS[byte & 7] for byte in range(256))
+#: Numbers of so many digits Python reads whatever limit is set (sys.int_info).
+_MOST_DIGITS: Final = 640
 #: No linker makes chains that long: GNU ld, with the fewest buckets, has 512 symbols in each of
 #: them for the most that :mod:`elfimage` reads of any table.
 LONGEST_CHAIN: Final = 1 << 12
@@ -63,9 +65,10 @@ def _gnu_hashes(strings: bytes, spans: Iterable[tuple[int, int]]) -> Iterator[in
     upper, lower = strings.translate(_UPPER), strings.translate(_LOWER)
     for start, end in spans:
         size = end - start
-        if 0 < size < len(_POWERS):
+        if 0 < size <= _MOST_DIGITS:
             code = 8 * int(upper[start:end], 33) + int(lower[start:end], 33)
-            yield _DJB_START * _POWERS[size] + code & _32_BITS
+            power = _POWERS[size] if size < len(_POWERS) else pow(_DJB_FACTOR, size, 1 << 32)
+            yield _DJB_START * power + code & _32_BITS
         else:
             yield _gnu_hash(strings[start:end])
 
@@ -193,18 +196,18 @@ class Exports(Set[str]):
             answer = self._asked[name] = self.finds(name)
         return answer
 
-    def lost(self, numbers: Sequence[int], ends: Iterable[int]) -> list[int]:
+    def lost(self, numbers: Sequence[int], places: Sequence[int], ends: Sequence[int]) -> list[int]:
         """Return those of these symbols, which could be found, whose names a lookup does not find.
 
-        ``ends`` are the places where their names end. Most are led to straight away; the others are looked up as musl does.
+        Their names begin at these places of the string table, and end there. Most are led to
+        straight away; the others are looked up as musl does.
         """
-        places = self._names
         left: Iterable[int] = numbers
         if isinstance(self._table, GnuHash) and not self._shadowed:
-            spans = zip(map(places.__getitem__, numbers), ends, strict=True)
-            leads = self._table.leads(numbers, _gnu_hashes(self.strings, spans))
+            codes = _gnu_hashes(self.strings, zip(places, ends, strict=True))
+            leads = self._table.leads(numbers, codes)
             left = (n for n, found in zip(numbers, leads, strict=True) if not found)
-        return [n for n in left if not self.finds(self._name(places[n]))]
+        return [n for n in left if not self.finds(self._name(self._names[n]))]
 
     @property
     def _shadowed(self) -> bool:
