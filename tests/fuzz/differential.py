@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -59,15 +60,15 @@ class Opened(NamedTuple):
     phase: str
     pc: str
     returns: str
-    stack: str
+    calls: str
     signal: int
     init: str
     text: str
 
     @classmethod
     def of(cls, line: str) -> Opened:
-        end, stage, phase, pc, returns, stack, signal, init, *text = line.rstrip("\n").split(" ", 8)
-        known = (end, int(stage), phase, pc, returns, stack, int(signal), init)
+        end, stage, phase, pc, returns, calls, signal, init, *text = line.rstrip("\n").split(" ", 8)
+        known = (end, int(stage), phase, pc, returns, calls, int(signal), init)
         return cls(*known, "".join(text))
 
     @property
@@ -105,7 +106,8 @@ class Judged(NamedTuple):
     """What we say of a file."""
 
     fine: bool
-    codes: str
+    said: str
+    """Codes and messages of errors, without numbers and names."""
     importable: bool = True
     """Whether we see the function that `import` calls."""
 
@@ -124,20 +126,23 @@ def judged(seed: Seed, data: bytes, release: str) -> Judged:
     graph = resolve(scan, arch, Supply())
     target = Target(arch, version, native=False, strict=True)
     found = findings_at(graph, target, version)
-    errors = sorted({f.code for f in found if f.severity is Severity.ERROR})
+    errors = [f for f in found if f.severity is Severity.ERROR]
     elf = graph.elf.get(f"demo/{NAME}")
-    return Judged(not errors, " ".join(errors), elf is not None and _INIT in elf.exports)
+    said = "; ".join(sorted({f"{f.code} {_digits(f.message)}" for f in errors}))
+    return Judged(not errors, said, elf is not None and _INIT in elf.exports)
+
+
+def _digits(message: str) -> str:
+    return re.sub(r"0x[\da-f]+|\d+|'.*?'", "#", message)[:90]
 
 
 #: Reasons for which nobody can tell from a file that it does not load, and how each is told.
 #: Nothing else may be passed over.
 def unknowable(opened: Opened) -> str:
     """Return the reason for which a file does not tell how it ended, "" if it does."""
-    if opened.phase == "1" or opened.end not in "ct" or opened.stage in (1, 2):
-        return ""
-    # Relocated and called by the loader, the file's own code runs: what it reads there, and what it
-    # makes of it, is not said by any table.
-    if opened.pc == "o" or opened.returns == "o" or opened.stack == "1":
+    # All is relocated, and what the loader calls is code of the file: what that reads and does is not
+    # said by any table.
+    if opened.phase == "0" and opened.end in "ct" and opened.stage in (0, 3) and opened.calls == "1":
         return "its own code fails"
     return ""
 
@@ -216,7 +221,7 @@ class Group(NamedTuple):
     result: str
     fields: str
     outcome: str
-    codes: str
+    said: str
 
 
 class Found(NamedTuple):
@@ -306,7 +311,7 @@ class Fuzzer:
         self.reduced[key] += 1
         if len(edits) > 1 and self.reduced[key] <= 3:
             edits, ours, opened = self._smallest(sound, release, edits, what)
-        group = Group(result, _names(edits), opened.words, ours.codes)
+        group = Group(result, _names(edits), opened.words, ours.said)
         self.found.groups[group, f"{sound.kind.name} {release}"] += 1
         if group not in self.found.files:
             self.found.files[group] = self._keep(sound, release, edits, group, opened)
@@ -333,7 +338,7 @@ class Fuzzer:
         data = applied(sound.data, edits)
         path = folder / f"{sound.kind.name}-{_digest(data)}.so"
         path.write_bytes(data)
-        said = [f"seed {sound.kind.name}, musl {release}, {group.outcome}, we say {group.codes or 'ok'}"]
+        said = [f"seed {sound.kind.name}, musl {release}, {group.outcome}, we say {group.said or 'ok'}"]
         for edit in edits:
             said.append(f"{edit.name} {_changes(sound.data, edit)}")
         path.with_suffix(".txt").write_text("\n".join([*said, repr(opened), ""]))
@@ -417,7 +422,7 @@ def disagreements(found: Found, result: str, most: int) -> Iterator[str]:
             sizes[group] += number
             kinds.setdefault(group, set()).add(kind)
     for group, number in sizes.most_common(most):
-        yield f"{number:5} {result}: {group.fields}: loader {group.outcome}; we {group.codes or 'ok'}"
+        yield f"{number:5} {result}: {group.fields}: loader {group.outcome}; we {group.said or 'ok'}"
         yield f"      {', '.join(sorted(kinds[group]))}  {found.files.get(group, '')}"
 
 
