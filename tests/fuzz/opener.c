@@ -1,8 +1,9 @@
 /* Opens libraries for the differential fuzzer (differential.py), each in a child of its own.
  *
  * Started once by a musl loader. Arguments: the folder that the libraries are in, milliseconds of
- * processor time for each, 1 if a thread is to be started as well, and 1 if no emulator runs this.
- * For each path on standard input one line is written: how far it came, and where it ended.
+ * processor time for each, and 1 if no emulator runs this. Each line of standard input is a path
+ * behind a digit: 1 if a thread is to be started as well. One line is written for each: how far it
+ * came, and where it ended.
  *
  *   END STAGE PHASE PC RETURN CALLS SIGNAL INIT TEXT
  *
@@ -217,7 +218,7 @@ static void child(const char *path, int milliseconds, int threaded)
 int main(int argc, char **argv)
 {
 	folder = argv[1], folder_length = strlen(folder);
-	int milliseconds = atoi(argv[2]), threaded = atoi(argv[3]);
+	int milliseconds = atoi(argv[2]);
 	for (ElfW(Dyn) *entry = _DYNAMIC; entry->d_tag; entry++)
 		if (entry->d_tag == DT_DEBUG) debug = (void *)entry->d_un.d_ptr;
 	if (!debug) return fputs("no DT_DEBUG\n", stderr), 2;
@@ -228,7 +229,7 @@ int main(int argc, char **argv)
 	int null = open("/dev/null", O_RDWR);
 	for (int i = 0; i < 3; i++) dup2(null, i);
 	limit(RLIMIT_CORE, 0);
-	if (argv[4][0] == '1') { /* QEMU needs both for itself */
+	if (argv[3][0] == '1') { /* QEMU needs both for itself */
 		limit(RLIMIT_FSIZE, 0);
 		if (sizeof(word) == 8) limit(RLIMIT_AS, (rlim_t)6 << 30);
 	}
@@ -239,7 +240,7 @@ int main(int argc, char **argv)
 		fflush(answers);
 		pid_t pid = fork();
 		if (pid < 0) return 3;
-		if (!pid) child(path, milliseconds, threaded);
+		if (!pid) child(path + 1, milliseconds, path[0] == '1');
 		int status;
 		while (waitpid(pid, &status, 0) != pid);
 		struct report *r = report;
