@@ -240,7 +240,12 @@ int main(int argc, char **argv)
 		fflush(answers);
 		pid_t pid = fork();
 		if (pid < 0) return 3;
-		if (!pid) child(path + 1, milliseconds, path[0] == '1');
+		if (!pid) {
+			/* The end of the process would write what is left in a stream, if a file destroyed it. */
+			close(fileno(answers));
+			close(fileno(paths));
+			child(path + 1, milliseconds, path[0] == '1');
+		}
 		int status;
 		while (waitpid(pid, &status, 0) != pid);
 		struct report *r = report;

@@ -91,9 +91,14 @@ class Loader:
         qemu = bool(machine.qemu)
         words = [str(real.parent.parent / EMULATOR)] if qemu else []
         words += [str(real), str(_opener(arch, cache)), str(folder), str(_TIME[qemu])]
-        pipe, null = subprocess.PIPE, subprocess.DEVNULL
         self._process = subprocess.Popen(
-            [*words, str(int(not qemu))], stdin=pipe, stdout=pipe, stderr=null, text=True, env={}
+            [*words, str(int(not qemu))],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            errors="replace",
+            env={},
         )
 
     def ask(self, paths: Sequence[Path], *, threads: bool) -> None:
