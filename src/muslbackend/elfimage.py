@@ -241,10 +241,14 @@ class ElfImage:
         end = self.data.find(b"\0", start, stop) if start < stop else -1
         if end < 0:
             raise _endless(offset)
-        self._room -= end - start
+        self.spend(end - start)
+        return _decoded(self.data[start:end])
+
+    def spend(self, size: int) -> None:
+        """Raise if so many more bytes of strings are more than any table comes to."""
+        self._room -= size
         if self._room < 0:
             raise damaged("its strings overlap")
-        return _decoded(self.data[start:end])
 
     def cut(self, offsets: Sequence[int]) -> list[str]:
         """Return the strings at these places of the dynamic string table."""

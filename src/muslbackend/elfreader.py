@@ -78,6 +78,7 @@ class _Reader(ElfImage):
             # GNU hash tables cover what is exported; where that is nothing, only relocations tell.
             self.symbols = read_symbols(self, self.relocated.last + 1)
             self.relocated = self._relocated(hashes)
+        self.lost = lost(self, self.symbols, self.exports, self.relocated.named)
         self.used = self._used()
         if self.dynamic is not None:
             check_segments(self)
@@ -107,7 +108,7 @@ class _Reader(ElfImage):
             rpath=rpath,
             # The same names are imported by many files.
             imports=frozenset(map(intern, self._names(self.used))),
-            exports=names_found(self, self.symbols, self.exports),
+            exports=names_found(self, self.symbols, self.exports, self.lost),
             version_needs=frozenset(self.versions_needed),
             relr=_DT_RELR in self.tags,
             relocations=self.relocated.types,
@@ -169,10 +170,8 @@ class _Reader(ElfImage):
         known = kinds_of(self.machine)
         if known is not None and known.copy in relocated.types and not is_program(self):
             raise damaged("it has copy relocations, and is not a program")
-        own = [number for number in relocated.named if symbols.found[number]]
-        used = set(relocated.named).difference(own)
-        if self.exports is not None:
-            used |= set(lost(self, symbols, self.exports, own))
+        found = symbols.found
+        used = {n for n in relocated.named if not found[n] or n in self.lost}
         for number in relocated.owned:
             if not symbols.found[number] and symbol(self, number).info >> 4 != _STB_LOCAL:
                 used.add(number)

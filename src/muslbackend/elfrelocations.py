@@ -130,7 +130,7 @@ class _Scan:
     ) -> None:
         self._image = image
         self._asked = asked
-        self._slots = [s for s in slots if s[0] < s[1]]
+        self._slots = sorted(s for s in slots if s[0] < s[1])
         self._known = kinds_of(image.machine)
         self._width = image.bits // 8
         self._zones = image.memory.zones(PF_W, kept)
@@ -164,18 +164,22 @@ class _Scan:
             block = _Block(words, table.step, self._image.bits)
             self._types |= block.types
             self._names(block)
-            self._check(block.done, self._width)
+            # In one pass where they are sorted, as linkers have most of them.
+            places = sorted(block.done)
+            self._check(places, self._width)
             self._thread_local(block)
-            self._keep(block)
+            near = set(self._near(places, 2 * self._width))
+            if near:
+                self._writes += self._written(block, near)
 
     def packed(self, table: Table) -> None:
         """Look at packed relative relocations (DT_RELR)."""
         words = self._image.numbers(self._image.word, table.place, table.size // self._width)
-        for places in _unpacked(words, self._image.bits):
+        for found in _unpacked(words, self._image.bits):
+            places = sorted(found)
             self._check(places, self._width)
-            self._writes += [
-                Write(places[n], PACKED, 0, None) for n in self._near(places, self._width)
-            ]
+            near = self._near(places, self._width)
+            self._writes += [Write(place, PACKED, 0, None) for place in near]
 
     def _names(self, block: _Block) -> None:
         symbols = block.named
@@ -193,40 +197,36 @@ class _Scan:
         self._owned |= {info >> shift for _, info in rows if info & mask in known.owners}
         if known.descriptor in block.types:  # it has two words
             wide = [place for place, info in rows if info & mask == known.descriptor]
-            self._check(wide, 2 * self._width)
+            self._check(sorted(wide), 2 * self._width)
 
-    def _keep(self, block: _Block) -> None:
-        for n in self._near(block.places, 2 * self._width):
-            kind, symbol = block.infos[n] & block.mask, block.infos[n] >> block.shift
-            addend = block.addends[n] if block.addends else None
+    def _written(self, block: _Block, near: set[int]) -> Iterator[Write]:
+        """Yield what is written at these places, as far as it leads into a slot."""
+        for at in [n for n, place in enumerate(block.places) if place in near]:
+            place, info = block.places[at], block.infos[at]
+            kind, symbol = info & block.mask, info >> block.shift
             wide = self._known is not None and kind == self._known.descriptor
-            if kind and (wide or self._near(block.places[n : n + 1], self._width)):
-                self._writes.append(Write(block.places[n], kind, symbol, addend))
+            if kind and (wide or self._near([place], self._width)):
+                yield Write(place, kind, symbol, block.addends[at] if block.addends else None)
 
     def _near(self, places: Sequence[int], reach: int) -> list[int]:
-        """Return the numbers of the places from which ``reach`` bytes lead into a slot."""
-        if not (self._slots and places):
-            return []
-        low, high = min(places), max(places)
-        spans = [(start - reach, end) for start, end in self._slots]
-        found = {
-            n
-            for start, end in spans
-            if low < end and start < high
-            for n, place in enumerate(places)
-            if start < place < end
-        }
-        return sorted(found)
+        """Return those of the places, in order, from which ``reach`` bytes lead into a slot."""
+        found: list[int] = []
+        done = 0
+        for start, end in self._slots if places else ():
+            begin = max(done, bisect_right(places, start - reach))
+            done = max(begin, bisect_left(places, end))
+            found += places[begin:done]
+        return found
 
     def _check(self, places: Sequence[int], width: int) -> None:
-        """Raise unless so many bytes may be written at each of the places."""
+        """Raise unless so many bytes may be written at each of the places, in order."""
         if not places:
             return
-        low, high = min(places), max(places) + width
+        low, high = places[0], places[-1] + width
         at = bisect_right(self._zones, (low, 1 << 64)) - 1
         if at >= 0 and high <= self._zones[at][1]:
             return
-        outside = _outside(sorted(places), width, self._zones)
+        outside = _outside(places, width, self._zones)
         if outside and self._text:
             self._code = True
             outside = _outside(outside, width, self._text)

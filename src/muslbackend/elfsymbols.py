@@ -18,7 +18,7 @@ from muslbackend.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Sequence, Set
     from typing import Final
 
     from muslbackend.elfimage import ElfImage
@@ -194,20 +194,34 @@ def lookups(image: ElfImage, symbols: Symbols, table: HashTable | None) -> Expor
 
 
 def names_found(
-    image: ElfImage, symbols: Symbols, exports: Exports | None
+    image: ElfImage, symbols: Symbols, exports: Exports | None, gone: Set[int]
 ) -> frozenset[str] | Exports:
-    """Return the names that a lookup finds; very many are not held, but looked up as asked for."""
+    """Return the names that a lookup finds, all but those of the symbols that are ``gone``.
+
+    Very many are not held, but looked up as asked for.
+    """
     if exports is not None and len(exports) > _MANY:
         return exports
-    names = image.cut(list(compress(symbols.names, symbols.found)))
-    return frozenset(names if exports is None else filter(exports.finds, names))
+    found = symbols.all_found()
+    return frozenset(image.cut([symbols.names[number] for number in found if number not in gone]))
 
 
 def lost(
-    image: ElfImage, symbols: Symbols, exports: Exports, numbers: Sequence[int]
-) -> Iterator[int]:
-    """Yield those of the file's own symbols to which its hash table does not lead."""
-    for first in range(0, len(numbers), _MANY):
-        some = numbers[first : first + _MANY]
-        names = image.cut([symbols.names[number] for number in some])
-        yield from (n for n, name in zip(some, names, strict=True) if not exports.finds(name))
+    image: ElfImage, symbols: Symbols, exports: Exports | None, named: Set[int]
+) -> frozenset[int]:
+    """Return those of the file's own symbols to which its hash table does not lead.
+
+    Where they are very many, only those are looked up that relocations have ``named``.
+    """
+    if exports is None:  # a program
+        return frozenset()
+    numbers = list(
+        symbols.all_found()
+        if len(exports) <= _MANY
+        else filter(named.__contains__, symbols.all_found())
+    )
+    places = [symbols.names[number] for number in numbers]
+    find = exports.strings.find
+    ends = [find(b"\0", place) for place in places]
+    image.spend(sum(ends) - sum(places))
+    return frozenset(exports.lost(numbers, places, ends))

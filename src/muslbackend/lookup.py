@@ -9,15 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Set
 from functools import lru_cache
-from itertools import compress, islice
-from operator import eq, itemgetter, mul
+from itertools import accumulate, compress, islice
+from operator import eq, itemgetter, mul, or_
 
 from muslbackend.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Final, TypeAlias, TypeVar
 
     _Item = TypeVar("_Item")
@@ -26,6 +26,12 @@ _32_BITS: Final = 0xFFFFFFFF
 _DJB_START, _DJB_FACTOR = 5381, 33
 #: The weight of each byte of a name of up to so many, the last first.
 _POWERS: Final[list[int]] = [pow(_DJB_FACTOR, n, 1 << 32) for n in range(256)]
+#: Of any byte: its upper five bits, and its lower three, as digits.
+_DIGITS: Final = b"0123456789abcdefghijklmnopqrstuv"
+_UPPER: Final = bytes(_DIGITS[byte >> 3] for byte in range(256))
+_LOWER: Final = bytes(_DIGITS[byte & 7] for byte in range(256))
+#: Numbers of so many digits Python reads whatever limit is set (sys.int_info).
+_MOST_DIGITS: Final = 640
 #: No linker makes chains that long: GNU ld, with the fewest buckets, has 512 symbols in each of
 #: them for the most that :mod:`elfimage` reads of any table.
 LONGEST_CHAIN: Final = 1 << 12
@@ -48,6 +54,23 @@ def _gnu_hash(name: bytes) -> int:
     for byte in name:
         code = code * _DJB_FACTOR + byte & _32_BITS
     return code
+
+
+def _gnu_hashes(strings: bytes, spans: Iterable[tuple[int, int]]) -> Iterator[int]:
+    """Yield the hash values of the names that stand in these places, each from start to end.
+
+    A name is a number whose digits are its bytes, in a system of base 33. ``int`` reads such
+    numbers, whose digits are below 33: of each byte the upper five bits, then the lower three.
+    """
+    upper, lower = strings.translate(_UPPER), strings.translate(_LOWER)
+    for start, end in spans:
+        size = end - start
+        if 0 < size <= _MOST_DIGITS:
+            code = 8 * int(upper[start:end], 33) + int(lower[start:end], 33)
+            power = _POWERS[size] if size < len(_POWERS) else pow(_DJB_FACTOR, size, 1 << 32)
+            yield _DJB_START * power + code & _32_BITS
+        else:
+            yield _gnu_hash(strings[start:end])
 
 
 class GnuHash(NamedTuple):
@@ -76,6 +99,31 @@ class GnuHash(NamedTuple):
             return ()  # most names are of another library
         index = buckets[code % len(buckets)]
         return _chained(code, first, chains, index - first) if 0 < index >= first else ()
+
+    def leads(self, numbers: Sequence[int], codes: Iterable[int]) -> list[bool]:
+        """Say of each symbol whether a lookup of its name comes to it, if it is not found before.
+
+        ``codes`` are the hash values of the names.
+
+        That is three conditions: the filter lets the name pass, its hash value is that of the
+        symbol, and no chain ends between the head of its bucket and the symbol.
+        """
+        bloom, shift, buckets, first, chains = self
+        bits, mask, count = 8 * bloom.itemsize, len(bloom) - 1, len(buckets)
+        ends = list(accumulate((value & 1 for value in chains), initial=0))
+        end = first + len(chains)
+        return [
+            first <= number < end
+            and chains[number - first] | 1 == code | 1
+            and 0 < (head := buckets[code % count]) <= number
+            and ends[number - first] == ends[head - first]
+            and bool(
+                (word := bloom[code // bits & mask]) >> code % bits
+                & word >> (code >> shift) % bits
+                & 1
+            )
+            for number, code in zip(numbers, codes, strict=True)
+        ]
 
 
 def _chained(code: int, first: int, chains: array[int], start: int) -> Iterator[int]:
@@ -131,7 +179,7 @@ class Exports(Set[str]):
 
         ``found`` is 1 for a symbol that a lookup may find, ``hidden`` for one that it passes over.
         """
-        self._strings = strings
+        self.strings = strings
         self._names = names
         self._found = found
         self._hidden = hidden
@@ -148,6 +196,27 @@ class Exports(Set[str]):
             answer = self._asked[name] = self.finds(name)
         return answer
 
+    def lost(self, numbers: Sequence[int], places: Sequence[int], ends: Sequence[int]) -> list[int]:
+        """Return those of these symbols, which could be found, whose names a lookup does not find.
+
+        Their names begin at these places of the string table, and end there. Most are led to
+        straight away; the others are looked up as musl does.
+        """
+        left: Iterable[int] = numbers
+        if isinstance(self._table, GnuHash) and not self._shadowed:
+            codes = _gnu_hashes(self.strings, zip(places, ends, strict=True))
+            leads = self._table.leads(numbers, codes)
+            left = (n for n, found in zip(numbers, leads, strict=True) if not found)
+        return [n for n in left if not self.finds(self._name(self._names[n]))]
+
+    @property
+    def _shadowed(self) -> bool:
+        """Whether the table leads to symbols that end a lookup and are not found."""
+        table, last = self._table, len(self._found)
+        start = table.first if isinstance(table, GnuHash) else 0
+        passed = sum(map(or_, self._found[start:last], self._hidden[start:last]))
+        return start < last and passed < last - start
+
     def finds(self, text: str) -> bool:
         """Say whether a lookup ends well, which the first symbol of the name decides.
 
@@ -157,7 +226,7 @@ class Exports(Set[str]):
         for index in self._table.leads_to(name):
             if index >= len(self._names) or b"\0" in name:
                 return False
-            named = self._strings.startswith(name + b"\0", self._names[index])
+            named = self.strings.startswith(name + b"\0", self._names[index])
             if named and not self._hidden[index]:
                 return bool(self._found[index])
         return False
@@ -184,10 +253,10 @@ class Exports(Set[str]):
     def beginning(self, prefix: str) -> Iterator[str]:
         """Yield the names that begin so, and go on with no more than a file can be called."""
         wanted = prefix.encode()
-        if wanted not in self._strings:
+        if wanted not in self.strings:
             return
         longest = len(wanted) + _LONGEST_FILE_NAME
-        places, strings = self._places(), self._strings
+        places, strings = self._places(), self.strings
         while block := list(islice(places, _BLOCK)):
             # With but one argument it would return no tuple.
             if wanted[0] in bytes(itemgetter(*block, block[0])(strings)):
@@ -200,5 +269,5 @@ class Exports(Set[str]):
         return compress(self._names, self._found)
 
     def _name(self, place: int) -> str:
-        end = self._strings.find(b"\0", place)
-        return self._strings[place:end].decode("utf-8", "surrogateescape")
+        end = self.strings.find(b"\0", place)
+        return self.strings[place:end].decode("utf-8", "surrogateescape")
