@@ -207,7 +207,7 @@ class _Fuzzer:
                 pool.append(edits)
                 if len(pool) > _POOL:
                     del pool[self._chance.randrange(1, len(pool))]
-            if compared.result in (STRICTER, DANGEROUS):
+            if compared.result not in (FINE, BAD):
                 self._disagree(sound, release, edits, compared)
 
     def _start(self, pool: Sequence[tuple[Edit, ...]]) -> tuple[Edit, ...]:

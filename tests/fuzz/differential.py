@@ -93,7 +93,7 @@ def main(words: Sequence[str] | None = None) -> int:
             for job in range(options.jobs)
         ]
     )
-    for result in (STRICTER, DANGEROUS):
+    for result in (*(reason for reason, _ in UNKNOWABLE), STRICTER, DANGEROUS):
         for line in disagreements(found, result, options.show):
             print(line)
     for line in table(found):
