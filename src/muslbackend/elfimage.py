@@ -93,7 +93,7 @@ class ElfImage:
         self.dynamic = self._dynamic_segment()
         # Nobody maps a file without a dynamic section but the kernel, by its own rules.
         mapped = self.segments if self.dynamic else ()
-        self.memory = Memory(mapped, len(data), self.bits)
+        self.memory = Memory(mapped, self.bits)
         self.tags = self._dynamic_tags()
         self.strings = self._string_table()
         # A string may be the end of another one, but not of thousands.

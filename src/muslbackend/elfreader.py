@@ -34,6 +34,7 @@ _ANDROID_TAGS: Final = frozenset({*range(0x6000000F, 0x60000013), 0x6FFFE000})
 _DT_NEEDED, _DT_SONAME, _DT_RPATH, _DT_TEXTREL, _DT_RUNPATH, _DT_RELR = 1, 14, 15, 22, 29, 36
 _DT_STRTAB, _DT_STRSZ = 5, 10
 _STB_LOCAL: Final = 0
+_STARTS_MODULE: Final = b"PyInit_"
 
 #: Needed names times folders of the search path: each is a file that the loader tries to open.
 _MOST_SEARCHES: Final = 1 << 16
@@ -80,6 +81,7 @@ class _Reader(ElfImage):
             self.relocated = self._relocated(hashes)
         self.lost = lost(self, self.symbols, self.exports, self.relocated.named)
         self.used = self._used()
+        self._check_modules()
         if self.dynamic is not None:
             check_segments(self)
         needs = list(elfversions.wanted(self))
@@ -170,12 +172,26 @@ class _Reader(ElfImage):
         known = kinds_of(self.machine)
         if known is not None and known.copy in relocated.types and not is_program(self):
             raise damaged("it has copy relocations, and is not a program")
-        found = symbols.found
-        used = {n for n in relocated.named if not found[n] or n in self.lost}
+        for number in sorted(self.lost & relocated.named):
+            name = self.string(symbols.names[number])
+            raise damaged(f"its hash table does not lead to its own symbol {name}")
+        used = {number for number in relocated.named if not symbols.found[number]}
         for number in relocated.owned:
             if not symbols.found[number] and symbol(self, number).info >> 4 != _STB_LOCAL:
                 used.add(number)
         return sorted(used)
+
+    def _check_modules(self) -> None:
+        """Raise for a function by which ``import`` starts it that is not in its code."""
+        strings, names = self.strings, self.symbols.names
+        at = self.data.find(_STARTS_MODULE, strings.start, strings.stop)
+        while at >= 0:
+            place = at - strings.start
+            for number in (names.index(place),) if place in names else ():
+                value = symbol(self, number).value
+                if self.symbols.found[number] and not self.memory.runs(value):
+                    raise damaged(f"{self.string(place)} {value:#x} lies in no executable segment")
+            at = self.data.find(_STARTS_MODULE, at + 1, strings.stop)
 
     def _names(self, symbols: Iterable[int]) -> list[str]:
         return self.cut([self.symbols.names[symbol] for symbol in symbols])

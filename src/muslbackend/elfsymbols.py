@@ -10,6 +10,7 @@ from __future__ import annotations
 import struct
 from array import array
 from itertools import compress
+from operator import or_
 
 from muslbackend.elfimage import OURS
 from muslbackend.lookup import Exports
@@ -41,6 +42,8 @@ _number: Final = int.from_bytes
 _BLOCK: Final = 1 << 14
 #: Names that are more than this are not held as strings: few of a C++ library's are ever asked for.
 _MANY: Final = 1 << 12
+#: So many names are looked up one by one.
+_FEW: Final = 1 << 8
 
 
 def _those(*numbers: int) -> bytes:
@@ -57,8 +60,7 @@ def _those(*numbers: int) -> bytes:
 _FINDABLE: Final = _those(*(bind << 4 | kind for bind in _FOUND_BINDS for kind in _FOUND_TYPES))
 _LOCAL_TO_THREADS: Final = _those(*range(_STT_TLS, 256, 16))
 _STRONG: Final = _those(
-    *range(_STB_GLOBAL << 4, _STB_WEAK << 4),
-    *range(_STB_GNU_UNIQUE << 4, _STB_GNU_UNIQUE + 1 << 4),
+    *(info for info in range(_STB_GLOBAL << 4, 256) if info >> 4 != _STB_WEAK),
     _STB_WEAK << 4 | _STT_TLS,
 )
 _NOT_LOCAL: Final = _those(*range(_STB_LOCAL + 1 << 4, 256))
@@ -215,13 +217,29 @@ def lost(
     """
     if exports is None:  # a program
         return frozenset()
-    numbers = list(
-        symbols.all_found()
-        if len(exports) <= _MANY
-        else filter(named.__contains__, symbols.all_found())
-    )
+    numbers = list(symbols.all_found())
+    if len(numbers) > _MANY:
+        numbers = [number for number in numbers if number in named]
     places = [symbols.names[number] for number in numbers]
     find = exports.strings.find
     ends = [find(b"\0", place) for place in places]
     image.spend(sum(ends) - sum(places))
-    return frozenset(exports.lost(numbers, places, ends))
+    left = exports.lost(numbers, places, ends)
+    left += _shadowed(image, symbols, exports.first, numbers)
+    if len(left) > _FEW:
+        return frozenset(left)
+    # Another symbol of the name may be found all the same.
+    return frozenset(n for n in left if not exports.finds(image.string(symbols.names[n])))
+
+
+def _shadowed(
+    image: ElfImage, symbols: Symbols, first: int, numbers: Sequence[int]
+) -> Iterator[int]:
+    """Yield those of the symbols whose name another one has that ends a lookup in vain."""
+    known = map(or_, symbols.found[first:], symbols.hidden[first:])
+    others = [number for number, passed in enumerate(known, first) if not passed]
+    names = frozenset(image.cut([symbols.names[number] for number in others])) - {""}
+    if names:
+        for number in numbers:
+            if image.string(symbols.names[number]) in names:
+                yield number

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Set
 from functools import lru_cache
 from itertools import accumulate, compress, islice
-from operator import eq, itemgetter, mul, or_
+from operator import eq, itemgetter, mul
 
 from muslbackend.values import NamedTuple
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from typing import Final, TypeAlias, TypeVar
 
     _Item = TypeVar("_Item")
+    _Span: TypeAlias = tuple[int, int]
 
 _32_BITS: Final = 0xFFFFFFFF
 _DJB_START, _DJB_FACTOR = 5381, 33
@@ -56,7 +57,7 @@ def _gnu_hash(name: bytes) -> int:
     return code
 
 
-def _gnu_hashes(strings: bytes, spans: Iterable[tuple[int, int]]) -> Iterator[int]:
+def _gnu_hashes(strings: bytes, spans: Iterable[_Span]) -> Iterator[int]:
     """Yield the hash values of the names that stand in these places, each from start to end.
 
     A name is a number whose digits are its bytes, in a system of base 33. ``int`` reads such
@@ -100,12 +101,10 @@ class GnuHash(NamedTuple):
         index = buckets[code % len(buckets)]
         return _chained(code, first, chains, index - first) if 0 < index >= first else ()
 
-    def leads(self, numbers: Sequence[int], codes: Iterable[int]) -> list[bool]:
+    def leads(self, numbers: Sequence[int], strings: bytes, spans: Iterable[_Span]) -> list[bool]:
         """Say of each symbol whether a lookup of its name comes to it, if it is not found before.
 
-        ``codes`` are the hash values of the names.
-
-        That is three conditions: the filter lets the name pass, its hash value is that of the
+        The names stand in these places, each from start to end. There are three conditions: the filter lets the name pass, its hash value is that of the
         symbol, and no chain ends between the head of its bucket and the symbol.
         """
         bloom, shift, buckets, first, chains = self
@@ -122,7 +121,7 @@ class GnuHash(NamedTuple):
                 & word >> (code >> shift) % bits
                 & 1
             )
-            for number, code in zip(numbers, codes, strict=True)
+            for number, code in zip(numbers, _gnu_hashes(strings, spans), strict=True)
         ]
 
 
@@ -134,6 +133,15 @@ def _chained(code: int, first: int, chains: array[int], start: int) -> Iterator[
             yield first + at
         if value & 1:
             return
+
+
+def _sysv_hash(name: bytes) -> int:
+    """Return the hash value of a name: ``sysv_hash`` in ldso/dynlink.c."""
+    code = 0
+    for byte in name:
+        code = code * 16 + byte & _32_BITS
+        code ^= code >> 24 & 0xF0
+    return code & 0xFFFFFFF
 
 
 class SysvHash(NamedTuple):
@@ -150,16 +158,28 @@ class SysvHash(NamedTuple):
         """
         if not self.buckets:
             return
-        code = 0
-        for byte in name:
-            code = code * 16 + byte & _32_BITS
-            code ^= code >> 24 & 0xF0
-        index = self.buckets[(code & 0xFFFFFFF) % len(self.buckets)]
+        index = self.buckets[_sysv_hash(name) % len(self.buckets)]
         for _ in range(LONGEST_CHAIN):
             if not 0 < index < len(self.chains):
                 return
             yield index
             index = self.chains[index]
+
+    def leads(self, numbers: Sequence[int], strings: bytes, spans: Iterable[_Span]) -> list[bool]:
+        """Say of each symbol whether a lookup of its name comes to it, if it is not found before.
+
+        The names stand in these places, each from start to end. The table is sound: each symbol is
+        in one chain.
+        """
+        bucket = [-1] * len(self.chains)
+        for number, index in enumerate(self.buckets):
+            while index:
+                bucket[index], index = number, self.chains[index]
+        count = len(self.buckets)
+        return [
+            number < len(bucket) and bucket[number] == _sysv_hash(strings[start:end]) % count
+            for number, (start, end) in zip(numbers, spans, strict=True)
+        ]
 
 
 HashTable: TypeAlias = GnuHash | SysvHash
@@ -185,6 +205,7 @@ class Exports(Set[str]):
         self._hidden = hidden
         self._table = table
         self._count = found.count(1)
+        self.first = table.first if isinstance(table, GnuHash) else 0
         self._asked: dict[str, bool] = {}
 
     def __contains__(self, name: object) -> bool:
@@ -197,25 +218,12 @@ class Exports(Set[str]):
         return answer
 
     def lost(self, numbers: Sequence[int], places: Sequence[int], ends: Sequence[int]) -> list[int]:
-        """Return those of these symbols, which could be found, whose names a lookup does not find.
+        """Return those of these symbols, which could be found, to which the table does not lead.
 
-        Their names begin at these places of the string table, and end there. Most are led to
-        straight away; the others are looked up as musl does.
+        Their names begin at these places of the string table, and end there.
         """
-        left: Iterable[int] = numbers
-        if isinstance(self._table, GnuHash) and not self._shadowed:
-            codes = _gnu_hashes(self.strings, zip(places, ends, strict=True))
-            leads = self._table.leads(numbers, codes)
-            left = (n for n, found in zip(numbers, leads, strict=True) if not found)
-        return [n for n in left if not self.finds(self._name(self._names[n]))]
-
-    @property
-    def _shadowed(self) -> bool:
-        """Whether the table leads to symbols that end a lookup and are not found."""
-        table, last = self._table, len(self._found)
-        start = table.first if isinstance(table, GnuHash) else 0
-        passed = sum(map(or_, self._found[start:last], self._hidden[start:last]))
-        return start < last and passed < last - start
+        leads = self._table.leads(numbers, self.strings, zip(places, ends, strict=True))
+        return [number for number, led in zip(numbers, leads, strict=True) if not led]
 
     def finds(self, text: str) -> bool:
         """Say whether a lookup ends well, which the first symbol of the name decides.

@@ -56,14 +56,14 @@ class Memory:
     Raises :class:`MalformedError` for a layout that the loader does not map as it is meant.
     """
 
-    def __init__(self, segments: Iterable[Segment], size: int, bits: int) -> None:
-        """Take all program headers, and the size of the file."""
+    def __init__(self, segments: Iterable[Segment], bits: int) -> None:
+        """Take all program headers."""
         every = sorted((s for s in segments if s.kind == PT_LOAD), key=lambda s: s.address)
         for segment in every:
-            _check(segment, size, bits)
+            _check(segment, bits)
         # Of one without a size nothing is mapped, unless it begins within a page.
         loads = [s for s in every if s.memory or s.address % PAGE]
-        if len(loads) < len(every) and every[0] is not loads[0]:
+        if every[:1] != loads[:1]:
             raise damaged("its first PT_LOAD is empty")
         self.loads: Sequence[Segment] = loads
         self._starts = [s.address for s in loads]
@@ -130,17 +130,13 @@ def _without(zone: tuple[int, int], start: int, end: int) -> Iterator[tuple[int,
         yield end, zone[1]
 
 
-def _check(segment: Segment, size: int, bits: int) -> None:
+def _check(segment: Segment, bits: int) -> None:
     """Raise for a PT_LOAD that the loader maps otherwise than it says, or not at all."""
     where = f"the PT_LOAD at {segment.address:#x}"
     if segment.size > segment.memory:
         raise damaged(f"p_filesz of {where} is more than its p_memsz")
     if segment.end >= 1 << bits:
         raise damaged(f"{where} reaches beyond the last address")
-    filled = segment.offset + segment.size
-    # The loader fills the last page with zeros from there on: SIGBUS beyond the end of the file.
-    if segment.memory > segment.size and filled % PAGE and filled // PAGE * PAGE >= size:
-        raise damaged(f"p_offset of {where} lies beyond its end")
 
 
 def _largest_page(loads: Sequence[Segment]) -> int:
