@@ -64,13 +64,15 @@ class Opened(NamedTuple):
 
     @property
     def constructing(self) -> bool:
-        """Whether constructors or destructors ran last, and all of them are code of the file.
+        """Whether constructors or destructors ran last, and these are code of the file.
 
         The loader has relocated everything by then, and calls only what it should: the crash is
-        that of the file's own code.
+        that of the file's own code. Where such code has overwritten the arrays, it is known by the
+        place of the crash: in code of the file that returns to the loader.
         """
         running = self.phase == "0" and self.stage in (_DLOPEN, _EXIT)
-        return self.end in "ct" and running and self.calls == "1"
+        called = self.calls == "1" or (self.pc, self.returns) == ("o", "l")
+        return self.end in "ct" and running and called
 
     def __str__(self) -> str:
         if self.loads:
