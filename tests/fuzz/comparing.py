@@ -16,8 +16,9 @@ from random import Random
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from fuzz.edits import Mutator, applied
-from fuzz.realloader import Loader, Opened
+from fuzz.realloader import Loader, Opened, opener
 from fuzz.seeds import KINDS, LIBRARY, NAME, Kind, Seed, seed
+from loaders import loader
 from muslbackend.findings import Severity
 from muslbackend.graph import Supply
 from muslbackend.member import Member
@@ -145,6 +146,14 @@ class _Compared(NamedTuple):
     opened: Opened
 
 
+def prepare(kind: Kind, cache: Path) -> None:
+    """Make the seed of a kind, and fetch the loaders that open its mutants."""
+    seed(kind, cache)
+    for release in set(kind.releases):
+        loader(release, cache, kind.arch)
+    opener(kind.arch, cache)
+
+
 def fuzz(asked: Asked) -> Found:
     """Mutate seeds in this process until the time is over, or enough were tried."""
     memory = _MEMORY if _MEMORY.is_dir() else None
@@ -221,10 +230,10 @@ class _Fuzzer:
         paths = [self._folder / f"{number}.so" for number in range(len(files))]
         for path, data in zip(paths, files, strict=True):
             path.write_bytes(data)
-        opener = self._loader(sound.kind, release)
-        opener.ask(paths, threads="_Thread_local" in sound.kind.source)
+        started = self._loader(sound.kind, release)
+        started.ask(paths, threads="_Thread_local" in sound.kind.source)
         ours = [self._asked.verdict(sound, data, release) for data in files]
-        theirs = opener.answers(len(files))
+        theirs = started.answers(len(files))
         return [_Compared(result(o, t), o, t) for o, t in zip(ours, theirs, strict=True)]
 
     def _disagree(

@@ -23,7 +23,18 @@ from typing import TYPE_CHECKING
 if __name__ == "__main__":
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from fuzz.comparing import BAD, DANGEROUS, FINE, STRICTER, UNKNOWABLE, Asked, Found, Group, fuzz
+from fuzz.comparing import (
+    BAD,
+    DANGEROUS,
+    FINE,
+    STRICTER,
+    UNKNOWABLE,
+    Asked,
+    Found,
+    Group,
+    fuzz,
+    prepare,
+)
 from fuzz.seeds import KINDS
 
 if TYPE_CHECKING:
@@ -87,6 +98,9 @@ def main(words: Sequence[str] | None = None) -> int:
     default = Path(__file__).resolve().parents[2] / ".cache"
     cache = Path(os.environ.get("MUSL_TEST_CACHE", default))
     share, kinds = -(-options.mutants // options.jobs), tuple(options.kind or ())
+    for kind in KINDS:  # what is compiled for the first time takes minutes
+        if kind.name in kinds or not kinds:
+            prepare(kind, cache)
     found = run(
         [
             Asked(options.seconds, share, options.seed + job, options.folder, cache, kinds)

@@ -92,7 +92,7 @@ class Loader:
         machine, real = MACHINES[arch], loader(release, cache, arch)
         qemu = bool(machine.qemu)
         words = [str(real.parent.parent / EMULATOR)] if qemu else []
-        words += [str(real), str(_opener(arch, cache)), str(folder), str(_TIME[qemu])]
+        words += [str(real), str(opener(arch, cache)), str(folder), str(_TIME[qemu])]
         self._process = subprocess.Popen(
             [*words, str(int(not qemu))],
             stdin=subprocess.PIPE,
@@ -120,7 +120,8 @@ class Loader:
         self._process.communicate()
 
 
-def _opener(arch: str, cache: Path) -> Path:
+def opener(arch: str, cache: Path) -> Path:
+    """Return the program, compiled for a machine."""
     source = _OPENER.read_bytes()
     digest = hashlib.sha256(source).hexdigest()[:16]
 
