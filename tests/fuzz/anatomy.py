@@ -25,12 +25,18 @@ _SEGMENTS: Final = {
     0x6474E552: "RELRO",
     0x6474E553: "PROPERTY",
 }
+
+
+def _in_a_row(first: int, names: str) -> dict[int, str]:
+    return dict(enumerate(names.split(), first))
+
+
 _TAGS: Final = {
-    **dict(enumerate("NULL NEEDED PLTRELSZ PLTGOT HASH STRTAB SYMTAB RELA RELASZ".split())),
-    **dict(enumerate("RELAENT STRSZ SYMENT INIT FINI SONAME RPATH SYMBOLIC".split(), 9)),
-    **dict(enumerate("REL RELSZ RELENT PLTREL DEBUG TEXTREL JMPREL BIND_NOW".split(), 17)),
-    **dict(enumerate("INIT_ARRAY FINI_ARRAY INIT_ARRAYSZ FINI_ARRAYSZ RUNPATH FLAGS".split(), 25)),
-    **dict(enumerate("RELRSZ RELR RELRENT".split(), 35)),
+    **_in_a_row(0, "NULL NEEDED PLTRELSZ PLTGOT HASH STRTAB SYMTAB RELA RELASZ"),
+    **_in_a_row(9, "RELAENT STRSZ SYMENT INIT FINI SONAME RPATH SYMBOLIC"),
+    **_in_a_row(17, "REL RELSZ RELENT PLTREL DEBUG TEXTREL JMPREL BIND_NOW"),
+    **_in_a_row(25, "INIT_ARRAY FINI_ARRAY INIT_ARRAYSZ FINI_ARRAYSZ RUNPATH FLAGS"),
+    **_in_a_row(35, "RELRSZ RELR RELRENT"),
     0x6FFFFEF5: "GNU_HASH",
     0x6FFFFEF6: "TLSDESC_PLT",
     0x6FFFFEF7: "TLSDESC_GOT",
@@ -43,20 +49,28 @@ _TAGS: Final = {
     0x6FFFFFFE: "VERNEED",
     0x6FFFFFFF: "VERNEEDNUM",
 }
-_EHDR: Final = (
-    *("e_type:2", "e_machine:2", "e_version:4", "e_entry:w", "e_phoff:w", "e_shoff:w"),
-    *("e_flags:4", "e_ehsize:2", "e_phentsize:2", "e_phnum:2", "e_shentsize:2", "e_shnum:2"),
-    "e_shstrndx:2",
-)
-_PHDR: Final = {
-    64: ("p_type:4", "p_flags:4", "p_offset:8", "p_vaddr:8", "p_paddr:8", "p_filesz:8")
-    + ("p_memsz:8", "p_align:8"),
-    32: ("p_type:4", "p_offset:4", "p_vaddr:4", "p_paddr:4", "p_filesz:4", "p_memsz:4")
-    + ("p_flags:4", "p_align:4"),
+
+
+def _row_of(row: str) -> tuple[tuple[str, int], ...]:
+    """Read names of fields, each with its size."""
+    pairs = (item.split(":") for item in row.split())
+    return tuple((name, int(size)) for name, size in pairs)
+
+
+_HEADER: Final = {
+    bits: _row_of(
+        f"e_type:2 e_machine:2 e_version:4 e_entry:{w} e_phoff:{w} e_shoff:{w} e_flags:4 "
+        "e_ehsize:2 e_phentsize:2 e_phnum:2 e_shentsize:2 e_shnum:2 e_shstrndx:2"
+    )
+    for bits, w in ((64, 8), (32, 4))
+}
+_SEGMENT: Final = {
+    64: _row_of("p_type:4 p_flags:4 p_offset:8 p_vaddr:8 p_paddr:8 p_filesz:8 p_memsz:8 p_align:8"),
+    32: _row_of("p_type:4 p_offset:4 p_vaddr:4 p_paddr:4 p_filesz:4 p_memsz:4 p_flags:4 p_align:4"),
 }
 _SYMBOL: Final = {
-    64: ("st_name:4", "st_info:1", "st_other:1", "st_shndx:2", "st_value:8", "st_size:8"),
-    32: ("st_name:4", "st_value:4", "st_size:4", "st_info:1", "st_other:1", "st_shndx:2"),
+    64: _row_of("st_name:4 st_info:1 st_other:1 st_shndx:2 st_value:8 st_size:8"),
+    32: _row_of("st_name:4 st_value:4 st_size:4 st_info:1 st_other:1 st_shndx:2"),
 }
 #: Tags of arrays of addresses, and of their sizes.
 _ARRAYS: Final = ((25, 27), (26, 28))
@@ -71,6 +85,12 @@ class Field(NamedTuple):
     group: str
 
 
+def _fields(prefix: str, at: int, row: tuple[tuple[str, int], ...], group: str) -> Iterator[Field]:
+    for name, size in row:
+        yield Field(prefix + name, at, size, group)
+        at += size
+
+
 class Anatomy:
     """The fields of a sound file."""
 
@@ -79,8 +99,8 @@ class Anatomy:
         self.bits = 64 if data[4] == 2 else 32
         self.order: Literal["little", "big"] = "little" if data[5] == 1 else "big"
         self.width = self.bits // 8
-        self.segment_size = sum(int(name.partition(":")[2]) for name in _PHDR[self.bits])
-        self.header = list(self._row("", 16, _EHDR, "header"))
+        self.segment_size = sum(size for _, size in _SEGMENT[self.bits])
+        self.header = list(_fields("", 16, _HEADER[self.bits], "header"))
         numbers = {field.name: self.number(field) for field in self.header}
         self.segments_at, self.segment_count = numbers["e_phoff"], numbers["e_phnum"]
 
@@ -90,19 +110,13 @@ class Anatomy:
     def word(self, at: int, size: int = 0) -> int:
         return int.from_bytes(self.data[at : at + (size or self.width)], self.order)
 
-    def _row(self, prefix: str, at: int, row: tuple[str, ...], group: str) -> Iterator[Field]:
-        for name, _, size in (item.partition(":") for item in row):
-            length = self.width if size == "w" else int(size)
-            yield Field(prefix + name, at, length, group)
-            at += length
-
     @cached_property
     def segments(self) -> list[dict[str, Field]]:
         """The program headers, by the names of their fields."""
         found = []
         for index in range(self.segment_count):
             at = self.segments_at + index * self.segment_size
-            fields = {f.name: f for f in self._row("", at, _PHDR[self.bits], "segments")}
+            fields = {f.name: f for f in _fields("", at, _SEGMENT[self.bits], "segments")}
             found.append(fields)
         return found
 
@@ -114,7 +128,9 @@ class Anatomy:
         name = _SEGMENTS.get(kind, "OTHER")
         if kind == PT_LOAD:
             flags = self.value(segment, "p_flags")
-            rights = "".join(letter for letter, bit in zip("RWX", (4, 2, 1), strict=True) if flags & bit)
+            rights = "".join(
+                letter for letter, bit in zip("RWX", (4, 2, 1), strict=True) if flags & bit
+            )
             first = "first." if segment is self.loads[0] else ""
             return f"PT_LOAD.{first}{rights}"
         return f"PT_{name}"
@@ -209,7 +225,7 @@ class Anatomy:
         for index in range((end - self.tags[6]) // size):
             defined = self.word(at + index * size + (6 if self.bits == 64 else 14), 2)
             name = "sym" if defined else "undefined"
-            yield from self._row(f"{name}.", at + index * size, _SYMBOL[self.bits], "symbols")
+            yield from _fields(f"{name}.", at + index * size, _SYMBOL[self.bits], "symbols")
 
     def _gnu_hash(self) -> Iterator[Field]:
         at = self.table(0x6FFFFEF5)
@@ -257,7 +273,7 @@ class Anatomy:
 
     def _strings(self) -> Iterator[Field]:
         at = self.table(5)
-        for index in range(0, self.tags.get(10, 0) if at >= 0 else 0):
+        for index in range(self.tags.get(10, 0) if at >= 0 else 0):
             yield Field("dynstr", at + index, 1, "strings")
 
 
@@ -268,5 +284,3 @@ def tag_name(tag: int) -> str:
 def packed(number: int, size: int, order: Literal["little", "big"]) -> bytes:
     """Return a number as so many bytes, whatever of it does not fit is lost."""
     return (number % (1 << 8 * size)).to_bytes(size, order)
-
-

@@ -23,6 +23,13 @@ class Edit(NamedTuple):
     patches: tuple[tuple[int, bytes], ...] = ()
     end: int | None = None
 
+    def told(self, data: bytes) -> str:
+        """Return what it does to a file, for people."""
+        told = [
+            f"{at:#x} {data[at : at + len(new)].hex()} -> {new.hex()}" for at, new in self.patches
+        ]
+        return ", ".join(told) if self.end is None else f"ends at {self.end:#x}"
+
 
 #: Makes an edit of a file as it is after others.
 _Maker: TypeAlias = Callable[["Mutator", bytearray, Random], Edit]
@@ -58,27 +65,27 @@ class Mutator:
             addresses += [start, start + self.anatomy.value(segment, "p_memsz")]
         self.addresses = addresses
 
-    def mutated(self, chance: Random) -> tuple[Edit, ...]:
-        """Return one to four edits that change something."""
-        data, edits = bytearray(self.data), []
+    def mutated(self, chance: Random, before: tuple[Edit, ...] = ()) -> tuple[Edit, ...]:
+        """Return one to four edits that change something, behind those that are there before."""
+        data, edits = bytearray(applied(self.data, before)), [*before]
         for _ in range(chance.choice((1, 1, 1, 1, 1, 2, 2, 3, 4))):
             edit = chance.choice(_MAKERS)(self, data, chance)
             if all(data[at : at + len(new)] == new for at, new in edit.patches) and not edit.end:
                 continue
             apply(data, edit)
             edits.append(edit)
-        return tuple(edits) or self.mutated(chance)
+        return tuple(edits) if len(edits) > len(before) else self.mutated(chance, before)
 
     def field(self, data: bytearray, chance: Random) -> Edit:
         """Put another number into a field."""
         group = self.fields[chance.choice(self.groups)]
         field = chance.choice(group)
-        return Edit(field.name, (self._put(data, field, self._number(data, field, chance)),))
+        return Edit(field.name, (self._put(field, self._number(data, field, chance)),))
 
     def _get(self, data: bytearray, field: Field) -> int:
         return int.from_bytes(data[field.at : field.at + field.size], self.anatomy.order)
 
-    def _put(self, data: bytearray, field: Field, number: int) -> tuple[int, bytes]:
+    def _put(self, field: Field, number: int) -> tuple[int, bytes]:
         return field.at, packed(number, field.size, self.anatomy.order)
 
     def _number(self, data: bytearray, field: Field, chance: Random) -> int:
@@ -99,24 +106,24 @@ class Mutator:
     def entry(self, data: bytearray, chance: Random) -> Edit:
         """Swap, copy or take out an entry of the dynamic section."""
         width, rows = 2 * self.anatomy.width, self.anatomy.dynamic
-        (at, tag, _), (other, _, _) = chance.choice(rows), chance.choice(rows)
-        name, here, there = self._tag(data, at), data[at : at + width], data[other : other + width]
+        (at, _, _), (other, _, _) = chance.choice(rows), chance.choice(rows)
+        name, here, there = self._tag(at), data[at : at + width], data[other : other + width]
         way = chance.randrange(4)
         if way == 0:
             return Edit(f"{name} swapped", ((at, bytes(there)), (other, bytes(here))))
         if way == 1:
-            return Edit(f"{name} copied over {self._tag(data, other)}", ((other, bytes(here)),))
+            return Edit(f"{name} copied over {self._tag(other)}", ((other, bytes(here)),))
         end = rows[-1][0] + width
         if way == 2:
             rest = bytes(data[at + width : end]) + bytes(width)
             return Edit(f"{name} removed", ((at, rest),))
         half = self.anatomy.width  # two tags exchange their values
         return Edit(
-            f"{name} has the value of {self._tag(data, other)}",
+            f"{name} has the value of {self._tag(other)}",
             ((at + half, bytes(there[half:])), (other + half, bytes(here[half:]))),
         )
 
-    def _tag(self, data: bytearray, at: int) -> str:
+    def _tag(self, at: int) -> str:
         return next(f.name for f in self.fields["dynamic"] if f.at == at).removesuffix(".d_tag")
 
     def segment(self, data: bytearray, chance: Random) -> Edit:
@@ -131,16 +138,14 @@ class Mutator:
             return Edit(f"{name} swapped with {to}", ((at, there), (other, here)))
         if way == 1:
             return Edit(f"{name} copied over {to}", ((other, here),))
-        return Edit(f"{name} removed", (self._put(data, first["p_type"], 0),))
+        return Edit(f"{name} removed", (self._put(first["p_type"], 0),))
 
     def moved(self, data: bytearray, chance: Random) -> Edit:
         """Move a segment by pages: in the file, in memory or both; or make it longer or shorter."""
         segment = chance.choice(self.anatomy.segments)
         names = chance.choice(_TOGETHER)
         step = chance.choice((-2, -1, -1, 1, 1, 2, 16, 0x100)) * chance.choice((_PAGE, _PAGE, 0x10))
-        patches = tuple(
-            self._put(data, segment[n], self._get(data, segment[n]) + step) for n in names
-        )
+        patches = tuple(self._put(segment[n], self._get(data, segment[n]) + step) for n in names)
         return Edit(f"{self.anatomy.segment_name(segment)}.{'+'.join(names)} moved", patches)
 
     def relocation(self, data: bytearray, chance: Random) -> Edit:
@@ -160,7 +165,7 @@ class Mutator:
             return Edit(f"{first.name[:-9]} emptied", ((first.at, bytes(size)),))
         if way == 2 and first.name == second.name:
             return Edit(f"{first.name[:-9]} copied", ((second.at, here),))
-        return Edit(f"{first.name} anywhere", (self._put(data, first, self._anywhere(chance)),))
+        return Edit(f"{first.name} anywhere", (self._put(first, self._anywhere(chance)),))
 
     @property
     def _names(self) -> set[str]:
@@ -184,13 +189,17 @@ class Mutator:
     def filled(self, data: bytearray, chance: Random) -> Edit:
         """Fill some bytes of a table or a header with one number, or with those of another."""
         group = self.fields[chance.choice(self.groups)]
-        field, other, size = chance.choice(group), chance.choice(group), chance.choice((4, 8, 24, 56))
+        field, other, size = (
+            chance.choice(group),
+            chance.choice(group),
+            chance.choice((4, 8, 24, 56)),
+        )
         new = bytes([chance.choice((0, 0, 0xFF, 0x41))]) * size
         if chance.random() < 0.4:
             new = bytes(data[other.at : other.at + size])
         return Edit(f"{field.name} and what follows", ((field.at, new),))
 
-    def byte(self, data: bytearray, chance: Random) -> Edit:
+    def byte(self, _: bytearray, chance: Random) -> Edit:
         """Put any byte anywhere in a header or a table."""
         field = chance.choice(self.fields[chance.choice(self.groups)])
         at = field.at + chance.randrange(field.size)
@@ -218,6 +227,7 @@ _TOGETHER: Final = (
     ("p_memsz",),
     ("p_filesz", "p_memsz"),
 )
+#: Each takes the mutator, the file as the edits before have left it, and chance.
 _MAKERS: Final[tuple[_Maker, ...]] = (
     *(Mutator.field,) * 10,
     *(Mutator.entry,) * 3,

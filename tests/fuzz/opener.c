@@ -1,10 +1,11 @@
 /* Opens libraries for the differential fuzzer (differential.py), each in a child of its own.
  *
  * Started once by a musl loader. Arguments: the folder that the libraries are in, milliseconds of
- * processor time for each, 1 if a thread is to be started as well, and 1 if no emulator runs this.
- * For each path on standard input one line is written: how far it came, and where it ended.
+ * processor time for each, and 1 if no emulator runs this. Each line of standard input is a path
+ * behind a digit: 1 if a thread is to be started as well. One line is written for each: how far it
+ * came, and where it ended.
  *
- *   END STAGE PHASE PC RETURN STACK SIGNAL TEXT
+ *   END STAGE PHASE PC RETURN CALLS SIGNAL INIT TEXT
  *
  * END     l: all went well; r: dlopen refused; c: a signal; t: out of time; x: the process ended
  * STAGE   0: dlopen, 1: dlsym, 2: a thread, 3: exit
@@ -12,8 +13,9 @@
  * PC      what lies at the program counter: l: the loader, o: code of a file of the folder,
  *         d: another page of such a file, m: this program, n: nothing executable
  * RETURN  the same for the address to which the function returns that was called last
- * STACK   1: an address behind a call instruction in code of the folder is on the stack
- * TEXT    dlerror's; of a library that was opened: where PyInit__core is, as for PC; -: nowhere
+ * CALLS   1: all that the loader calls of the files (DT_INIT, arrays) is in their code
+ * INIT    where PyInit__core is, as for PC; -: nowhere
+ * TEXT    dlerror's
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -21,7 +23,6 @@
 #include <fcntl.h>
 #include <link.h>
 #include <pthread.h>
-#include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -37,7 +38,7 @@
 typedef uintptr_t word;
 
 static struct report {
-	char end, phase, pc, ret, stack, init;
+	char end, phase, pc, ret, calls, init;
 	int stage, signal;
 	char text[400];
 } *report;
@@ -45,7 +46,6 @@ static struct report {
 static struct r_debug *debug;
 static const char *folder;
 static size_t folder_length;
-static char *base; /* of the child's stack */
 static char maps[1 << 16];
 static size_t maps_size;
 static struct range { word start, stop; } code[64];
@@ -106,35 +106,36 @@ static char what(word address, int readable_only)
 static int in_code(word address)
 {
 	for (int i = 0; i < codes; i++)
-		if (address >= code[i].start + 8 && address < code[i].stop) return 1;
+		if (address >= code[i].start && address < code[i].stop) return 1;
 	return 0;
 }
 
-/* Say whether the instruction before an address in code is a call. */
-static int behind_call(word address)
+/* Say whether each entry of an array of functions is in code of the folder. */
+static int all_code(word base, const word *entries, const word *sizes)
 {
-	if (!in_code(address)) return 0;
-#if defined __x86_64__ || defined __i386__
-	unsigned char *at = (void *)address;
-	return at[-5] == 0xe8 || (at[-2] == 0xff && (at[-1] & 0x38) == 0x10)
-		|| (at[-3] == 0xff && (at[-2] & 0x38) == 0x10)
-		|| (at[-6] == 0xff && (at[-5] & 0x38) == 0x10)
-		|| (at[-7] == 0xff && (at[-6] & 0x38) == 0x10);
-#elif defined __aarch64__
-	if (address & 3) return 0;
-	uint32_t before = ((uint32_t *)address)[-1];
-	return before >> 26 == 0x25 || (before & 0xfffffc1f) == 0xd63f0000;
-#elif defined __arm__
-	if (address & 3) return 0;
-	uint32_t before = ((uint32_t *)address)[-1];
-	return (before & 0x0f000000) == 0x0b000000 || (before & 0xfe000000) == 0xfa000000
-		|| (before & 0x0ffffff0) == 0x012fff30;
-#elif defined __s390x__
-	unsigned char *at = (void *)address;
-	return (at[-6] == 0xc0 && (at[-5] & 15) == 5) || at[-2] == 0x0d;
-#else
-	return 0;
-#endif
+	word at = base + *entries, count = *sizes / sizeof at;
+	if (!*entries || !count) return 1;
+	if (at % sizeof at || count > 1 << 16) return 0;
+	for (; count--; at += sizeof at)
+		if (!what(at, 1) || !what(at + sizeof at - 1, 1) || !in_code(*(word *)at)) return 0;
+	return 1;
+}
+
+/* Say whether all that the loader calls of the folder's files is in their code. Where a tag is
+ * there twice the last one counts, as for musl. */
+static int calls_code(void)
+{
+	for (struct link_map *file = debug->r_map; file; file = file->l_next) {
+		if (strncmp(file->l_name, folder, folder_length)) continue;
+		word values[32] = {0};
+		for (word *entry = (word *)file->l_ld; what((word)entry, 1) && *entry; entry += 2)
+			if (*entry < 32) values[*entry] = entry[1];
+		for (int tag = DT_INIT; tag <= DT_FINI; tag++)
+			if (values[tag] && !in_code(file->l_addr + values[tag])) return 0;
+		if (!all_code(file->l_addr, values + DT_INIT_ARRAY, values + DT_INIT_ARRAYSZ)) return 0;
+		if (!all_code(file->l_addr, values + DT_FINI_ARRAY, values + DT_FINI_ARRAYSZ)) return 0;
+	}
+	return 1;
 }
 
 static void ended(int number, siginfo_t *info, void *context)
@@ -157,20 +158,11 @@ static void ended(int number, siginfo_t *info, void *context)
 	report->end = number == SIGVTALRM || number == SIGALRM ? 't' : 'c';
 	read_maps();
 	report->pc = what(pc, 0);
-	sp = (sp + sizeof sp - 1) & -sizeof sp;
-	if (sp < (word)base && sp > (word)base - (1 << 22) && what(sp, 1)) {
 #if defined __x86_64__ || defined __i386__
-		returns = *(word *)sp;
+	if (sp % sizeof sp == 0 && what(sp, 1)) returns = *(word *)sp;
 #endif
-		what(pc, 0);
-		for (word *at = (word *)sp; (char *)at < base; at++) {
-			if (behind_call(*at)) {
-				report->stack = '1';
-				break;
-			}
-		}
-	}
 	report->ret = what(returns, 0);
+	if (report->phase == '0') report->calls = '0' + calls_code();
 	_exit(0);
 }
 
@@ -187,8 +179,6 @@ static void limit(int what, rlim_t most)
 static void child(const char *path, int milliseconds, int threaded)
 {
 	static char handlers[1 << 15];
-	char here;
-	base = &here;
 	stack_t stack = {.ss_sp = handlers, .ss_size = sizeof handlers};
 	sigaltstack(&stack, 0);
 	struct sigaction action = {.sa_sigaction = ended, .sa_flags = SA_SIGINFO | SA_ONSTACK};
@@ -228,7 +218,7 @@ static void child(const char *path, int milliseconds, int threaded)
 int main(int argc, char **argv)
 {
 	folder = argv[1], folder_length = strlen(folder);
-	int milliseconds = atoi(argv[2]), threaded = atoi(argv[3]);
+	int milliseconds = atoi(argv[2]);
 	for (ElfW(Dyn) *entry = _DYNAMIC; entry->d_tag; entry++)
 		if (entry->d_tag == DT_DEBUG) debug = (void *)entry->d_un.d_ptr;
 	if (!debug) return fputs("no DT_DEBUG\n", stderr), 2;
@@ -239,7 +229,7 @@ int main(int argc, char **argv)
 	int null = open("/dev/null", O_RDWR);
 	for (int i = 0; i < 3; i++) dup2(null, i);
 	limit(RLIMIT_CORE, 0);
-	if (argv[4][0] == '1') { /* QEMU needs both for itself */
+	if (argv[3][0] == '1') { /* QEMU needs both for itself */
 		limit(RLIMIT_FSIZE, 0);
 		if (sizeof(word) == 8) limit(RLIMIT_AS, (rlim_t)6 << 30);
 	}
@@ -250,7 +240,12 @@ int main(int argc, char **argv)
 		fflush(answers);
 		pid_t pid = fork();
 		if (pid < 0) return 3;
-		if (!pid) child(path, milliseconds, threaded);
+		if (!pid) {
+			/* The end of the process would write what is left in a stream, if a file destroyed it. */
+			close(fileno(answers));
+			close(fileno(paths));
+			child(path + 1, milliseconds, path[0] == '1');
+		}
 		int status;
 		while (waitpid(pid, &status, 0) != pid);
 		struct report *r = report;
@@ -260,7 +255,7 @@ int main(int argc, char **argv)
 		}
 		else if (WEXITSTATUS(status) && r->end != 'r') r->end = 'x';
 		fprintf(answers, "%c %d %c %c %c %c %d %c %s\n", r->end, r->stage, r->phase, r->pc, r->ret,
-			r->stack, r->signal, r->init, r->text);
+			r->calls, r->signal, r->init, r->text);
 		fflush(answers);
 	}
 	return 0;

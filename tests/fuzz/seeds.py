@@ -68,7 +68,8 @@ _IN_CODE: Final = """\
 asm(".text\\n.balign 8\\nin_code: .quad PyInit__core, strlen, in_code\\n");
 """
 _NEEDY: Final = (
-    _CONSTRUCTED + "extern int how_many(void), count;\nint ask(void) { return how_many() + count; }\n"
+    _CONSTRUCTED
+    + "extern int how_many(void), count;\nint ask(void) { return how_many() + count; }\n"
 )
 _WORDS: Final = "int count = 4;\nint how_many(void) { return count; }\n"
 _VERSIONED: Final = _CONSTRUCTED + "int old(void) { return 1; }\n"
@@ -78,7 +79,11 @@ extern "C" void *PyInit__core() { return nullptr; }
 extern "C" int printf(const char *, ...);
 struct Base { virtual ~Base() {} virtual int size() const { return 1; } };
 struct More : Base { int size() const override { return 2; } };
-static int tried(int what) { try { if (what) throw More(); } catch (const Base &b) { return b.size(); } return 0; }
+static int tried(int what)
+{
+    try { if (what) throw More(); } catch (const Base &base) { return base.size(); }
+    return 0;
+}
 struct Global { int found; Global() : found(tried(1)) {} ~Global() { found = 0; } };
 static Global global;
 thread_local int per_thread = 3;
@@ -158,7 +163,9 @@ class Seed(NamedTuple):
 def seed(kind: Kind, cache: Path) -> Seed:
     """Return a seed, made now or in an earlier run."""
     digest = hashlib.sha256(repr((kind, NAME, _WORDS)).encode()).hexdigest()[:20]
-    folder = cached(cache.absolute() / "fuzz-seeds" / digest, lambda place: _make(kind, place, cache))
+    folder = cached(
+        cache.absolute() / "fuzz-seeds" / digest, lambda place: _make(kind, place, cache)
+    )
     library = folder / LIBRARY
     return Seed(kind, (folder / NAME).read_bytes(), library.read_bytes() if kind.needs else b"")
 
@@ -175,7 +182,11 @@ def _make(kind: Kind, folder: Path, cache: Path) -> None:
         words.append("-Wl,--version-script=versions")
     if kind.needs:
         (work / "words.c").write_text(_WORDS)
-        _run([*_compiler(kind), f"-Wl,-soname,{LIBRARY}", "-o", LIBRARY, "words.c"], work, environment)
+        _run(
+            [*_compiler(kind), f"-Wl,-soname,{LIBRARY}", "-o", LIBRARY, "words.c"],
+            work,
+            environment,
+        )
         shutil.copyfile(work / LIBRARY, folder / LIBRARY)
     _run([*words, "-o", NAME, name, *([f"./{LIBRARY}"] if kind.needs else [])], work, environment)
     if kind.patched:

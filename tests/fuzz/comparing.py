@@ -1,0 +1,281 @@
+"""Our judgement of mutated ELF files beside the fate that musl's real loader prepares for them.
+
+``fuzz`` works in one process; :mod:`differential` starts several and shows what they found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tempfile
+import time
+import traceback
+from collections import Counter
+from pathlib import Path
+from random import Random
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+
+from fuzz.edits import Mutator, applied
+from fuzz.realloader import Loader, Opened, opener
+from fuzz.seeds import KINDS, LIBRARY, NAME, Kind, Seed, seed
+from loaders import loader
+from muslbackend.findings import Severity
+from muslbackend.graph import Supply
+from muslbackend.member import Member
+from muslbackend.musl import ARCHITECTURES, MuslVersion
+from muslbackend.reach import findings_at
+from muslbackend.resolve import resolve
+from muslbackend.scan import Scan
+from muslbackend.target import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from fuzz.edits import Edit
+
+_MODULE: Final = f"demo/{NAME}"
+#: Mutants that are judged while the loader opens them.
+_BATCH: Final = 32
+#: Of each kind of seed, mutants that load are kept and mutated further: so many of them, up to so
+#: many edits.
+_POOL, _DEEPEST = 40, 8
+#: Of each group of disagreements so many are made smaller.
+_REDUCED: Final = 3
+#: A file system in memory, if there is one.
+_MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
+
+
+class Judged(NamedTuple):
+    """Our answer for one file and one release."""
+
+    fine: bool
+    said: str = ""
+    """Codes and messages of errors, without numbers and names."""
+    importable: bool = True
+    """Whether we see the function that ``import`` calls."""
+
+
+#: Judges a mutant of a seed for a release.
+Verdict: TypeAlias = "Callable[[Seed, bytes, str], Judged]"
+
+
+def judged(sound: Seed, data: bytes, release: str) -> Judged:
+    """Judge a file as ``muslbackend check --against`` does; a failure of ours is told as one."""
+    try:
+        return _judged(sound, data, release)
+    except Exception:  # any is a bug of ours
+        return Judged(fine=True, said=f"we fail: {traceback.format_exc().splitlines()[-1]}")
+
+
+def _judged(sound: Seed, data: bytes, release: str) -> Judged:
+    members = [Member(_MODULE, data)]
+    if sound.library:
+        members.append(Member(f"demo/{LIBRARY}", sound.library))
+    arch, version = ARCHITECTURES[sound.kind.arch], MuslVersion.parse(release)
+    graph = resolve(Scan.of_members(members), arch, Supply())
+    found = findings_at(graph, Target(arch, version, native=False, strict=True), version)
+    errors = {f"{f.code} {_kind(f.message)}" for f in found if f.severity is Severity.ERROR}
+    elf = graph.elf.get(_MODULE)
+    return Judged(not errors, "; ".join(sorted(errors)), elf is not None and bool(elf.modules))
+
+
+def _kind(message: str) -> str:
+    """Return a message without the numbers and names of one file."""
+    return re.sub(r"0x[\da-f]+|\d+|'.*?'", "#", message)[:90]
+
+
+FINE, BAD, STRICTER, DANGEROUS = "both fine", "both bad", "stricter", "dangerous"
+
+#: Reasons for which no file tells that it does not load, and how each is recognized. The list is
+#: short, and whatever is not recognized is dangerous.
+UNKNOWABLE: Final[tuple[tuple[str, Callable[[Opened], bool]], ...]] = (
+    # Constructors and destructors are code: which bytes they read, and whether those are right, is
+    # in no table. A wrong address inside of their code is one of them.
+    ("its own code fails", lambda opened: opened.constructing),
+)
+
+
+def result(ours: Judged, opened: Opened) -> str:
+    """Return how our answer and the loader's go together."""
+    # A library without PyInit is one that ctypes opens: that it is opened is enough.
+    works = opened.importable if ours.importable else opened.loads
+    if not ours.fine:
+        return STRICTER if works else BAD
+    if works and not ours.said:
+        return FINE
+    return next((reason for reason, fits in UNKNOWABLE if fits(opened)), DANGEROUS)
+
+
+class Asked(NamedTuple):
+    """The work of one process."""
+
+    seconds: float
+    mutants: int
+    seed: int
+    folder: Path
+    """Where mutants are put about which we and the loader disagree."""
+    cache: Path
+    kinds: tuple[str, ...] = ()
+    """Of seeds; by default all of them."""
+    verdict: Verdict = judged
+
+
+class Group(NamedTuple):
+    """Disagreements that are alike."""
+
+    result: str
+    fields: str
+    loader: str
+    ours: str
+
+
+class Found(NamedTuple):
+    """The results of one process, or of several."""
+
+    table: Counter[tuple[str, str]]
+    """Numbers of mutants by (kind of seed, result)."""
+    groups: Counter[tuple[Group, str]]
+    """Numbers of disagreements by (group, kind of seed and release)."""
+    files: dict[Group, str]
+    """A mutant of each group."""
+
+
+class _Compared(NamedTuple):
+    result: str
+    ours: Judged
+    opened: Opened
+
+
+def prepare(kind: Kind, cache: Path) -> None:
+    """Make the seed of a kind, and fetch the loaders that open its mutants."""
+    seed(kind, cache)
+    for release in set(kind.releases):
+        loader(release, cache, kind.arch)
+    opener(kind.arch, cache)
+
+
+def fuzz(asked: Asked) -> Found:
+    """Mutate seeds in this process until the time is over, or enough were tried."""
+    memory = _MEMORY if _MEMORY.is_dir() else None
+    with tempfile.TemporaryDirectory(prefix="fuzz-", dir=memory) as folder:
+        fuzzer = _Fuzzer(asked, Path(folder))
+        try:
+            fuzzer.run()
+        finally:
+            fuzzer.close()
+        return fuzzer.found
+
+
+class _Fuzzer:
+    def __init__(self, asked: Asked, folder: Path) -> None:
+        self.found = Found(Counter(), Counter(), {})
+        self._asked, self._folder = asked, folder
+        self._chance = Random(asked.seed)  # noqa: S311 - to be had again
+        self._loaders: dict[tuple[str, str], Loader] = {}
+        self._seeds: dict[str, tuple[Seed, Mutator]] = {}
+        self._pools: dict[str, list[tuple[Edit, ...]]] = {}
+        self._reduced: Counter[tuple[str, str, str]] = Counter()
+
+    def run(self) -> None:
+        kinds = [k for k in KINDS if not self._asked.kinds or k.name in self._asked.kinds]
+        batches = [(kind, number) for kind in kinds for number in range(kind.weight)]
+        end, turn, done = time.monotonic() + self._asked.seconds, 0, 0
+        while True:
+            self._chance.shuffle(batches)
+            for kind, number in batches:
+                self._batch(kind, kind.releases[(turn + number) % len(kind.releases)])
+                done += _BATCH
+                if done >= self._asked.mutants or time.monotonic() > end:
+                    return
+            turn += 1
+
+    def close(self) -> None:
+        for started in self._loaders.values():
+            started.close()
+
+    def _seed(self, kind: Kind) -> tuple[Seed, Mutator]:
+        if kind.name not in self._seeds:
+            made = seed(kind, self._asked.cache)
+            self._seeds[kind.name] = made, Mutator(made.data)
+        return self._seeds[kind.name]
+
+    def _loader(self, kind: Kind, release: str) -> Loader:
+        place = kind.arch, release
+        if place not in self._loaders:
+            self._loaders[place] = Loader(*place, self._folder, self._asked.cache)
+        return self._loaders[place]
+
+    def _batch(self, kind: Kind, release: str) -> None:
+        sound, mutator = self._seed(kind)
+        pool = self._pools.setdefault(kind.name, [()])
+        mutants = [mutator.mutated(self._chance, self._start(pool)) for _ in range(_BATCH)]
+        files = [applied(sound.data, edits) for edits in mutants]
+        for edits, compared in zip(mutants, self._compared(sound, release, files), strict=True):
+            self.found.table[kind.name, compared.result] += 1
+            if compared.result == FINE and len(edits) < _DEEPEST:
+                pool.append(edits)
+                if len(pool) > _POOL:
+                    del pool[self._chance.randrange(1, len(pool))]
+            if compared.result not in (FINE, BAD):
+                self._disagree(sound, release, edits, compared)
+
+    def _start(self, pool: Sequence[tuple[Edit, ...]]) -> tuple[Edit, ...]:
+        """Return the edits to begin with: mostly none."""
+        return self._chance.choice(pool) if self._chance.random() < 0.3 else ()
+
+    def _compared(self, sound: Seed, release: str, files: Sequence[bytes]) -> list[_Compared]:
+        """Judge files while the loader opens them."""
+        if sound.library:
+            (self._folder / LIBRARY).write_bytes(sound.library)
+        paths = [self._folder / f"{number}.so" for number in range(len(files))]
+        for path, data in zip(paths, files, strict=True):
+            path.write_bytes(data)
+        started = self._loader(sound.kind, release)
+        started.ask(paths, threads="_Thread_local" in sound.kind.source)
+        ours = [self._asked.verdict(sound, data, release) for data in files]
+        theirs = started.answers(len(files))
+        return [_Compared(result(o, t), o, t) for o, t in zip(ours, theirs, strict=True)]
+
+    def _disagree(
+        self, sound: Seed, release: str, edits: tuple[Edit, ...], compared: _Compared
+    ) -> None:
+        alike = compared.result, sound.kind.name, _fields(edits)
+        self._reduced[alike] += 1
+        if len(edits) > 1 and self._reduced[alike] <= _REDUCED:
+            edits, compared = self._smallest(sound, release, edits, compared)
+        group = Group(compared.result, _fields(edits), str(compared.opened), compared.ours.said)
+        self.found.groups[group, f"{sound.kind.name} {release}"] += 1
+        if group not in self.found.files:
+            self.found.files[group] = self._keep(sound, release, edits, compared)
+
+    def _smallest(
+        self, sound: Seed, release: str, edits: tuple[Edit, ...], compared: _Compared
+    ) -> tuple[tuple[Edit, ...], _Compared]:
+        """Take back each edit without which the answers go together as they did."""
+        for edit in edits:
+            fewer = tuple(other for other in edits if other is not edit)
+            if fewer:
+                (again,) = self._compared(sound, release, [applied(sound.data, fewer)])
+                if again.result == compared.result:
+                    edits, compared = fewer, again
+        return edits, compared
+
+    def _keep(self, sound: Seed, release: str, edits: tuple[Edit, ...], compared: _Compared) -> str:
+        """Write a mutant, and all that is known of it, to the folder of its result."""
+        folder, data = self._asked.folder / compared.result, applied(sound.data, edits)
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{sound.kind.name}-{hashlib.sha256(data).hexdigest()[:12]}.so"
+        path.write_bytes(data)
+        lines = [
+            f"seed {sound.kind.name} (of --seed {self._asked.seed}), musl {release}",
+            f"loader: {compared.opened}; {compared.opened.text}",
+            f"we: {compared.ours.said or 'ok'}",
+            *(f"{edit.name}: {edit.told(sound.data)}" for edit in edits),
+            repr(compared.opened),
+        ]
+        path.with_suffix(".txt").write_text("\n".join([*lines, ""]), encoding="utf-8")
+        return str(path)
+
+
+def _fields(edits: Sequence[Edit]) -> str:
+    return " & ".join(sorted({edit.name for edit in edits}))
