@@ -194,7 +194,7 @@ def test_an_address_outside_every_segment_is_refused() -> None:
 def test_a_count_beyond_reason_is_refused() -> None:
     table = struct.pack("<II", 1, 0x7FFFFFFF).ljust(64, b"\0")
     with pytest.raises(MalformedError, match="a table claims 2147483647 entries"):
-        read_elf(crafted(table, (4, 0x400), (6, 0x400), (5, 0x400), (10, 8)))
+        read_elf(crafted(table, (4, 0x400), (6, 0x400), (5, 0x410), (10, 8)))
 
 
 @pytest.mark.parametrize("offset", [2**63, 2**64 - 1])
