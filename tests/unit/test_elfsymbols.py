@@ -89,7 +89,7 @@ def with_wide_words(data: bytes) -> bytes:
 
     The table grows, so it goes to the end, into a segment of its own in the place of PT_PHDR.
     """
-    image, address = ElfImage(data), 1 << 32
+    image, address = ElfImage(data), 1 << 28
     at = image.offset(image.tag(DT_HASH))
     count = 2 + sum(struct.unpack_from(">II", data, at))
     table = struct.pack(f">{count}Q", *struct.unpack_from(f">{count}I", data, at))
