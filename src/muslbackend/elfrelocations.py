@@ -175,8 +175,11 @@ class _Scan:
     def packed(self, table: Table) -> None:
         """Look at packed relative relocations (DT_RELR)."""
         words = self._image.numbers(self._image.word, table.place, table.size // self._width)
-        for found in _unpacked(words, self._image.bits):
-            places = sorted(found)
+        for run in _runs(words, self._image.bits):
+            inside = self._fits(run.start, run.end)
+            if inside and not self._near([run.start, run.end], run.end - run.start):
+                continue
+            places = list(run.places(self._image.bits))
             self._check(places, self._width)
             near = self._near(places, self._width)
             self._writes += [Write(place, PACKED, 0, None) for place in near]
@@ -192,11 +195,11 @@ class _Scan:
         known = self._known
         if known is None or not block.types & known.owners:
             return
-        rows = list(zip(block.places, block.infos, strict=True))
-        mask, shift = block.mask, block.shift
-        self._owned |= {info >> shift for _, info in rows if info & mask in known.owners}
+        kinds = list(map(block.mask.__and__, block.infos))
+        owners = compress(block.infos, map(known.owners.__contains__, kinds))
+        self._owned |= {info >> block.shift for info in owners}
         if known.descriptor in block.types:  # it has two words
-            wide = [place for place, info in rows if info & mask == known.descriptor]
+            wide = compress(block.places, map(known.descriptor.__eq__, kinds))
             self._check(sorted(wide), 2 * self._width)
 
     def _written(self, block: _Block, near: set[int]) -> Iterator[Write]:
@@ -218,13 +221,16 @@ class _Scan:
             found += places[begin:done]
         return found
 
+    def _fits(self, low: int, high: int) -> bool:
+        """Say whether all addresses from ``low`` up to ``high`` may be written."""
+        at = bisect_right(self._zones, (low, 1 << 64)) - 1
+        return at >= 0 and high <= self._zones[at][1]
+
     def _check(self, places: Sequence[int], width: int) -> None:
         """Raise unless so many bytes may be written at each of the places, in order."""
         if not places:
             return
-        low, high = places[0], places[-1] + width
-        at = bisect_right(self._zones, (low, 1 << 64)) - 1
-        if at >= 0 and high <= self._zones[at][1]:
+        if self._fits(places[0], places[-1] + width):
             return
         outside = _outside(places, width, self._zones)
         if outside and self._text:
@@ -262,26 +268,38 @@ class _Block:
             self.done = list(compress(self.places, map(self.mask.__and__, self.infos)))
 
 
-def _unpacked(words: array[int], bits: int) -> Iterator[Sequence[int]]:
-    """Yield the addresses that packed relocations write to, some at a time.
+class _Run(NamedTuple):
+    """Packed relocations that begin at one address: it, and bitmaps of the words that follow."""
+
+    start: int
+    end: int
+    bitmaps: Sequence[int]
+
+    def places(self, bits: int) -> Iterator[int]:
+        """Yield the addresses in order."""
+        yield self.start
+        base, width = self.start, bits // 8
+        for bitmap in self.bitmaps:
+            yield from (base + width * n for n in range(1, bits) if bitmap >> n & 1)
+            base += width * (bits - 1)
+
+
+def _runs(words: array[int], bits: int) -> Iterator[_Run]:
+    """Yield what packed relocations write to.
 
     As ``do_relr_relocs``: an even word is an address, an odd one a bitmap of those that follow.
     """
-    width, following = bits // 8, None
-    found: list[int] = []
-    for word in words:
-        if not word & 1:
-            found.append(word)
-            following = word + width
-        elif following is None:
-            raise damaged("its packed relocations begin with a bitmap")
-        else:
-            found += [following + width * n for n in range(bits - 1) if word >> (n + 1) & 1]
-            following += width * (bits - 1)
-        if len(found) >= _BLOCK:
-            yield found
-            found = []
-    yield found
+    width = bits // 8
+    starts = [at for at, word in enumerate(words) if not word & 1]
+    if words and starts[:1] != [0]:
+        raise damaged("its packed relocations begin with a bitmap")
+    for at, behind in zip(starts, [*starts[1:], len(words)], strict=True):
+        count, start = behind - at - 1, words[at]
+        end = start + width
+        if count:
+            highest = words[behind - 1].bit_length() - 1
+            end = max(end, start + width * ((count - 1) * (bits - 1) + highest + 1))
+        yield _Run(start, end, words[at + 1 : behind])
 
 
 def _outside(places: Sequence[int], width: int, zones: _Ranges) -> list[int]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import struct
 from array import array
 from itertools import compress
-from operator import or_
 
 from muslbackend.elfimage import OURS
 from muslbackend.lookup import Exports
@@ -41,7 +40,7 @@ _number: Final = int.from_bytes
 #: So many symbols are looked at together.
 _BLOCK: Final = 1 << 14
 #: Names that are more than this are not held as strings: few of a C++ library's are ever asked for.
-_MANY: Final = 1 << 12
+_MANY: Final = 1 << 10
 #: So many names are looked up one by one.
 _FEW: Final = 1 << 8
 
@@ -213,13 +212,16 @@ def lost(
 ) -> frozenset[int]:
     """Return those of the file's own symbols to which its hash table does not lead.
 
-    Where they are very many, only those are looked up that relocations have ``named``.
+    Where they are very many, only those are looked up that relocations have ``named``, and of
+    these as many as of others, from all over the table: the hash values of a C++ library's take
+    longer than all the rest of it.
     """
     if exports is None:  # a program
         return frozenset()
     numbers = list(symbols.all_found())
     if len(numbers) > _MANY:
         numbers = [number for number in numbers if number in named]
+        numbers = numbers[:: len(numbers) // _MANY + 1]
     places = [symbols.names[number] for number in numbers]
     find = exports.strings.find
     ends = [find(b"\0", place) for place in places]
@@ -236,10 +238,12 @@ def _shadowed(
     image: ElfImage, symbols: Symbols, first: int, numbers: Sequence[int]
 ) -> Iterator[int]:
     """Yield those of the symbols whose name another one has that ends a lookup in vain."""
-    known = map(or_, symbols.found[first:], symbols.hidden[first:])
-    others = [number for number, passed in enumerate(known, first) if not passed]
-    names = frozenset(image.cut([symbols.names[number] for number in others])) - {""}
-    if names:
-        for number in numbers:
-            if image.string(symbols.names[number]) in names:
-                yield number
+    known = _number(symbols.found[first:]) | _number(symbols.hidden[first:])
+    passed = known.to_bytes(max(len(symbols.found) - first, 0))
+    if 0 not in passed:
+        return
+    others = (n for n, name in enumerate(symbols.names[first:]) if name and not passed[n])
+    names = frozenset(image.cut([symbols.names[first + number] for number in others]))
+    for number in numbers if names else ():
+        if image.string(symbols.names[number]) in names:
+            yield number

@@ -11,6 +11,7 @@ from collections.abc import Set
 from functools import lru_cache
 from itertools import accumulate, compress, islice
 from operator import eq, itemgetter, mul
+from sys import byteorder
 
 from muslbackend.values import NamedTuple
 
@@ -31,6 +32,9 @@ _POWERS: Final[list[int]] = [pow(_DJB_FACTOR, n, 1 << 32) for n in range(256)]
 _DIGITS: Final = b"0123456789abcdefghijklmnopqrstuv"
 _UPPER: Final = bytes(_DIGITS[byte >> 3] for byte in range(256))
 _LOWER: Final = bytes(_DIGITS[byte & 7] for byte in range(256))
+#: Where the lowest byte of a number in an array is; of any byte, whether it is odd.
+_LOWEST: Final = 0 if byteorder == "little" else 3
+_ODD: Final = bytes(byte & 1 for byte in range(256))
 #: Numbers of so many digits Python reads whatever limit is set (sys.int_info).
 _MOST_DIGITS: Final = 640
 #: No linker makes chains that long: GNU ld, with the fewest buckets, has 512 symbols in each of
@@ -110,7 +114,9 @@ class GnuHash(NamedTuple):
         """
         bloom, shift, buckets, first, chains = self
         bits, mask, count = 8 * bloom.itemsize, len(bloom) - 1, len(buckets)
-        ends = list(accumulate((value & 1 for value in chains), initial=0))
+        # Which of the hash values are odd: by the bytes that are the lowest ones.
+        lowest = chains.tobytes()[_LOWEST :: chains.itemsize].translate(_ODD)
+        ends = list(accumulate(lowest, initial=0))
         end = first + len(chains)
         return [
             first <= number < end

@@ -71,9 +71,16 @@ def calling_data(data: bytes) -> bytes:
 def covering_code(data: bytes) -> bytes:
     """Map the first page once more, over the code."""
     code = next(s for s in ElfImage(data).segments if s.kind == PT_LOAD and s.flags & 1)
-    where = {"vaddr": code.address, "paddr": code.address, "offset": 0}
     return with_header(
-        data, PT_GNU_STACK, type=PT_LOAD, flags=4, filesz=64, memsz=64, align=4096, **where
+        data,
+        PT_GNU_STACK,
+        type=PT_LOAD,
+        flags=4,
+        offset=0,
+        vaddr=code.address,
+        filesz=64,
+        memsz=64,
+        align=4096,
     )
 
 
