@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from fuzz.edits import Mutator, applied
 from fuzz.realloader import Loader, Opened, opener
-from fuzz.seeds import KINDS, LIBRARY, NAME, Kind, Seed, seed
+from fuzz.seeds import KINDS, NAME, Kind, Seed, seed
 from loaders import loader
 from muslbackend.findings import Severity
 from muslbackend.graph import Supply
@@ -68,9 +68,7 @@ def judged(sound: Seed, data: bytes, release: str) -> Judged:
 
 
 def _judged(sound: Seed, data: bytes, release: str) -> Judged:
-    members = [Member(_MODULE, data)]
-    if sound.library:
-        members.append(Member(f"demo/{LIBRARY}", sound.library))
+    members = [Member(f"demo/{name}", content) for name, content in sound.having(data).items()]
     arch, version = ARCHITECTURES[sound.kind.arch], MuslVersion.parse(release)
     graph = resolve(Scan.of_members(members), arch, Supply())
     found = findings_at(graph, Target(arch, version, native=False, strict=True), version)
@@ -225,11 +223,11 @@ class _Fuzzer:
 
     def _compared(self, sound: Seed, release: str, files: Sequence[bytes]) -> list[_Compared]:
         """Judge files while the loader opens them."""
-        if sound.library:
-            (self._folder / LIBRARY).write_bytes(sound.library)
-        paths = [self._folder / f"{number}.so" for number in range(len(files))]
+        paths = [self._folder / sound.kind.name / str(n) / NAME for n in range(len(files))]
         for path, data in zip(paths, files, strict=True):
-            path.write_bytes(data)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            for name, content in sound.having(data).items():
+                (path.parent / name).write_bytes(content)
         started = self._loader(sound.kind, release)
         started.ask(paths, threads="_Thread_local" in sound.kind.source)
         ours = [self._asked.verdict(sound, data, release) for data in files]

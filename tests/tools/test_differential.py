@@ -20,7 +20,7 @@ from fuzz.comparing import fuzz as fuzz_here
 from fuzz.differential import count, disagreements, main, table
 from fuzz.edits import Mutator, applied
 from fuzz.realloader import Loader, Opened
-from fuzz.seeds import KINDS, LIBRARY, NAME, Kind, Seed, seed
+from fuzz.seeds import KINDS, NAME, Kind, Seed, seed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,8 +64,8 @@ def opened(cache: Path, tmp_path: Path) -> Callable[[Seed, bytes, str], Opened]:
     """Have a loader open a file in the place of a seed."""
 
     def open_it(sound: Seed, data: bytes, release: str) -> Opened:
-        (tmp_path / NAME).write_bytes(data)
-        (tmp_path / LIBRARY).write_bytes(sound.library)
+        for name, content in sound.having(data).items():
+            (tmp_path / name).write_bytes(content)
         started = Loader(sound.kind.arch, release, tmp_path, cache)
         started.ask([tmp_path / NAME], threads="_Thread_local" in sound.kind.source)
         (answer,) = started.answers(1)
