@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 _ANDROID_TAGS: Final = frozenset({*range(0x6000000F, 0x60000013), 0x6FFFE000})
 _DT_NEEDED, _DT_SONAME, _DT_RPATH, _DT_TEXTREL, _DT_RUNPATH, _DT_RELR = 1, 14, 15, 22, 29, 36
 _DT_STRTAB, _DT_STRSZ = 5, 10
-_STB_LOCAL: Final = 0
+_STB_LOCAL, _STT_TLS = 0, 6
 _STARTS_MODULE: Final = b"PyInit_"
 
 #: Needed names times folders of the search path: each is a file that the loader tries to open.
@@ -188,10 +188,16 @@ class _Reader(ElfImage):
         while at >= 0:
             place = at - strings.start
             for number in (names.index(place),) if place in names else ():
-                value = symbol(self, number).value
-                if self.symbols.found[number] and not self.memory.runs(value):
-                    raise damaged(f"{self.string(place)} {value:#x} lies in no executable segment")
+                self._check_function(number)
             at = self.data.find(_STARTS_MODULE, at + 1, strings.stop)
+
+    def _check_function(self, number: int) -> None:
+        found = symbol(self, number)
+        if self.symbols.found[number] and (
+            found.info & 15 == _STT_TLS or not self.memory.runs(found.value)
+        ):
+            name = self.string(self.symbols.names[number])
+            raise damaged(f"{name} {found.value:#x} is not a function of an executable segment")
 
     def _names(self, symbols: Iterable[int]) -> list[str]:
         return self.cut([self.symbols.names[symbol] for symbol in symbols])

@@ -104,8 +104,9 @@ class GnuHash(NamedTuple):
     def leads(self, numbers: Sequence[int], strings: bytes, spans: Iterable[_Span]) -> list[bool]:
         """Say of each symbol whether a lookup of its name comes to it, if it is not found before.
 
-        The names stand in these places, each from start to end. There are three conditions: the filter lets the name pass, its hash value is that of the
-        symbol, and no chain ends between the head of its bucket and the symbol.
+        The names stand in these places, each from start to end. There are three conditions: the
+        filter lets the name pass, its hash value is that of the symbol, and no chain ends between
+        the head of its bucket and the symbol.
         """
         bloom, shift, buckets, first, chains = self
         bits, mask, count = 8 * bloom.itemsize, len(bloom) - 1, len(buckets)

@@ -6,7 +6,8 @@ import struct
 from typing import TYPE_CHECKING, Final, Literal
 
 from fuzz.mutating import NUMBERS
-from muslbackend.elfimage import PT_DYNAMIC, ElfImage
+from muslbackend.elfimage import ElfImage
+from muslbackend.memory import PT_DYNAMIC
 from muslbackend.errors import MalformedError
 
 if TYPE_CHECKING:

@@ -10,9 +10,10 @@ from elftools.elf.elffile import ELFFile
 
 from builders import SOURCE, ZIG_TARGETS, gcc_library, zig_library
 from elforacle import oracle
-from muslbackend.elfimage import PT_DYNAMIC, ElfImage
+from muslbackend.elfimage import ElfImage
 from muslbackend.elfreader import read_elf
 from muslbackend.errors import MalformedError
+from muslbackend.memory import PT_DYNAMIC
 
 FLAGS = ("-Wl,-soname,libdemo.so.1", "-Wl,-rpath,$ORIGIN/../demo.libs:/opt/lib")
 

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from builders import elf_info, extension, findings_of, gcc_library, zig_library
-from muslbackend.elfimage import PT_DYNAMIC, ElfImage
+from muslbackend.elfimage import ElfImage
 from muslbackend.elfreader import read_elf
 from muslbackend.findings import Finding, Severity
+from muslbackend.memory import PT_DYNAMIC
 
 if TYPE_CHECKING:
     from muslbackend.elf import ElfInfo
