@@ -115,7 +115,7 @@ def check_segments(image: ElfImage) -> None:
             raise damaged(f"PT_TLS has an alignment of {tls.alignment}")
         if tls.size:
             image.offset(tls.address, tls.size, "PT_TLS")
-    if relro is not None:
+    if relro is not None and image.memory.page >= PAGE:  # else it shares pages, which is worse
         _check_relro(image, relro.address // PAGE * PAGE, relro.end // PAGE * PAGE)
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import SOURCE, ZIG_TARGETS, gcc_library, zig_library
-from hashtables import DT_VERSYM, MuslLookup
+from hashtables import DT_VERSYM, MuslLookup, with_wide_words
 from muslbackend import elfsymbols
 from muslbackend.elfhash import read_hashes
 from muslbackend.elfimage import ElfImage
@@ -19,7 +19,6 @@ from muslbackend.elfreader import read_elf
 from muslbackend.elfsymbols import read_symbols
 from muslbackend.errors import MalformedError
 from muslbackend.lookup import Exports
-from muslbackend.memory import PT_DYNAMIC, PT_LOAD
 from patching import DT_DEBUG, DT_GNU_HASH, DT_HASH, DT_SYMTAB, retagged
 
 if TYPE_CHECKING:
@@ -36,7 +35,6 @@ int PyInit_two(void) { return new_foo(); }
 __thread int each;
 """
 SCRIPT: Final = "V1 { global: foo; local: old_*; new_*; }; V2 { global: *; } V1;"
-PT_PHDR: Final = 6
 ABSENT: Final = ("absent", "", "foo2", "PyInit_", "publi", "ublic", "public\0")
 
 
@@ -82,30 +80,6 @@ def test_what_is_looked_up_is_what_would_be_held(
     assert info == held
     assert info.modules == held.modules != ()
     assert info.is_libc is False
-
-
-def with_wide_words(data: bytes) -> bytes:
-    """Return a file for s390x with the words of DT_HASH as GNU ld writes them there, 64 bits each.
-
-    The table grows, so it goes to the end, into a segment of its own in the place of PT_PHDR.
-    """
-    image, address = ElfImage(data), 1 << 32
-    at = image.offset(image.tag(DT_HASH))
-    count = 2 + sum(struct.unpack_from(">II", data, at))
-    table = struct.pack(f">{count}Q", *struct.unpack_from(f">{count}I", data, at))
-    copy = bytearray(data + bytes(-len(data) % 8))
-    segment = struct.pack(
-        ">IIQQQQQQ", PT_LOAD, 4, len(copy), address, address, *[len(table)] * 2, 8
-    )
-    (headers,), (number,) = struct.unpack_from(">Q", data, 32), struct.unpack_from(">H", data, 56)
-    places = range(headers, headers + 56 * number, 56)
-    place = next(p for p in places if struct.unpack_from(">I", data, p) == (PT_PHDR,))
-    copy[place : place + 56] = segment
-    dynamic = next(s for s in image.segments if s.kind == PT_DYNAMIC)
-    entries = range(dynamic.offset, dynamic.offset + dynamic.size, 16)
-    entry = next(e for e in entries if struct.unpack_from(">Q", data, e) == (DT_HASH,))
-    struct.pack_into(">Q", copy, entry + 8, address)
-    return bytes(copy) + table
 
 
 @pytest.mark.parametrize("alone", [True, False])
@@ -244,6 +218,9 @@ def test_bulk_reads_any_bytes_as_one_by_one(
         if tag in image.tags:
             at = image.offset(image.tag(tag))
             data[at : at + len(some)] = bytes(some)
+    at, step = image.offset(image.tag(DT_SYMTAB)), 24 if image.bits == 64 else 16
+    for name_at in range(at, at + 8 * step, step):  # a name elsewhere is refused
+        data[name_at : name_at + 4] = bytes(4)
     image = ElfImage(bytes(data))
     assert in_bulk(image, 8) == one_by_one(image, 8)
 

@@ -37,7 +37,8 @@ OURS: Final = own(
 )
 #: What reads files and judges them.
 JUDGES: Final = own(
-    *("abi", "data", "elf", "elfimage", "elfnotes", "elfreader", "elfsymbols", "elfversions"),
+    *("abi", "data", "elf", "elfhash", "elfimage", "elfnotes", "elfreader", "elfrelocations"),
+    *("elfsymbols", "elfversions", "entrypoints", "lookup", "memory"),
     *("errors", "findings", "graph", "hazards", "ignored", "integrity", "member", "musl", "names"),
     *("needs", "package", "packaged", "plain", "policy", "progress", "question", "relocations"),
     *("report", "resolve", "rpath", "rules", "scan", "target", "values", "workers"),
