@@ -8,13 +8,13 @@ import struct
 import subprocess
 import sys
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import pytest
 
 import fuzz.differential
 import tally
-from fuzz.anatomy import Anatomy
+from fuzz.anatomy import Anatomy, without_calls
 from fuzz.comparing import BAD, DANGEROUS, FINE, STRICTER, Asked, Judged, judged, result
 from fuzz.comparing import fuzz as fuzz_here
 from fuzz.differential import count, disagreements, main, table
@@ -59,31 +59,47 @@ def test_nothing_is_promised_in_vain(
     assert tried > 1000
 
 
-@pytest.fixture
-def opened(cache: Path, tmp_path: Path) -> Callable[[Seed, bytes, str], Opened]:
-    """Have a loader open a file in the place of a seed."""
+class Comparison(NamedTuple):
+    result: str
+    ours: Judged
+    loader: Opened
 
-    def open_it(sound: Seed, data: bytes, release: str) -> Opened:
+
+#: Compares our answer on a file in the place of a seed with that of a release of musl.
+Compare: TypeAlias = "Callable[..., Comparison]"
+
+
+@pytest.fixture
+def compare(cache: Path, tmp_path: Path) -> Compare:
+    def opened(sound: Seed, data: bytes, release: str, *, hidden: bool = False) -> Opened:
         for name, content in sound.having(data).items():
             (tmp_path / name).write_bytes(content)
         started = Loader(sound.kind.arch, release, tmp_path, cache)
-        started.ask([tmp_path / NAME], threads="_Thread_local" in sound.kind.source)
+        threads = "_Thread_local" in sound.kind.source
+        started.ask([tmp_path / NAME], threads=threads, hidden=hidden)
         (answer,) = started.answers(1)
         started.close()
         return answer
 
-    return open_it
+    def both(
+        sound: Seed, data: bytes, release: str = "1.2.3", ours: Judged | None = None
+    ) -> Comparison:
+        ours = ours or judged(sound, data, release)
+        theirs = opened(sound, data, release)
+        bare = without_calls(Anatomy(sound.data), data)
+        uncalled = opened(sound, bare, release, hidden=True)
+        return Comparison(result(ours, theirs, uncalled), ours, theirs)
+
+    return both
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_a_seed_loads_and_we_say_so(
-    kind: Kind, opened: Callable[[Seed, bytes, str], Opened], cache: Path
-) -> None:
+def test_a_seed_loads_and_we_say_so(kind: Kind, compare: Compare, cache: Path) -> None:
     sound = seed(kind, cache)
     for release in sorted(set(kind.releases)):
-        ours, theirs = judged(sound, sound.data, release), opened(sound, sound.data, release)
         expected = BAD if release in TOO_OLD.get(kind.name, ()) else FINE
-        assert result(ours, theirs) == expected, (ours, theirs)
+        compared = compare(sound, sound.data, release)
+        assert compared.result == expected, compared
 
 
 def _kind(name: str) -> Kind:
@@ -142,18 +158,21 @@ OWN: Final = {
     "it calls what crashes": "extern int strlen(char *); strlen((char *)8);",
     "it goes astray": "((void (*)(void))8)();",
     "it has no end": 'for (;;) asm volatile("");',
+    "it ends the process": "extern void _exit(int); _exit(0);",
     "it aborts": "extern void abort(void); abort();",
 }
 
 
 @pytest.mark.parametrize("how", OWN)
 def test_a_constructor_that_fails_is_nothing_that_a_file_tells(
-    how: str, opened: Callable[[Seed, bytes, str], Opened], cache: Path
+    how: str, compare: Compare, cache: Path
 ) -> None:
     begin = f"__attribute__((constructor)) static void begin(void) {{ {OWN[how]} }}\n"
     sound = seed(Kind("own code", CRASHES + begin), cache)
-    theirs = opened(sound, sound.data, "1.2.3")
-    assert result(judged(sound, sound.data, "1.2.3"), theirs) == OWN_CODE, theirs
+    compared = compare(sound, sound.data)
+    assert compared.ours.fine
+    assert not compared.loader.loads
+    assert compared.result == OWN_CODE, compared
 
 
 def _with_tag(sound: Seed, tag: int, number: int) -> bytes:
@@ -180,16 +199,12 @@ def _with_tag(sound: Seed, tag: int, number: int) -> bytes:
     ],
 )
 def test_where_the_loader_itself_is_led_astray_is_dangerous(
-    kind: str,
-    change: tuple[int, int],
-    words: str,
-    opened: Callable[[Seed, bytes, str], Opened],
-    cache: Path,
+    kind: str, change: tuple[int, int], words: str, compare: Compare, cache: Path
 ) -> None:
     sound = seed(_kind(kind), cache)
-    theirs = opened(sound, _with_tag(sound, *change), "1.2.3")
-    assert words in str(theirs)
-    assert result(Judged(fine=True), theirs) == DANGEROUS
+    compared = compare(sound, _with_tag(sound, *change), ours=Judged(fine=True))
+    assert words in str(compared.loader)
+    assert compared.result == DANGEROUS
 
 
 def test_a_mutant_is_made_of_edits_that_can_be_taken_back(cache: Path) -> None:
