@@ -69,9 +69,10 @@ def table(found: Found) -> Iterator[str]:
     """Yield lines: for each kind of seed how many mutants had which result."""
     results = (FINE, BAD, STRICTER, DANGEROUS, *UNKNOWABLE)
     rows = [("kind of seed", "mutants", *results)]
-    for name in [kind.name for kind in KINDS if found.table[kind.name, FINE]]:
-        numbers = [found.table[name, result] for result in results]
-        rows.append((name, *map(str, (sum(numbers), *numbers))))
+    for kind in KINDS:
+        numbers = [found.table[kind.name, result] for result in results]
+        if any(numbers):
+            rows.append((kind.name, *map(str, (sum(numbers), *numbers))))
     rows.append(("all", *map(str, (found.table.total(), *(count(found, r) for r in results)))))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for name, *cells in rows:

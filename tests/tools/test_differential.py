@@ -131,6 +131,9 @@ def test_who_refuses_all_of_them_is_found_out(tmp_path: Path, cache: Path) -> No
     assert (count(found, FINE), count(found, DANGEROUS)) == (0, 0)
     assert count(found, STRICTER) > 20
     assert "; loader: loads; we: MB108 #" in next(disagreements(found, STRICTER, 1))
+    _, row, whole = table(found)
+    assert row.split()[:3] == ["sysv-hash", "192", "0"]
+    assert whole.split()[1:] == row.split()[1:]
 
 
 def test_a_failure_of_ours_is_dangerous(
