@@ -11,11 +11,12 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from fuzz.anatomy import without_calls
+from fuzz.anatomy import Anatomy, without_calls
 from fuzz.edits import Mutator, applied
 from fuzz.realloader import Loader, Opened, opener
 from fuzz.seeds import KINDS, NAME, Kind, Seed, seed
@@ -106,6 +107,18 @@ def result(ours: Judged, opened: Opened, uncalled: Opened | None = None) -> str:
         return FINE
     failing = uncalled is not None and _works(ours, uncalled) and uncalled.calls == "1"
     return UNKNOWABLE[0] if failing and opened.end != "r" else DANGEROUS
+
+
+@cache
+def uncalled_seed(sound: Seed) -> Seed:
+    """Return a seed with constructors and destructors hidden in all of its files."""
+    files = ((name, without_calls(Anatomy(data), data)) for name, data in sound.files)
+    return sound._replace(files=tuple(files))
+
+
+def uncalled_mutant(sound: Seed, data: bytes) -> bytes:
+    """Return a mutant of a seed with those hidden that are where the seed has them."""
+    return without_calls(Anatomy(sound.data), data)
 
 
 def _works(ours: Judged, opened: Opened) -> bool:
@@ -245,8 +258,7 @@ class _Fuzzer:
     ) -> _Compared:
         found = result(*answers)
         if found == DANGEROUS and not answers[0].said:
-            bare = without_calls(self._seed(sound.kind)[1].anatomy, data)
-            self._ask(sound, release, [bare], hidden=True)
+            self._ask(uncalled_seed(sound), release, [uncalled_mutant(sound, data)], hidden=True)
             (uncalled,) = self._loader(sound.kind, release).answers(1)
             found = result(*answers, uncalled)
         return _Compared(found, *answers)

@@ -167,7 +167,8 @@ class Seed(NamedTuple):
     """A sound extension module, and the library that it needs, if any."""
 
     kind: Kind
-    files: Mapping[str, bytes]
+    files: tuple[tuple[str, bytes], ...]
+    """Names and contents."""
 
     @property
     def mutated(self) -> str:
@@ -177,11 +178,11 @@ class Seed(NamedTuple):
     @property
     def data(self) -> bytes:
         """That file."""
-        return self.files[self.mutated]
+        return dict(self.files)[self.mutated]
 
     def having(self, data: bytes) -> Mapping[str, bytes]:
         """Return the files with another one in the place of that."""
-        return {**self.files, self.mutated: data}
+        return {**dict(self.files), self.mutated: data}
 
 
 def seed(kind: Kind, cache: Path) -> Seed:
@@ -191,7 +192,7 @@ def seed(kind: Kind, cache: Path) -> Seed:
         cache.absolute() / "fuzz-seeds" / digest, lambda place: _make(kind, place, cache)
     )
     names = (NAME, LIBRARY) if kind.needs else (NAME,)
-    return Seed(kind, {name: (folder / name).read_bytes() for name in names})
+    return Seed(kind, tuple((name, (folder / name).read_bytes()) for name in names))
 
 
 def _make(kind: Kind, folder: Path, cache: Path) -> None:

@@ -14,8 +14,19 @@ import pytest
 
 import fuzz.differential
 import tally
-from fuzz.anatomy import Anatomy, without_calls
-from fuzz.comparing import BAD, DANGEROUS, FINE, STRICTER, Asked, Judged, judged, result
+from fuzz.anatomy import Anatomy
+from fuzz.comparing import (
+    BAD,
+    DANGEROUS,
+    FINE,
+    STRICTER,
+    Asked,
+    Judged,
+    judged,
+    result,
+    uncalled_mutant,
+    uncalled_seed,
+)
 from fuzz.comparing import fuzz as fuzz_here
 from fuzz.differential import count, disagreements, main, table
 from fuzz.edits import Mutator, applied
@@ -86,8 +97,8 @@ def compare(cache: Path, tmp_path: Path) -> Compare:
     ) -> Comparison:
         ours = ours or judged(sound, data, release)
         theirs = opened(sound, data, release)
-        bare = without_calls(Anatomy(sound.data), data)
-        uncalled = opened(sound, bare, release, hidden=True)
+        bare = uncalled_mutant(sound, data)
+        uncalled = opened(uncalled_seed(sound), bare, release, hidden=True)
         return Comparison(result(ours, theirs, uncalled), ours, theirs)
 
     return both
