@@ -14,6 +14,7 @@ import pytest
 
 import fuzz.differential
 import tally
+from debian import FixtureError
 from fuzz.anatomy import Anatomy
 from fuzz.comparing import (
     BAD,
@@ -187,6 +188,11 @@ def test_a_constructor_that_fails_is_nothing_that_a_file_tells(
     assert compared.ours.fine
     assert not compared.loader.loads
     assert compared.result == OWN_CODE, compared
+
+
+def test_a_loader_that_ends_is_a_fault_of_the_fixture() -> None:
+    with pytest.raises(FixtureError, match=r"opener\.c: ended with ''"):
+        Opened.of("")
 
 
 def _with_tag(sound: Seed, tag: int, number: int) -> bytes:
