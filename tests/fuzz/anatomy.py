@@ -72,6 +72,10 @@ _SYMBOL: Final = {
     64: _row_of("st_name:4 st_info:1 st_other:1 st_shndx:2 st_value:8 st_size:8"),
     32: _row_of("st_name:4 st_value:4 st_size:4 st_info:1 st_other:1 st_shndx:2"),
 }
+#: DT_INIT, DT_FINI, the arrays of such functions and their sizes.
+_CALLS: Final = frozenset({12, 13, *range(25, 29)})
+#: Added to a tag, it makes one that no loader knows; opener.c finds it again.
+_HIDDEN: Final = 0x60100000
 #: Tags of arrays of addresses, and of their sizes.
 _ARRAYS: Final = ((25, 27), (26, 28))
 
@@ -275,6 +279,16 @@ class Anatomy:
         at = self.table(5)
         for index in range(self.tags.get(10, 0) if at >= 0 else 0):
             yield Field("dynstr", at + index, 1, "strings")
+
+
+def without_calls(sound: Anatomy, data: bytes) -> bytes:
+    """Return a mutant with those tags hidden that have the loader call something."""
+    changed = bytearray(data)
+    for at, _, _ in sound.dynamic:
+        tag = int.from_bytes(changed[at : at + sound.width], sound.order)
+        if tag in _CALLS and at + sound.width <= len(changed):
+            changed[at : at + sound.width] = packed(tag + _HIDDEN, sound.width, sound.order)
+    return bytes(changed)
 
 
 def tag_name(tag: int) -> str:

@@ -11,13 +11,15 @@ import tempfile
 import time
 import traceback
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
+from fuzz.anatomy import Anatomy, without_calls
 from fuzz.edits import Mutator, applied
 from fuzz.realloader import Loader, Opened, opener
-from fuzz.seeds import KINDS, LIBRARY, NAME, Kind, Seed, seed
+from fuzz.seeds import KINDS, NAME, Kind, Seed, seed
 from loaders import loader
 from muslbackend.findings import Severity
 from muslbackend.graph import Supply
@@ -68,9 +70,7 @@ def judged(sound: Seed, data: bytes, release: str) -> Judged:
 
 
 def _judged(sound: Seed, data: bytes, release: str) -> Judged:
-    members = [Member(_MODULE, data)]
-    if sound.library:
-        members.append(Member(f"demo/{LIBRARY}", sound.library))
+    members = [Member(f"demo/{name}", content) for name, content in sound.having(data).items()]
     arch, version = ARCHITECTURES[sound.kind.arch], MuslVersion.parse(release)
     graph = resolve(Scan.of_members(members), arch, Supply())
     found = findings_at(graph, Target(arch, version, native=False, strict=True), version)
@@ -86,24 +86,44 @@ def _kind(message: str) -> str:
 
 FINE, BAD, STRICTER, DANGEROUS = "both fine", "both bad", "stricter", "dangerous"
 
-#: Reasons for which no file tells that it does not load, and how each is recognized. The list is
-#: short, and whatever is not recognized is dangerous.
-UNKNOWABLE: Final[tuple[tuple[str, Callable[[Opened], bool]], ...]] = (
+#: Reasons for which no file tells that it does not load; each is recognized by having the loader
+#: open a file that differs. The list is short, and all else is dangerous.
+UNKNOWABLE: Final[tuple[str, ...]] = (
     # Constructors and destructors are code: which bytes they read, and whether those are right, is
-    # in no table. A wrong address inside of their code is one of them.
-    ("its own code fails", lambda opened: opened.constructing),
+    # in no table. The same file loads when nobody calls them, and all that is to be called is code:
+    # so neither the loader nor its tables are at fault.
+    "its own code fails",
 )
 
 
-def result(ours: Judged, opened: Opened) -> str:
-    """Return how our answer and the loader's go together."""
-    # A library without PyInit is one that ctypes opens: that it is opened is enough.
-    works = opened.importable if ours.importable else opened.loads
+def result(ours: Judged, opened: Opened, uncalled: Opened | None = None) -> str:
+    """Return how our answer and the loader's go together.
+
+    ``uncalled`` is the loader's for the file without constructors, where these are in question.
+    """
     if not ours.fine:
-        return STRICTER if works else BAD
-    if works and not ours.said:
+        return STRICTER if _works(ours, opened) else BAD
+    if _works(ours, opened) and not ours.said:
         return FINE
-    return next((reason for reason, fits in UNKNOWABLE if fits(opened)), DANGEROUS)
+    failing = uncalled is not None and _works(ours, uncalled) and uncalled.calls == "1"
+    return UNKNOWABLE[0] if failing and opened.end != "r" else DANGEROUS
+
+
+@cache
+def uncalled_seed(sound: Seed) -> Seed:
+    """Return a seed with constructors and destructors hidden in all of its files."""
+    files = ((name, without_calls(Anatomy(data), data)) for name, data in sound.files)
+    return sound._replace(files=tuple(files))
+
+
+def uncalled_mutant(sound: Seed, data: bytes) -> bytes:
+    """Return a mutant of a seed with those hidden that are where the seed has them."""
+    return without_calls(Anatomy(sound.data), data)
+
+
+def _works(ours: Judged, opened: Opened) -> bool:
+    # A library without PyInit is one that ctypes opens: that it is opened is enough.
+    return opened.importable if ours.importable else opened.loads
 
 
 class Asked(NamedTuple):
@@ -225,16 +245,34 @@ class _Fuzzer:
 
     def _compared(self, sound: Seed, release: str, files: Sequence[bytes]) -> list[_Compared]:
         """Judge files while the loader opens them."""
-        if sound.library:
-            (self._folder / LIBRARY).write_bytes(sound.library)
-        paths = [self._folder / f"{number}.so" for number in range(len(files))]
-        for path, data in zip(paths, files, strict=True):
-            path.write_bytes(data)
-        started = self._loader(sound.kind, release)
-        started.ask(paths, threads="_Thread_local" in sound.kind.source)
+        self._ask(sound, release, files)
         ours = [self._asked.verdict(sound, data, release) for data in files]
-        theirs = started.answers(len(files))
-        return [_Compared(result(o, t), o, t) for o, t in zip(ours, theirs, strict=True)]
+        theirs = self._loader(sound.kind, release).answers(len(files))
+        return [
+            self._with_result(sound, release, data, (o, t))
+            for data, o, t in zip(files, ours, theirs, strict=True)
+        ]
+
+    def _with_result(
+        self, sound: Seed, release: str, data: bytes, answers: tuple[Judged, Opened]
+    ) -> _Compared:
+        found = result(*answers)
+        if found == DANGEROUS and not answers[0].said:
+            self._ask(uncalled_seed(sound), release, [uncalled_mutant(sound, data)], hidden=True)
+            (uncalled,) = self._loader(sound.kind, release).answers(1)
+            found = result(*answers, uncalled)
+        return _Compared(found, *answers)
+
+    def _ask(
+        self, sound: Seed, release: str, files: Sequence[bytes], *, hidden: bool = False
+    ) -> None:
+        paths = [self._folder / sound.kind.name / str(n) / NAME for n in range(len(files))]
+        for path, data in zip(paths, files, strict=True):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            for name, content in sound.having(data).items():
+                (path.parent / name).write_bytes(content)
+        threads = "_Thread_local" in sound.kind.source
+        self._loader(sound.kind, release).ask(paths, threads=threads, hidden=hidden)
 
     def _disagree(
         self, sound: Seed, release: str, edits: tuple[Edit, ...], compared: _Compared

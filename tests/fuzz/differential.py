@@ -67,11 +67,12 @@ def count(found: Found, result: str) -> int:
 
 def table(found: Found) -> Iterator[str]:
     """Yield lines: for each kind of seed how many mutants had which result."""
-    results = (FINE, BAD, STRICTER, DANGEROUS, *(reason for reason, _ in UNKNOWABLE))
+    results = (FINE, BAD, STRICTER, DANGEROUS, *UNKNOWABLE)
     rows = [("kind of seed", "mutants", *results)]
-    for name in [kind.name for kind in KINDS if found.table[kind.name, FINE]]:
-        numbers = [found.table[name, result] for result in results]
-        rows.append((name, *map(str, (sum(numbers), *numbers))))
+    for kind in KINDS:
+        numbers = [found.table[kind.name, result] for result in results]
+        if any(numbers):
+            rows.append((kind.name, *map(str, (sum(numbers), *numbers))))
     rows.append(("all", *map(str, (found.table.total(), *(count(found, r) for r in results)))))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for name, *cells in rows:
@@ -107,7 +108,7 @@ def main(words: Sequence[str] | None = None) -> int:
             for job in range(options.jobs)
         ]
     )
-    for result in (*(reason for reason, _ in UNKNOWABLE), STRICTER, DANGEROUS):
+    for result in (*UNKNOWABLE, STRICTER, DANGEROUS):
         for line in disagreements(found, result, options.show):
             print(line)
     for line in table(found):

@@ -2,7 +2,8 @@
  *
  * Started once by a musl loader. Arguments: the folder that the libraries are in, milliseconds of
  * processor time for each, and 1 if no emulator runs this. Each line of standard input is a path
- * behind a digit: 1 if a thread is to be started as well. One line is written for each: how far it
+ * behind a digit, the sum of 1 if a thread is to be started as well, and 2 if it is to be found out
+ * whether functions that HIDDEN tags lead to are code. One line is written for each: how far it
  * came, and where it ended.
  *
  *   END STAGE PHASE PC RETURN CALLS SIGNAL INIT TEXT
@@ -13,7 +14,7 @@
  * PC      what lies at the program counter: l: the loader, o: code of a file of the folder,
  *         d: another page of such a file, m: this program, n: nothing executable
  * RETURN  the same for the address to which the function returns that was called last
- * CALLS   1: all that the loader calls of the files (DT_INIT, arrays) is in their code
+ * CALLS   1: all that the loader would call of the files, if the tags were not hidden, is in their code
  * INIT    where PyInit__core is, as for PC; -: nowhere
  * TEXT    dlerror's
  */
@@ -121,17 +122,24 @@ static int all_code(word base, const word *entries, const word *sizes)
 	return 1;
 }
 
-/* Say whether all that the loader calls of the folder's files is in their code. Where a tag is
+/* A tag that was hidden from the loader: DT_INIT and others, so that it calls nothing. */
+#define HIDDEN 0x60100000
+
+/* Say whether all that the loader would call of the folder's files is in their code. Where a tag is
  * there twice the last one counts, as for musl. */
 static int calls_code(void)
 {
 	for (struct link_map *file = debug->r_map; file; file = file->l_next) {
 		if (strncmp(file->l_name, folder, folder_length)) continue;
 		word values[32] = {0};
-		for (word *entry = (word *)file->l_ld; what((word)entry, 1) && *entry; entry += 2)
+		for (word *entry = (word *)file->l_ld; *entry; entry += 2) {
 			if (*entry < 32) values[*entry] = entry[1];
-		for (int tag = DT_INIT; tag <= DT_FINI; tag++)
+			else if (*entry - HIDDEN < 32) values[*entry - HIDDEN] = entry[1];
+		}
+		for (int tag = DT_INIT; tag <= DT_FINI; tag++) {
+			what(0, 0);
 			if (values[tag] && !in_code(file->l_addr + values[tag])) return 0;
+		}
 		if (!all_code(file->l_addr, values + DT_INIT_ARRAY, values + DT_INIT_ARRAYSZ)) return 0;
 		if (!all_code(file->l_addr, values + DT_FINI_ARRAY, values + DT_FINI_ARRAYSZ)) return 0;
 	}
@@ -162,7 +170,6 @@ static void ended(int number, siginfo_t *info, void *context)
 	if (sp % sizeof sp == 0 && what(sp, 1)) returns = *(word *)sp;
 #endif
 	report->ret = what(returns, 0);
-	if (report->phase == '0') report->calls = '0' + calls_code();
 	_exit(0);
 }
 
@@ -176,7 +183,7 @@ static void limit(int what, rlim_t most)
 	setrlimit(what, &(struct rlimit){most, most});
 }
 
-static void child(const char *path, int milliseconds, int threaded)
+static void child(const char *path, int milliseconds, int asked)
 {
 	static char handlers[1 << 15];
 	stack_t stack = {.ss_sp = handlers, .ss_size = sizeof handlers};
@@ -204,7 +211,8 @@ static void child(const char *path, int milliseconds, int threaded)
 	void *init = dlsym(handle, "PyInit__core");
 	read_maps();
 	report->init = init ? what((word)init, 0) : '-';
-	if (threaded) {
+	if (asked & 2) report->calls = '0' + calls_code();
+	if (asked & 1) {
 		report->stage = 2;
 		pthread_t thread;
 		if (pthread_create(&thread, 0, started, 0)) _exit(0);
@@ -244,7 +252,7 @@ int main(int argc, char **argv)
 			/* The end of the process would write what is left in a stream, if a file destroyed it. */
 			close(fileno(answers));
 			close(fileno(paths));
-			child(path + 1, milliseconds, path[0] == '1');
+			child(path + 1, milliseconds, path[0] - '0');
 		}
 		int status;
 		while (waitpid(pid, &status, 0) != pid);

@@ -18,7 +18,6 @@ _OPENER: Final = Path(__file__).with_name("opener.c")
 #: Milliseconds of processor time for each file: on this machine, and in QEMU.
 _TIME: Final = {False: 400, True: 3000}
 #: Stages of opener.c. The first is dlopen, before its constructors or in them.
-_DLOPEN, _EXIT = 0, 3
 _STAGES: Final = ("constructors", "dlsym", "pthread_create", "exit")
 _PLACES: Final = {
     "l": "in the loader",
@@ -62,18 +61,6 @@ class Opened(NamedTuple):
         """Whether it loads, and the function that ``import`` calls is found, and is code."""
         return self.loads and self.init == "o"
 
-    @property
-    def constructing(self) -> bool:
-        """Whether constructors or destructors ran last, and these are code of the file.
-
-        The loader has relocated everything by then, and calls only what it should: the crash is
-        that of the file's own code. Where such code has overwritten the arrays, it is known by the
-        place of the crash: in code of the file that returns to the loader.
-        """
-        running = self.phase == "0" and self.stage in (_DLOPEN, _EXIT)
-        called = self.calls == "1" or (self.pc, self.returns) == ("o", "l")
-        return self.end in "ct" and running and called
-
     def __str__(self) -> str:
         if self.loads:
             return "loads" if self.importable else f"loads, its PyInit is {_PLACES[self.init]}"
@@ -103,10 +90,13 @@ class Loader:
             env={},
         )
 
-    def ask(self, paths: Sequence[Path], *, threads: bool) -> None:
-        """Have files opened; with ``threads``, a thread is started after each."""
+    def ask(self, paths: Sequence[Path], *, threads: bool, hidden: bool = False) -> None:
+        """Have files opened; with ``threads``, a thread is started after each.
+
+        With ``hidden``, it is found out as well where :func:`anatomy.hidden` tags lead.
+        """
         assert self._process.stdin is not None
-        lines = [f"{int(threads)}{path}\n" for path in paths]
+        lines = [f"{threads + 2 * hidden}{path}\n" for path in paths]
         self._process.stdin.write("".join(lines))
         self._process.stdin.flush()
 

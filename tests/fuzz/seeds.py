@@ -11,10 +11,13 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from debian import ZIG, cached, run
 from machines import MACHINES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 #: The file of the wheel that is mutated, and the library that some of them need.
 NAME: Final = "_core.abi3.so"
@@ -71,7 +74,13 @@ _NEEDY: Final = (
     _CONSTRUCTED
     + "extern int how_many(void), count;\nint ask(void) { return how_many() + count; }\n"
 )
-_WORDS: Final = "int count = 4;\nint how_many(void) { return count; }\n"
+_WORDS: Final = """\
+extern unsigned long strlen(const char *);
+int count = 4, room[8], *where = &count;
+int how_many(void) { return count + strlen("words") + *where; }
+int more(void) { return how_many(); }
+__attribute__((constructor)) static void begin(void) { room[0]++; }
+"""
 _VERSIONED: Final = _CONSTRUCTED + "int old(void) { return 1; }\n"
 _VERSIONS: Final = "V1 { global: old; }; V2 { global: *; } V1;\n"
 _CPLUSPLUS: Final = """\
@@ -106,6 +115,8 @@ class Kind(NamedTuple):
     """Batches of it for each round."""
     needs: bool = False
     """It needs :data:`LIBRARY`."""
+    library: bool = False
+    """That library is mutated."""
     script: str = ""
     """Of symbol versions."""
     patched: tuple[str, ...] = ()
@@ -137,6 +148,7 @@ KINDS: Final = (
     Kind("gold", _CONSTRUCTED, ("-fuse-ld=gold", _BOTH)),
     Kind("versions", _VERSIONED, (_BOTH, "-Wl,-z,now"), script=_VERSIONS),
     Kind("needed", _NEEDY, ("-Wl,-rpath,$ORIGIN",), needs=True),
+    Kind("library", _NEEDY, ("-Wl,-rpath,$ORIGIN", _BOTH), needs=True, library=True),
     Kind(
         "patchelf",
         _NEEDY,
@@ -152,12 +164,25 @@ KINDS: Final = (
 
 
 class Seed(NamedTuple):
-    """A sound file, and what it needs."""
+    """A sound extension module, and the library that it needs, if any."""
 
     kind: Kind
-    data: bytes
-    library: bytes = b""
-    """That of :data:`LIBRARY`; empty if it needs none."""
+    files: tuple[tuple[str, bytes], ...]
+    """Names and contents."""
+
+    @property
+    def mutated(self) -> str:
+        """The name of the file that is mutated."""
+        return LIBRARY if self.kind.library else NAME
+
+    @property
+    def data(self) -> bytes:
+        """That file."""
+        return dict(self.files)[self.mutated]
+
+    def having(self, data: bytes) -> Mapping[str, bytes]:
+        """Return the files with another one in the place of that."""
+        return {**dict(self.files), self.mutated: data}
 
 
 def seed(kind: Kind, cache: Path) -> Seed:
@@ -166,8 +191,8 @@ def seed(kind: Kind, cache: Path) -> Seed:
     folder = cached(
         cache.absolute() / "fuzz-seeds" / digest, lambda place: _make(kind, place, cache)
     )
-    library = folder / LIBRARY
-    return Seed(kind, (folder / NAME).read_bytes(), library.read_bytes() if kind.needs else b"")
+    names = (NAME, LIBRARY) if kind.needs else (NAME,)
+    return Seed(kind, tuple((name, (folder / name).read_bytes()) for name in names))
 
 
 def _make(kind: Kind, folder: Path, cache: Path) -> None:

@@ -8,19 +8,31 @@ import struct
 import subprocess
 import sys
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 import pytest
 
 import fuzz.differential
 import tally
+from debian import FixtureError
 from fuzz.anatomy import Anatomy
-from fuzz.comparing import BAD, DANGEROUS, FINE, STRICTER, Asked, Judged, judged, result
+from fuzz.comparing import (
+    BAD,
+    DANGEROUS,
+    FINE,
+    STRICTER,
+    Asked,
+    Judged,
+    judged,
+    result,
+    uncalled_mutant,
+    uncalled_seed,
+)
 from fuzz.comparing import fuzz as fuzz_here
 from fuzz.differential import count, disagreements, main, table
 from fuzz.edits import Mutator, applied
 from fuzz.realloader import Loader, Opened
-from fuzz.seeds import KINDS, LIBRARY, NAME, Kind, Seed, seed
+from fuzz.seeds import KINDS, NAME, Kind, Seed, seed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -59,31 +71,47 @@ def test_nothing_is_promised_in_vain(
     assert tried > 1000
 
 
-@pytest.fixture
-def opened(cache: Path, tmp_path: Path) -> Callable[[Seed, bytes, str], Opened]:
-    """Have a loader open a file in the place of a seed."""
+class Comparison(NamedTuple):
+    result: str
+    ours: Judged
+    loader: Opened
 
-    def open_it(sound: Seed, data: bytes, release: str) -> Opened:
-        (tmp_path / NAME).write_bytes(data)
-        (tmp_path / LIBRARY).write_bytes(sound.library)
+
+#: Compares our answer on a file in the place of a seed with that of a release of musl.
+Compare: TypeAlias = "Callable[..., Comparison]"
+
+
+@pytest.fixture
+def compare(cache: Path, tmp_path: Path) -> Compare:
+    def opened(sound: Seed, data: bytes, release: str, *, hidden: bool = False) -> Opened:
+        for name, content in sound.having(data).items():
+            (tmp_path / name).write_bytes(content)
         started = Loader(sound.kind.arch, release, tmp_path, cache)
-        started.ask([tmp_path / NAME], threads="_Thread_local" in sound.kind.source)
+        threads = "_Thread_local" in sound.kind.source
+        started.ask([tmp_path / NAME], threads=threads, hidden=hidden)
         (answer,) = started.answers(1)
         started.close()
         return answer
 
-    return open_it
+    def both(
+        sound: Seed, data: bytes, release: str = "1.2.3", ours: Judged | None = None
+    ) -> Comparison:
+        ours = ours or judged(sound, data, release)
+        theirs = opened(sound, data, release)
+        bare = uncalled_mutant(sound, data)
+        uncalled = opened(uncalled_seed(sound), bare, release, hidden=True)
+        return Comparison(result(ours, theirs, uncalled), ours, theirs)
+
+    return both
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)
-def test_a_seed_loads_and_we_say_so(
-    kind: Kind, opened: Callable[[Seed, bytes, str], Opened], cache: Path
-) -> None:
+def test_a_seed_loads_and_we_say_so(kind: Kind, compare: Compare, cache: Path) -> None:
     sound = seed(kind, cache)
     for release in sorted(set(kind.releases)):
-        ours, theirs = judged(sound, sound.data, release), opened(sound, sound.data, release)
         expected = BAD if release in TOO_OLD.get(kind.name, ()) else FINE
-        assert result(ours, theirs) == expected, (ours, theirs)
+        compared = compare(sound, sound.data, release)
+        assert compared.result == expected, compared
 
 
 def _kind(name: str) -> Kind:
@@ -115,6 +143,9 @@ def test_who_refuses_all_of_them_is_found_out(tmp_path: Path, cache: Path) -> No
     assert (count(found, FINE), count(found, DANGEROUS)) == (0, 0)
     assert count(found, STRICTER) > 20
     assert "; loader: loads; we: MB108 #" in next(disagreements(found, STRICTER, 1))
+    _, row, whole = table(found)
+    assert row.split()[:3] == ["sysv-hash", "192", "0"]
+    assert whole.split()[1:] == row.split()[1:]
 
 
 def test_a_failure_of_ours_is_dangerous(
@@ -142,18 +173,26 @@ OWN: Final = {
     "it calls what crashes": "extern int strlen(char *); strlen((char *)8);",
     "it goes astray": "((void (*)(void))8)();",
     "it has no end": 'for (;;) asm volatile("");',
+    "it ends the process": "extern void _exit(int); _exit(0);",
     "it aborts": "extern void abort(void); abort();",
 }
 
 
 @pytest.mark.parametrize("how", OWN)
 def test_a_constructor_that_fails_is_nothing_that_a_file_tells(
-    how: str, opened: Callable[[Seed, bytes, str], Opened], cache: Path
+    how: str, compare: Compare, cache: Path
 ) -> None:
     begin = f"__attribute__((constructor)) static void begin(void) {{ {OWN[how]} }}\n"
     sound = seed(Kind("own code", CRASHES + begin), cache)
-    theirs = opened(sound, sound.data, "1.2.3")
-    assert result(judged(sound, sound.data, "1.2.3"), theirs) == OWN_CODE, theirs
+    compared = compare(sound, sound.data)
+    assert compared.ours.fine
+    assert not compared.loader.loads
+    assert compared.result == OWN_CODE, compared
+
+
+def test_a_loader_that_ends_is_a_fault_of_the_fixture() -> None:
+    with pytest.raises(FixtureError, match=r"opener\.c: ended with ''"):
+        Opened.of("")
 
 
 def _with_tag(sound: Seed, tag: int, number: int) -> bytes:
@@ -180,16 +219,12 @@ def _with_tag(sound: Seed, tag: int, number: int) -> bytes:
     ],
 )
 def test_where_the_loader_itself_is_led_astray_is_dangerous(
-    kind: str,
-    change: tuple[int, int],
-    words: str,
-    opened: Callable[[Seed, bytes, str], Opened],
-    cache: Path,
+    kind: str, change: tuple[int, int], words: str, compare: Compare, cache: Path
 ) -> None:
     sound = seed(_kind(kind), cache)
-    theirs = opened(sound, _with_tag(sound, *change), "1.2.3")
-    assert words in str(theirs)
-    assert result(Judged(fine=True), theirs) == DANGEROUS
+    compared = compare(sound, _with_tag(sound, *change), ours=Judged(fine=True))
+    assert words in str(compared.loader)
+    assert compared.result == DANGEROUS
 
 
 def test_a_mutant_is_made_of_edits_that_can_be_taken_back(cache: Path) -> None:
