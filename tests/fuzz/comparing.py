@@ -98,13 +98,17 @@ UNKNOWABLE: Final[tuple[str, ...]] = (
 )
 
 
+#: Of PyInit: a library without one may be as good as an extension module.
+_CODE_OR_NONE: Final = ("o", "-")
+
+
 def result(ours: Judged, opened: Opened, uncalled: Opened | None = None) -> str:
     """Return how our answer and the loader's go together.
 
     ``uncalled`` is the loader's for the file without constructors, where these are in question.
     """
     if not ours.fine:
-        return STRICTER if _works(ours, opened) else BAD
+        return STRICTER if opened.loads and opened.init in _CODE_OR_NONE else BAD
     if _works(ours, opened) and not ours.said:
         return FINE
     failing = uncalled is not None and _works(ours, uncalled) and uncalled.calls == "1"
