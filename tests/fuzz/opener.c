@@ -160,6 +160,10 @@ static void ended(int number, siginfo_t *info, void *context)
 	pc = machine->arm_pc, sp = machine->arm_sp, returns = machine->arm_lr & ~1u;
 #elif defined __s390x__
 	pc = machine->psw.addr, sp = machine->gregs[15], returns = machine->gregs[14];
+#elif defined __powerpc64__
+	pc = machine->gp_regs[32], sp = machine->gp_regs[1], returns = machine->gp_regs[36];
+#elif defined __riscv
+	pc = machine->__gregs[0], sp = machine->__gregs[2], returns = machine->__gregs[1];
 #endif
 	report->signal = number;
 	report->phase = '0' + (debug->r_state != 0);

@@ -160,6 +160,8 @@ KINDS: Final = (
     Kind("aarch64", _TLS, (), "zig", "aarch64", _SLOW, 1),
     Kind("armv7l", _TLS, (_BOTH,), "zig", "armv7l", _SLOW, 1),
     Kind("s390x", _CONSTRUCTED, (), "zig", "s390x", _SLOW, 1),
+    Kind("ppc64le", _TLS, (), "zig", "ppc64le", _SLOW, 1),
+    Kind("riscv64", _TLS, (), "zig", "riscv64", ("1.2.5",), 1),
 )
 
 
