@@ -173,7 +173,7 @@ def test_mb124_is_silent_where_pages_are_small() -> None:
 def test_mb141_a_file_for_pages_that_there_are_not() -> None:
     for arch in ("x86_64", "aarch64"):
         (finding,) = findings_of(extension(alignment=1024), arch=arch)
-        assert (finding.code, finding.severity, finding.file) == ("MB141", Severity.ERROR, CORE)
+        assert (finding.code, finding.severity, finding.subject) == ("MB141", Severity.ERROR, CORE)
         assert finding.message == (
             "is laid out for pages of at most 1024 bytes, and there are none below 4096: bytes of "
             "one segment lie over those of another, and the loader crashes"
