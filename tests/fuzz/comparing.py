@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from fuzz.edits import Edit
 
 _MODULE: Final = f"demo/{NAME}"
+#: The function that ``import`` calls, as its file is named.
+_INIT: Final = "PyInit__core"
 #: Mutants that are judged while the loader opens them.
 _BATCH: Final = 32
 #: Of each kind of seed, mutants that load are kept and mutated further: so many of them, up to so
@@ -76,7 +78,7 @@ def _judged(sound: Seed, data: bytes, release: str) -> Judged:
     found = findings_at(graph, Target(arch, version, native=False, strict=True), version)
     errors = {f"{f.code} {_kind(f.message)}" for f in found if f.severity is Severity.ERROR}
     elf = graph.elf.get(_MODULE)
-    return Judged(not errors, "; ".join(sorted(errors)), elf is not None and bool(elf.modules))
+    return Judged(not errors, "; ".join(sorted(errors)), elf is not None and _INIT in elf.exports)
 
 
 def _kind(message: str) -> str:
@@ -96,13 +98,17 @@ UNKNOWABLE: Final[tuple[str, ...]] = (
 )
 
 
+#: Of PyInit: a library without one may be as good as an extension module.
+_CODE_OR_NONE: Final = ("o", "-")
+
+
 def result(ours: Judged, opened: Opened, uncalled: Opened | None = None) -> str:
     """Return how our answer and the loader's go together.
 
     ``uncalled`` is the loader's for the file without constructors, where these are in question.
     """
     if not ours.fine:
-        return STRICTER if _works(ours, opened) else BAD
+        return STRICTER if opened.loads and opened.init in _CODE_OR_NONE else BAD
     if _works(ours, opened) and not ours.said:
         return FINE
     failing = uncalled is not None and _works(ours, uncalled) and uncalled.calls == "1"
