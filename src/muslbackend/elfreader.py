@@ -14,7 +14,15 @@ from muslbackend.elfhash import is_program, read_hashes
 from muslbackend.elfimage import ET_EXEC, ElfImage, until_nul
 from muslbackend.elfnotes import arm_architecture, build_id, isa_needed, strippable
 from muslbackend.elfrelocations import relocated, tables
-from muslbackend.elfsymbols import lookups, lost, names_found, read_symbols, spans, symbol
+from muslbackend.elfsymbols import (
+    looked_up,
+    lookups,
+    lost,
+    names_found,
+    read_symbols,
+    spans,
+    symbol,
+)
 from muslbackend.entrypoints import check_calls, check_segments, functions
 from muslbackend.errors import MalformedError
 from muslbackend.memory import PAGE, PF_X, PT_GNU_STACK, PT_INTERP, PT_LOAD, damaged
@@ -79,7 +87,7 @@ class _Reader(ElfImage):
             # GNU hash tables cover what is exported; where that is nothing, only relocations tell.
             self.symbols = read_symbols(self, self.relocated.last + 1)
             self.relocated = self._relocated(hashes)
-        self.lost = lost(self, self.symbols, self.exports, self.relocated.named)
+        self.lost = lost(self, self.symbols, self.exports)
         self.used = self._used()
         self._check_modules()
         if self.dynamic is not None:
@@ -161,7 +169,7 @@ class _Reader(ElfImage):
             start = self.tag(_DT_STRTAB)
             kept.append((start, start + len(self.strings)))
         slots = [(array.start, array.end) for array in arrays]
-        asked = frozenset(symbols.numbers(symbols.wanted)) | frozenset(symbols.all_found())
+        asked = frozenset(symbols.numbers(symbols.wanted)) | frozenset(looked_up(symbols))
         found = relocated(self, rows, asked, kept, slots)
         check_calls(self, arrays, found.writes)
         return found

@@ -207,21 +207,21 @@ def names_found(
     return frozenset(image.cut([symbols.names[number] for number in found if number not in gone]))
 
 
-def lost(
-    image: ElfImage, symbols: Symbols, exports: Exports | None, named: Set[int]
-) -> frozenset[int]:
-    """Return those of the file's own symbols to which its hash table does not lead.
+def looked_up(symbols: Symbols) -> Sequence[int]:
+    """Return those of the file's own symbols of which it is tried whether a lookup finds them.
 
-    Where they are very many, only those are looked up that relocations have ``named``, and of
-    these as many as of others, from all over the table: the hash values of a C++ library's take
-    longer than all the rest of it.
+    Of very many these are a thousand, from all over the table: to hash the names of a C++ library
+    takes longer than all the rest of it.
     """
+    found = array("I", symbols.all_found())
+    return found if len(found) <= _MANY else found[:: len(found) // _MANY + 1]
+
+
+def lost(image: ElfImage, symbols: Symbols, exports: Exports | None) -> frozenset[int]:
+    """Return those of the file's own symbols to which its hash table does not lead."""
     if exports is None:  # a program
         return frozenset()
-    numbers = list(symbols.all_found())
-    if len(numbers) > _MANY:
-        numbers = [number for number in numbers if number in named]
-        numbers = numbers[:: len(numbers) // _MANY + 1]
+    numbers = looked_up(symbols)
     places = [symbols.names[number] for number in numbers]
     find = exports.strings.find
     ends = [find(b"\0", place) for place in places]

@@ -6,7 +6,6 @@ import random
 import struct
 import time
 import tracemalloc
-from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
@@ -154,14 +153,13 @@ def named(strings: bytes, places: Sequence[int]) -> bytes:
 
 
 @pytest.mark.parametrize("size", [500_000, 3_000_000])
-@pytest.mark.parametrize(("count", "held"), [(1_000, True), (20_000, False)])
-def test_strings_that_overlap_do_not_fill_the_memory(size: int, count: int, held: bool) -> None:
-    # One by one they would be gigabytes; where they are very many, none is made.
+@pytest.mark.parametrize("count", [1_000, 20_000])
+def test_strings_that_overlap_do_not_fill_the_memory(size: int, count: int) -> None:
+    # One by one they would be gigabytes.
     data = named(b"\0" + size * b"x" + b"\0", range(1, count + 1))
-    overlap = pytest.raises(MalformedError, match="its strings overlap")
     tracemalloc.start()
     try:
-        with overlap if held else nullcontext():
+        with pytest.raises(MalformedError, match="its strings overlap"):
             read_elf(data)
         assert tracemalloc.get_traced_memory()[1] < 20 * size
     finally:

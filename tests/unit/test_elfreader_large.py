@@ -165,7 +165,7 @@ def test_the_last_relocations_of_many_count_like_the_first(
 def test_one_relocation_of_code_among_many_is_found(layout: tuple[int, str], at: int) -> None:
     words = relocations(layout[0], 100_003, range(0))
     assert not read_elf(library(layout, words, 20, textrel=True)).code_relocated
-    words[3 * at] = 0x1000
+    words[3 * at] = 0xF00
     assert read_elf(library(layout, words, 20, textrel=True)).code_relocated
     words[3 * at + 1] = 0  # R_*_NONE
     assert not read_elf(library(layout, words, 20, textrel=True)).code_relocated

@@ -394,7 +394,9 @@ HASHES: Final = {
     ),
     "names of symbols that overlap": unsound(lambda: overlapping(1_001), "its strings overlap"),
     # So many are not held.
-    "very many names of symbols that overlap": harmless(lambda: overlapping(20_001)),
+    "very many names of symbols that overlap": unsound(
+        lambda: overlapping(20_001), "its strings overlap"
+    ),
 }
 
 #: Packed relocations.
