@@ -8,6 +8,7 @@ looked at before.
 
 from __future__ import annotations
 
+from muslbackend.elfimage import ET_EXEC
 from muslbackend.elfrelocations import PACKED
 from muslbackend.elfsymbols import symbol
 from muslbackend.memory import PAGE, PF_X, PT_GNU_RELRO, PT_TLS, damaged
@@ -90,7 +91,8 @@ def _value(image: ElfImage, write: Write | None, word: int) -> int | None:
     """Return what a relocation makes of a word; ``None`` for what is no address of the file."""
     known = kinds_of(image.machine)
     if write is None:
-        return None
+        # What is not position independent has its addresses from the linker.
+        return word if image.kind == ET_EXEC else None
     if known is None:
         return word
     last = (1 << image.bits) - 1
