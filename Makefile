@@ -4,7 +4,8 @@
 # make truth     real wheels from PyPI, half a gigabyte of them: judged, and opened by real loaders
 # make upstream  scikit-build-core's own tests, of three releases, with its hooks and with ours
 # make messages the test suite, to see that it produces every message that we print
-# make fuzz    mutated ELF files, wheels and settings: an hour or ten million of each
+# make fuzz    mutated ELF files, wheels and settings, and ELF files held against musl's loaders:
+#              an hour or ten million of each
 # make bench     measure it beside other tools and what the machine can do at best; half an hour
 # make docs      write docs/reference-cli.md anew, from the parser
 # make lint      style and types
@@ -33,6 +34,7 @@ messages: $(VENV)/.test
 
 fuzz: $(VENV)/.test
 	$(VENV)/bin/python tests/fuzz/run.py
+	$(VENV)/bin/python tests/fuzz/differential.py
 
 bench: $(VENV)/.demo
 	$(VENV)/bin/python benchmarks/bench.py --plot benchmarks/plot.svg

@@ -28,7 +28,7 @@ class Segment:
     address: int | None = None
     """That of its place in the file, if nothing else is said."""
     memory: int | None = None
-    flags: int = 6
+    flags: int = 7
     alignment: int = 4096
 
     def packed(self, bits: int, order: str) -> bytes:

@@ -63,10 +63,7 @@ def oracle(data: bytes) -> ElfInfo:
         executable_stack=any(
             s["p_flags"] & 1 for s in elf.iter_segments() if s["p_type"] == "PT_GNU_STACK"
         ),
-        alignment=min(
-            (s["p_align"] for s in elf.iter_segments() if s["p_type"] == "PT_LOAD"),
-            default=1 << 16,
-        ),
+        alignment=_largest_page(elf),
         flags=elf["e_flags"] if _has_code(elf) else None,
         arm_arch=_arm_architecture(elf),
         isa_needed=_isa_needed(elf),
@@ -80,6 +77,21 @@ def oracle(data: bytes) -> ElfInfo:
         wanted_versions=wanted_versions,
         old_versions=old_versions,
     )
+
+
+def _largest_page(elf: Any) -> int:  # noqa: ANN401
+    """Return the largest page that two segments never share; each lies in it as in the file."""
+    loads = [s for s in elf.iter_segments() if s["p_type"] == "PT_LOAD" and s["p_memsz"]]
+    if not any(s["p_type"] == "PT_DYNAMIC" for s in elf.iter_segments()):
+        return min((s["p_align"] for s in loads), default=1 << 16)
+    for page in (1 << bit for bit in range(16, 0, -1)):
+        pages = [
+            {n // page for n in (s["p_vaddr"], s["p_vaddr"] + s["p_memsz"] - 1)} for s in loads
+        ]
+        shared = any(a & b for n, a in enumerate(pages) for b in pages[:n])
+        if not shared and all((s["p_vaddr"] - s["p_offset"]) % page == 0 for s in loads):
+            return page
+    return 1
 
 
 def _has_code(elf: Any) -> bool:  # noqa: ANN401

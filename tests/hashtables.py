@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import struct
 from array import array
 from collections import defaultdict
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
+from muslbackend.elfimage import ElfImage
 from muslbackend.lookup import GnuHash, SysvHash
+from muslbackend.memory import PT_DYNAMIC, PT_LOAD
 from patching import DT_GNU_HASH, DT_HASH, DT_SYMTAB
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from muslbackend.elfimage import ElfImage
-
 DT_VERSYM: Final = 0x6FFFFFF0
 SHIFT: Final = 11
+PT_PHDR: Final = 6
 STT_TLS: Final = 6
 OK_TYPES, OK_BINDS = {0, 1, 2, 5, STT_TLS}, {1, 2, 10}
 MOST_STEPS: Final = 1 << 16
@@ -152,3 +154,27 @@ def _remainder(code: int, buckets: int) -> int:
     if not buckets:
         raise IndexError
     return code % buckets
+
+
+def with_wide_words(data: bytes) -> bytes:
+    """Return a file for s390x with the words of DT_HASH as GNU ld writes them there, 64 bits each.
+
+    The table grows, so it goes to the end, into a segment of its own in the place of PT_PHDR.
+    """
+    image, address = ElfImage(data), 1 << 28
+    at = image.offset(image.tag(DT_HASH))
+    count = 2 + sum(struct.unpack_from(">II", data, at))
+    table = struct.pack(f">{count}Q", *struct.unpack_from(f">{count}I", data, at))
+    copy = bytearray(data + bytes(-len(data) % 8))
+    segment = struct.pack(
+        ">IIQQQQQQ", PT_LOAD, 4, len(copy), address, address, *[len(table)] * 2, 8
+    )
+    (headers,), (number,) = struct.unpack_from(">Q", data, 32), struct.unpack_from(">H", data, 56)
+    places = range(headers, headers + 56 * number, 56)
+    place = next(p for p in places if struct.unpack_from(">I", data, p) == (PT_PHDR,))
+    copy[place : place + 56] = segment
+    dynamic = next(s for s in image.segments if s.kind == PT_DYNAMIC)
+    entries = range(dynamic.offset, dynamic.offset + dynamic.size, 16)
+    entry = next(e for e in entries if struct.unpack_from(">Q", data, e) == (DT_HASH,))
+    struct.pack_into(">Q", copy, entry + 8, address)
+    return bytes(copy) + table

@@ -4,7 +4,8 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from muslbackend.elfimage import PT_DYNAMIC, ElfImage
+from muslbackend.elfimage import ElfImage
+from muslbackend.memory import PT_DYNAMIC
 
 DT_NULL, DT_HASH, DT_SYMTAB, DT_RELA, DT_RELASZ, DT_SONAME, DT_RPATH = 0, 4, 6, 7, 8, 14, 15
 DT_REL, DT_RELSZ, DT_DEBUG, DT_GNU_HASH = 17, 18, 21, 0x6FFFFEF5
@@ -75,4 +76,38 @@ def without_segment(data: bytes, kind: int) -> bytes:
     for at in range(start, start + size * count, size):
         if struct.unpack_from("<I", data, at) == (kind,):
             struct.pack_into("<I", copy, at, PT_NULL)
+    return bytes(copy)
+
+
+def with_header(data: bytes, kind: int, *, last: bool = False, **fields: int) -> bytes:
+    """Return a 64-bit file with other numbers in its first program header of that kind.
+
+    Or in its ``last``. Fields are called as in the gABI, without ``p_``.
+    """
+    names = ("type", "flags", "offset", "vaddr", "paddr", "filesz", "memsz", "align")
+    layout, copy = struct.Struct("<IIQQQQQQ"), bytearray(data)
+    start, size, count = struct.unpack_from("<Q14xHH", data, 32)
+    every = range(start, start + size * count, size)
+    places = [at for at in every if struct.unpack_from("<I", data, at) == (kind,)]
+    at = places[-1 if last else 0]
+    old = dict(zip(names, layout.unpack_from(data, at), strict=True))
+    layout.pack_into(copy, at, *{**old, **fields}.values())
+    return bytes(copy)
+
+
+def with_tag(data: bytes, tag: int, value: int) -> bytes:
+    """Return a 64-bit file with another value of a dynamic tag."""
+    image, copy = ElfImage(data), bytearray(data)
+    section = next(s for s in image.segments if s.kind == PT_DYNAMIC)
+    at = section.offset
+    while struct.unpack_from("<Q", data, at) != (tag,):
+        at += 16
+    struct.pack_into("<Q", copy, at + 8, value)
+    return bytes(copy)
+
+
+def with_words(data: bytes, tag: int, at: int, *words: int) -> bytes:
+    """Return a 64-bit file with other 64-bit words in the table of a dynamic tag, from a byte."""
+    image, copy = ElfImage(data), bytearray(data)
+    struct.pack_into(f"<{len(words)}Q", copy, image.offset(image.tag(tag)) + at, *words)
     return bytes(copy)

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 
 #: What is counted besides samples that loaders open: how it is told, with all and the wrong ones.
 OTHERS: Final = {
+    "differential": "mutated ELF files judged by us and opened by musl's loaders: "
+    "{} tried, {} promised in vain",
     "faults": "faults put into commands: {} tried, {} violations",
     "hostile": "hostile wheels and ELF files: {} tried, {} violations",
     "mutations": "mutated wheels, ELF files and settings: {} tried, {} violations",

@@ -208,3 +208,10 @@ def extension_suffix(path: str) -> str | None:
         return None
     cpython = suffix.startswith("cpython-3") and suffix[9:10].isdecimal()
     return suffix if cpython or suffix.startswith("abi3") else None
+
+
+def names_library(path: str) -> bool:
+    """Say whether a file is named like a shared object: ``NAME.so``, perhaps with a version."""
+    stem, found, version = path.rpartition("/")[2].rpartition(".so")
+    plain = not version or (version[0] == "." and version.replace(".", "").isdecimal())
+    return bool(stem and found) and plain

@@ -10,9 +10,9 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final
 
-from muslbackend.elfimage import damaged
 from muslbackend.elfrewriting import Rewriting
 from muslbackend.elfversions import defined, needed, wanted
+from muslbackend.memory import damaged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,8 +51,7 @@ class _Strings:
         image = rewriting.image
         self._rewriting = rewriting
         self._address, self._size = image.tag(_DT_STRTAB), image.tag(_DT_STRSZ)
-        self._start = image.offset(self._address)
-        image.check(self._start, self._size)
+        self._start = image.offset(self._address, self._size, "DT_STRTAB")
         self._old = bytearray(image.data[self._start : self._start + self._size])
         self._new = bytearray()
         self._erased: list[tuple[int, int]] = []

@@ -2,7 +2,8 @@
 
 Only program headers and the dynamic section count: the loader never looks at section headers, so a
 stripped or a patched file reads the same here as there. (:mod:`elfnotes` does look, for what is
-nowhere else.) Every read is checked against the end of the file before it is believed.
+nowhere else.) All that the dynamic section leads to is read by address, out of the image that musl
+maps (:mod:`memory`).
 
 Layout and constants: System V gABI, chapters 4 and 5.
 """
@@ -11,12 +12,25 @@ from __future__ import annotations
 
 import struct
 from array import array
-from bisect import bisect_right
 from collections import defaultdict
-from itertools import pairwise
 
 from muslbackend.elf import ET_DYN, ET_EXEC, MAGIC, Header
 from muslbackend.errors import MalformedError
+from muslbackend.memory import (
+    PF_W,
+    PF_X,
+    PT_DYNAMIC,
+    PT_GNU_PROPERTY,
+    PT_GNU_RELRO,
+    PT_GNU_STACK,
+    PT_INTERP,
+    PT_LOAD,
+    PT_NOTE,
+    PT_TLS,
+    Memory,
+    Segment,
+    damaged,
+)
 from muslbackend.values import NamedTuple
 
 TYPE_CHECKING = False
@@ -25,18 +39,19 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from typing import Final, TypeAlias
 
+    from muslbackend.errors import MalformedError
+
 #: The bytes of a file: in memory, or mapped, so that only what is looked at is read.
 Bytes: TypeAlias = "bytes | bytearray | mmap.mmap"
 
-PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE, PT_GNU_STACK = 1, 2, 3, 4, 0x6474E551
-PT_GNU_PROPERTY: Final = 0x6474E553
-PF_X, PF_W = 1, 2
+#: Program headers that lead nowhere in the file, or where a damaged one is no reason to refuse it.
+_LOOKED_AT: Final = frozenset({PT_NOTE, PT_TLS, PT_GNU_STACK, PT_GNU_RELRO, PT_GNU_PROPERTY})
 _DT_STRTAB, _DT_STRSZ = 5, 10
 
 #: musl has no use for more; a count beyond this is damage, not a library.
 _MAX_ENTRIES: Final = 1 << 24
-#: Of more segments to load than this, those that fill an address are not looked for one by one.
-_FEW_SEGMENTS: Final = 64
+#: No linker writes more segments to load; a dozen is a lot.
+_MOST_SEGMENTS: Final = 1 << 12
 #: Of a header, in bytes: ``e_ident``, ``e_type`` and ``e_machine``.
 _UP_TO_THE_MACHINE: Final = 20
 #: The byte order of this machine.
@@ -48,18 +63,6 @@ _OVERLAPS: Final = 16
 #: String tables up to this size are decoded as a whole, and larger ones for many strings: so many
 #: bytes for each.
 _SMALL, _WORTH_DECODING = 1 << 20, 1 << 8
-
-
-class Segment(NamedTuple):
-    """A program header of a kind that the loader looks at, or that :mod:`elfnotes` does."""
-
-    kind: int
-    offset: int
-    address: int
-    size: int
-    memory: int
-    flags: int
-    alignment: int
 
 
 class Section(NamedTuple):
@@ -91,11 +94,11 @@ class ElfImage:
         self.kind, self.machine, self.flags = header[0], header[1], header[6]
         self._sections = header[5], header[10], header[11]
         self.segments = list(self._segments(header[4], header[8], header[9]))
-        self._loads = [s for s in self.segments if s.kind == PT_LOAD and s.size]
-        self._starts = [s.address for s in self._loads] if len(self._loads) > _FEW_SEGMENTS else []
-        if self._starts and any(a.address + a.size > b.address for a, b in pairwise(self._loads)):
-            raise damaged("its segments overlap, or are in no order")
-        self.tags = self._dynamic()
+        self.dynamic = self._dynamic_segment()
+        # Nobody maps a file without a dynamic section but the kernel, by its own rules.
+        mapped = self.segments if self.dynamic else ()
+        self.memory = Memory(mapped, self.bits)
+        self.tags = self._dynamic_tags()
         self.strings = self._string_table()
         # A string may be the end of another one, but not of thousands.
         self._room = (len(self.strings) + _LONG) * _OVERLAPS
@@ -116,11 +119,27 @@ class ElfImage:
                 kind, start, address, _, size, memory, flags, alignment = fields
             if kind in (PT_LOAD, PT_DYNAMIC, PT_INTERP):
                 self.check(start, size)
-            elif kind not in (PT_NOTE, PT_GNU_STACK, PT_GNU_PROPERTY):
+            elif kind not in _LOOKED_AT:
                 continue
             yield Segment(kind, start, address, size, memory, flags, alignment)
 
-    def _dynamic(self) -> Mapping[int, list[int]]:
+    def _dynamic_segment(self) -> Segment | None:
+        """Return the one PT_DYNAMIC; none for files that only debuggers read.
+
+        In those it is empty, and so are all segments with code or data. In others the loader
+        reads what lies at its address, whatever size it has (``map_library`` in ldso/dynlink.c).
+        """
+        found = [s for s in self.segments if s.kind == PT_DYNAMIC]
+        loads = [s for s in self.segments if s.kind == PT_LOAD]
+        if len(found) > 1:
+            raise damaged("it has more than one PT_DYNAMIC")
+        if len(loads) > _MOST_SEGMENTS:
+            raise damaged(f"it has more than {_MOST_SEGMENTS} PT_LOAD")
+        if found and not found[0].size and any(s.size for s in loads if s.flags & (PF_W | PF_X)):
+            raise damaged("its PT_DYNAMIC is empty")
+        return found[0] if found and found[0].size else None
+
+    def _dynamic_tags(self) -> Mapping[int, list[int]]:
         """Return every value of every dynamic tag, in file order, up to DT_NULL."""
         tags: defaultdict[int, list[int]] = defaultdict(list)
         for tag, value in self.dynamic_entries():
@@ -128,35 +147,48 @@ class ElfImage:
         return tags
 
     def dynamic_entries(self) -> Iterator[tuple[int, int]]:
-        """Yield tags and values of the dynamic section, in file order, up to DT_NULL."""
-        segment = next((s for s in self.segments if s.kind == PT_DYNAMIC), None)
+        """Yield tags and values of the dynamic section, in file order, up to DT_NULL.
+
+        The loader finds it by p_vaddr and reads up to DT_NULL, tools go by p_offset and p_filesz:
+        what they see must be the same.
+        """
+        segment = self.dynamic
         if segment is None:
             return
+        start = self.memory.place(segment.address, segment.size, "PT_DYNAMIC")
+        if start != segment.offset or not segment.address:
+            raise damaged(f"PT_DYNAMIC {segment.address:#x} is mapped from {start:#x} in the file")
         pair = struct.Struct(self.order + 2 * self.word)
         usable = segment.size - segment.size % pair.size
-        table = memoryview(self.data)[segment.offset : segment.offset + usable]
+        table = memoryview(self.data)[start : start + usable]
         for tag, value in pair.iter_unpack(table):
             if tag == 0:
-                break
+                return
             yield tag, value
+        raise damaged("its dynamic section has no end (DT_NULL)")
 
     def tag(self, tag: int, default: int = 0) -> int:
         """Return the value of a dynamic tag, of several the last, as musl takes it."""
         return self.tags[tag][-1] if tag in self.tags else default
 
+    def first(self, tag: int) -> int:
+        """Return the value of a tag of which musl takes the first (``search_vec``)."""
+        return self.tags[tag][0]
+
     def segment_at(self, address: int) -> Segment:
         """Return the segment that fills ``address`` from the file."""
-        last = bisect_right(self._starts, address)
-        # Of many, in ascending order, it can be but one.
-        for segment in self._loads[max(last - 1, 0) : last] if self._starts else self._loads:
-            if 0 <= address - segment.address < segment.size:
-                return segment
-        raise damaged(f"address {address:#x} lies in no segment")
+        segment = self.memory.segment(address)
+        if segment is None or address >= segment.address + segment.size:
+            raise damaged(f"address {address:#x} lies in no segment")
+        return segment
 
-    def offset(self, address: int) -> int:
-        """Return the place in the file that is mapped at ``address``."""
-        segment = self.segment_at(address)
-        return segment.offset + address - segment.address
+    def offset(self, address: int, size: int = 1, name: str = "address") -> int:
+        """Return the place in the file that is mapped at ``address``, for so many bytes."""
+        return self.memory.place(address, size, name)
+
+    def table(self, code: str, address: int, count: int, name: str) -> array[int]:
+        """Return ``count`` numbers in a row at an address; ``name`` is the field that says so."""
+        return self.numbers(code, self.offset(address, count * array(code).itemsize, name), count)
 
     def check(self, offset: int, size: int) -> None:
         """Raise :class:`MalformedError` if ``size`` bytes at ``offset`` are not in the file."""
@@ -199,8 +231,10 @@ class ElfImage:
         """Return where the dynamic string table is in the file."""
         if _DT_STRTAB not in self.tags:
             return range(0)
-        start, size = self.offset(self.tag(_DT_STRTAB)), self.tag(_DT_STRSZ)
-        self.check(start, size)
+        size = self.tag(_DT_STRSZ)
+        start = self.offset(self.tag(_DT_STRTAB), size, "DT_STRTAB")
+        if size and self.data[start + size - 1]:
+            raise damaged("DT_STRTAB does not end with a zero byte")
         return range(start, start + size)
 
     def _decoded(self) -> str:
@@ -218,10 +252,14 @@ class ElfImage:
         end = self.data.find(b"\0", start, stop) if start < stop else -1
         if end < 0:
             raise _endless(offset)
-        self._room -= end - start
+        self.spend(end - start)
+        return _decoded(self.data[start:end])
+
+    def spend(self, size: int) -> None:
+        """Raise if so many more bytes of strings are more than any table comes to."""
+        self._room -= size
         if self._room < 0:
             raise damaged("its strings overlap")
-        return _decoded(self.data[start:end])
 
     def cut(self, offsets: Sequence[int]) -> list[str]:
         """Return the strings at these places of the dynamic string table."""
@@ -271,8 +309,3 @@ def bounded(count: int) -> int:
     if count > _MAX_ENTRIES:
         raise damaged(f"a table claims {count} entries")
     return count
-
-
-def damaged(what: str) -> MalformedError:
-    """Return the error to raise for a file that is not what its headers say."""
-    return MalformedError(f"is not a sound ELF file: {what}")

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 
-from muslbackend.elfimage import PT_GNU_PROPERTY, PT_NOTE
+from muslbackend.memory import PT_GNU_PROPERTY, PT_NOTE
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

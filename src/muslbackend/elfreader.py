@@ -1,55 +1,53 @@
-"""The bytes of one ELF file → :class:`elf.ElfInfo`: relocations, and what they refer to.
+"""The bytes of one ELF file → :class:`elf.ElfInfo`: all that musl's loader reads of it, and where.
 
-Tables are read in bulk, in blocks: there may be millions of relocations. Layout and constants:
-System V gABI, chapters 4 and 5; GNU extensions as in musl's ``elf.h``.
+Layout and constants: System V gABI, chapters 4 and 5; GNU extensions as in musl's ``elf.h``.
 """
 
 from __future__ import annotations
 
 import struct
-from array import array
-from bisect import bisect_left
-from itertools import compress
 from sys import intern
 
 from muslbackend import elfversions
 from muslbackend.elf import ET_EXEC, LARGEST_PAGE, ElfInfo
-from muslbackend.elfimage import (
-    PF_W,
-    PF_X,
-    PT_DYNAMIC,
-    PT_GNU_STACK,
-    PT_INTERP,
-    PT_LOAD,
-    ElfImage,
-    damaged,
-    until_nul,
-)
+from muslbackend.elfhash import is_program, read_hashes
+from muslbackend.elfimage import ElfImage, until_nul
 from muslbackend.elfnotes import arm_architecture, build_id, isa_needed, strippable
-from muslbackend.elfsymbols import names_found, read_symbols, symbol_count
+from muslbackend.elfrelocations import relocated, tables
+from muslbackend.elfsymbols import (
+    looked_up,
+    lookups,
+    lost,
+    names_found,
+    read_symbols,
+    spans,
+    symbol,
+)
+from muslbackend.entrypoints import check_calls, check_segments, functions
 from muslbackend.errors import MalformedError
+from muslbackend.memory import PAGE, PF_X, PT_GNU_STACK, PT_INTERP, PT_LOAD, damaged
+from muslbackend.relocations import kinds_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Mapping
     from typing import Final, TypeAlias
 
+    from muslbackend.elfhash import Hashes
     from muslbackend.elfimage import Bytes
+    from muslbackend.elfrelocations import Relocated
 
 #: DT_ANDROID_REL, _RELSZ, _RELA, _RELASZ and _RELR: relocations that only Android's loader does.
 _ANDROID_TAGS: Final = frozenset({*range(0x6000000F, 0x60000013), 0x6FFFE000})
-_DT_NEEDED, _DT_PLTRELSZ, _DT_RELA, _DT_RELASZ, _DT_SONAME, _DT_RPATH = 1, 2, 7, 8, 14, 15
-_DT_REL, _DT_RELSZ, _DT_PLTREL, _DT_JMPREL, _DT_RUNPATH, _DT_RELR = 17, 18, 20, 23, 29, 36
-_DT_TEXTREL, _DT_FLAGS, _DF_TEXTREL = 22, 30, 4
+_DT_NEEDED, _DT_SONAME, _DT_RPATH, _DT_TEXTREL, _DT_RUNPATH, _DT_RELR = 1, 14, 15, 22, 29, 36
+_DT_STRTAB, _DT_STRSZ = 5, 10
+_STB_LOCAL, _STT_TLS = 0, 6
+_STARTS_MODULE: Final = b"PyInit_"
 
-#: The smallest page there is; a larger one makes no segment start a page that did not here.
-_PAGE: Final = 4096
 #: Needed names times folders of the search path: each is a file that the loader tries to open.
 _MOST_SEARCHES: Final = 1 << 16
 #: As many folders may be searched for the most libraries that are believed.
 _FOLDERS: Final = 16
-#: So many relocations are looked at together.
-_BLOCK: Final = 1 << 14
 
 
 def read_elf(data: Bytes, crc: int | None = None) -> ElfInfo:
@@ -81,12 +79,19 @@ class _Reader(ElfImage):
         if _ANDROID_TAGS & set(self.tags):
             msg = "is not a sound ELF file: relocations packed for Android, musl does none"
             raise MalformedError(msg)
-        self.symbols = read_symbols(self, symbol_count(self))
-        self.relocations, self.used, last = self._relocated()
-        if last and last >= len(self.symbols.names):
+        hashes = read_hashes(self)
+        self.symbols = read_symbols(self, hashes.known)
+        self.exports = lookups(self, self.symbols, hashes.table)
+        self.relocated = self._relocated(hashes)
+        if self.relocated.last and self.relocated.last >= len(self.symbols.names):
             # GNU hash tables cover what is exported; where that is nothing, only relocations tell.
-            self.symbols = read_symbols(self, last + 1)
-            _, self.used, _ = self._relocated()
+            self.symbols = read_symbols(self, self.relocated.last + 1)
+            self.relocated = self._relocated(hashes)
+        self.lost = lost(self, self.symbols, self.exports)
+        self.used = self._used()
+        self._check_modules()
+        if self.dynamic is not None:
+            check_segments(self)
         needs = list(elfversions.wanted(self))
         self.versions_needed = {(need.library, need.version) for need in needs}
         self.versions_wanted = {need.number: need.version for need in needs}
@@ -108,26 +113,23 @@ class _Reader(ElfImage):
             byteorder="little" if self.order == "<" else "big",
             executable=interpreter is not None or self.kind == ET_EXEC,
             interpreter=interpreter,
-            dynamic=any(s.kind == PT_DYNAMIC for s in self.segments),
+            dynamic=self.dynamic is not None,
             soname=next(iter(self.tag_strings(_DT_SONAME)), None),
             needed=needed,
             rpath=rpath,
             # The same names are imported by many files.
             imports=frozenset(map(intern, self._names(self.used))),
-            exports=names_found(self, self.symbols),
+            exports=names_found(self, self.symbols, self.exports, self.lost),
             version_needs=frozenset(self.versions_needed),
             relr=_DT_RELR in self.tags,
-            relocations=self.relocations,
+            relocations=self.relocated.types,
             empty_segment=any(
-                s.kind == PT_LOAD and not s.memory and s.address % _PAGE == 0 for s in self.segments
+                s.kind == PT_LOAD and not s.memory and s.address % PAGE == 0 for s in self.segments
             ),
             textrel=_DT_TEXTREL in self.tags,
-            code_relocated=self._relocates_code(),
+            code_relocated=self.relocated.code,
             executable_stack=any(s.kind == PT_GNU_STACK and s.flags & PF_X for s in self.segments),
-            alignment=min(
-                (s.alignment for s in self.segments if s.kind == PT_LOAD and s.memory),
-                default=LARGEST_PAGE,
-            ),
+            alignment=self._alignment(),
             flags=self.flags if self._has_code() else None,
             arm_arch=arm_architecture(self),
             build_id=build,
@@ -153,84 +155,61 @@ class _Reader(ElfImage):
         """Say whether anything in it runs: of mere data linkers write flags that mean nothing."""
         return any(s.kind == PT_LOAD and s.flags & PF_X for s in self.segments)
 
-    def _relocated(self) -> tuple[frozenset[int], set[int], int]:
-        """Return types of the relocations, the symbols that are looked up, the last referred to.
+    def _alignment(self) -> int:
+        """Return the largest page with which its segments are mapped where they belong."""
+        if self.dynamic is not None:
+            return self.memory.page
+        loads = (s for s in self.segments if s.kind == PT_LOAD and s.memory)
+        return min((s.alignment for s in loads), default=LARGEST_PAGE)
 
-        A symbol without a relocation is never looked up (``do_relocs`` in ldso/dynlink.c).
-        """
-        wanted = frozenset(self.symbols.numbers(self.symbols.wanted))
-        kinds: set[int] = set()
-        used: set[int] = set()
-        last = 0
-        for place, count, step in self._relocation_blocks():
-            symbols, types = self._infos(place, count, step)
-            kinds |= types
-            if symbols:
-                last = max(last, max(symbols))
-                if wanted:
-                    used |= wanted.intersection(symbols)
-        return frozenset(kinds - {0}), used - {0}, last
+    def _relocated(self, hashes: Hashes) -> Relocated:
+        """Return what is relocated, and with which symbols."""
+        symbols, arrays, rows = self.symbols, functions(self), tables(self)
+        kept = [hashes.span, *spans(self, symbols)]
+        kept += [(table.address, table.address + table.size) for table in rows]
+        if self.dynamic is not None:
+            kept.append((self.dynamic.address, self.dynamic.address + self.dynamic.size))
+        if self.strings:
+            start = self.tag(_DT_STRTAB)
+            kept.append((start, start + len(self.strings)))
+        slots = [(array.start, array.end) for array in arrays]
+        asked = frozenset(symbols.numbers(symbols.wanted)) | frozenset(looked_up(symbols))
+        found = relocated(self, rows, asked, kept, slots)
+        check_calls(self, arrays, found.writes)
+        return found
 
-    def _infos(self, place: int, count: int, step: int) -> tuple[Collection[int], set[int]]:
-        """Return the symbols and the types of so many relocations, as r_info has them.
+    def _used(self) -> list[int]:
+        """Return the symbols that somebody must have."""
+        symbols, relocated = self.symbols, self.relocated
+        known = kinds_of(self.machine)
+        if known is not None and known.copy in relocated.types and not is_program(self):
+            raise damaged("it has copy relocations, and is not a program")
+        for number in sorted(self.lost & relocated.named):
+            name = self.string(symbols.names[number])
+            raise damaged(f"its hash table does not lead to its own symbol {name}")
+        used = {number for number in relocated.named if not symbols.found[number]}
+        for number in relocated.owned:
+            if not symbols.found[number] and symbol(self, number).info >> 4 != _STB_LOCAL:
+                used.add(number)
+        return sorted(used)
 
-        Symbols of R_*_NONE are left out, and 0, which is no symbol, may be.
-        """
-        if self.bits == 32:
-            infos = {
-                info for info in set(self.numbers("I", place, count * step)[1::step]) if info & 0xFF
-            }
-            return {info >> 8 for info in infos}, {info & 0xFF for info in infos}
-        words = self.numbers("I", place, 2 * count * step)
-        symbols, kinds = words[2 :: 2 * step], words[3 :: 2 * step]
-        if self.order == "<":
-            symbols, kinds = kinds, symbols
-        types = set(kinds)
-        if 0 in types:
-            symbols = array("I", compress(symbols, kinds))
-        # Linkers put the relative ones first, which have no symbol.
-        raw = symbols.tobytes()
-        return symbols[(len(raw) - len(raw.lstrip(b"\0"))) // symbols.itemsize :], types
+    def _check_modules(self) -> None:
+        """Raise for a function by which ``import`` starts it that is not in its code."""
+        strings, names = self.strings, self.symbols.names
+        at = self.data.find(_STARTS_MODULE, strings.start, strings.stop)
+        while at >= 0:
+            place = at - strings.start
+            for number in (names.index(place),) if place in names else ():
+                self._check_function(number)
+            at = self.data.find(_STARTS_MODULE, at + 1, strings.stop)
 
-    def _relocation_blocks(self) -> Iterator[tuple[int, int, int]]:
-        """Yield where each block of relocations is, how many, and how many words make one.
-
-        r_offset is the first and r_info the second; there may be an addend.
-        """
-        for start, length, rela in (
-            (_DT_REL, _DT_RELSZ, False),
-            (_DT_RELA, _DT_RELASZ, True),
-            (_DT_JMPREL, _DT_PLTRELSZ, self.tag(_DT_PLTREL) == _DT_RELA),
+    def _check_function(self, number: int) -> None:
+        found = symbol(self, number)
+        if self.symbols.found[number] and (
+            found.info & 15 == _STT_TLS or not self.memory.runs(found.value)
         ):
-            if start in self.tags and (size := self.tag(length)):
-                offset, step = self.offset(self.tag(start)), 2 + rela
-                self.check(offset, size)
-                width = step * self.bits // 8
-                for first in range(0, size // width, _BLOCK):
-                    yield offset + first * width, min(_BLOCK, size // width - first), step
-
-    def _relocates_code(self) -> bool:
-        """Say whether what is not writable is relocated, in a file that says it may be.
-
-        Linkers say so for the asking (``-z notext``): only the places of relocations tell.
-        """
-        if not (_DT_TEXTREL in self.tags or self.tag(_DT_FLAGS) & _DF_TEXTREL):
-            return False
-        fixed = [
-            range(s.address, s.address + s.memory)
-            for s in self.segments
-            if s.kind == PT_LOAD and not s.flags & PF_W
-        ]
-        kinds = 0xFFFFFFFF if self.bits == 64 else 0xFF
-        for place, count, step in self._relocation_blocks():
-            words = self.numbers(self.word, place, count * step)
-            done = compress(words[::step], map(kinds.__and__, words[1::step]))
-            places = sorted(done)
-            for segment in fixed:
-                at = bisect_left(places, segment.start)
-                if at < len(places) and places[at] in segment:
-                    return True
-        return False
+            name = self.string(self.symbols.names[number])
+            raise damaged(f"{name} {found.value:#x} is not a function of an executable segment")
 
     def _names(self, symbols: Iterable[int]) -> list[str]:
         return self.cut([self.symbols.names[symbol] for symbol in symbols])

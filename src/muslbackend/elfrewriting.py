@@ -10,8 +10,9 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final
 
-from muslbackend.elfimage import PF_W, PT_DYNAMIC, PT_LOAD, ElfImage, damaged
+from muslbackend.elfimage import ElfImage
 from muslbackend.errors import MalformedError
+from muslbackend.memory import PAGE, PF_W, PT_DYNAMIC, PT_LOAD, damaged
 from muslbackend.values import NamedTuple
 
 if TYPE_CHECKING:
@@ -32,8 +33,6 @@ _SECTION: Final = {
     32: ("name kind flags address offset size link info alignment entry", "10I"),
 }
 
-#: Any page is a multiple of it.
-_PAGE: Final = 4096
 _ALIGNMENT: Final = 16  # of what moves down: tables that only tools read ask for no more
 #: More zeros than this are not written out: the file would grow by them.
 _MOST_ZEROS: Final = 1 << 26
@@ -153,7 +152,7 @@ class Rewriting:
         self._pair = struct.Struct(f"{image.order}2{image.word}")
         found = (s for s in self.segments.records if s["kind"] == PT_DYNAMIC)
         dynamic = next(found, None)
-        if dynamic is None:
+        if dynamic is None or not dynamic["size"]:
             raise damaged("no dynamic section")
         self._dynamic = dynamic
         self.dynamic = list(image.dynamic_entries())
@@ -226,7 +225,7 @@ class Rewriting:
         """
         loads, last, address = self._loads(), self._last(), self._first_address()
         zeros = address - last["address"] - last["size"]
-        if last["memory"] < last["size"] or (last["offset"] - last["address"]) % _PAGE:
+        if last["memory"] < last["size"] or (last["offset"] - last["address"]) % PAGE:
             raise damaged("its last segment does not lie in the file as it does in memory")
         if zeros > _MOST_ZEROS:
             raise UnusableError(
@@ -238,7 +237,7 @@ class Rewriting:
         behind = [s for s in loads if s["offset"] >= at and s is not last]
         alignment = max([_ALIGNMENT, *(s["alignment"] for s in behind)])
         padding = -size % alignment
-        if padding > _MOST_ZEROS or any(s["alignment"] % _PAGE for s in behind):
+        if padding > _MOST_ZEROS or any(s["alignment"] % PAGE for s in behind):
             raise damaged(f"a segment has an alignment of {alignment}")
         self._check_cut(at, [s for s in loads if s is not last])
         self._move(at, size + padding, last)

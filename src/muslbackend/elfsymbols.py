@@ -11,22 +11,20 @@ import struct
 from array import array
 from itertools import compress
 
-from muslbackend.elf import ET_DYN
-from muslbackend.elfimage import OURS, PT_INTERP, bounded, damaged
-from muslbackend.errors import MalformedError
+from muslbackend.elfimage import OURS
+from muslbackend.lookup import Exports
+from muslbackend.memory import damaged
 from muslbackend.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Sequence, Set
     from typing import Final
 
     from muslbackend.elfimage import ElfImage
-    from muslbackend.lookup import Exports, HashTable
+    from muslbackend.lookup import HashTable
 
-_EM_S390 = 22
-_DT_HASH, _DT_SYMTAB, _DT_GNU_HASH, _DT_VERSYM = 4, 6, 0x6FFFFEF5, 0x6FFFFFF0
-_DT_FLAGS_1, _DF_1_PIE = 0x6FFFFFFB, 0x08000000
+_DT_SYMTAB, _DT_VERSYM = 6, 0x6FFFFFF0
 _STB_LOCAL, _STB_GLOBAL, _STB_WEAK, _STB_GNU_UNIQUE = 0, 1, 2, 10
 _STT_TLS = 6
 #: Types and bindings that musl's symbol lookup accepts (``OK_TYPES``, ``OK_BINDS`` in
@@ -42,7 +40,9 @@ _number: Final = int.from_bytes
 #: So many symbols are looked at together.
 _BLOCK: Final = 1 << 14
 #: Names that are more than this are not held as strings: few of a C++ library's are ever asked for.
-_MANY: Final = 1 << 12
+_MANY: Final = 1 << 10
+#: So many names are looked up one by one.
+_FEW: Final = 1 << 8
 
 
 def _those(*numbers: int) -> bytes:
@@ -59,8 +59,7 @@ def _those(*numbers: int) -> bytes:
 _FINDABLE: Final = _those(*(bind << 4 | kind for bind in _FOUND_BINDS for kind in _FOUND_TYPES))
 _LOCAL_TO_THREADS: Final = _those(*range(_STT_TLS, 256, 16))
 _STRONG: Final = _those(
-    *range(_STB_GLOBAL << 4, _STB_WEAK << 4),
-    *range(_STB_GNU_UNIQUE << 4, _STB_GNU_UNIQUE + 1 << 4),
+    *(info for info in range(_STB_GLOBAL << 4, 256) if info >> 4 != _STB_WEAK),
     _STB_WEAK << 4 | _STT_TLS,
 )
 _NOT_LOCAL: Final = _those(*range(_STB_LOCAL + 1 << 4, 256))
@@ -94,6 +93,10 @@ class Symbols(NamedTuple):
     """The loader looks it up if some relocation refers to it. Also some of the file's own, if a
     lookup does not find them: IFUNC, hidden versions."""
 
+    def all_found(self) -> Iterator[int]:
+        """Return the numbers of the symbols that a lookup finds."""
+        return compress(range(len(self.found)), self.found)
+
     @staticmethod
     def numbers(column: bytes) -> Iterator[int]:
         """Yield the numbers of symbols that have 1 in a column where few do."""
@@ -103,15 +106,36 @@ class Symbols(NamedTuple):
             at = column.find(1, at + 1)
 
 
+class Symbol(NamedTuple):
+    """One symbol, as far as it is asked for."""
+
+    info: int
+    section: int
+    value: int
+
+
+def symbol(image: ElfImage, number: int) -> Symbol:
+    """Return one symbol; the table has so many."""
+    step = _LAYOUTS[image.bits][0]
+    at = image.offset(image.tag(_DT_SYMTAB) + number * step, step, "DT_SYMTAB")
+    if image.bits == 64:
+        info, section, value = struct.unpack_from(f"{image.order}4xBxHQ", image.data, at)
+    else:
+        value, info, section = struct.unpack_from(f"{image.order}4xI4xBxH", image.data, at)
+    return Symbol(info, section, value)
+
+
 def read_symbols(image: ElfImage, count: int) -> Symbols:
     """Return so many symbols, or none if there is no symbol table."""
     names, versions = array("I"), array("H")
     if _DT_SYMTAB not in image.tags:
+        if count > 1:
+            raise damaged(f"its tables speak of {count} symbols, and there is no DT_SYMTAB")
         return Symbols(names, versions, b"", b"", b"", b"")
-    place, step = image.offset(image.tag(_DT_SYMTAB)), _LAYOUTS[image.bits][0]
-    image.check(place, count * step)
+    step = _LAYOUTS[image.bits][0]
+    place = image.offset(image.tag(_DT_SYMTAB), count * step, "DT_SYMTAB")
     if _DT_VERSYM in image.tags:
-        versions = image.numbers("H", image.offset(image.tag(_DT_VERSYM)), count)
+        versions = image.table("H", image.first(_DT_VERSYM), count, "DT_VERSYM")
     blocks = [[b"", b"", b"", b""]]
     for first in range(0, count, _BLOCK):
         size = min(_BLOCK, count - first)
@@ -121,7 +145,19 @@ def read_symbols(image: ElfImage, count: int) -> Symbols:
         # Without versions none is hidden.
         high = versions[first : first + size].tobytes()[_HIGH::2]
         blocks.append([bits.to_bytes(size) for bits in _judged(table, image.bits, high)])
+    if len(names) > 1 and max(names) >= len(image.strings):
+        raise damaged(f"st_name {max(names)} of a symbol lies beyond DT_STRSZ")
     return Symbols(names, versions, *map(b"".join, zip(*blocks, strict=True)))
+
+
+def spans(image: ElfImage, symbols: Symbols) -> Iterator[tuple[int, int]]:
+    """Yield the addresses of the symbol table, and of what belongs to it."""
+    count = len(symbols.names)
+    if count:
+        start = image.tag(_DT_SYMTAB)
+        yield start, start + count * _LAYOUTS[image.bits][0]
+    if count and _DT_VERSYM in image.tags:
+        yield image.first(_DT_VERSYM), image.first(_DT_VERSYM) + 2 * count
 
 
 def _judged(table: bytes, bits: int, high: bytes) -> tuple[int, int, int, int]:
@@ -150,82 +186,64 @@ def _any(columns: Sequence[bytes]) -> int:
     return _number(merged.to_bytes(len(columns[0])).translate(_ANY))
 
 
-def names_found(image: ElfImage, symbols: Symbols) -> frozenset[str] | Exports:
-    """Return the names that a lookup finds; very many are not held, but looked up as asked for."""
-    table = _hash_table(image, len(symbols.names)) if symbols.found.count(1) > _MANY else None
+def lookups(image: ElfImage, symbols: Symbols, table: HashTable | None) -> Exports | None:
+    """Return what finds names in the file as musl does; none for programs."""
     if table is None:
-        return frozenset(image.cut(list(compress(symbols.names, symbols.found))))
-    from muslbackend.lookup import Exports  # few files have so many
-
-    image.string(max(compress(symbols.names, symbols.found)))  # if it has an end, all have one
+        return None
     strings = bytes(image.data[image.strings.start : image.strings.stop])
     return Exports(strings, symbols.names, symbols.found, symbols.hidden, table)
 
 
-def symbol_count(image: ElfImage) -> int:
-    """Return the number of dynamic symbols that the hash tables know of."""
-    if _DT_HASH in image.tags:
-        at, word = _sysv_hash(image)
-        return bounded(image.numbers(word, at, 2)[1])
-    if _DT_GNU_HASH in image.tags:
-        return _gnu_hash_count(image)
-    if _DT_SYMTAB in image.tags and image.kind == ET_DYN and not _is_program(image):
-        msg = "is not a sound ELF file: it has no hash table, and musl crashes without one"
-        raise MalformedError(msg)
-    return 0
+def names_found(
+    image: ElfImage, symbols: Symbols, exports: Exports | None, gone: Set[int]
+) -> frozenset[str] | Exports:
+    """Return the names that a lookup finds, all but those of the symbols that are ``gone``.
 
-
-def _is_program(image: ElfImage) -> bool:
-    """Say whether nobody looks anything up here: programs and position-independent ones."""
-    named = any(segment.kind == PT_INTERP for segment in image.segments)
-    return named or bool(image.tag(_DT_FLAGS_1) & _DF_1_PIE)
-
-
-def _sysv_hash(image: ElfImage) -> tuple[int, str]:
-    """Return where DT_HASH is, and the size of its words, as in :mod:`array`."""
-    at = image.offset(image.tag(_DT_HASH))
-    if image.machine == _EM_S390 and image.bits == 64:
-        # GNU ld writes 64-bit words on s390x, lld does not: their high halves are zero.
-        if image.numbers("I", at, 1)[0] == 0:
-            return at, "Q"
-        if _DT_GNU_HASH not in image.tags:  # musl's arch/s390x/bits/link.h
-            raise damaged("musl reads 64-bit words in its hash table")
-    return at, "I"
-
-
-def _gnu_hash_count(image: ElfImage) -> int:
-    at = image.offset(image.tag(_DT_GNU_HASH))
-    buckets, first, bloom, _ = struct.unpack_from(f"{image.order}4I", image.data, at)
-    start = at + 16 + bounded(bloom) * image.bits // 8
-    last = max(image.numbers("I", start, bounded(buckets)), default=0)
-    if last < first:
-        return int(first)
-    hashes, at = struct.Struct(f"{image.order}I"), start + 4 * (buckets + last - first)
-    # The chain of the highest bucket ends with an odd hash value.
-    while not hashes.unpack_from(image.data, at)[0] & 1:
-        last, at = bounded(last + 1), at + 4
-    return bounded(last + 1)
-
-
-def _hash_table(image: ElfImage, count: int) -> HashTable | None:
-    """Return the table by which musl looks names up among so many symbols.
-
-    Of two it takes the GNU one (``find_sym2`` in ldso/dynlink.c).
+    Very many are not held, but looked up as asked for.
     """
-    from muslbackend.lookup import GnuHash, SysvHash
+    if exports is not None and len(exports) > _MANY:
+        return exports
+    found = symbols.all_found()
+    return frozenset(image.cut([symbols.names[number] for number in found if number not in gone]))
 
-    if _DT_GNU_HASH in image.tags:
-        at = image.offset(image.tag(_DT_GNU_HASH))
-        buckets, first, words, shift = image.numbers("I", at, 4)
-        bloom = image.numbers(image.word, at + 16, bounded(words))
-        at += 16 + words * bloom.itemsize
-        heads = image.numbers("I", at, bounded(buckets))
-        at += 4 * buckets
-        left = max(min(count - first, (len(image.data) - at) // 4), 0)
-        return GnuHash(bloom, shift, heads, first, image.numbers("I", at, left))
-    if _DT_HASH in image.tags:
-        at, word = _sysv_hash(image)
-        buckets, chains = image.numbers(word, at, 2)
-        numbers = image.numbers(word, at, 2 + bounded(buckets) + bounded(chains))
-        return SysvHash(numbers[2 : 2 + buckets], numbers[2 + buckets :])
-    return None
+
+def looked_up(symbols: Symbols) -> Sequence[int]:
+    """Return those of the file's own symbols of which it is tried whether a lookup finds them.
+
+    Of very many these are a thousand, from all over the table: to hash the names of a C++ library
+    takes longer than all the rest of it.
+    """
+    found = array("I", symbols.all_found())
+    return found if len(found) <= _MANY else found[:: len(found) // _MANY + 1]
+
+
+def lost(image: ElfImage, symbols: Symbols, exports: Exports | None) -> frozenset[int]:
+    """Return those of the file's own symbols to which its hash table does not lead."""
+    if exports is None:  # a program
+        return frozenset()
+    numbers = looked_up(symbols)
+    places = [symbols.names[number] for number in numbers]
+    find = exports.strings.find
+    ends = [find(b"\0", place) for place in places]
+    image.spend(sum(ends) - sum(places))
+    left = exports.lost(numbers, places, ends)
+    left += _shadowed(image, symbols, exports.first, numbers)
+    if len(left) > _FEW:
+        return frozenset(left)
+    # Another symbol of the name may be found all the same.
+    return frozenset(n for n in left if not exports.finds(image.string(symbols.names[n])))
+
+
+def _shadowed(
+    image: ElfImage, symbols: Symbols, first: int, numbers: Sequence[int]
+) -> Iterator[int]:
+    """Yield those of the symbols whose name another one has that ends a lookup in vain."""
+    known = _number(symbols.found[first:]) | _number(symbols.hidden[first:])
+    passed = known.to_bytes(max(len(symbols.found) - first, 0))
+    if 0 not in passed:
+        return
+    others = (n for n, name in enumerate(symbols.names[first:]) if name and not passed[n])
+    names = frozenset(image.cut([symbols.names[first + number] for number in others]))
+    for number in numbers if names else ():
+        if image.string(symbols.names[number]) in names:
+            yield number

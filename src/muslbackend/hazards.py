@@ -9,6 +9,7 @@ from muslbackend import musl
 from muslbackend.elf import LARGEST_PAGE
 from muslbackend.findings import Finding, Severity, some
 from muslbackend.graph import Via
+from muslbackend.memory import PAGE
 from muslbackend.missing import Cause, missing, of_reserved_names
 
 TYPE_CHECKING = False
@@ -241,12 +242,27 @@ def _is_time64(name: str, arch: Architecture) -> bool:
     return bool(spans) and spans[0].first >= _TIME64_SINCE
 
 
+def shared_pages(graph: Graph, _: Target) -> Iterator[Finding]:
+    """Kernels map whole pages, and none of a machine of musl's are smaller (``map_library``)."""
+    for path, elf in graph.elf.items():
+        if elf.dynamic and elf.alignment < PAGE:
+            yield Finding(
+                "MB141",
+                Severity.ERROR,
+                path,
+                f"is laid out for pages of at most {elf.alignment} bytes, and there are none below "
+                f"{PAGE}: bytes of one segment lie over those of another, and the loader crashes",
+                hint=f"link it without -Wl,-z,max-page-size, or with {PAGE} at least; "
+                "also without -n and -N",
+            )
+
+
 def small_pages(graph: Graph, target: Target) -> Iterator[Finding]:
     """Segments are mapped in whole pages: where a page is larger, one covers the next."""
     if target.arch.name not in _LARGE_PAGES:
         return
     for path, elf in graph.elf.items():
-        if elf.alignment < LARGEST_PAGE and elf.fits(target.arch):
+        if PAGE <= elf.alignment < LARGEST_PAGE and elf.fits(target.arch):
             yield Finding(
                 "MB124",
                 Severity.WARNING,
@@ -271,6 +287,7 @@ HAZARDS: Final = (
     second_libc,
     foreign_interpreter,
     narrow_time,
+    shared_pages,
     small_pages,
 )
 

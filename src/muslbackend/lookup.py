@@ -9,26 +9,37 @@ from __future__ import annotations
 
 from collections.abc import Set
 from functools import lru_cache
-from itertools import compress, islice
+from itertools import accumulate, compress, islice
 from operator import eq, itemgetter, mul
+from sys import byteorder
 
 from muslbackend.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from array import array
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import Final, TypeAlias, TypeVar
 
     _Item = TypeVar("_Item")
+    _Span: TypeAlias = tuple[int, int]
 
 _32_BITS: Final = 0xFFFFFFFF
 _DJB_START, _DJB_FACTOR = 5381, 33
 #: The weight of each byte of a name of up to so many, the last first.
 _POWERS: Final[list[int]] = [pow(_DJB_FACTOR, n, 1 << 32) for n in range(256)]
+#: Of any byte: its upper five bits, and its lower three, as digits.
+_DIGITS: Final = b"0123456789abcdefghijklmnopqrstuv"
+_UPPER: Final = bytes(_DIGITS[byte >> 3] for byte in range(256))
+_LOWER: Final = bytes(_DIGITS[byte & 7] for byte in range(256))
+#: Where the lowest byte of a number in an array is; of any byte, whether it is odd.
+_LOWEST: Final = 0 if byteorder == "little" else 3
+_ODD: Final = bytes(byte & 1 for byte in range(256))
+#: Numbers of so many digits Python reads whatever limit is set (sys.int_info).
+_MOST_DIGITS: Final = 640
 #: No linker makes chains that long: GNU ld, with the fewest buckets, has 512 symbols in each of
 #: them for the most that :mod:`elfimage` reads of any table.
-_LONGEST_CHAIN: Final = 1 << 12
+LONGEST_CHAIN: Final = 1 << 12
 #: Of the name of a file (NAME_MAX).
 _LONGEST_FILE_NAME: Final = 255
 #: So many symbols are looked at together.
@@ -48,6 +59,23 @@ def _gnu_hash(name: bytes) -> int:
     for byte in name:
         code = code * _DJB_FACTOR + byte & _32_BITS
     return code
+
+
+def _gnu_hashes(strings: bytes, spans: Iterable[_Span]) -> Iterator[int]:
+    """Yield the hash values of the names that stand in these places, each from start to end.
+
+    A name is a number whose digits are its bytes, in a system of base 33. ``int`` reads such
+    numbers, whose digits are below 33: of each byte the upper five bits, then the lower three.
+    """
+    upper, lower = strings.translate(_UPPER), strings.translate(_LOWER)
+    for start, end in spans:
+        size = end - start
+        if 0 < size <= _MOST_DIGITS:
+            code = 8 * int(upper[start:end], 33) + int(lower[start:end], 33)
+            power = _POWERS[size] if size < len(_POWERS) else pow(_DJB_FACTOR, size, 1 << 32)
+            yield _DJB_START * power + code & _32_BITS
+        else:
+            yield _gnu_hash(strings[start:end])
 
 
 class GnuHash(NamedTuple):
@@ -77,15 +105,50 @@ class GnuHash(NamedTuple):
         index = buckets[code % len(buckets)]
         return _chained(code, first, chains, index - first) if 0 < index >= first else ()
 
+    def leads(self, numbers: Sequence[int], strings: bytes, spans: Iterable[_Span]) -> list[bool]:
+        """Say of each symbol whether a lookup of its name comes to it, if it is not found before.
+
+        The names stand in these places, each from start to end. There are three conditions: the
+        filter lets the name pass, its hash value is that of the symbol, and no chain ends between
+        the head of its bucket and the symbol.
+        """
+        bloom, shift, buckets, first, chains = self
+        bits, mask, count = 8 * bloom.itemsize, len(bloom) - 1, len(buckets)
+        # Which of the hash values are odd: by the bytes that are the lowest ones.
+        lowest = chains.tobytes()[_LOWEST :: chains.itemsize].translate(_ODD)
+        ends = list(accumulate(lowest, initial=0))
+        end = first + len(chains)
+        return [
+            first <= number < end
+            and chains[number - first] | 1 == code | 1
+            and 0 < (head := buckets[code % count]) <= number
+            and ends[number - first] == ends[head - first]
+            and bool(
+                (word := bloom[code // bits & mask]) >> code % bits
+                & word >> (code >> shift) % bits
+                & 1
+            )
+            for number, code in zip(numbers, _gnu_hashes(strings, spans), strict=True)
+        ]
+
 
 def _chained(code: int, first: int, chains: array[int], start: int) -> Iterator[int]:
     """Yield the numbers of symbols of a hash value, in a chain of hash values."""
-    for at in range(start, min(start + _LONGEST_CHAIN, len(chains))):
+    for at in range(start, min(start + LONGEST_CHAIN, len(chains))):
         value = chains[at]
         if value | 1 == code | 1:
             yield first + at
         if value & 1:
             return
+
+
+def _sysv_hash(name: bytes) -> int:
+    """Return the hash value of a name: ``sysv_hash`` in ldso/dynlink.c."""
+    code = 0
+    for byte in name:
+        code = code * 16 + byte & _32_BITS
+        code ^= code >> 24 & 0xF0
+    return code & 0xFFFFFFF
 
 
 class SysvHash(NamedTuple):
@@ -102,16 +165,28 @@ class SysvHash(NamedTuple):
         """
         if not self.buckets:
             return
-        code = 0
-        for byte in name:
-            code = code * 16 + byte & _32_BITS
-            code ^= code >> 24 & 0xF0
-        index = self.buckets[(code & 0xFFFFFFF) % len(self.buckets)]
-        for _ in range(_LONGEST_CHAIN):
+        index = self.buckets[_sysv_hash(name) % len(self.buckets)]
+        for _ in range(LONGEST_CHAIN):
             if not 0 < index < len(self.chains):
                 return
             yield index
             index = self.chains[index]
+
+    def leads(self, numbers: Sequence[int], strings: bytes, spans: Iterable[_Span]) -> list[bool]:
+        """Say of each symbol whether a lookup of its name comes to it, if it is not found before.
+
+        The names stand in these places, each from start to end. The table is sound: each symbol is
+        in one chain.
+        """
+        bucket = [-1] * len(self.chains)
+        for number, index in enumerate(self.buckets):
+            while index:
+                bucket[index], index = number, self.chains[index]
+        count = len(self.buckets)
+        return [
+            number < len(bucket) and bucket[number] == _sysv_hash(strings[start:end]) % count
+            for number, (start, end) in zip(numbers, spans, strict=True)
+        ]
 
 
 HashTable: TypeAlias = GnuHash | SysvHash
@@ -131,12 +206,13 @@ class Exports(Set[str]):
 
         ``found`` is 1 for a symbol that a lookup may find, ``hidden`` for one that it passes over.
         """
-        self._strings = strings
+        self.strings = strings
         self._names = names
         self._found = found
         self._hidden = hidden
         self._table = table
         self._count = found.count(1)
+        self.first = table.first if isinstance(table, GnuHash) else 0
         self._asked: dict[str, bool] = {}
 
     def __contains__(self, name: object) -> bool:
@@ -145,18 +221,27 @@ class Exports(Set[str]):
         answer = self._asked.get(name)
         if answer is None:
             # Many files ask for the same names.
-            answer = self._asked[name] = self._finds(name.encode("utf-8", "surrogateescape"))
+            answer = self._asked[name] = self.finds(name)
         return answer
 
-    def _finds(self, name: bytes) -> bool:
+    def lost(self, numbers: Sequence[int], places: Sequence[int], ends: Sequence[int]) -> list[int]:
+        """Return those of these symbols, which could be found, to which the table does not lead.
+
+        Their names begin at these places of the string table, and end there.
+        """
+        leads = self._table.leads(numbers, self.strings, zip(places, ends, strict=True))
+        return [number for number, led in zip(numbers, leads, strict=True) if not led]
+
+    def finds(self, text: str) -> bool:
         """Say whether a lookup ends well, which the first symbol of the name decides.
 
         ``find_sym2`` in ldso/dynlink.c.
         """
+        name = text.encode("utf-8", "surrogateescape")
         for index in self._table.leads_to(name):
             if index >= len(self._names) or b"\0" in name:
                 return False
-            named = self._strings.startswith(name + b"\0", self._names[index])
+            named = self.strings.startswith(name + b"\0", self._names[index])
             if named and not self._hidden[index]:
                 return bool(self._found[index])
         return False
@@ -183,10 +268,10 @@ class Exports(Set[str]):
     def beginning(self, prefix: str) -> Iterator[str]:
         """Yield the names that begin so, and go on with no more than a file can be called."""
         wanted = prefix.encode()
-        if wanted not in self._strings:
+        if wanted not in self.strings:
             return
         longest = len(wanted) + _LONGEST_FILE_NAME
-        places, strings = self._places(), self._strings
+        places, strings = self._places(), self.strings
         while block := list(islice(places, _BLOCK)):
             # With but one argument it would return no tuple.
             if wanted[0] in bytes(itemgetter(*block, block[0])(strings)):
@@ -199,5 +284,5 @@ class Exports(Set[str]):
         return compress(self._names, self._found)
 
     def _name(self, place: int) -> str:
-        end = self._strings.find(b"\0", place)
-        return self._strings[place:end].decode("utf-8", "surrogateescape")
+        end = self.strings.find(b"\0", place)
+        return self.strings[place:end].decode("utf-8", "surrogateescape")

@@ -7,6 +7,7 @@ skipped in silence before. IRELATIVE, which a static IFUNC becomes, is in none o
 from __future__ import annotations
 
 from muslbackend.musl import MuslVersion, oldest
+from muslbackend.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -64,3 +65,36 @@ def is_early_tls(kind: int, arch: Architecture) -> bool:
     In what is opened later the loader refuses it (musl commit 5c2f46a2, 1.1.20).
     """
     return kind in _EARLY_TLS[arch.symbols]
+
+
+class Kinds(NamedTuple):
+    """The relocation types of one machine that matter by what they write."""
+
+    relative: int
+    """The base address and the addend."""
+    symbolic: frozenset[int]
+    """The value of a symbol, and the addend."""
+    copy: int
+    """As many bytes of a symbol as it has: for programs."""
+    owners: frozenset[int]
+    """What depends on the file that has a thread-local symbol: DTPMOD, TPOFF, TLSDESC."""
+    descriptor: int
+    """TLSDESC, two words; -1 where musl has none."""
+
+
+#: By e_machine (musl's ``elf.h`` and arch/*/reloc.h).
+_KINDS: Final = {
+    62: Kinds(8, frozenset({1, 6, 7}), 5, frozenset({16, 18, 36}), 36),
+    3: Kinds(8, frozenset({1, 6, 7}), 5, frozenset({35, 14, 37, 41}), 41),
+    183: Kinds(1027, frozenset({257, 1025, 1026}), 1024, frozenset({1028, 1030, 1031}), 1031),
+    40: Kinds(23, frozenset({2, 21, 22}), 20, frozenset({17, 19, 13}), 13),
+    21: Kinds(22, frozenset({38, 20, 21, 43}), 19, frozenset({68, 73}), -1),
+    22: Kinds(12, frozenset({22, 10, 11}), 9, frozenset({54, 56}), -1),
+    243: Kinds(3, frozenset({2, 5}), 4, frozenset({7, 11, 12}), 12),
+    258: Kinds(3, frozenset({2, 5}), 4, frozenset({7, 11, 14}), 14),
+}
+
+
+def kinds_of(machine: int) -> Kinds | None:
+    """Return the relocation types of a machine; none if musl has no port to it."""
+    return _KINDS.get(machine)

@@ -12,8 +12,8 @@ from __future__ import annotations
 import struct
 from itertools import islice
 
-from muslbackend.elfimage import damaged
 from muslbackend.elfrewriting import SHT_PROGBITS, Rewriting, UnusableError
+from muslbackend.memory import damaged
 from muslbackend.musl import ARCHITECTURES
 
 TYPE_CHECKING = False
@@ -116,7 +116,7 @@ class _Table:
             raise damaged(f"its packed relocations are not whole words of {self.width} bytes")
         if not size:
             return []
-        words = image.numbers(image.word, image.offset(image.tag(_DT_RELR)), size // self.width)
+        words = image.table(image.word, image.tag(_DT_RELR), size // self.width, "DT_RELR")
         most = len(image.data) // self.width
         places = list(islice(addresses(words, image.bits), most + 1))
         if len(places) > most or len(set(places)) < len(places):
@@ -143,8 +143,7 @@ class _Table:
             return b""
         if size % self.entry.size:
             raise damaged(f"its relocations are not whole entries of {self.entry.size} bytes")
-        start = image.offset(image.tag(tag))
-        image.check(start, size)
+        start = image.offset(image.tag(tag), size, "its relocations")
         return bytes(image.data[start : start + size])
 
     def _name_sections(self, tag: int, address: int | None, size: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import posixpath
 
-from muslbackend.elf import ET_DYN, ET_EXEC, ElfInfo, extension_suffix
+from muslbackend.elf import ET_DYN, ET_EXEC, ElfInfo, extension_suffix, names_library
 from muslbackend.errors import TooMuchError
 from muslbackend.graph import Edge, Rejected, Unfit, Via
 from muslbackend.rpath import is_rootless, site_path
@@ -81,14 +81,16 @@ class Supplied:
         """Remember a file of the wheel as one that can be loaded, or as one that cannot."""
         if not isinstance(found, ElfInfo):
             self.broken[path] = found or "is gone"
-        elif not found.dynamic and (extension_suffix(path) or self._is_object(found)):
+        elif not found.dynamic and self._is_to_be_loaded(path, found):
             self.broken[path] = NOT_DYNAMIC
         else:
             self.elf[path] = found
 
-    def _is_object(self, elf: ElfInfo) -> bool:
-        """Say whether a file for the right machine is neither a program nor a shared object."""
-        return elf.kind not in (ET_EXEC, ET_DYN) and elf.fits(self.arch)
+    def _is_to_be_loaded(self, path: str, elf: ElfInfo) -> bool:
+        """Say whether a file is for the loader by its name, or for nobody else by its kind."""
+        if extension_suffix(path) or (elf.kind not in (ET_EXEC, ET_DYN) and elf.fits(self.arch)):
+            return True
+        return names_library(path) and elf.fits(self.arch)
 
     def count(self, steps: int = 1) -> None:
         """Count what is done; raise :class:`TooMuchError` when it is too much."""

@@ -50,6 +50,17 @@ def test_a_symbol_of_a_later_musl_is_refused_at_the_default_floor(project: Path)
     )
 
 
+@CROSSES
+def test_a_layout_for_pages_that_there_are_not_is_refused(project: Path) -> None:
+    (project / "demo.c").write_text(EXTENSION.format(declare="", call="0"))
+    assert_refused(
+        build(project, "musl.target=x86_64", environ={"LDFLAGS": "-Wl,-z,max-page-size=1024"}),
+        f"error[MB141] demo/_demo.cpython-{PY[2:]}-x86_64-linux-musl.so: is laid out for pages of "
+        "at most 1024 bytes, and there are none below 4096",
+        "the wheel cannot be tagged musllinux_1_2_x86_64",
+    )
+
+
 def test_the_same_symbol_is_accepted_when_the_floor_has_it(tmp_path: Path, cache: Path) -> None:
     project = write_project(tmp_path / "project", {"demo.c": PREADV2})
     result = build(project, "musl.target=x86_64", "musl.floor=1.2.5")

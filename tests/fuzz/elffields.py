@@ -6,8 +6,9 @@ import struct
 from typing import TYPE_CHECKING, Final, Literal
 
 from fuzz.mutating import NUMBERS
-from muslbackend.elfimage import PT_DYNAMIC, ElfImage
+from muslbackend.elfimage import ElfImage
 from muslbackend.errors import MalformedError
+from muslbackend.memory import PT_DYNAMIC
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

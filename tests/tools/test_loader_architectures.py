@@ -51,10 +51,11 @@ static int value;
 static int *volatile pointer = &value;
 __attribute__((constructor)) static void look(void) { *pointer = 1; }
 """
-SYMBOLIC: Final = "int other;\nint *PyInit_demo = &other;\n"
+SYMBOLIC: Final = "int other;\nint *to_other = &other;\n" + EXTENSION
 UNALIGNED: Final = """\
 int value;
-struct __attribute__((packed)) { char before; int *pointer; } PyInit_demo = {0, &value};
+struct __attribute__((packed)) { char before; int *pointer; } unaligned = {0, &value};
+void *PyInit_demo(void) { return 0; }
 """
 IN_CODE: Final = 'asm(".text\\n.balign 8\\n.{} PyInit_demo");\n'
 RESOLVER: Final = """\

@@ -39,7 +39,7 @@ MEASURES: Final = """\
 unsigned long PyInit_demo(const char *text) { return strlen(text); }
 """
 #: With an address in it, so that there is a relocation.
-TEXT: Final = "int value;\nint *PyInit_demo = &value;\n"
+TEXT: Final = "int value;\nint *pointer = &value;\n" + EXTENSION
 THREADS: Final = "__thread int t;\nint *PyInit_demo(void) { return &t; }\n"
 
 

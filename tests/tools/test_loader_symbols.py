@@ -115,7 +115,8 @@ def among_many(style: str, *emptied: int) -> dict[str, Content]:
 def all_of(names: list[str]) -> Library:
     declared = "".join(f"long {name}();\n" for name in names)
     used = ", ".join(f"&{name}" for name in names)
-    return Library(f"{declared}void *PyInit_demo[] = {{{used}}};\n", options=("-fno-builtin",))
+    table = f"void *pointers[] = {{{used}}};\n"
+    return Library(declared + table + EXTENSION, options=("-fno-builtin",))
 
 
 def wanting(version: str, provider: Library) -> dict[str, Library]:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from builders import elf_info
+from muslbackend.elf import names_library
 from muslbackend.musl import ARCHITECTURES
 
 
@@ -102,3 +103,18 @@ def test_a_name_that_both_take_for_themselves_proves_nothing(needed: tuple[str, 
 )
 def test_what_starts_a_module(name: str, starts: bool) -> None:
     assert elf_info(exports=frozenset({name, "x"})).modules == ((name,) if starts else ())
+
+
+@pytest.mark.parametrize(
+    ("path", "named"),
+    [
+        ("demo/core.so", True),
+        ("demo.libs/libx-0123.so.1.2", True),
+        ("demo/libx.so.debug", False),
+        ("demo/core.sound", False),
+        ("demo/.so", False),
+        ("demo/run", False),
+    ],
+)
+def test_what_is_named_like_a_shared_object(path: str, *, named: bool) -> None:
+    assert names_library(path) == named

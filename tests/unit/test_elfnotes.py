@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from builders import ZIG_TARGETS, gcc_library, zig_library
 from elforacle import oracle
-from muslbackend import elfimage, elfnotes
+from muslbackend import elfnotes, memory
 from muslbackend.elfreader import read_elf
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def readelf(data: bytes, folder: Path, option: str) -> str:
 
 def test_constants_are_those_of_pyelftools() -> None:
     assert ENUM_SH_TYPE_ARM["SHT_ARM_ATTRIBUTES"] == elfnotes._SHT_ARM_ATTRIBUTES
-    assert ENUM_P_TYPE_BASE["PT_GNU_PROPERTY"] == elfimage.PT_GNU_PROPERTY
+    assert ENUM_P_TYPE_BASE["PT_GNU_PROPERTY"] == memory.PT_GNU_PROPERTY
     assert ENUM_NOTE_N_TYPE["NT_GNU_PROPERTY_TYPE_0"] == elfnotes._NT_GNU_PROPERTY_TYPE_0
     machines = (elfnotes._EM_386, elfnotes._EM_ARM, elfnotes._EM_X86_64)
     assert machines == tuple(ENUM_E_MACHINE[n] for n in ("EM_386", "EM_ARM", "EM_X86_64"))
@@ -190,7 +190,7 @@ def test_properties_of_any_bytes_are_read_or_passed_over(at: int, noise: bytes) 
 )
 def test_a_segment_of_properties_that_is_not_there_says_nothing(offset: int, size: int) -> None:
     data = bytearray(gcc_library(SOURCE, *NEEDS_V3))
-    at = data.index(struct.pack("<I", elfimage.PT_GNU_PROPERTY), 0x40)
+    at = data.index(struct.pack("<I", memory.PT_GNU_PROPERTY), 0x40)
     struct.pack_into("<Q", data, at + 8, offset)
     struct.pack_into("<Q", data, at + 32, size)
     assert read_elf(bytes(data)).isa_needed == 0

@@ -10,9 +10,11 @@ from elftools.elf.elffile import ELFFile
 
 from builders import SOURCE, ZIG_TARGETS, gcc_library, zig_library
 from elforacle import oracle
-from muslbackend.elfimage import PT_DYNAMIC, ElfImage
+from hashtables import with_wide_words
+from muslbackend.elfimage import ElfImage
 from muslbackend.elfreader import read_elf
 from muslbackend.errors import MalformedError
+from muslbackend.memory import PT_DYNAMIC
 
 FLAGS = ("-Wl,-soname,libdemo.so.1", "-Wl,-rpath,$ORIGIN/../demo.libs:/opt/lib")
 
@@ -105,16 +107,9 @@ def test_imports_are_seen_where_nothing_is_exported(style: str) -> None:
 
 def test_the_wide_hash_table_of_s390x_is_read() -> None:
     # GNU ld writes 64-bit words there, as musl's <link.h> for s390x reads them; lld does not.
-    data = bytearray(zig_library("s390x", "-Wl,--hash-style=sysv"))
-    elf = ELFFile(io.BytesIO(bytes(data)))
-    table = elf.get_section_by_name(".hash")
-    count = elf.get_section_by_name(".dynsym").num_symbols()
-    # One bucket, all symbols in its chain: room for that is in the old table.
-    words = struct.pack(">QQ", 0, count)
-    assert len(words) <= table["sh_size"]
-    data[table["sh_offset"] : table["sh_offset"] + len(words)] = words
+    data = with_wide_words(zig_library("s390x", "-Wl,--hash-style=sysv"))
     expected = read_elf(zig_library("s390x", "-Wl,--hash-style=gnu"))
-    info = read_elf(bytes(data))
+    info = read_elf(data)
     assert (info.imports, info.exports) == (expected.imports, expected.exports)
 
 

@@ -6,7 +6,6 @@ import random
 import struct
 import time
 import tracemalloc
-from contextlib import nullcontext
 from typing import TYPE_CHECKING
 
 import pytest
@@ -99,18 +98,23 @@ def test_anything_behind_an_elf_header_is_read_or_refused(noise: bytes) -> None:
 
 HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 SEGMENT = struct.Struct("<IIQQQQQQ")
+#: A GNU hash table of one bucket, in which nothing is.
+NO_SYMBOLS = struct.pack("<4IQI", 1, 1, 1, 0, 0, 0)
 
 
 def crafted(table: bytes, *tags: tuple[int, int]) -> bytes:
     """Return a library with ``tags`` for its dynamic section, and ``table`` at address 0x400."""
+    if not {4, 0x6FFFFEF5} & dict(tags).keys():
+        tags = (*tags, (0x6FFFFEF5, 0x3C0))
     dynamic = b"".join(struct.pack("<QQ", *tag) for tag in (*tags, (0, 0)))
     size = 0x400 + len(table)
     header = HEADER.pack(
         b"\x7fELF\x02\x01\x01".ljust(16, b"\0"), 3, 62, 1, 0, 64, 0, 0, 64, 56, 2, 0, 0, 0
     )
-    segments = SEGMENT.pack(1, 4, 0, 0, 0, size, size, 4096)
+    segments = SEGMENT.pack(1, 7, 0, 0, 0, size, size, 4096)
     segments += SEGMENT.pack(2, 4, 0x200, 0x200, 0x200, len(dynamic), len(dynamic), 8)
-    return ((header + segments).ljust(0x200, b"\0") + dynamic).ljust(0x400, b"\0") + table
+    start = ((header + segments).ljust(0x200, b"\0") + dynamic).ljust(0x3C0, b"\0")
+    return (start + NO_SYMBOLS).ljust(0x400, b"\0") + table
 
 
 def test_a_crafted_library_is_read() -> None:
@@ -131,28 +135,31 @@ def test_runpath_wins_over_rpath() -> None:
 
 
 def test_a_string_without_an_end_is_refused() -> None:
-    with pytest.raises(MalformedError, match="the string at 0x1 has no end"):
+    with pytest.raises(MalformedError, match="DT_STRTAB does not end with a zero byte"):
         read_elf(crafted(b"\0libx.so", (1, 1), (5, 0x400), (10, 8)))
 
 
 def named(strings: bytes, places: Sequence[int]) -> bytes:
     """Return a library with a symbol for each of these places in its string table."""
+    places = (0, *places)
     symbols = b"".join(struct.pack("<IBBHQQ", at, 0x12, 0, 1, 1, 0) for at in places)
-    hashes = struct.pack("<II", 0, len(places)).ljust(16, b"\0")
+    count = len(places)
+    # All are in one chain.
+    hashes = struct.pack(f"<{3 + count}I", 1, count, 1 % count, 0, *range(2, count), 0)
+    hashes += bytes(-len(hashes) % 16)
     at = 0x400 + len(hashes) + len(symbols)
-    tags = ((4, 0x400), (6, 0x410), (5, at), (10, len(strings)))
+    tags = ((4, 0x400), (6, 0x400 + len(hashes)), (5, at), (10, len(strings)))
     return crafted(hashes + symbols + strings, *tags)
 
 
 @pytest.mark.parametrize("size", [500_000, 3_000_000])
-@pytest.mark.parametrize(("count", "held"), [(4_000, True), (20_000, False)])
-def test_strings_that_overlap_do_not_fill_the_memory(size: int, count: int, held: bool) -> None:
-    # One by one they would be gigabytes; where they are very many, none is made.
+@pytest.mark.parametrize("count", [1_000, 20_000])
+def test_strings_that_overlap_do_not_fill_the_memory(size: int, count: int) -> None:
+    # One by one they would be gigabytes.
     data = named(b"\0" + size * b"x" + b"\0", range(1, count + 1))
-    overlap = pytest.raises(MalformedError, match="its strings overlap")
     tracemalloc.start()
     try:
-        with overlap if held else nullcontext():
+        with pytest.raises(MalformedError, match="its strings overlap"):
             read_elf(data)
         assert tracemalloc.get_traced_memory()[1] < 20 * size
     finally:
@@ -173,19 +180,19 @@ def test_a_name_may_be_the_end_of_another_one() -> None:
 
 
 def test_a_string_table_beyond_the_end_is_refused() -> None:
-    with pytest.raises(MalformedError, match="9999 bytes at 0x400 lie beyond its end"):
+    with pytest.raises(MalformedError, match="the 9999 bytes of DT_STRTAB at 0x400 reach beyond"):
         read_elf(crafted(b"\0libx.so\0", (1, 1), (5, 0x400), (10, 9999)))
 
 
 def test_an_address_outside_every_segment_is_refused() -> None:
-    with pytest.raises(MalformedError, match="address 0x99999 lies in no segment"):
+    with pytest.raises(MalformedError, match="DT_STRTAB 0x99999 lies in no readable segment"):
         read_elf(crafted(b"\0", (5, 0x99999), (10, 1)))
 
 
 def test_a_count_beyond_reason_is_refused() -> None:
     table = struct.pack("<II", 1, 0x7FFFFFFF).ljust(64, b"\0")
     with pytest.raises(MalformedError, match="a table claims 2147483647 entries"):
-        read_elf(crafted(table, (4, 0x400), (6, 0x400), (5, 0x400), (10, 8)))
+        read_elf(crafted(table, (4, 0x400), (6, 0x400), (5, 0x410), (10, 8)))
 
 
 @pytest.mark.parametrize("offset", [2**63, 2**64 - 1])

@@ -40,8 +40,9 @@ def library(
     ``layout`` is its word size in bits and its byte order; ``relocations`` are words: place, info,
     and an addend if ``rela``.
     """
-    words = [1, symbols, *[0] * (symbols + 1)]
-    pieces = _symbol_tables(layout, range(symbols // 2 + 1, symbols), words)
+    first = symbols // 2 + 1
+    chains = [*first * [0], *range(first + 1, symbols), 0]
+    pieces = _symbol_tables(layout, range(first, symbols), [1, symbols, first, *chains])
     return _laid_out(layout, pieces, _table(layout, relocations), rela=rela, textrel=textrel)
 
 
@@ -100,10 +101,11 @@ def _laid_out(
     # All of the file is mapped, not to be written; what is relocated lies behind it.
     segments = _segment(layout, (1, 5), range(whole))
     segments += _segment(layout, (2, 4), range(0x400, 0x400 + len(dynamic)))
+    segments += _segment(layout, (1, 6), range(1 << 28, 1 << 28), 1 << 25)
     size, entry = (64, 56) if bits == 64 else (52, 32)
     ident = b"\x7fELF" + bytes([bits // 32, 1 if order == "<" else 2, 1])
     header = ident.ljust(16, b"\0") + struct.pack(
-        f"{order}HHI3{word}I6H", 3, 62, 1, 0, size, 0, 0, size, entry, 2, 0, 0, 0
+        f"{order}HHI3{word}I6H", 3, 62, 1, 0, size, 0, 0, size, entry, 3, 0, 0, 0
     )
     return (header + segments).ljust(0x400, b"\0") + dynamic.ljust(0xC00, b"\0") + body
 
@@ -119,9 +121,12 @@ def _symbols(layout: tuple[int, str], defined: range) -> list[bytes]:
     return found
 
 
-def _segment(layout: tuple[int, str], kind: tuple[int, int], place: range) -> bytes:
+def _segment(
+    layout: tuple[int, str], kind: tuple[int, int], place: range, memory: int = 0
+) -> bytes:
     bits, order = layout
-    spans = (place.start, place.start, place.start, len(place), len(place))
+    offset = place.start if place else 0
+    spans = (offset, place.start, place.start, len(place), memory or len(place))
     if bits == 64:
         return struct.pack(f"{order}2I6Q", *kind, *spans, 0x1000)
     return struct.pack(f"{order}8I", kind[0], *spans, kind[1], 0x1000)
@@ -160,7 +165,7 @@ def test_the_last_relocations_of_many_count_like_the_first(
 def test_one_relocation_of_code_among_many_is_found(layout: tuple[int, str], at: int) -> None:
     words = relocations(layout[0], 100_003, range(0))
     assert not read_elf(library(layout, words, 20, textrel=True)).code_relocated
-    words[3 * at] = 0x1000
+    words[3 * at] = 0xF00
     assert read_elf(library(layout, words, 20, textrel=True)).code_relocated
     words[3 * at + 1] = 0  # R_*_NONE
     assert not read_elf(library(layout, words, 20, textrel=True)).code_relocated

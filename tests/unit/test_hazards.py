@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from builders import elf_info, extension, findings_of, gcc_library, zig_library
-from muslbackend.elfimage import PT_DYNAMIC, ElfImage
+from muslbackend.elfimage import ElfImage
 from muslbackend.elfreader import read_elf
 from muslbackend.findings import Finding, Severity
+from muslbackend.memory import PT_DYNAMIC
 
 if TYPE_CHECKING:
     from muslbackend.elf import ElfInfo
@@ -167,6 +168,18 @@ def test_mb124_a_file_for_small_pages(arch: str) -> None:
 def test_mb124_is_silent_where_pages_are_small() -> None:
     assert findings_of(extension(alignment=4096)) == ()
     assert findings_of(extension(alignment=4096), arch="riscv64") == ()
+
+
+def test_mb141_a_file_for_pages_that_there_are_not() -> None:
+    for arch in ("x86_64", "aarch64"):
+        (finding,) = findings_of(extension(alignment=1024), arch=arch)
+        assert (finding.code, finding.severity, finding.subject) == ("MB141", Severity.ERROR, CORE)
+        assert finding.message == (
+            "is laid out for pages of at most 1024 bytes, and there are none below 4096: bytes of "
+            "one segment lie over those of another, and the loader crashes"
+        )
+    # A static program is mapped by the kernel; of firmware it says nothing.
+    assert findings_of(elf_info(executable=True, dynamic=False, alignment=16)) == ()
 
 
 @pytest.mark.parametrize(("page", "alignment"), [("4096", 4096), ("65536", 1 << 16)])

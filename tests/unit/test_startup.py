@@ -37,8 +37,19 @@ OURS: Final = own(
 )
 #: What reads files and judges them.
 JUDGES: Final = own(
-    *("abi", "alpine", "data", "declared", "elf", "elfimage", "elfnotes", "elfreader"),
-    *("elfsymbols", "elfversions"),
+    *(
+        "abi",
+        "alpine",
+        "data",
+        "declared",
+        "elf",
+        "elfhash",
+        "elfimage",
+        "elfnotes",
+        "elfreader",
+        "elfrelocations",
+    ),
+    *("elfsymbols", "elfversions", "entrypoints", "lookup", "memory"),
     *(
         "errors",
         "findings",
