@@ -64,9 +64,9 @@ def _listed(folders: Sequence[str]) -> str:
     sizes = accumulate(len(folder) for folder in folders)
     shown = folders[: sum(1 for _ in takewhile(_MOST_SAID.__gt__, sizes))]
     more = len(folders) - len(shown)
-    if not shown:
-        return f"{more} long paths"
     least = "at least " if len(folders) == MOST_SEARCHED else ""
+    if not shown:
+        return f"{least}{more} long paths"
     return ", ".join(shown) + (f" and {least}{more} more" if more else "")
 
 

@@ -105,7 +105,7 @@ def test_a_last_line_without_an_end_is_shown_as_patch_wants_it(
     (project / "pyproject.toml").write_text(short, encoding="utf-8")
     main(["init", str(project)])
     out = capsys.readouterr().out
-    assert "# \u2028 is no end of a line\n\\ No newline at end of file\n" in out
+    assert "# \\u2028 is no end of a line\n\\ No newline at end of file\n" in out
 
 
 def test_where_nothing_can_be_changed_the_way_is_shown(

@@ -207,6 +207,8 @@ def test_annotations_are_the_only_commands(name: str) -> None:
 WRITING: Final = {
     "terminal": "it is the way",
     "progress": "draws over the last line of a terminal, in ASCII only",
+    "errors": "has one fixed sentence for when no memory is left",
+    "openers": "silences the parser, which would warn of the sources of others",
     "data.extend": "is run by hand where tables are made",
 }
 

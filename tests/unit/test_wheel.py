@@ -31,7 +31,7 @@ MEMBERS = (
     Member("demo/__init__.py", b"x = 1\n"),
     Member("demo/_core.so", b"\x7fELF" + bytes(5000), executable=True),
     Member('demo/odd, "name".txt', "é".encode()),
-    Member(INFO + "METADATA", b"Name: demo\n"),
+    Member(INFO + "METADATA", b"Name: demo\nVersion: 1.0\n"),
     Member(INFO + "WHEEL", b"Wheel-Version: 1.0\n"),
 )
 
