@@ -13,7 +13,7 @@ from itertools import compress
 
 from muslbackend.elfimage import OURS
 from muslbackend.memory import PF_R, PF_W, PF_X, damaged
-from muslbackend.relocations import kinds_of
+from muslbackend.relocations import kinds_of, runs
 from muslbackend.values import NamedTuple
 
 TYPE_CHECKING = False
@@ -175,7 +175,7 @@ class _Scan:
     def packed(self, table: Table) -> None:
         """Look at packed relative relocations (DT_RELR)."""
         words = self._image.numbers(self._image.word, table.place, table.size // self._width)
-        for run in _runs(words, self._image.bits):
+        for run in runs(words, self._image.bits):
             inside = self._fits(run.start, run.end)
             if inside and not self._near([run.start, run.end], run.end - run.start):
                 continue
@@ -266,40 +266,6 @@ class _Block:
         self.done: Sequence[int] = self.places
         if 0 in self.types:
             self.done = list(compress(self.places, map(self.mask.__and__, self.infos)))
-
-
-class _Run(NamedTuple):
-    """Packed relocations that begin at one address: it, and bitmaps of the words that follow."""
-
-    start: int
-    end: int
-    bitmaps: Sequence[int]
-
-    def places(self, bits: int) -> Iterator[int]:
-        """Yield the addresses in order."""
-        yield self.start
-        base, width = self.start, bits // 8
-        for bitmap in self.bitmaps:
-            yield from (base + width * n for n in range(1, bits) if bitmap >> n & 1)
-            base += width * (bits - 1)
-
-
-def _runs(words: array[int], bits: int) -> Iterator[_Run]:
-    """Yield what packed relocations write to.
-
-    As ``do_relr_relocs``: an even word is an address, an odd one a bitmap of those that follow.
-    """
-    width = bits // 8
-    starts = [at for at, word in enumerate(words) if not word & 1]
-    if words and starts[:1] != [0]:
-        raise damaged("its packed relocations begin with a bitmap")
-    for at, behind in zip(starts, [*starts[1:], len(words)], strict=True):
-        count, start = behind - at - 1, words[at]
-        end = start + width
-        if count:
-            highest = words[behind - 1].bit_length() - 1
-            end = max(end, start + width * ((count - 1) * (bits - 1) + highest + 1))
-        yield _Run(start, end, words[at + 1 : behind])
 
 
 def _outside(places: Sequence[int], width: int, zones: _Ranges) -> list[int]:

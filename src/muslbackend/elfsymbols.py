@@ -41,6 +41,8 @@ _number: Final = int.from_bytes
 _BLOCK: Final = 1 << 14
 #: Names that are more than this are not held as strings: few of a C++ library's are ever asked for.
 _MANY: Final = 1 << 10
+#: Of the file's own names so many are tried, where they are more.
+_TRIED: Final = 1 << 10
 #: So many names are looked up one by one.
 _FEW: Final = 1 << 8
 
@@ -214,7 +216,7 @@ def looked_up(symbols: Symbols) -> Sequence[int]:
     takes longer than all the rest of it.
     """
     found = array("I", symbols.all_found())
-    return found if len(found) <= _MANY else found[:: len(found) // _MANY + 1]
+    return found if len(found) <= _TRIED else found[:: len(found) // _TRIED + 1]
 
 
 def lost(image: ElfImage, symbols: Symbols, exports: Exports | None) -> frozenset[int]:

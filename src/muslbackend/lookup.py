@@ -7,17 +7,16 @@ of them leads nowhere, and no walk is endless.
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Set
 from functools import lru_cache
 from itertools import accumulate, compress, islice
 from operator import eq, itemgetter, mul
-from sys import byteorder
 
 from muslbackend.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from array import array
     from collections.abc import Iterable, Iterator, Sequence
     from typing import Final, TypeAlias, TypeVar
 
@@ -33,7 +32,7 @@ _DIGITS: Final = b"0123456789abcdefghijklmnopqrstuv"
 _UPPER: Final = bytes(_DIGITS[byte >> 3] for byte in range(256))
 _LOWER: Final = bytes(_DIGITS[byte & 7] for byte in range(256))
 #: Where the lowest byte of a number in an array is; of any byte, whether it is odd.
-_LOWEST: Final = 0 if byteorder == "little" else 3
+_LOWEST: Final = 0 if array("H", b"\1\0")[0] == 1 else 3
 _ODD: Final = bytes(byte & 1 for byte in range(256))
 #: Numbers of so many digits Python reads whatever limit is set (sys.int_info).
 _MOST_DIGITS: Final = 640
