@@ -31,17 +31,8 @@ LAYERS: Final = (
     },
     {
         *("musl", "explain", "libdeflate", "lookup", "notes", "zipmember", "ziparchive"),
-        "deflateblocks",
-        *(
-            "publishing",
-            "temporary",
-            "debuginfo",
-            "stripping",
-            "paths",
-            "buildsystem",
-            "pyproject",
-            "integrity",
-        ),
+        *("deflateblocks", "publishing", "temporary", "debuginfo", "stripping", "paths"),
+        *("buildsystem", "pyproject", "integrity"),
         *("distinfo", "installation"),
         *("membernames", "github", "markup", "original", "style", "loading", "memory"),
     },
@@ -83,7 +74,7 @@ LAYERS: Final = (
         "freenames",
         *("elfhash", "elfnotes", "elfrelocations", "elfrewriting", "elfsymbols", "elfversions"),
     },
-    {"arguments", "cmakefile", "compilers", "entrypoints"},
+    {"entrypoints"},
     {"graph", "elfreader", "relr", "wheel", "targetpython"},
     {"unloaded"},
     {
