@@ -204,12 +204,13 @@ class _Reader(ElfImage):
             at = self.data.find(_STARTS_MODULE, at + 1, strings.stop)
 
     def _check_function(self, number: int) -> None:
-        found = symbol(self, number)
-        if self.symbols.found[number] and (
-            found.info & 15 == _STT_TLS or not self.memory.runs(found.value)
-        ):
-            name = self.string(self.symbols.names[number])
-            raise damaged(f"{name} {found.value:#x} is not a function of an executable segment")
+        found, name = symbol(self, number), self.string(self.symbols.names[number])
+        if self.symbols.found[number]:
+            if found.info & 15 == _STT_TLS or not self.memory.runs(found.value):
+                raise damaged(f"{name} {found.value:#x} is not a function of an executable segment")
+        elif found.section and number in self.used:
+            # Among imports it would pass for a function of the interpreter.
+            raise damaged(f"no lookup finds its own symbol {name}, which it refers to")
 
     def _names(self, symbols: Iterable[int]) -> list[str]:
         return self.cut([self.symbols.names[symbol] for symbol in symbols])

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 CORE: Final = "demo/_core.so"
 ANY: Final = "1.1.0"
-DT_PLTRELSZ, DT_INIT, DT_INIT_ARRAY, DT_DEBUG = 2, 12, 25, 21
+DT_PLTRELSZ, DT_SYMTAB, DT_INIT, DT_INIT_ARRAY, DT_DEBUG = 2, 6, 12, 25, 21
+#: An extension that refers to the function that starts it.
+STARTED: Final = "int PyInit_demo(void) { return 1; }\nint (*start)(void) = PyInit_demo;\n"
 #: A pointer that is relocated, a constructor that follows it, and a function called by its name.
 SOURCE: Final = """\
 static int value;
@@ -97,6 +99,16 @@ def hashed_otherwise(data: bytes) -> bytes:
     return bytes(copy)
 
 
+def starting_as_a_file(data: bytes) -> bytes:
+    """Give the function that starts the module the type of a source file's name."""
+    image, copy = ElfImage(data), bytearray(data)
+    at = image.offset(image.tag(DT_SYMTAB))
+    while image.string(struct.unpack_from("<I", data, at)[0]) != "PyInit_demo":
+        at += 24
+    copy[at + 4] = 0x14
+    return bytes(copy)
+
+
 def header(kind: int, *, last: bool = False, **fields: int) -> Callable[[bytes], bytes]:
     return lambda data: with_header(data, kind, last=last, **fields)
 
@@ -151,6 +163,11 @@ SAMPLES: Final = (
         "MB108",
     ),
     (Sample("a hash table does not lead to a symbol", None, patched(hashed_otherwise)), "MB108"),
+    (
+        Sample("no lookup finds the function that starts the module", None,
+               patched(starting_as_a_file, STARTED)),
+        "MB108",
+    ),
     (
         Sample("there is a size and no relocations", None,
                patched(lambda d: retagged(d, (DT_RELA, DT_DEBUG)))),
