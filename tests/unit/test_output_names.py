@@ -142,7 +142,10 @@ def test_names_in_wheels(
 
 
 @pytest.mark.parametrize("name", HOSTILE.values(), ids=list(HOSTILE))
-def test_words_of_the_command_line(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_words_of_the_command_line(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     for words in (
         [name],
         ["check", f"--{name}", "x.whl"],
