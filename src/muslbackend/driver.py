@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from muslbackend import fleet, jobs, results, terminal
-from muslbackend.errors import SettingsError
+from muslbackend.errors import OutputError
 from muslbackend.processes import Processes
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _make(folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         msg = f"{folder}: the folder cannot be made: {error.strerror}"
-        raise SettingsError(msg, hint="give another one") from error
+        raise OutputError(msg, hint="name a folder that can be written") from error
     return folder
 
 

@@ -8,6 +8,7 @@ What is wrong with the user's *binaries* is not an exception but a
     MuslBackendError            1
       SettingsError             2   a setting, an option or the way they go together
       ToolError                 3   a tool (patchelf, zig, ...) is missing, too old, or failed
+      OutputError               3   the output cannot be written
       MalformedError            1   a file is not what its name says
       TooMuchError            1   a wheel is past a limit of what is judged
       policy.PolicyError        1   the findings forbid what was asked for
@@ -48,6 +49,12 @@ class SettingsError(MuslBackendError):
 
 class ToolError(MuslBackendError):
     """An external tool is missing, too old, or failed; the message quotes its own words."""
+
+    exit_code = 3
+
+
+class OutputError(MuslBackendError):
+    """The output cannot be written: a full disk, or a folder without rights."""
 
     exit_code = 3
 

@@ -82,13 +82,15 @@ def chains(paths: Iterable[str]) -> tuple[tuple[str, ...], ...]:
 
 
 def kept_copies(graph: Graph) -> tuple[tuple[str, ...], ...]:
-    """Return the libraries of :func:`chains` that are one build, each with the shortest name first.
+    """Return the libraries of :func:`chains` that are one build, each with the name to keep first.
 
-    Builds and repairs change copies alike, so copies that were equal still are.
+    That is one that another file requires, else the shortest. Builds and repairs change copies
+    alike, so copies that were equal still are.
     """
+    asked = {edge.provider for edge in graph.edges}
     found: list[tuple[str, ...]] = []
     for chain in chains(graph.wheel):
-        left = sorted(chain, key=len)
+        left = sorted(chain, key=lambda path: (path not in asked, len(path)))
         while left:
             elf = graph.elf[left[0]]
             same = tuple(path for path in left if graph.elf[path] == elf)

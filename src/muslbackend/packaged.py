@@ -198,7 +198,9 @@ def assumed_symbols(
 def two_of_one_build(graph: Graph, _: Target) -> Iterator[Finding]:
     """Linkers give each build an id of its own, which copies keep, patched or not."""
     builds: dict[tuple[str, int, int], list[str]] = {}
-    for path in graph.wheel:
+    asked = {edge.provider for edge in graph.edges}
+    # The copy that is required is the one to keep.
+    for path in sorted(graph.wheel, key=lambda path: path not in asked):
         elf = graph.elf[path]
         known = bool(elf.build_id or elf.checksum)
         build = elf.build_id, elf.checksum, len(elf.exports)
@@ -211,15 +213,15 @@ def two_of_one_build(graph: Graph, _: Target) -> Iterator[Finding]:
                 "MB135",
                 Severity.NOTE,
                 path,
-                f"is of the same build as {other}: the wheel has the library twice"
+                f"is of the same build as {other}: the library is in the wheel more than once"
                 + (f", {elf.size:,} bytes more" if elf.size else ""),
-                hint=_how_to_drop(path, other),
+                hint=_how_to_drop(path, other, required=path in asked),
             )
 
 
-def _how_to_drop(path: str, other: str) -> str:
+def _how_to_drop(path: str, other: str, *, required: bool) -> str:
     """Return the remedy for a copy; CMake makes some where it has symlinks."""
-    if path.partition(".so")[0] == other.partition(".so")[0]:
+    if not required and path.partition(".so")[0] == other.partition(".so")[0]:
         name = path.rpartition("/")[2]
         return f'if nothing opens it by that name, leave it out with drop-copies = ["{name}"]'
     return "leave one of the two out, and link what needs it to the other"

@@ -175,7 +175,7 @@ def _copy(member: Member, file: Path) -> Path:
 
 
 def _refused(error: MalformedError, edit: Edit) -> MalformedError:
-    hint = "link it with -Wl,-z,nopack-relative-relocs, or promise less with floor = 1.2.4"
+    hint = 'link it with -Wl,-z,nopack-relative-relocs, or promise less with floor = "1.2.4"'
     msg = f"{edit.path}: {error.message}"
     return MalformedError(msg, hint=hint if edit.expand else "build it again")
 

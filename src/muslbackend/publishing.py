@@ -12,7 +12,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from muslbackend.errors import MuslBackendError
+from muslbackend.errors import OutputError
 from muslbackend.signals import held
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def published(final: Path, what: str = "the wheel") -> Iterator[BinaryIO]:
     ``what`` it is, for those that read what went wrong.
 
     On any exception its folder is as it was, and is not there if it was not. Raises
-    :class:`MuslBackendError` where the file cannot be written.
+    :class:`OutputError` where the file cannot be written.
     """
     folder = final.parent
     made = [above for above in (folder, *folder.parents) if not above.exists()]
@@ -41,8 +41,11 @@ def published(final: Path, what: str = "the wheel") -> Iterator[BinaryIO]:
     except OSError as error:
         _remove(made)
         msg = f"{folder}: {what} cannot be written: {error.strerror or error}"
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         hint = "free some space, or name another output folder"
-        raise MuslBackendError(msg, hint=hint) from error
+        raise OutputError(
+            msg, hint=hint if full else "name a folder that can be written"
+        ) from error
     except BaseException:
         _remove(made)
         raise

@@ -133,7 +133,7 @@ def newer_symbols(
             f"needs {counted(symbols)}, which musl has from {since} on; "
             f"it must load on {target.floor}",
             hint=f"avoid {'them' if symbols[1:] else symbols[0]}, or promise less with floor = "
-            f"{since}{alpine}",
+            f'"{since}"{alpine}',
         )
         yield about(finding, symbols)
 
@@ -149,7 +149,7 @@ def newer_features(graph: Graph, target: Target) -> Iterator[Finding]:
                 reason.file,
                 f"has {reason.feature}, which musl reads from {reason.since} on; "
                 f"it must load on {target.floor}",
-                hint=f"{avoid}promise less with floor = {reason.since}"
+                hint=f'{avoid}promise less with floor = "{reason.since}"'
                 + _alpine(reason, target.arch),
                 symbol=reason.what,
             )

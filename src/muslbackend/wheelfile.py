@@ -146,11 +146,19 @@ def _is_ordinary(name: str) -> bool:
     )
 
 
+#: How a wheel has to be called (PEP 427), and what besides letters and digits its tags may have.
+_CALLED: Final = "a wheel is called NAME-VERSION-PYTHON-ABI-PLATFORM.whl"
+_OF_TAGS: Final = str.maketrans("", "", "._")
+
+
 def _check_name(name: str) -> None:
     from packaging.utils import InvalidWheelFilename, parse_wheel_filename
 
     try:
         parse_wheel_filename(name)
     except InvalidWheelFilename as error:
-        hint = "a wheel is called NAME-VERSION-PYTHON-ABI-PLATFORM.whl"
-        raise MalformedError(str(error), hint=hint) from error
+        raise MalformedError(str(error), hint=_CALLED) from error
+    tags = "".join(name.removesuffix(".whl").split("-")[-3:])
+    # packaging takes anything for a tag, pip no white space anywhere.
+    if not (tags.isascii() and tags.translate(_OF_TAGS).isalnum()) or any(map(str.isspace, name)):
+        raise MalformedError(f"is not a name that installers take: {name}", hint=_CALLED)

@@ -45,7 +45,7 @@ def test_a_symbol_of_a_later_musl_is_refused_at_the_default_floor(project: Path)
         build(project, "musl.target=x86_64"),
         f"error[MB103] demo/_demo.cpython-{PY[2:]}-x86_64-linux-musl.so: needs preadv2, "
         "which musl has from 1.2.5 on; it must load on 1.2.0",
-        "floor = 1.2.5 (Alpine 3.20 and later)",
+        'floor = "1.2.5" (Alpine 3.20 and later)',
         "the wheel cannot be tagged musllinux_1_2_x86_64",
     )
 

@@ -95,8 +95,8 @@ def test_each_finding_has_its_mend_and_its_explanation() -> None:
     assert words(first).startswith("errorMB103: a symbol of a later musl than the floor2 times")
     items = [words(item) for item in first.every("li")]
     assert [item.partition("To do: ")[2] for item in items] == [
-        "avoid qsort_r, or promise less with floor = 1.2.3 (Alpine 3.16 and later)",
-        "avoid statx, or promise less with floor = 1.2.5 (Alpine 3.20 and later)",
+        'avoid qsort_r, or promise less with floor = "1.2.3" (Alpine 3.16 and later)',
+        'avoid statx, or promise less with floor = "1.2.5" (Alpine 3.20 and later)',
     ]
     entry = explain.entries()["MB103"]
     (terms,) = first.every("dl")

@@ -107,7 +107,7 @@ def test_mb103_a_symbol_that_is_newer_than_the_promise() -> None:
             Severity.ERROR,
             CORE,
             "needs preadv2, which musl has from 1.2.5 on; it must load on 1.2.0",
-            hint="avoid preadv2, or promise less with floor = 1.2.5 (Alpine 3.20 and later)",
+            hint='avoid preadv2, or promise less with floor = "1.2.5" (Alpine 3.20 and later)',
             symbol="preadv2",
         ),
     )
@@ -120,7 +120,7 @@ def test_mb103_is_silent_where_the_promise_is_newer_or_none(floor: str | None) -
 
 def test_mb103_names_no_alpine_where_there_is_none() -> None:
     (finding,) = findings(imports("renameat2"))
-    assert finding.hint == "avoid renameat2, or promise less with floor = 1.2.6"
+    assert finding.hint == 'avoid renameat2, or promise less with floor = "1.2.6"'
 
 
 @pytest.mark.parametrize("arch", ["loongarch64", "riscv64", "ppc64le", "s390x", "aarch64"])
@@ -146,7 +146,7 @@ def test_mb104_packed_relocations() -> None:
             "has packed relative relocations (DT_RELR), which musl reads from 1.2.4 on; "
             "it must load on 1.2.0",
             hint="muslbackend repair unpacks them; or link it with -Wl,-z,nopack-relative-relocs, "
-            "or promise less with floor = 1.2.4 (Alpine 3.18 and later)",
+            'or promise less with floor = "1.2.4" (Alpine 3.18 and later)',
             symbol="DT_RELR",
         ),
     )
@@ -205,7 +205,7 @@ def test_mb103_symbols_of_one_release_are_one_finding() -> None:
     ]
     assert (found[0].message, found[0].hint) == (
         "needs 2 symbols (preadv2, statx), which musl has from 1.2.5 on; it must load on 1.2.0",
-        "avoid them, or promise less with floor = 1.2.5 (Alpine 3.20 and later)",
+        'avoid them, or promise less with floor = "1.2.5" (Alpine 3.20 and later)',
     )
 
 

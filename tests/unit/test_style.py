@@ -62,8 +62,8 @@ def test_each_severity_has_a_colour() -> None:
             ["error[MB103] demo/_core.so: needs preadv2,", "      which musl has from 1.2.5 on"],
         ),
         (
-            "      hint  avoid preadv2, or promise less with floor = 1.2.5",
-            ["      hint  avoid preadv2, or promise less", "            with floor = 1.2.5"],
+            '      hint  avoid preadv2, or promise less with floor = "1.2.5"',
+            ["      hint  avoid preadv2, or promise less", '            with floor = "1.2.5"'],
         ),
         (f"a {'x' * 60} b", ["a", f"      {'x' * 60}", "      b"]),
     ],

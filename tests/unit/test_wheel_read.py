@@ -67,7 +67,16 @@ def test_a_wheel_is_read_by_its_bytes(tmp_path: Path, compression: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["demo.whl", "demo-1.0.whl", "demo-1.0-cp311-cp311-any.zip", "demo-x!-py3-none-any.whl"]
+    "name",
+    [
+        "demo.whl",
+        "demo-1.0.whl",
+        "demo-1.0-cp311-cp311-any.zip",
+        "demo-x!-py3-none-any.whl",
+        "demo-1.0-cp311-cp311-musllinux_1_2_x86_64 (1).whl",
+        "demo- 1.0-cp311-cp311-musllinux_1_2_x86_64.whl",
+        "demo-1.0-cp311-cp311-musllinux_1_2_x86_64\u00a0.whl",
+    ],
 )
 def test_a_name_that_is_no_wheels_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(MalformedError) as caught:
