@@ -66,6 +66,7 @@ def _place(
     shutil.copytree(made, partial)
     with held():
         shutil.rmtree(old, ignore_errors=True)
+        _check_ours(final)
         with contextlib.suppress(FileNotFoundError):
             final.rename(old)
             undo.callback(_rename, old, final)
@@ -77,6 +78,16 @@ def _place(
             link = folder / ".build-id" / build_id[:2] / f"{build_id[2:]}{ENDING}"
             _make_folder(link.parent, undo)
             _link(link, os.path.relpath(file, link.parent), undo)
+
+
+def _check_ours(final: Path) -> None:
+    """Raise for a folder with something in it that we never put there: it is not replaced."""
+    for folder, _, names in os.walk(final):
+        other = next((name for name in names if not name.endswith(ENDING)), None)
+        if other is not None:
+            msg = f"{final} is no folder of debugging information: it has {other} in "
+            msg += os.path.relpath(folder, final)
+            raise MuslBackendError(msg, hint="name another folder in debug-info-dir")
 
 
 def _rename(old: Path, final: Path) -> None:

@@ -137,6 +137,8 @@ class _Facts(NamedTuple):
     """``e_type``."""
     size: int = 0
     """Of the file, in bytes."""
+    hashed: bool = True
+    """It has a hash table, without which musl crashes on a lookup, or no dynamic section."""
 
 
 class ElfInfo(_Facts):

@@ -138,6 +138,7 @@ class _Reader(ElfImage):
             debugging=debugging,
             kind=self.kind,
             size=len(data),
+            hashed=self.exports is not None or self.dynamic is None,
             isa_needed=isa_needed(self),
             stack_size=max((s.memory for s in self.segments if s.kind == PT_GNU_STACK), default=0),
             wanted_versions=self._versioned(self.used, self.versions_wanted),

@@ -12,7 +12,7 @@ from itertools import groupby
 from operator import attrgetter
 
 from muslbackend.closures import union
-from muslbackend.elf import extension_suffix
+from muslbackend.elf import extension_suffix, names_library
 from muslbackend.loading import Loads
 from muslbackend.package import Package
 from muslbackend.values import NamedTuple
@@ -189,7 +189,15 @@ class Graph(_Facts):
     @remembered
     def not_programs(self) -> int:
         """Return what is opened by ``import`` or by hand, as bits."""
-        return self.loading.mask(root for root in self.loads if not self.elf[root].executable)
+        return self.loading.mask(root for root in self.loads if not self.is_program(root))
+
+    def is_program(self, path: str) -> bool:
+        """Say whether a file is a program, and not a library that can be started too.
+
+        Libraries that tell their version when they are started have a PT_INTERP.
+        """
+        named = names_library(path) or extension_suffix(path) is not None
+        return self.elf[path].executable and not named
 
     def is_plugin(self, path: str) -> bool:
         """Say whether a file is opened by hand, perhaps after others that it takes symbols from.
@@ -197,7 +205,26 @@ class Graph(_Facts):
         It is no program, and by name and content no extension module.
         """
         elf = self.elf[path]
-        return not (elf.executable or elf.modules or extension_suffix(path))
+        extension = elf.modules or extension_suffix(path) or path in self._imported()
+        return not (elf.executable or extension)
+
+    @remembered
+    def _imported(self) -> frozenset[str]:
+        """Return the opened files of which ``import`` finds the function in what they load.
+
+        ``dlsym`` searches that too (``do_dlsym``, ldso/dynlink.c).
+        """
+        roots: dict[str, list[str]] = {}
+        for root in self.loads:
+            stem = root.rpartition("/")[2].partition(".")[0]
+            roots.setdefault(f"PyInit_{stem}", []).append(root)
+        return frozenset(
+            root
+            for path, mask in self.loading.loaders().items()
+            for function in self.elf[path].modules
+            for root in roots.get(function, ())
+            if mask & self.loading.mask([root])
+        )
 
     @remembered
     def plugins(self) -> int:

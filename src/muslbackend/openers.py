@@ -19,6 +19,10 @@ _MODE: Final = "RTLD_GLOBAL"
 #: Functions that open a library, and how many arguments come before the mode: those of ctypes,
 #: ``dlopen`` of _ctypes and cffi, and ``sys.setdlopenflags``, which sets the mode of ``import``.
 _OPENING: Final = {"CDLL": 1, "PyDLL": 1, "LoadLibrary": 1, "dlopen": 1, "setdlopenflags": 0}
+#: Begin the names of libcs and their parts.
+_LIBCS: Final = ("libc.so", "libc.musl-", "libm.so", "libdl.so", "libpthread.so")
+#: It is true for type checkers alone (PEP 484).
+_NEVER: Final = "TYPE_CHECKING"
 _KEYWORDS: Final = frozenset({"mode", "flags"})
 
 
@@ -44,7 +48,26 @@ def _parsed(text: str) -> list[ast.AST]:
     """Return every node of the syntax tree; nothing is compiled or run."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of escapes in strings, which are not ours
-        return list(ast.walk(ast.parse(text)))
+        return list(_walked(ast.parse(text)))
+
+
+def _walked(tree: ast.AST) -> Iterator[ast.AST]:
+    """Yield the nodes of a tree, without what never runs: the body of ``if False``."""
+    left = [tree]
+    while left:
+        node = left.pop()
+        yield node
+        if isinstance(node, ast.If | ast.While) and _is_never(node.test):
+            left += node.orelse
+        else:
+            left += ast.iter_child_nodes(node)
+
+
+def _is_never(test: ast.expr) -> bool:
+    if isinstance(test, ast.Constant):
+        return not test.value
+    name = test.attr if isinstance(test, ast.Attribute) else getattr(test, "id", "")
+    return bool(name == _NEVER)
 
 
 class _Names:
@@ -68,7 +91,7 @@ class _Names:
 
     def opens(self) -> bool:
         """Say whether one of the calls opens a library with RTLD_GLOBAL."""
-        calls = (node for node in self.nodes if isinstance(node, ast.Call))
+        calls = (n for n in self.nodes if isinstance(n, ast.Call) and not _opens_nothing(n))
         return any(self.is_global(mode) for call in calls for mode in self._modes_of(call))
 
     def is_global(self, mode: ast.expr) -> bool:
@@ -100,6 +123,13 @@ class _Names:
         if isinstance(node, ast.Name):
             return self.imported.get(node.id, node.id)
         return node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def _opens_nothing(call: ast.Call) -> bool:
+    """Say whether the program itself is opened, or musl: their symbols are global anyway."""
+    named = [*call.args[:1], *(k.value for k in call.keywords if k.arg == "name")]
+    values = [node.value for node in named if isinstance(node, ast.Constant)]
+    return any(v is None or (isinstance(v, str) and v.startswith(_LIBCS)) for v in values)
 
 
 def _bound(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:

@@ -12,7 +12,7 @@ from muslbackend.elf import ElfInfo
 from muslbackend.graph import FOLDER, Edge, Rejected, Unfit, Via
 from muslbackend.musl import is_musl, is_reserved, todays
 from muslbackend.rpath import origin_entries, passed
-from muslbackend.supplied import NOT_DYNAMIC, Chain, Supplied
+from muslbackend.supplied import Chain, Supplied, no_library
 from muslbackend.values import NamedTuple
 
 TYPE_CHECKING = False
@@ -165,9 +165,10 @@ class Search(Supplied):
         for folder in sorted(tried, key=folders.__getitem__):
             path = posixpath.normpath(posixpath.join(folder, name))
             found = self.at.get(path)
-            if found is not None and self.elf[found].dynamic:
+            reason = no_library(self.elf[found]) if found is not None else ""
+            if found is not None and not reason:
                 return found, folders[folder] + 1
-            other = self.files.look(path) if found is None else NOT_DYNAMIC
+            other = reason or self.files.look(path)
             other = self.left_out.get(path, other)
             if isinstance(other, str):  # musl takes the first file, whatever it is
                 return Rejected(path, Unfit.BROKEN, other), folders[folder] + 1

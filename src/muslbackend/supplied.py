@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 #: Object files and static programs; ``map_library`` in ldso/dynlink.c.
 NOT_DYNAMIC: Final = "has no dynamic section, so musl's loader refuses it (Exec format error)"
+#: ``map_library``: a file that is not ET_DYN goes to its own addresses or nowhere.
+NOT_MOVABLE: Final = "is a program for fixed addresses (ET_EXEC), which are free by chance only"
+NOT_HASHED: Final = "has no hash table, and musl crashes without one in what it opens"
 _NOT_JUDGED: Final = "is excluded from judgement"
 #: So often a name is looked for, and a file is asked on the way up to the one that was opened.
 MOST_STEPS: Final = 2_000_000
@@ -63,6 +66,7 @@ class Supplied:
         #: Why the loader refuses, or is not known to take, what stands at these places.
         self.left_out = {site_path(p): f"is an {kind}" for p, kind in self.aside.data.items()}
         self.left_out |= {site_path(path): _NOT_JUDGED for path in self.aside.ignored}
+        self.left_out |= {site_path(path): reason for path, reason in self.broken.items()}
         self.wheel = tuple(sorted(self.elf))
         self.at = {site_path(p): p for p in self.wheel if not is_rootless(p)}
         self.installed = frozenset(self.at.values())
@@ -81,8 +85,8 @@ class Supplied:
         """Remember a file of the wheel as one that can be loaded, or as one that cannot."""
         if not isinstance(found, ElfInfo):
             self.broken[path] = found or "is gone"
-        elif not found.dynamic and self._is_to_be_loaded(path, found):
-            self.broken[path] = NOT_DYNAMIC
+        elif self._is_to_be_loaded(path, found) and (reason := no_library(found)):
+            self.broken[path] = reason
         else:
             self.elf[path] = found
 
@@ -217,8 +221,9 @@ class Supplied:
     def _unfit(self, path: str, found: ElfInfo | str) -> Rejected | None:
         if isinstance(found, str):
             return Rejected(path, Unfit.BROKEN, found)
-        if not found.dynamic:
-            return Rejected(path, Unfit.BROKEN, NOT_DYNAMIC)
+        reason = no_library(found)
+        if reason:
+            return Rejected(path, Unfit.BROKEN, reason)
         if not found.fits(self.arch):
             return Rejected(path, Unfit.ARCH, f"is for {found.arch or 'an unknown machine'}")
         if found.libc == "glibc":
@@ -228,8 +233,19 @@ class Supplied:
         return None
 
 
+def no_library(elf: ElfInfo) -> str:
+    """Return why the loader does not take a file for a library; empty if it does."""
+    if not elf.dynamic:
+        return NOT_DYNAMIC
+    if elf.kind == ET_EXEC:
+        return NOT_MOVABLE
+    return "" if elf.hashed else NOT_HASHED
+
+
 def _is_libpython(name: str) -> bool:
     """Say whether a library is that of CPython, such as ``libpython3.12.so.1.0``."""
+    if "/" in name or not names_library(name):
+        return False
     stem, ending, _ = name.partition(".so")
     version = stem.removeprefix("libpython")
     plain = version.replace(".", "").replace("_", "").isalnum()

@@ -129,7 +129,11 @@ def _may_be_data(path: str, facts: _Facts, arch: Architecture | None) -> bool:
         return False
     if facts.is_module or extension_suffix(path) or _is_on_the_path(path):
         return False
-    return not _is_library(path) or _names_its_machine(path, facts.header)
+    if not _is_library(path):
+        return True
+    # Of a library for this very machine the name of the machine is no excuse.
+    ours = arch is not None and facts.header.machine == arch.machine
+    return not ours and _names_its_machine(path, facts.header)
 
 
 def _is_library(path: str) -> bool:

@@ -315,6 +315,23 @@ def test_if_the_wheel_is_not_written_no_debugging_information_is(
     assert not (tmp_path / "no").exists()
 
 
+def test_a_folder_with_something_else_in_it_is_not_replaced(
+    debugged: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wheel, folder = debugged
+    out, aside = tmp_path / "out", tmp_path / "debug"
+    options = ("--library-dir", folder, "--strip-debug", "--debug-info-dir", aside)
+    assert run(wheel, "-o", out, *options) == 0
+    (made,) = out.iterdir()
+    mine = aside / made.stem / "demo" / "mine.txt"
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_text("mine")
+    made.unlink()
+    assert run(wheel, "-o", out, *options) == 1
+    assert "is no folder of debugging information: it has mine.txt" in capsys.readouterr().err
+    assert (mine.read_text(), list(out.iterdir())) == ("mine", [])
+
+
 def test_debugging_information_without_strip_is_a_mistake(
     debugged: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

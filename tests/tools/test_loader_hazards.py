@@ -11,10 +11,12 @@ import pytest
 
 from builders import gcc_library
 from loaders import dlopen
+from muslbackend.elf import ET_EXEC
 from samples import (
     EXTENSION,
     Library,
     Maker,
+    Patched,
     Sample,
     assert_by_rule,
     build,
@@ -40,8 +42,18 @@ CALLS: Final = "int {0}();\nint PyInit_demo(void) {{ return {0}(); }}\n"
 #: What the loader knows a libc by, and what else is inside one.
 IS_LIBC: Final = "int __libc_start_main = 1, stdin = 1;\n"
 LIBC_INSIDE: Final = "int environ = 1, stdin = 1;\nvoid *malloc(unsigned long n) { return 0; }\n"
+#: What makes a program of a library, to those who look no further.
+INTERPRETER: Final = """
+__attribute__((section(".interp"), used)) const char it[] = "/lib/ld-musl-x86_64.so.1";
+"""
+EARLY_TLS: Final = """
+__thread int early __attribute__((tls_model("initial-exec"))) = 1;
+int *of_early(void) { return &early; }
+"""
 DT_TEXTREL: Final = 22
 DT_DEBUG: Final = 21
+DT_GNU_HASH: Final = 0x6FFFFEF5
+DT_FLAGS_1, DF_1_PIE = 0x6FFFFFFB, 0x08000000
 
 
 def one(source: str, *options: str, maker: Maker = Maker.GNU) -> dict[str, Library]:
@@ -135,6 +147,45 @@ def _without_the_tag(path: Path) -> bytes:
     tag = data.index(struct.pack("<QQ", DT_TEXTREL, 0))
     struct.pack_into("<Q", data, tag, DT_DEBUG)
     return bytes(data)
+
+
+@pytest.mark.parametrize("source", [INTERPRETER, INTERPRETER + EARLY_TLS, EARLY_TLS])
+def test_a_library_that_can_be_started_is_opened_like_any_other(
+    source: str, compare: Compare
+) -> None:
+    since = None if EARLY_TLS in source else ANY
+    sample = Sample("it names an interpreter", since, one(EXTENSION + source))
+    ours, loader = compare(sample)
+    assert (ours, loader.state) == (since is not None, "loads" if since else "refuses")
+
+
+@pytest.mark.parametrize("name", ["demo/_core.so", "demo/_core.abi3.so", "demo/libx.so.1"])
+def test_a_library_for_fixed_addresses_has_no_place_where_they_are_taken(
+    name: str, compare: Compare
+) -> None:
+    fixed = Library(options=("-Wl,-Ttext-segment=0x1000",), maker=Maker.GNU)
+    core = Patched(fixed, lambda data: data[:16] + bytes([ET_EXEC]) + data[17:])
+    ours, loader = compare(
+        Sample("it is for addresses that no process has", None, {name: core}, name)
+    )
+    assert (ours, loader.words.split(": ")[-1]) == (False, "Resource busy")
+
+
+@pytest.mark.parametrize("source", ["", INTERPRETER])
+@pytest.mark.parametrize("flag", [0, DF_1_PIE])
+def test_what_claims_to_be_a_program_needs_a_hash_table_to_be_opened(
+    source: str, flag: int, compare: Compare
+) -> None:
+    code = EXTENSION + source + "void *(*here)(void) = PyInit_demo;\n"
+    library = Library(code, options=("-Wl,--hash-style=gnu",), maker=Maker.GNU)
+
+    def change(data: bytes) -> bytes:
+        tag = struct.pack("<Q", DT_GNU_HASH)
+        at = data.index(tag)
+        return data[:at] + struct.pack("<QQ", DT_FLAGS_1, flag) + data[at + 16 :]
+
+    ours, loader = compare(Sample("it has no hash table", None, {CORE: Patched(library, change)}))
+    assert (ours, loader.state) == (False, "crashes")
 
 
 @pytest.mark.parametrize(("source", "said"), [(EXTENSION + IN_CODE, "114"), (EXTENSION, "")])

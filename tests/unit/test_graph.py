@@ -194,6 +194,9 @@ def test_libpython_is_a_library_for_a_program() -> None:
 def test_a_name_like_libpythons_is_not_libpython() -> None:
     graph = graph_of({CORE: extension(needed=("libpythonic.so", "libpython_x.so"))})
     assert {e.via for e in graph.edges} == {Via.MISSING}
+    names = ("libpython3.so/x.so", "./libpython3.so", "libpython3.so.x", "libpython3.so.1/../x.so")
+    graph = graph_of({CORE: extension(needed=names)})
+    assert {e.via for e in graph.edges} == {Via.MISSING}
 
 
 def test_an_excluded_name_is_left_to_the_system_even_where_it_could_be_bundled() -> None:

@@ -113,6 +113,13 @@ def test_mb102_what_an_extension_loads_is_no_plugin() -> None:
     assert said({CORE: core, HOST: has("a"), PLUGIN: lacks("a")}) == [("MB102", PLUGIN, "a")]
 
 
+@pytest.mark.parametrize(("function", "code"), [("plugin", "MB102"), ("other", "MB144")])
+def test_an_extension_may_have_its_function_from_what_it_loads(function: str, code: str) -> None:
+    inside = has(f"PyInit_{function}")
+    files = {HOST: has("a"), PLUGIN: lacks("a", needed=("impl.so",)), "demo/impl.so": inside}
+    assert said(files) == [(code, PLUGIN, "a")]
+
+
 def test_mb102_what_a_program_loads_is_no_plugin() -> None:
     tool = program()._replace(needed=("plugin.so",), rpath=("$ORIGIN",))
     assert said({TOOL: tool, HOST: has("a"), PLUGIN: lacks("a")}) == [("MB102", PLUGIN, "a")]

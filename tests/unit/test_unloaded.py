@@ -115,6 +115,15 @@ def test_mb108_an_object_file_named_like_a_module_is_refused() -> None:
     assert "has no dynamic section" in found.message
 
 
+@pytest.mark.parametrize("kind", [0, REL, CORE_FILE])
+def test_mb108_the_name_of_this_machine_makes_no_data_of_a_library(kind: int) -> None:
+    path = "demo/x86_64/libfoo.so"
+    assert codes({CORE: extension(), path: foreign(62, kind)}) == ["MB108"]
+    assert codes({CORE: extension(), path: Damaged("", Header(kind, 62, 64, "little"))}) == [
+        "MB108"
+    ]
+
+
 def test_what_a_judged_file_requires_is_judged() -> None:
     files = {
         CORE: extension(needed=("helper",), rpath=("$ORIGIN",)),
