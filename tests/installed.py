@@ -210,6 +210,13 @@ PLACES: Final[Mapping[str, Case]] = {
         INSTALLER, f"{_MET}{_DATA}/scripts/run: bin/run",
         files=_files(f"{_DATA}/scripts/run", f"{_DATA}/data/bin/run"),
     ),
+    "a script that an entry point has written": Case(
+        INSTALLER, "error[MB142] is installed where the script of an entry point is written: ",
+        files={
+            f"{_DATA}/scripts/run": "0",
+            "demo-1.0.dist-info/entry_points.txt": "[console_scripts]\nrun = demo:main\n",
+        },
+    ),
     "a file that is a folder too": Case(
         ALL, "error[MB142] is installed below demo/x, which is a file",
         files=_files("demo/x", f"{_DATA}/platlib/demo/x/y"),

@@ -106,11 +106,36 @@ def _meetings(contents: Contents) -> Iterator[tuple[str, str]]:
         other = first.setdefault(where, path)
         if other != path:
             yield path, f"to the same place as {other}: {where}"
+    for name in _scripts_made(contents):
+        where = f"{_BIN}/{name}"
+        if where in first:
+            yield first[where], f"where the script of an entry point is written: {where}"
     # Within the archive no file is a folder too; what is below a path follows it in this order.
     for one, other in pairwise(sorted(where.replace("/", "\0") for where in first)):
         if other.startswith(f"{one}\0"):
             upper, lower = (first[where.replace("\0", "/")] for where in (one, other))
             yield lower, f"below {upper}, which is a file"
+
+
+def _scripts_made(contents: Contents) -> Iterator[str]:
+    """Yield the names of the scripts that installers write by themselves.
+
+    Entry points specification: ``console_scripts`` and ``gui_scripts``, names as they are. Of a
+    file that cannot be read installers make nothing.
+    """
+    text = contents.texts.get(f"{contents.folders[0]}/entry_points.txt")
+    if text is None:
+        return
+    from configparser import ConfigParser, Error  # few wheels have programs and scripts
+
+    parser = ConfigParser(delimiters=("=",), interpolation=None, strict=False)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    try:
+        parser.read_string(text.decode("utf-8"))
+    except (Error, UnicodeDecodeError):
+        return
+    for section in ("console_scripts", "gui_scripts"):
+        yield from parser[section] if parser.has_section(section) else ()
 
 
 def one_name_for_case(contents: Contents) -> Iterator[Finding]:

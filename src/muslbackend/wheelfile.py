@@ -107,6 +107,8 @@ def _contents(archive: ZipReader, name: str) -> Contents:
     most = {"METADATA": _LARGEST_METADATA, "WHEEL": _LARGEST_WHEEL_FILE}
     most["RECORD"] = _LARGEST_WHEEL_FILE
     most["RECORD"] += 2 * sum(map(len, files)) + _LARGEST_ROW * len(files)
+    if any(".data/" in path and ("/scripts/" in path or "/bin/" in path) for path in files):
+        most["entry_points.txt"] = _LARGEST_METADATA
     texts = {}
     for path in (f"{folder}/{part}" for folder in folders for part in most):
         info = files.get(path)
