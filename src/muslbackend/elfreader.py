@@ -19,6 +19,7 @@ from muslbackend.elfsymbols import (
     lookups,
     lost,
     names_found,
+    names_tried,
     read_symbols,
     spans,
     symbol,
@@ -81,13 +82,16 @@ class _Reader(ElfImage):
             raise MalformedError(msg)
         hashes = read_hashes(self)
         self.symbols = read_symbols(self, hashes.known)
+        self.own = looked_up(self.symbols)
         self.exports = lookups(self, self.symbols, hashes.table)
         self.relocated = self._relocated(hashes)
         if self.relocated.last and self.relocated.last >= len(self.symbols.names):
             # GNU hash tables cover what is exported; where that is nothing, only relocations tell.
             self.symbols = read_symbols(self, self.relocated.last + 1)
+            self.own = looked_up(self.symbols)
             self.relocated = self._relocated(hashes)
-        self.lost = lost(self, self.symbols, self.exports)
+        self.tried = names_tried(self, self.symbols, self.own, self.relocated.named)
+        self.lost = lost(self, self.symbols, self.exports, self.tried)
         self.used = self._used()
         self._check_modules()
         if self.dynamic is not None:
@@ -119,7 +123,7 @@ class _Reader(ElfImage):
             rpath=rpath,
             # The same names are imported by many files.
             imports=frozenset(map(intern, self._names(self.used))),
-            exports=names_found(self, self.symbols, self.exports, self.lost),
+            exports=names_found(self, self.symbols, self.exports, self.tried, self.lost),
             version_needs=frozenset(self.versions_needed),
             relr=_DT_RELR in self.tags,
             relocations=self.relocated.types,
@@ -173,7 +177,7 @@ class _Reader(ElfImage):
             start = self.tag(_DT_STRTAB)
             kept.append((start, start + len(self.strings)))
         slots = [(array.start, array.end) for array in arrays]
-        asked = frozenset(symbols.numbers(symbols.wanted)) | frozenset(looked_up(symbols))
+        asked = frozenset(symbols.numbers(symbols.wanted)) | frozenset(self.own)
         found = relocated(self, rows, asked, kept, slots)
         check_calls(self, arrays, found.writes)
         return found
@@ -185,7 +189,7 @@ class _Reader(ElfImage):
         if known is not None and known.copy in relocated.types and not is_program(self):
             raise damaged("it has copy relocations, and is not a program")
         for number in sorted(self.lost & relocated.named):
-            name = self.string(symbols.names[number])
+            name = self.tried[number]
             raise damaged(f"its hash table does not lead to its own symbol {name}")
         used = {number for number in relocated.named if not symbols.found[number]}
         for number in relocated.owned:
@@ -195,13 +199,14 @@ class _Reader(ElfImage):
 
     def _check_modules(self) -> None:
         """Raise for a function by which ``import`` starts it that is not in its code."""
-        strings, names = self.strings, self.symbols.names
+        strings, found = self.strings, set()
         at = self.data.find(_STARTS_MODULE, strings.start, strings.stop)
         while at >= 0:
-            place = at - strings.start
-            for number in (names.index(place),) if place in names else ():
-                self._check_function(number)
+            found.add(at - strings.start)
             at = self.data.find(_STARTS_MODULE, at + 1, strings.stop)
+        for number, place in enumerate(self.symbols.names) if found else ():
+            if place in found:
+                self._check_function(number)
 
     def _check_function(self, number: int) -> None:
         found = symbol(self, number)
