@@ -122,9 +122,11 @@ class GnuHash(NamedTuple):
             first <= number < behind
             and (chains[number - first] ^ code) < 2
             and (
-                (head := buckets[code % count]) == number
-                or 0 < head < number < head + LONGEST_CHAIN
-                and find(1, head - first, number - first) < 0
+                (head := buckets[code % count]) == number > 0
+                or (
+                    0 < head < number < head + LONGEST_CHAIN
+                    and find(1, head - first, number - first) < 0
+                )
             )
             and (word := bloom[code // bits & mask]) >> code % bits & 1 == 1
             and word >> (code >> shift) % bits & 1 == 1
