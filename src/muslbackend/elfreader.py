@@ -199,13 +199,12 @@ class _Reader(ElfImage):
 
     def _check_modules(self) -> None:
         """Raise for a function by which ``import`` starts it that is not in its code."""
-        strings, found = self.strings, set()
-        at = self.data.find(_STARTS_MODULE, strings.start, strings.stop)
-        while at >= 0:
-            found.add(at - strings.start)
-            at = self.data.find(_STARTS_MODULE, at + 1, strings.stop)
-        for number, place in enumerate(self.symbols.names) if found else ():
-            if place in found:
+        data, strings, size = self.data, self.strings, len(_STARTS_MODULE)
+        if data.find(_STARTS_MODULE, strings.start, strings.stop) < 0:
+            return
+        for number, place in enumerate(self.symbols.names):
+            at = strings.start + place
+            if data[at : at + size] == _STARTS_MODULE:
                 self._check_function(number)
 
     def _check_function(self, number: int) -> None:
