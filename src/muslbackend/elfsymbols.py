@@ -248,8 +248,7 @@ def lost(
     """Return those of the file's own symbols to which its hash table does not lead."""
     if exports is None or not tried:  # a program
         return frozenset()
-    names = "\0".join(tried.values()).encode("utf-8", "surrogateescape").split(b"\0")
-    left = exports.lost(tuple(tried), names)
+    left = exports.lost(tuple(tried), tuple(tried.values()))
     left += _shadowed(image, symbols, exports.first, tried)
     if len(left) > _FEW:
         return frozenset(left)

@@ -61,18 +61,24 @@ def _gnu_hash(name: bytes) -> int:
     return code
 
 
-def _gnu_hashes(names: Sequence[bytes]) -> list[int]:
+def _gnu_hashes(names: Sequence[str]) -> list[int]:
     """Return the hash values of names.
 
     A name is a number whose digits are its bytes, in a system of base 33. ``int`` reads such
     numbers, whose digits are below 33: of each byte the upper five bits, then the lower three.
     """
-    if max(map(len, names), default=0) > _MOST_DIGITS - len(_START_DIGITS):
-        return list(map(_gnu_hash, names))
-    text = b"\0".join(names)
+    # Of long ones that overlap, copies of all at once would fill the memory.
+    short = max(map(len, names), default=0) <= _MOST_DIGITS - len(_START_DIGITS)
+    if not short or not (joined := "\0".join(names)).isascii():
+        return [_gnu_hash(_bytes(name)) for name in names]
+    text = joined.encode()
     upper = map(int, _numerals(text.translate(_UPPER), b"0"), repeat(_DJB_FACTOR))
     lower = map(int, _numerals(text.translate(_LOWER), _START_DIGITS), repeat(_DJB_FACTOR))
     return [8 * five + three & _32_BITS for five, three in zip(upper, lower, strict=True)]
+
+
+def _bytes(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")
 
 
 def _numerals(digits: bytes, first: bytes) -> list[bytes]:
@@ -107,7 +113,7 @@ class GnuHash(NamedTuple):
         index = buckets[code % len(buckets)]
         return _chained(code, first, chains, index - first) if 0 < index >= first else ()
 
-    def leads(self, numbers: Sequence[int], names: Sequence[bytes]) -> list[bool]:
+    def leads(self, numbers: Sequence[int], names: Sequence[str]) -> list[bool]:
         """Say of each symbol whether a lookup of its name comes to it, if it is not found before.
 
         There are three conditions: the filter lets the name pass, its hash value is that of the
@@ -174,7 +180,7 @@ class SysvHash(NamedTuple):
             yield index
             index = self.chains[index]
 
-    def leads(self, numbers: Sequence[int], names: Sequence[bytes]) -> list[bool]:
+    def leads(self, numbers: Sequence[int], names: Sequence[str]) -> list[bool]:
         """Say of each symbol whether a lookup of its name comes to it, if it is not found before.
 
         The table is sound: each symbol is in one chain.
@@ -185,7 +191,7 @@ class SysvHash(NamedTuple):
                 bucket[index], index = number, self.chains[index]
         count = len(self.buckets)
         return [
-            number < len(bucket) and bucket[number] == _sysv_hash(name) % count
+            number < len(bucket) and bucket[number] == _sysv_hash(_bytes(name)) % count
             for number, name in zip(numbers, names, strict=True)
         ]
 
@@ -225,7 +231,7 @@ class Exports(Set[str]):
             answer = self._asked[name] = self.finds(name)
         return answer
 
-    def lost(self, numbers: Sequence[int], names: Sequence[bytes]) -> list[int]:
+    def lost(self, numbers: Sequence[int], names: Sequence[str]) -> list[int]:
         """Return those of these symbols, which could be found, to which the table does not lead."""
         leads = self._table.leads(numbers, names)
         return [number for number, led in zip(numbers, leads, strict=True) if not led]
@@ -235,7 +241,7 @@ class Exports(Set[str]):
 
         ``find_sym2`` in ldso/dynlink.c.
         """
-        name = text.encode("utf-8", "surrogateescape")
+        name = _bytes(text)
         for index in self._table.leads_to(name):
             if index >= len(self._names) or b"\0" in name:
                 return False
