@@ -41,8 +41,8 @@ _number: Final = int.from_bytes
 _BLOCK: Final = 1 << 14
 #: Names that are more than this are not held as strings: few of a C++ library's are ever asked for.
 _MANY: Final = 1 << 10
-#: Of the file's own names so many are tried, where they are more.
-_TRIED: Final = 1 << 10
+#: Of the file's own names so many are tried, where they are more; all that are held.
+_TRIED: Final = _MANY
 #: So many names are looked up one by one.
 _FEW: Final = 1 << 8
 
