@@ -19,6 +19,7 @@ from muslbackend.elfsymbols import (
     lookups,
     lost,
     names_found,
+    names_tried,
     read_symbols,
     spans,
     symbol,
@@ -42,7 +43,8 @@ _ANDROID_TAGS: Final = frozenset({*range(0x6000000F, 0x60000013), 0x6FFFE000})
 _DT_NEEDED, _DT_SONAME, _DT_RPATH, _DT_TEXTREL, _DT_RUNPATH, _DT_RELR = 1, 14, 15, 22, 29, 36
 _DT_STRTAB, _DT_STRSZ = 5, 10
 _STB_LOCAL, _STT_TLS = 0, 6
-_STARTS_MODULE: Final = b"PyInit_"
+#: Begin the names of the functions by which CPython starts a module (PEP 489, PEP 793).
+_STARTS_MODULE: Final = (b"PyInit_", b"PyInitU_", b"PyModExport_")
 
 #: Needed names times folders of the search path: each is a file that the loader tries to open.
 _MOST_SEARCHES: Final = 1 << 16
@@ -81,13 +83,16 @@ class _Reader(ElfImage):
             raise MalformedError(msg)
         hashes = read_hashes(self)
         self.symbols = read_symbols(self, hashes.known)
+        self.own = looked_up(self.symbols)
         self.exports = lookups(self, self.symbols, hashes.table)
         self.relocated = self._relocated(hashes)
         if self.relocated.last and self.relocated.last >= len(self.symbols.names):
             # GNU hash tables cover what is exported; where that is nothing, only relocations tell.
             self.symbols = read_symbols(self, self.relocated.last + 1)
+            self.own = looked_up(self.symbols)
             self.relocated = self._relocated(hashes)
-        self.lost = lost(self, self.symbols, self.exports)
+        self.tried = names_tried(self, self.symbols, self.own, self.relocated.named)
+        self.lost = lost(self, self.symbols, self.exports, self.tried)
         self.used = self._used()
         self._check_modules()
         if self.dynamic is not None:
@@ -119,7 +124,7 @@ class _Reader(ElfImage):
             rpath=rpath,
             # The same names are imported by many files.
             imports=frozenset(map(intern, self._names(self.used))),
-            exports=names_found(self, self.symbols, self.exports, self.lost),
+            exports=names_found(self, self.symbols, self.exports, self.tried, self.lost),
             version_needs=frozenset(self.versions_needed),
             relr=_DT_RELR in self.tags,
             relocations=self.relocated.types,
@@ -174,7 +179,7 @@ class _Reader(ElfImage):
             start = self.tag(_DT_STRTAB)
             kept.append((start, start + len(self.strings)))
         slots = [(array.start, array.end) for array in arrays]
-        asked = frozenset(symbols.numbers(symbols.wanted)) | frozenset(looked_up(symbols))
+        asked = frozenset(symbols.numbers(symbols.wanted)) | frozenset(self.own)
         found = relocated(self, rows, asked, kept, slots)
         check_calls(self, arrays, found.writes)
         return found
@@ -186,7 +191,7 @@ class _Reader(ElfImage):
         if known is not None and known.copy in relocated.types and not is_program(self):
             raise damaged("it has copy relocations, and is not a program")
         for number in sorted(self.lost & relocated.named):
-            name = self.string(symbols.names[number])
+            name = self.tried[number]
             raise damaged(f"its hash table does not lead to its own symbol {name}")
         used = {number for number in relocated.named if not symbols.found[number]}
         for number in relocated.owned:
@@ -196,20 +201,21 @@ class _Reader(ElfImage):
 
     def _check_modules(self) -> None:
         """Raise for a function by which ``import`` starts it that is not in its code."""
-        strings, names = self.strings, self.symbols.names
-        at = self.data.find(_STARTS_MODULE, strings.start, strings.stop)
-        while at >= 0:
-            place = at - strings.start
-            for number in (names.index(place),) if place in names else ():
-                self._check_function(number)
-            at = self.data.find(_STARTS_MODULE, at + 1, strings.stop)
+        data, strings = self.data, self.strings
+        if all(data.find(name, strings.start, strings.stop) < 0 for name in _STARTS_MODULE):
+            return
+        longest, used = max(map(len, _STARTS_MODULE)), frozenset(self.used)
+        for number, place in enumerate(self.symbols.names):
+            at = strings.start + place
+            if data[at : at + longest].startswith(_STARTS_MODULE):
+                self._check_function(number, used)
 
-    def _check_function(self, number: int) -> None:
+    def _check_function(self, number: int, used: frozenset[int]) -> None:
         found, name = symbol(self, number), self.string(self.symbols.names[number])
         if self.symbols.found[number]:
             if found.info & 15 == _STT_TLS or not self.memory.runs(found.value):
                 raise damaged(f"{name} {found.value:#x} is not a function of an executable segment")
-        elif found.section and number in self.used:
+        elif found.section and number in used:
             # Among imports it would pass for a function of the interpreter.
             raise damaged(f"no lookup finds its own symbol {name}, which it refers to")
 

@@ -31,6 +31,8 @@ _DT_RELRSZ, _DT_RELR = 35, 36
 
 #: For :class:`Write`: a word of DT_RELR.
 PACKED: Final = -1
+#: Where the lowest byte of a number of 32 bits is.
+_LOWEST: Final = 0 if OURS == "<" else 3
 #: So many relocations are looked at together.
 _BLOCK: Final = 1 << 14
 
@@ -195,17 +197,17 @@ class _Scan:
         known = self._known
         if known is None or not block.types & known.owners:
             return
-        kinds = list(map(block.mask.__and__, block.infos))
-        owners = compress(block.infos, map(known.owners.__contains__, kinds))
-        self._owned |= {info >> block.shift for info in owners}
+        at = block.of_types(known.owners)
+        self._owned |= {block.infos[n] >> block.shift for n in at}
         if known.descriptor in block.types:  # it has two words
-            wide = compress(block.places, map(known.descriptor.__eq__, kinds))
-            self._check(sorted(wide), 2 * self._width)
+            wide = [n for n in at if block.infos[n] & block.mask == known.descriptor]
+            self._check(sorted([block.places[n] for n in wide]), 2 * self._width)
 
     def _written(self, block: _Block, near: set[int]) -> Iterator[Write]:
         """Yield what is written at these places, as far as it leads into a slot."""
-        for at in [n for n, place in enumerate(block.places) if place in near]:
-            place, info = block.places[at], block.infos[at]
+        places = block.places
+        for at in compress(range(len(places)), map(near.__contains__, places)):
+            place, info = places[at], block.infos[at]
             kind, symbol = info & block.mask, info >> block.shift
             wide = self._known is not None and kind == self._known.descriptor
             if kind and (wide or self._near([place], self._width)):
@@ -246,26 +248,46 @@ class _Block:
     def __init__(self, words: array[int], step: int, bits: int) -> None:
         self.places, self.infos = words[::step], words[1::step]
         self.addends = words[2::step] if step == 3 else None
+        self.named: Collection[int]
         if bits == 64:
             self.mask, self.shift = 0xFFFFFFFF, 32
             halves = array("I", self.infos.tobytes())
             low = OURS == ">"
-            kinds: Collection[int] = halves[low::2]
+            self._kinds = halves[low::2]
             symbols = halves[not low :: 2]
-            self.types = frozenset(kinds)
+            self.types = _those_in(self._kinds)
             if 0 in self.types:
-                symbols = array("I", compress(symbols, kinds))
+                symbols = array("I", compress(symbols, self._kinds))
             # Linkers put the relative ones first, which have no symbol.
             raw = symbols.tobytes()
-            self.named: Collection[int] = symbols[(len(raw) - len(raw.lstrip(b"\0"))) // 4 :]
+            self.named = symbols[(len(raw) - len(raw.lstrip(b"\0"))) // 4 :]
         else:
             self.mask, self.shift = 0xFF, 8
-            infos = {info for info in set(self.infos) if info & self.mask}
-            self.named = {info >> self.shift for info in infos}
-            self.types = frozenset(info & self.mask for info in set(self.infos))
+            self._kinds = array("B", self.infos.tobytes()[_LOWEST::4])
+            infos = set(self.infos)
+            self.named = {info >> self.shift for info in infos if info & self.mask}
+            self.types = _those_in(self._kinds)
         self.done: Sequence[int] = self.places
         if 0 in self.types:
-            self.done = list(compress(self.places, map(self.mask.__and__, self.infos)))
+            self.done = list(compress(self.places, self._kinds))
+
+    def of_types(self, types: frozenset[int]) -> list[int]:
+        """Return which of the relocations are of these types."""
+        return list(compress(range(len(self._kinds)), map(types.__contains__, self._kinds)))
+
+
+def _those_in(numbers: array[int]) -> frozenset[int]:
+    """Return the numbers that are in a row of few different ones."""
+    rest, found = numbers.tobytes(), set()
+    size = numbers.itemsize
+    columns = [rest[at::size] for at in range(size)]
+    lowest = columns.pop(_LOWEST if size > 1 else 0)
+    if any(column.strip(b"\0") for column in columns):
+        return frozenset(numbers)
+    while lowest:
+        found.add(lowest[0])
+        lowest = lowest.translate(None, lowest[:1])
+    return frozenset(found)
 
 
 def _outside(places: Sequence[int], width: int, zones: _Ranges) -> list[int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import struct
 from array import array
-from itertools import compress
+from itertools import compress, islice
 
 from muslbackend.elfimage import OURS
 from muslbackend.lookup import Exports
@@ -18,7 +18,7 @@ from muslbackend.values import NamedTuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence, Set
+    from collections.abc import Iterator, Mapping, Sequence, Set
     from typing import Final
 
     from muslbackend.elfimage import ElfImage
@@ -41,8 +41,8 @@ _number: Final = int.from_bytes
 _BLOCK: Final = 1 << 14
 #: Names that are more than this are not held as strings: few of a C++ library's are ever asked for.
 _MANY: Final = 1 << 10
-#: Of the file's own names so many are tried, where they are more.
-_TRIED: Final = 1 << 10
+#: Of the file's own names so many are tried, where they are more; all that are held.
+_TRIED: Final = _MANY
 #: So many names are looked up one by one.
 _FEW: Final = 1 << 8
 
@@ -196,48 +196,68 @@ def lookups(image: ElfImage, symbols: Symbols, table: HashTable | None) -> Expor
     return Exports(strings, symbols.names, symbols.found, symbols.hidden, table)
 
 
-def names_found(
-    image: ElfImage, symbols: Symbols, exports: Exports | None, gone: Set[int]
-) -> frozenset[str] | Exports:
-    """Return the names that a lookup finds, all but those of the symbols that are ``gone``.
-
-    Very many are not held, but looked up as asked for.
-    """
-    if exports is not None and len(exports) > _MANY:
-        return exports
-    found = symbols.all_found()
-    return frozenset(image.cut([symbols.names[number] for number in found if number not in gone]))
-
-
 def looked_up(symbols: Symbols) -> Sequence[int]:
     """Return those of the file's own symbols of which it is tried whether a lookup finds them.
 
     Of very many these are a thousand, from all over the table: to hash the names of a C++ library
     takes longer than all the rest of it.
     """
-    found = array("I", symbols.all_found())
-    return found if len(found) <= _TRIED else found[:: len(found) // _TRIED + 1]
+    count = symbols.found.count(1)
+    step = 1 if count <= _TRIED else count // _TRIED + 1
+    return array("I", islice(symbols.all_found(), 0, None, step))
 
 
-def lost(image: ElfImage, symbols: Symbols, exports: Exports | None) -> frozenset[int]:
+def names_tried(
+    image: ElfImage, symbols: Symbols, numbers: Sequence[int], asked: Set[int]
+) -> Mapping[int, str]:
+    """Return the names of symbols that are :func:`looked_up`.
+
+    Of very many only those that are asked for: the others are looked up where somebody else does.
+    """
+    if symbols.found.count(1) > _MANY:
+        # None of them is cut out, but how long they are tells of strings that overlap.
+        find, places = image.data.find, [symbols.names[number] for number in numbers]
+        ends = [find(b"\0", image.strings.start + place) for place in places]
+        image.spend(sum(ends) - sum(places) - len(places) * image.strings.start)
+        numbers = [number for number in numbers if number in asked]
+    names = image.cut([symbols.names[number] for number in numbers])
+    return dict(zip(numbers, names, strict=True))
+
+
+def names_found(
+    image: ElfImage,
+    symbols: Symbols,
+    exports: Exports | None,
+    tried: Mapping[int, str],
+    gone: Set[int],
+) -> frozenset[str] | Exports:
+    """Return the names that a lookup finds, all but those of the symbols that are ``gone``.
+
+    Very many are not held, but looked up as asked for.
+    """
+    if symbols.found.count(1) <= _MANY:
+        return frozenset([name for number, name in tried.items() if number not in gone])
+    if exports is not None:
+        return exports
+    return frozenset(image.cut([symbols.names[number] for number in symbols.all_found()]))
+
+
+def lost(
+    image: ElfImage, symbols: Symbols, exports: Exports | None, tried: Mapping[int, str]
+) -> frozenset[int]:
     """Return those of the file's own symbols to which its hash table does not lead."""
-    if exports is None:  # a program
+    if exports is None or not tried:  # a program
         return frozenset()
-    numbers = looked_up(symbols)
-    places = [symbols.names[number] for number in numbers]
-    find = exports.strings.find
-    ends = [find(b"\0", place) for place in places]
-    image.spend(sum(ends) - sum(places))
-    left = exports.lost(numbers, places, ends)
-    left += _shadowed(image, symbols, exports.first, numbers)
+    left = exports.lost(tuple(tried), tuple(tried.values()))
+    left += _shadowed(image, symbols, exports.first, tried)
     if len(left) > _FEW:
         return frozenset(left)
     # Another symbol of the name may be found all the same.
-    return frozenset(n for n in left if not exports.finds(image.string(symbols.names[n])))
+    return frozenset(number for number in left if not exports.finds(tried[number]))
 
 
 def _shadowed(
-    image: ElfImage, symbols: Symbols, first: int, numbers: Sequence[int]
+    image: ElfImage, symbols: Symbols, first: int, tried: Mapping[int, str]
 ) -> Iterator[int]:
     """Yield those of the symbols whose name another one has that ends a lookup in vain."""
     known = _number(symbols.found[first:]) | _number(symbols.hidden[first:])
@@ -246,6 +266,6 @@ def _shadowed(
         return
     others = (n for n, name in enumerate(symbols.names[first:]) if name and not passed[n])
     names = frozenset(image.cut([symbols.names[first + number] for number in others]))
-    for number in numbers if names else ():
-        if image.string(symbols.names[number]) in names:
+    for number, name in tried.items():
+        if name in names:
             yield number

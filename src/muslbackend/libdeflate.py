@@ -62,7 +62,9 @@ def inflated(archive: memoryview, at: int, listed: Listed) -> bytearray | None:
         archive[start:at], archive[end:stop] = _HEAD, foot
         stream = archive[start:stop]
     if listed.size >= _WORTH_ASKING:
-        bytearray(listed.size)  # without room for this, the package prints an error of its own
+        # Without room for this, the package prints an error of its own. (A bytearray would be
+        # filled with zeros, page by page.)
+        bytes(listed.size)
     try:
         return gzip_decompress(stream, listed.size)
     except DeflateError:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Set
 from functools import lru_cache
-from itertools import accumulate, compress, islice
+from itertools import compress, islice, repeat
 from operator import eq, itemgetter, mul
 
 from muslbackend.values import NamedTuple
@@ -21,16 +21,17 @@ if TYPE_CHECKING:
     from typing import Final, TypeAlias, TypeVar
 
     _Item = TypeVar("_Item")
-    _Span: TypeAlias = tuple[int, int]
 
 _32_BITS: Final = 0xFFFFFFFF
 _DJB_START, _DJB_FACTOR = 5381, 33
 #: The weight of each byte of a name of up to so many, the last first.
 _POWERS: Final[list[int]] = [pow(_DJB_FACTOR, n, 1 << 32) for n in range(256)]
-#: Of any byte: its upper five bits, and its lower three, as digits.
+#: Of any byte: its upper five bits, and its lower three, as digits; a space of what ends a name.
 _DIGITS: Final = b"0123456789abcdefghijklmnopqrstuv"
-_UPPER: Final = bytes(_DIGITS[byte >> 3] for byte in range(256))
-_LOWER: Final = bytes(_DIGITS[byte & 7] for byte in range(256))
+_UPPER: Final = b" " + bytes(_DIGITS[byte >> 3] for byte in range(1, 256))
+_LOWER: Final = b" " + bytes(_DIGITS[byte & 7] for byte in range(1, 256))
+#: :data:`_DJB_START` as such digits, which a name's own follow.
+_START_DIGITS: Final = b"4v2"
 #: Where the lowest byte of a number in an array is; of any byte, whether it is odd.
 _LOWEST: Final = 0 if array("H", b"\1\0")[0] == 1 else 3
 _ODD: Final = bytes(byte & 1 for byte in range(256))
@@ -60,21 +61,29 @@ def _gnu_hash(name: bytes) -> int:
     return code
 
 
-def _gnu_hashes(strings: bytes, spans: Iterable[_Span]) -> Iterator[int]:
-    """Yield the hash values of the names that stand in these places, each from start to end.
+def _gnu_hashes(names: Sequence[str]) -> list[int]:
+    """Return the hash values of names.
 
     A name is a number whose digits are its bytes, in a system of base 33. ``int`` reads such
     numbers, whose digits are below 33: of each byte the upper five bits, then the lower three.
     """
-    upper, lower = strings.translate(_UPPER), strings.translate(_LOWER)
-    for start, end in spans:
-        size = end - start
-        if 0 < size <= _MOST_DIGITS:
-            code = 8 * int(upper[start:end], 33) + int(lower[start:end], 33)
-            power = _POWERS[size] if size < len(_POWERS) else pow(_DJB_FACTOR, size, 1 << 32)
-            yield _DJB_START * power + code & _32_BITS
-        else:
-            yield _gnu_hash(strings[start:end])
+    # Of long ones that overlap, copies of all at once would fill the memory.
+    short = max(map(len, names), default=0) <= _MOST_DIGITS - len(_START_DIGITS)
+    if not short or not (joined := "\0".join(names)).isascii():
+        return [_gnu_hash(_bytes(name)) for name in names]
+    text = joined.encode()
+    upper = map(int, _numerals(text.translate(_UPPER), b"0"), repeat(_DJB_FACTOR))
+    lower = map(int, _numerals(text.translate(_LOWER), _START_DIGITS), repeat(_DJB_FACTOR))
+    return [8 * five + three & _32_BITS for five, three in zip(upper, lower, strict=True)]
+
+
+def _bytes(name: str) -> bytes:
+    return name.encode("utf-8", "surrogateescape")
+
+
+def _numerals(digits: bytes, first: bytes) -> list[bytes]:
+    """Return what stands between spaces, with the same digits before each."""
+    return (first + digits.replace(b" ", b" " + first)).split(b" ")
 
 
 class GnuHash(NamedTuple):
@@ -104,30 +113,30 @@ class GnuHash(NamedTuple):
         index = buckets[code % len(buckets)]
         return _chained(code, first, chains, index - first) if 0 < index >= first else ()
 
-    def leads(self, numbers: Sequence[int], strings: bytes, spans: Iterable[_Span]) -> list[bool]:
+    def leads(self, numbers: Sequence[int], names: Sequence[str]) -> list[bool]:
         """Say of each symbol whether a lookup of its name comes to it, if it is not found before.
 
-        The names stand in these places, each from start to end. There are three conditions: the
-        filter lets the name pass, its hash value is that of the symbol, and no chain ends between
-        the head of its bucket and the symbol.
+        There are three conditions: the filter lets the name pass, its hash value is that of the
+        symbol, and no chain ends between the head of its bucket and the symbol.
         """
         bloom, shift, buckets, first, chains = self
         bits, mask, count = 8 * bloom.itemsize, len(bloom) - 1, len(buckets)
         # Which of the hash values are odd: by the bytes that are the lowest ones.
-        lowest = chains.tobytes()[_LOWEST :: chains.itemsize].translate(_ODD)
-        ends = list(accumulate(lowest, initial=0))
-        end = first + len(chains)
+        ends = chains.tobytes()[_LOWEST :: chains.itemsize].translate(_ODD)
+        behind, find = first + len(chains), ends.find
         return [
-            first <= number < end
-            and chains[number - first] | 1 == code | 1
-            and 0 < (head := buckets[code % count]) <= number
-            and ends[number - first] == ends[head - first]
-            and bool(
-                (word := bloom[code // bits & mask]) >> code % bits
-                & word >> (code >> shift) % bits
-                & 1
+            first <= number < behind
+            and (chains[number - first] ^ code) < 2
+            and (
+                (head := buckets[code % count]) == number > 0
+                or (
+                    0 < head < number < head + LONGEST_CHAIN
+                    and find(1, head - first, number - first) < 0
+                )
             )
-            for number, code in zip(numbers, _gnu_hashes(strings, spans), strict=True)
+            and (word := bloom[code // bits & mask]) >> code % bits & 1 == 1
+            and word >> (code >> shift) % bits & 1 == 1
+            for number, code in zip(numbers, _gnu_hashes(names), strict=True)
         ]
 
 
@@ -171,11 +180,10 @@ class SysvHash(NamedTuple):
             yield index
             index = self.chains[index]
 
-    def leads(self, numbers: Sequence[int], strings: bytes, spans: Iterable[_Span]) -> list[bool]:
+    def leads(self, numbers: Sequence[int], names: Sequence[str]) -> list[bool]:
         """Say of each symbol whether a lookup of its name comes to it, if it is not found before.
 
-        The names stand in these places, each from start to end. The table is sound: each symbol is
-        in one chain.
+        The table is sound: each symbol is in one chain.
         """
         bucket = [-1] * len(self.chains)
         for number, index in enumerate(self.buckets):
@@ -183,8 +191,8 @@ class SysvHash(NamedTuple):
                 bucket[index], index = number, self.chains[index]
         count = len(self.buckets)
         return [
-            number < len(bucket) and bucket[number] == _sysv_hash(strings[start:end]) % count
-            for number, (start, end) in zip(numbers, spans, strict=True)
+            number < len(bucket) and bucket[number] == _sysv_hash(_bytes(name)) % count
+            for number, name in zip(numbers, names, strict=True)
         ]
 
 
@@ -223,12 +231,9 @@ class Exports(Set[str]):
             answer = self._asked[name] = self.finds(name)
         return answer
 
-    def lost(self, numbers: Sequence[int], places: Sequence[int], ends: Sequence[int]) -> list[int]:
-        """Return those of these symbols, which could be found, to which the table does not lead.
-
-        Their names begin at these places of the string table, and end there.
-        """
-        leads = self._table.leads(numbers, self.strings, zip(places, ends, strict=True))
+    def lost(self, numbers: Sequence[int], names: Sequence[str]) -> list[int]:
+        """Return those of these symbols, which could be found, to which the table does not lead."""
+        leads = self._table.leads(numbers, names)
         return [number for number, led in zip(numbers, leads, strict=True) if not led]
 
     def finds(self, text: str) -> bool:
@@ -236,7 +241,7 @@ class Exports(Set[str]):
 
         ``find_sym2`` in ldso/dynlink.c.
         """
-        name = text.encode("utf-8", "surrogateescape")
+        name = _bytes(text)
         for index in self._table.leads_to(name):
             if index >= len(self._names) or b"\0" in name:
                 return False

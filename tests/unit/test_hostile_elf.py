@@ -161,6 +161,15 @@ def overlapping(count: int) -> Crafted:
     return Crafted(((ce.STRTAB, strings), (ce.HASH, hashes), (ce.SYMTAB, table)))
 
 
+def full_of_modules(count: int) -> Crafted:
+    """Return a library with so many symbols, and as many prefixes of modules in none's name."""
+    table = 24 * b"\0" + (count - 1) * struct.pack("<IBBHQQ", 7 * count, 0x12, 0, 1, 1, 0)
+    hashes = struct.pack(f"<{3 + count}I", 1, count, 1, 0, *range(2, count), 0)
+    strings = b"\0" + count * b"PyInit_"
+    strings = strings[:-2] + b"x\0"
+    return Crafted(((ce.STRTAB, strings), (ce.HASH, hashes), (ce.SYMTAB, table)))
+
+
 def stubborn(made: Callable[[], Crafted], says: str) -> Hostile:
     """Return one that loads on later releases as it is, and cannot be rewritten for earlier."""
     return Hostile(lambda: made().file(), check=0, repair=1, repaired=says)
@@ -394,6 +403,7 @@ HASHES: Final = {
     "very many names of symbols that overlap": unsound(
         lambda: overlapping(20_001), "its strings overlap"
     ),
+    "very many names of modules that no symbol has": harmless(lambda: full_of_modules(40_000)),
 }
 
 #: Packed relocations.

@@ -87,6 +87,44 @@ def test_it_holds_the_names_that_it_was_made_of_and_no_others(
     assert len(exports) == len(texts)
 
 
+@given(
+    names=st.sets(
+        st.one_of(
+            st.binary(max_size=12).filter(lambda name: b"\0" not in name),
+            st.text("abZ_9", max_size=700).map(str.encode),
+            st.integers(600, 700).map(lambda size: size * b"z"),
+        ),
+        min_size=2,
+        max_size=20,
+    ),
+    style=st.sampled_from(STYLES),
+    buckets=st.integers(min_value=1, max_value=9),
+)
+@settings(max_examples=300, deadline=None, derandomize=True)
+def test_the_table_leads_to_its_own_names_and_to_no_others(
+    names: set[bytes], style: str, buckets: int
+) -> None:
+    texts = [name.decode("utf-8", "surrogateescape") for name in sorted(names)]
+    exports = made(texts, style, buckets)
+    own, numbers = list(exports), range(1, len(texts) + 1)
+    assert exports.lost(numbers, own) == []
+    # By the last bit alone a hash value may be another one's.
+    moved = [*own[1:], own[0]]
+    pairs = list(zip(own, moved, numbers, strict=True))
+    alone = [number for _, other, number in pairs if exports.lost([number], [other])]
+    assert exports.lost(numbers, moved) == alone
+    if style.startswith("gnu"):
+        codes = {name: gnu_code(encoded(name)) | 1 for name in own}
+        assert {n for one, other, n in pairs if codes[one] != codes[other]} <= set(alone)
+
+
+def test_the_head_of_an_empty_bucket_leads_to_no_symbol() -> None:
+    # Symbol 0, which a table may claim to begin with.
+    table = gnu_table([b"one"], 1, first=0)
+    assert list(table.buckets) == [0]
+    assert exports_of(["one"], table).lost([0], ["one"]) == [0]
+
+
 def test_the_hash_values_are_those_that_are_published() -> None:
     # As articles on both tables have them (flapenguin.me).
     assert (gnu_code(b"printf"), gnu_code(b"exit"), gnu_code(b"")) == (0x156B2BB8, 0x7C967E3F, 5381)
