@@ -179,7 +179,7 @@ def test_mb141_a_file_for_pages_that_there_are_not() -> None:
             "one segment lie over those of another, and the loader crashes"
         )
     # A static program is mapped by the kernel; of firmware it says nothing.
-    assert findings_of(elf_info(executable=True, dynamic=False, alignment=16)) == ()
+    assert findings_of({TOOL: elf_info(executable=True, dynamic=False, alignment=16)}) == ()
 
 
 @pytest.mark.parametrize(("page", "alignment"), [("4096", 4096), ("65536", 1 << 16)])
