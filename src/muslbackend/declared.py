@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from muslbackend import musl
 from muslbackend.findings import Finding, Severity, some
-from muslbackend.target import claimed_floor
+from muslbackend.target import PlatformTag, claimed_floor
 from muslbackend.values import NamedTuple
 
 TYPE_CHECKING = False
@@ -151,8 +151,9 @@ def understated(
 
     ``needed`` is the release from which on all files load, ``alpine`` the first Alpine with it.
     """
+    platforms = tuple(platforms)
     claimed = claimed_floor(platforms)
-    if claimed is None or needed is None or needed <= claimed:
+    if claimed is None or needed is None or needed <= max(claimed, _first_port(platforms)):
         return ()
     which = f" (Alpine {alpine})" if alpine else ""
     message = (
@@ -160,6 +161,13 @@ def understated(
         "pip installs it on older ones too"
     )
     return (Finding("MB148", Severity.WARNING, wheel, message),)
+
+
+def _first_port(platforms: Iterable[str]) -> MuslVersion:
+    """Return the first release that runs on any machine of the tags: none older lacks anything."""
+    tags = [tag for tag in map(PlatformTag.parse, platforms) if tag is not None]
+    known = [musl.ARCHITECTURES[tag.arch] for tag in tags if tag.arch in musl.ARCHITECTURES]
+    return min(map(musl.oldest, known), default=musl.MuslVersion(0, 0, 0))
 
 
 def series(floor: MuslVersion) -> str:

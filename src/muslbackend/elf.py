@@ -56,6 +56,11 @@ class Header(NamedTuple):
     bits: int
     byteorder: str
 
+    @property
+    def arch(self) -> str | None:
+        """The wheel's name for the machine, ``None`` for one that musl does not know."""
+        return next((a.name for a in ARCHITECTURES.values() if self.fits(a)), None)
+
     def fits(self, arch: Architecture) -> bool:
         """Say whether the file is for ``arch``: machine, word size and byte order."""
         return self[1:] == (arch.machine, arch.bits, arch.byteorder)
@@ -161,7 +166,7 @@ class ElfInfo(_Facts):
 
         32-bit ARM is called ``armv7l``; the header does not tell it from ``armv6l``.
         """
-        return next((a.name for a in ARCHITECTURES.values() if self.fits(a)), None)
+        return self.header.arch
 
     @property
     def libc(self) -> str | None:

@@ -10,6 +10,7 @@ from itertools import accumulate, takewhile
 from muslbackend import ignored, musl, relocations
 from muslbackend.abi import ABI
 from muslbackend.alpine import alpine_with
+from muslbackend.elf import Damaged
 from muslbackend.findings import Finding, Severity, about, counted, some
 from muslbackend.graph import Unfit, Via, first_of_each
 from muslbackend.hazards import FINISHED_HAZARDS, HAZARDS
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import Final, TypeAlias
 
+    from muslbackend.elf import Header
     from muslbackend.graph import Edge, Graph
     from muslbackend.musl import Architecture, MuslVersion
     from muslbackend.needs import Reason
@@ -36,10 +38,17 @@ Rule: TypeAlias = "Callable[[Graph, Target], Iterator[Finding]]"
 _MOST_SAID: Final = 1000
 
 
-def malformed(graph: Graph, _: Target) -> Iterator[Finding]:
-    """A damaged ELF file loads nowhere."""
+def malformed(graph: Graph, target: Target) -> Iterator[Finding]:
+    """A damaged ELF file loads nowhere; that of another machine is wrong for that alone."""
     for path, reason in graph.broken.items():
-        yield Finding("MB108", Severity.ERROR, path, reason, hint="build it again")
+        if _foreign(reason, target) is None:
+            yield Finding("MB108", Severity.ERROR, path, reason, hint="build it again")
+
+
+def _foreign(reason: str, target: Target) -> Header | None:
+    """Return the header of a damaged file for another machine; ``None`` for any other file."""
+    header = reason.header if isinstance(reason, Damaged) else None
+    return header if header is not None and not header.fits(target.arch) else None
 
 
 def missing_libraries(graph: Graph, target: Target) -> Iterator[Finding]:
@@ -197,16 +206,18 @@ def _is_release(version: str) -> bool:
 
 def foreign_architecture(graph: Graph, target: Target) -> Iterator[Finding]:
     """A file for another machine cannot be mapped, or crashes when it is."""
-    for path, elf in graph.elf.items():
-        if not elf.fits(target.arch):
-            yield Finding(
-                "MB106",
-                Severity.ERROR,
-                path,
-                f"is for {elf.arch or 'an unknown machine'}, the wheel for {target.arch.name}",
-                hint=f"build it for {target.arch.name}; if nothing loads or starts it, name it in "
-                "ignore",
-            )
+    found = [(p, elf.header) for p, elf in graph.elf.items() if not elf.fits(target.arch)]
+    damaged = ((p, _foreign(reason, target)) for p, reason in graph.broken.items())
+    found += [(path, header) for path, header in damaged if header is not None]
+    for path, header in found:
+        yield Finding(
+            "MB106",
+            Severity.ERROR,
+            path,
+            f"is for {header.arch or 'an unknown machine'}, the wheel for {target.arch.name}",
+            hint=f"build it for {target.arch.name}; if nothing loads or starts it, name it in "
+            "ignore",
+        )
 
 
 def unknown_relocations(graph: Graph, target: Target) -> Iterator[Finding]:

@@ -39,8 +39,9 @@ def given(folder: Path, *, needy: bool = True) -> Path:
     library = zig_library("x86_64", "-Wl,-soname,libf.so.1", source="int f(void) { return 1; }")
     (folder / "lib/libf.so.1").write_bytes(library)
     linked = (str(folder / "lib/libf.so.1"),) if needy else ()
-    source = "int f(void);\nint PyInit__core(void) { return f(); }\n"
-    core = zig_library("x86_64", *linked, source=source if needy else "int PyInit__core;")
+    called = "f()" if needy else "1"
+    source = f"int f(void);\nint PyInit__core(void) {{ return {called}; }}\n"
+    core = zig_library("x86_64", *linked, source=source)
     files = {"demo/__init__.py": b"x = 1\n", CORE: core, "demo/noise.bin": NOISE}
     return wheels.write(folder / "in" / FILE, files)
 

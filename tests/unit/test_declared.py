@@ -14,7 +14,7 @@ from muslbackend.cli import main
 from muslbackend.declared import declared, line_for, understated, unknown_tags, with_floor
 from muslbackend.findings import Severity
 from muslbackend.integrity import Contents
-from muslbackend.musl import MuslVersion
+from muslbackend.musl import ARCHITECTURES, MuslVersion, oldest
 from wheels import record, whole, write
 
 if TYPE_CHECKING:
@@ -410,3 +410,10 @@ def test_the_wheels_of_these_tests_are_sound() -> None:
         record({n: d for n, d in files.items() if n[-6:] != "RECORD"}, FOLDER)
         == (files[f"{FOLDER}/RECORD"])
     )
+
+
+def test_no_machine_is_missed_by_a_tag_older_than_its_port() -> None:
+    first = oldest(ARCHITECTURES["loongarch64"])
+    platform = "musllinux_1_2_loongarch64"
+    assert understated(NAME, [platform], first, None) == ()
+    assert len(understated(NAME, [platform, "musllinux_1_2_x86_64"], first, None)) == 1
