@@ -69,8 +69,10 @@ class Memory:
         self._starts = [s.address for s in loads]
         if any(a.end > b.address for a, b in pairwise(loads)):
             raise damaged("its segments overlap")
-        if loads and loads[-1].end - loads[0].address > _MOST_ADDRESSES[bits]:
-            raise damaged(f"its segments take {loads[-1].end - loads[0].address} bytes of memory")
+        # The loader takes addresses for the empty ones too.
+        span = max(s.end for s in every) - every[0].address if every else 0
+        if span > _MOST_ADDRESSES[bits]:
+            raise damaged(f"its segments take {span} bytes of memory")
         self.page = _largest_page(loads)
 
     def segment(self, address: int) -> Segment | None:

@@ -18,7 +18,7 @@ _MODE: Final = b"RTLD_GLOBAL"
 _OPENING: Final = (b"CDLL", b"PyDLL", b"LoadLibrary", b"dlopen", b"setdlopenflags")
 #: The most Python source of one wheel that is parsed, in bytes. The syntax tree of these takes up
 #: to half a second and 120 MB.
-MOST_SOURCE: Final = 128 << 10
+MOST_SOURCE: Final = 64 << 10
 #: A ``WHEEL`` file has a few hundred bytes.
 _LARGEST: Final = 1 << 20
 

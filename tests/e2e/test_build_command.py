@@ -422,7 +422,7 @@ def test_an_output_that_is_a_file_is_refused(
 ) -> None:
     project = write_project(tmp_path / "project", {})
     (tmp_path / "out").touch()
-    assert main(["build", str(project), "-o", str(tmp_path / "out"), "--python", HERE]) == 2
+    assert main(["build", str(project), "-o", str(tmp_path / "out"), "--python", HERE]) == 3
     assert f"{tmp_path / 'out'}: the folder cannot be made: File exists" in capsys.readouterr().err
 
 

@@ -164,6 +164,11 @@ SAMPLES: Final = (
     ),
     (Sample("a hash table does not lead to a symbol", None, patched(hashed_otherwise)), "MB108"),
     (
+        Sample("an empty segment lies at the end of all addresses", None,
+               patched(header(PT_GNU_STACK, type=PT_LOAD, vaddr=(1 << 64) - 4096, memsz=0))),
+        "MB108",
+    ),
+    (
         Sample("no lookup finds the function that starts the module", None,
                patched(starting_as_a_file, STARTED)),
         "MB108",
