@@ -79,3 +79,22 @@ def in_a_circle(count: int, each: int, make: Callable[..., bytes] = library) -> 
         f"demo.libs/l{n}.so": make([f"l{(n + k) % count}.so" for k in range(1, each + 1)])
         for n in range(count)
     }
+
+
+def module(needed: Sequence[str], rpath: str = "$ORIGIN") -> bytes:
+    """Return an extension module that needs libraries."""
+    return extension("m", needed=needed, rpath=rpath)
+
+
+def past_the_limit(extensions: int) -> dict[str, bytes]:
+    """Return extensions that all need each other, and a name that means two files.
+
+    200 of them take more look-ups than ``supplied.MOST_STEPS``.
+    """
+    last = f"l{extensions}.so"
+    return {
+        **in_a_circle(extensions, extensions - 1, module),
+        "demo.libs/x/l0.so": library(["l1.so"], rpath="$ORIGIN/.."),
+        f"demo.libs/{last}": library(["l0.so"], rpath="$ORIGIN/x"),
+        "demo.libs/l1.so": module([last]),
+    }

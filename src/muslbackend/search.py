@@ -129,7 +129,6 @@ class Search(Supplied):
     def forget(self) -> None:
         """Forget what was searched up to files whose libraries are not asked for any more."""
         self._entries.clear()
-        super().forget()
 
     def chain(self, path: str, above: Chain | None = None) -> Chain:
         """Return what is searched for the libraries of a file that another one has loaded."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import posixpath
+from itertools import takewhile
 
 from muslbackend.elf import ET_DYN, ET_EXEC, ElfInfo, extension_suffix, names_library
 from muslbackend.errors import TooMuchError
@@ -31,7 +32,7 @@ MOST_STEPS: Final = 2_000_000
 class Chain:
     """What is searched for the libraries of a file: its own entries, then those it inherits."""
 
-    __slots__ = ("above", "mask", "owner", "place")
+    __slots__ = ("above", "folders", "mask", "owner", "place")
 
     def __init__(self, owner: str, place: int, above: Chain | None = None) -> None:
         self.owner = owner
@@ -39,6 +40,8 @@ class Chain:
         self.above = above
         self.mask: int = 1 << place | (above.mask if above is not None else 0)
         """All places from here on up, as bits."""
+        self.folders: tuple[str, ...] | None = None
+        """The folders outside from here on up, once they were asked for."""
 
     def up(self) -> Iterator[Chain]:
         """Yield this file, the one that loaded it, and so on."""
@@ -75,9 +78,9 @@ class Supplied:
         for path in sorted(self.wheel, key=lambda p: posixpath.split(site_path(p))):
             self.named.setdefault(posixpath.basename(path), []).append(path)
         self._unreached: dict[str, str | None] = {}
-        self._last: tuple[Chain, tuple[str, ...]] | None = None
         #: A library outside was found.
         self._outside = False
+        self._directories = tuple(dict.fromkeys(supply.directories))
         #: What was done up to now: names looked for, and files that were asked on the way up.
         self._steps = 0
 
@@ -108,10 +111,6 @@ class Supplied:
                 "give each an rpath that finds what it needs, and each library one name and place"
             )
             raise TooMuchError(msg, hint=hint)
-
-    def forget(self) -> None:
-        """Forget which folders were searched for the last file."""
-        self._last = None
 
     def via(self, known: str) -> Via:
         """Return how a name is satisfied by a library that is loaded already."""
@@ -183,12 +182,25 @@ class Supplied:
         full = name.startswith("/") and self._follows(chain.owner)
         # A library without a SONAME, linked by its full path.
         first = [posixpath.dirname(name)] if full else []
-        if self._last is None or self._last[0] is not chain:
-            owners = [link.owner for link in chain.up()] if follows or self._outside else []
-            self.count(len(owners))
-            inherited = (folder for owner in owners for folder in self.folders_of(owner))
-            self._last = chain, tuple(dict.fromkeys((*inherited, *self.supply.directories)))
-        return tuple(dict.fromkeys((*first, *self._last[1]))) if first else self._last[1]
+        folders = self._outside_of(chain) if follows or self._outside else self._directories
+        return tuple(dict.fromkeys((*first, *folders))) if first else folders
+
+    def _outside_of(self, chain: Chain) -> tuple[str, ...]:
+        """Return the folders outside that are searched for what a file of a chain loads.
+
+        A file that adds none shares the list of the one that loaded it.
+        """
+        unknown = list(takewhile(lambda link: link.folders is None, chain.up()))
+        top = unknown[-1].above if unknown else chain
+        known = (top.folders if top is not None else None) or self._directories
+        for link in reversed(unknown):
+            self.count()
+            own = tuple(dict.fromkeys(self.folders_of(link.owner)))
+            if known[: len(own)] != own:
+                known = tuple(dict.fromkeys((*own, *known)))
+                self.count(len(known))
+            link.folders = known
+        return known
 
     def brings(self, path: str) -> bool:
         """Say whether a file has folders outside searched for what it loads."""

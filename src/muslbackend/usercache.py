@@ -94,7 +94,8 @@ def once(root: Path, cache: Path, make: Callable[[Path], None]) -> Path:
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
-            cache.mkdir(mode=0o700)
+            # Others may read: distcc's server on this machine runs the compilers as another user.
+            cache.mkdir(mode=0o755)
         if not _is_ours(cache):  # somebody else was quicker
             raise _foreign(cache)
         root.parent.mkdir(parents=True, exist_ok=True)

@@ -262,7 +262,8 @@ def test_distcc_lets_another_machine_compile(
     here = build(project, "musl.target=aarch64").wheel
     alone = members(here)
     here.unlink()
-    handed = build(project, "musl.target=aarch64", environ=distcc.launching).wheel
-    assert members(handed) == alone
+    handed = build(project, "musl.target=aarch64", environ=distcc.launching)
     log = (reachable / "log").read_text()
+    assert handed.status == 0, f"{handed.output}\n{log}"
+    assert members(handed.wheel) == alone
     assert re.search(r"COMPILE_OK .*demo\.c", log), log

@@ -13,6 +13,7 @@ from typing import Final
 
 import pytest
 
+import crowds
 from builders import zig_library
 from building import build
 from terminal import Session
@@ -168,25 +169,18 @@ def test_json_goes_to_stdout_and_the_line_to_the_terminal(bench: Bench, tmp_path
     assert sum(found["seconds"][stage] for stage in stages) <= found["seconds"]["total"] + 1e-9
 
 
-def test_a_check_of_several_wheels_says_which_one_it_is_at(bench: Bench, tmp_path: Path) -> None:
-    # A pipe that nobody writes into takes as long to read as one likes.
-    pipe = tmp_path / "pipes" / "libneeded.so.1"
-    pipe.parent.mkdir()
-    os.mkfifo(pipe)
-    second = tmp_path / "second" / NEEDY
-    second.parent.mkdir()
-    shutil.copy(bench.wheel, second)
+def test_a_check_of_several_wheels_says_which_one_it_is_at(tmp_path: Path) -> None:
     pure = tmp_path / "pure-1.0-py3-none-any.whl"
     write(pure, {"pure.py": "x = 1"})
-    options = ["--library-dir", str(pipe.parent), str(pure), str(second)]
-    session = Session([*OURS, "check", *options])
-    session.until(f"[2/2] judging: {NEEDY}")
-    pipe.write_bytes(b"no library")
+    crowd = crowds.write(tmp_path, crowds.past_the_limit(extensions=200))
+    session = Session([*OURS, "check", str(pure), str(crowd)])
+    # It takes two million look-ups until this one is given up.
+    session.until(f"[2/2] judging: {crowd.name}")
     assert session.end() == 1
     first, nothing, second_line, *_ = session.screen.splitlines()
     assert nothing == ""
     assert first == "pure-1.0-py3-none-any.whl: ok, no native code for musl in it"
-    assert second_line.startswith(f"{NEEDY}: ")
+    assert second_line == f"{crowd.name}: cannot be judged"
 
 
 def test_a_check_is_in_colours_and_folded_and_says_how_to_learn_more(bench: Bench) -> None:

