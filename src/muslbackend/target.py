@@ -54,9 +54,14 @@ class PlatformTag(NamedTuple):
         if kind in _WITHOUT_VERSION:
             return cls(kind, rest)
         major, minor, arch = (*rest.split("_", 2), "", "")[:3]
-        if kind in _WITH_VERSION and arch and major.isdecimal() and minor.isdecimal():
+        if kind in _WITH_VERSION and arch and _is_number(major) and _is_number(minor):
             return cls(kind, arch, (int(major), int(minor)))
         return None
+
+
+def _is_number(text: str) -> bool:
+    """Say whether this is how installers write a number; they compare tags as strings."""
+    return text.isascii() and text.isdecimal() and len(text) <= 4 and str(int(text)) == text
 
 
 class Facts(NamedTuple):

@@ -56,6 +56,9 @@ def test_a_tag_prints_as_it_was_written(text: str) -> None:
         "musllinux_1_x86_64",
         "musllinux_x86_64",
         "manylinux2020_x86_64",
+        "musllinux_01_2_x86_64",
+        "musllinux_1_２_x86_64",  # noqa: RUF001
+        "musllinux_1_20000_x86_64",
         "linux",
         "linux_",
         "linux_x86-64",
