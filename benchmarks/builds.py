@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import muslpython
 from loaders import LOADER_NAME
 from measuring import Command
-from muslbackend.zig import find_zig
+from muslbackend.build.cross.zig import find_zig
 from rivals import AUDITWHEEL, OURS, PROJECT, SKBUILD, WHEEL, Tools, ours
 
 if TYPE_CHECKING:

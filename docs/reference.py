@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from muslbackend.arguments import parser
-from muslbackend.outline import read
+from muslbackend.cli.outline import read
+from muslbackend.cli.parser import parser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from muslbackend.outline import Command, Outline, Word
+    from muslbackend.cli.outline import Command, Outline, Word
 
 PAGE = Path(__file__).with_name("reference-cli.md")
 _BEGIN = """\

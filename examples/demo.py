@@ -20,7 +20,7 @@ sys.path.insert(0, str(PROJECT / "tests"))
 
 import muslpython  # noqa: E402 - found through the line above
 import showcase  # noqa: E402
-from muslbackend.zig import find_zig  # noqa: E402
+from muslbackend.build.cross.zig import find_zig  # noqa: E402
 
 
 def main() -> int:

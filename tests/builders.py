@@ -10,21 +10,21 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypedDict, Unpack
 
-from muslbackend.elf import ElfInfo
-from muslbackend.graph import FOLDER, Graph, Supply
-from muslbackend.musl import ARCHITECTURES, Architecture, MuslVersion
-from muslbackend.package import Package
-from muslbackend.policy import judge
-from muslbackend.resolve import resolve
-from muslbackend.rpath import site_path
-from muslbackend.rules import FINISHED_RULES, RULES
-from muslbackend.target import Target
+from muslbackend.elf.info import ElfInfo
+from muslbackend.loader.graph import FOLDER, Graph, Supply
+from muslbackend.loader.resolve import resolve
+from muslbackend.loader.rpath import site_path
+from muslbackend.musl.releases import ARCHITECTURES, Architecture, MuslVersion
+from muslbackend.musl.tags import Target
+from muslbackend.policy.rules.loading import FINISHED_RULES, RULES
+from muslbackend.policy.verdict import judge
+from muslbackend.wheel.package import Package
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from muslbackend.findings import Finding
-    from muslbackend.plan import Edit, Plan
+    from muslbackend.policy.findings import Finding
+    from muslbackend.repair.plan import Edit, Plan
 
 X86_64: Final = ARCHITECTURES["x86_64"]
 
@@ -93,7 +93,7 @@ def extension(**changes: Unpack[Changes]) -> ElfInfo:
 
 
 class FakeFiles:
-    """A :class:`muslbackend.graph.Files` without a disk: absolute paths are outside the wheel."""
+    """A :class:`~muslbackend.loader.graph.Files` without a disk; absolute paths are external."""
 
     def __init__(
         self,

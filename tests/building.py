@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from muslbackend.zig import find_zig
+from muslbackend.build.cross.zig import find_zig
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

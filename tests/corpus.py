@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from debian import Pin
-from muslbackend.musl import MuslVersion
+from muslbackend.musl.releases import MuslVersion
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

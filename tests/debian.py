@@ -272,7 +272,7 @@ def unpack_sdist(pin: Pin, folder: Path, cache: Path) -> None:
         if hasattr(tarfile, "data_filter"):  # Debian 12's Python has none, newer ones want one
             archive.extractall(folder, filter="data")
         else:
-            archive.extractall(folder)  # noqa: S202 - pinned by its hash
+            archive.extractall(folder)  # noqa: S202 - with that filter
 
 
 def _pip_download(

@@ -6,11 +6,11 @@ import json
 from importlib import resources
 from typing import Any, Final
 
-from muslbackend.diagnosis import Ability, Compiling, Machine, Python, Running, Tool
-from muslbackend.musl import ARCHITECTURES
+from muslbackend.cli.doctor.diagnosis import Ability, Compiling, Machine, Python, Running, Tool
+from muslbackend.musl.releases import ARCHITECTURES
 
 SCHEMA: Final[dict[str, Any]] = json.loads(
-    resources.files("muslbackend.data").joinpath("doctor.schema.json").read_text("utf-8")
+    resources.files("muslbackend").joinpath("report/schemas/doctor.schema.json").read_text("utf-8")
 )
 TOOLS: Final = ("zig", "cmake", "ninja", "make", "strip", "patchelf", "zlib-ng")
 ZIG: Final = Compiling("zig 0.17.0", ("c", "c++"))

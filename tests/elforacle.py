@@ -13,7 +13,7 @@ from elftools.elf.gnuversions import GNUVerDefSection, GNUVerNeedSection
 from elftools.elf.relocation import RelocationSection
 from elftools.elf.sections import NoteSection
 
-from muslbackend.elf import ElfInfo
+from muslbackend.elf.info import ElfInfo
 
 FINDABLE_TYPES = {"STT_NOTYPE", "STT_OBJECT", "STT_FUNC", "STT_COMMON", "STT_TLS"}
 FINDABLE_BINDS = {"STB_GLOBAL", "STB_WEAK", "STB_LOOS"}  # LOOS is GNU_UNIQUE

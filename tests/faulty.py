@@ -32,11 +32,29 @@ KILL, TERM, INT = -signal.SIGKILL, -signal.SIGTERM, -signal.SIGINT
 IMPORTS: Final = """\
 import concurrent.futures.thread, hashlib, json, packaging.tags, shutil, tempfile, tomllib
 import scikit_build_core.build, scikit_build_core.build.wheel, scikit_build_core.builder.builder
-from muslbackend import (
-    arguments, check, cli, deflating, elfedit, finish, inventory, judging, licences, outcome,
-    hooks, owners, patch, pipeline, progress, relr, repair, report, sbom, signals, splicing,
-    temporary, zipreader,
-)
+import muslbackend.build.hooks
+import muslbackend.build.pipeline
+import muslbackend.cli.main
+import muslbackend.cli.parser
+import muslbackend.elf.edit
+import muslbackend.elf.relr
+import muslbackend.policy.check
+import muslbackend.policy.check_wheel
+import muslbackend.repair.finish
+import muslbackend.repair.inventory
+import muslbackend.repair.licenses
+import muslbackend.repair.package_db
+import muslbackend.repair.patch
+import muslbackend.repair.repair
+import muslbackend.repair.sbom
+import muslbackend.report.build
+import muslbackend.report.check
+import muslbackend.system.progress
+import muslbackend.system.signals
+import muslbackend.system.temporary
+import muslbackend.wheel.packer
+import muslbackend.wheel.zip.reader
+import muslbackend.wheel.zip.splicing
 """
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 from packaging.tags import parse_tag
 
 from builders import gcc_library
-from muslbackend.member import Member
-from muslbackend.wheel import WheelName
-from muslbackend.wheelwriter import write_wheel
+from muslbackend.wheel.member import Member
+from muslbackend.wheel.name import WheelName
+from muslbackend.wheel.writer import write_wheel
 from samples import Library, extension, function, lay_out
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def debugging() -> bytes:
     return gcc_library(function("f").source + MANY, "-g", "-shared")
 
 
-def make(  # noqa: PLR0913
+def make(
     folder: Path,
     files: dict[str, Library | bytes],
     cache: Path,

@@ -8,9 +8,9 @@ from collections import defaultdict
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
-from muslbackend.elfimage import ElfImage
-from muslbackend.lookup import GnuHash, SysvHash
-from muslbackend.memory import PT_DYNAMIC, PT_LOAD
+from muslbackend.elf.hashtable import GnuHash, SysvHash
+from muslbackend.elf.image import ElfImage
+from muslbackend.elf.memory import PT_DYNAMIC, PT_LOAD
 from patching import DT_GNU_HASH, DT_HASH, DT_SYMTAB
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import yaml
 
 from building import run
 from debian import Pin, wheel
-from muslbackend.zig import find_zig
+from muslbackend.build.cross.zig import find_zig
 from skbuild import NEWEST, RELEASES
 
 if TYPE_CHECKING:

@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from builders import X86_64, elf_info, extension, graph_of
-from muslbackend.findings import Finding, Severity
-from muslbackend.musl import MuslVersion
-from muslbackend.policy import Verdict
-from muslbackend.question import Question
-from muslbackend.reach import answer, floors
-from muslbackend.report import Checked, File
-from muslbackend.target import Target
-from muslbackend.zipdirectory import Listed
+from muslbackend.musl.releases import MuslVersion
+from muslbackend.musl.tags import Target
+from muslbackend.policy.findings import Finding, Severity
+from muslbackend.policy.question import Question
+from muslbackend.policy.reach import answer, floors
+from muslbackend.policy.verdict import Verdict
+from muslbackend.report.check import Checked, File
+from muslbackend.wheel.zip.directory import Listed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from muslbackend.elf import ElfInfo
+    from muslbackend.elf.info import ElfInfo
 
 V = MuslVersion.parse
 WHEEL: Final = "demo-1.0-cp311-cp311-musllinux_1_2_x86_64.whl"

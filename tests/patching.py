@@ -4,8 +4,8 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from muslbackend.elfimage import ElfImage
-from muslbackend.memory import PT_DYNAMIC
+from muslbackend.elf.image import ElfImage
+from muslbackend.elf.memory import PT_DYNAMIC
 
 DT_NULL, DT_HASH, DT_SYMTAB, DT_RELA, DT_RELASZ, DT_SONAME, DT_RPATH = 0, 4, 6, 7, 8, 14, 15
 DT_REL, DT_RELSZ, DT_DEBUG, DT_GNU_HASH = 17, 18, 21, 0x6FFFFEF5

@@ -9,12 +9,12 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING
 
-from muslbackend.rpath import origin_entries
+from muslbackend.loader.rpath import origin_entries
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from muslbackend.elf import ElfInfo
+    from muslbackend.elf.info import ElfInfo
 
 
 def loaded(files: Mapping[str, ElfInfo], root: str) -> tuple[str, ...]:

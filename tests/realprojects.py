@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Final
 
 import debian
 from building import PY
-from muslbackend.musl import ARCHITECTURES
+from muslbackend.musl.releases import ARCHITECTURES
 from sysroots import with_qhull_and_zlib, with_zmq
 
 if TYPE_CHECKING:

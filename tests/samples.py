@@ -16,13 +16,13 @@ from typing import Final, TypeAlias
 from debian import ZIG, cached, compile_c, run
 from loaders import Outcome
 from machines import MACHINES
-from muslbackend.graph import Graph, Supply, Via
-from muslbackend.member import Member
-from muslbackend.musl import ARCHITECTURES, Architecture, MuslVersion
-from muslbackend.policy import Verdict, judge
-from muslbackend.resolve import resolve
-from muslbackend.scan import Scan
-from muslbackend.target import Target
+from muslbackend.loader.graph import Graph, Supply, Via
+from muslbackend.loader.resolve import resolve
+from muslbackend.loader.scan import Scan
+from muslbackend.musl.releases import ARCHITECTURES, Architecture, MuslVersion
+from muslbackend.musl.tags import Target
+from muslbackend.policy.verdict import Verdict, judge
+from muslbackend.wheel.member import Member
 
 
 class Maker(Enum):

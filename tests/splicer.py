@@ -6,17 +6,17 @@ import random
 import zlib
 from typing import TYPE_CHECKING, Final
 
-from muslbackend.deflateblocks import Blocks
-from muslbackend.elfrewriting import Rewritten
-from muslbackend.member import Kept, Member, Scratch, Spliced
-from muslbackend.splicing import stretches
-from muslbackend.wheelreader import unpack
+from muslbackend.elf.rewrite import Rewritten
+from muslbackend.wheel.member import Kept, Member, Scratch, Spliced
+from muslbackend.wheel.reader import unpack
+from muslbackend.wheel.zip.splice import Blocks
+from muslbackend.wheel.zip.splicing import stretches
 from rawzip import raw, write_raw
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from muslbackend.zipmember import Mark
+    from muslbackend.wheel.zip.member import Mark
 
 FILE: Final = "demo-1.0-cp311-cp311-linux_x86_64.whl"
 NAME: Final = "demo/data.so"

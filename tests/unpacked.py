@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from loaders import PYTHON_SYMBOL, Outcome, dlopen, dlopen_in, start
-from muslbackend.musl import ARCHITECTURES, MuslVersion
-from muslbackend.reach import answer
-from muslbackend.target import Target
+from muslbackend.musl.releases import ARCHITECTURES, MuslVersion
+from muslbackend.musl.tags import Target
+from muslbackend.policy.reach import answer
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from muslbackend.findings import Finding
-    from muslbackend.graph import Graph
+    from muslbackend.loader.graph import Graph
+    from muslbackend.policy.findings import Finding
 
 SITE: Final = "lib/python/site-packages"
 #: Where pip puts what is below NAME.data; the rest goes to site-packages.

@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, Final
 from packaging.tags import Tag
 
 from debian import run
-from muslbackend.elf import MAGIC
-from muslbackend.elfreader import read_elf
-from muslbackend.member import Member, Scratch
-from muslbackend.wheel import retag
-from muslbackend.wheelreader import unpack
-from muslbackend.wheelwriter import write_wheel
+from muslbackend.elf.info import MAGIC
+from muslbackend.elf.reader import read_elf
+from muslbackend.wheel.member import Member, Scratch
+from muslbackend.wheel.name import retag
+from muslbackend.wheel.reader import unpack
+from muslbackend.wheel.writer import write_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from pathlib import Path
 
-    from muslbackend.wheel import WheelName
+    from muslbackend.wheel.name import WheelName
 
 BUNDLED: Final = re.compile(r"[^/]+\.libs/([^/]+)")
 HASHED: Final = re.compile(r"(.+)-[0-9a-f]{8}(\.so.*)")

@@ -30,8 +30,8 @@ import muslpython
 import skbuild
 from building import PROJECT, musl_compiler, own_wheel
 from debian import FixtureError, Pin, cached, run, say
-from muslbackend.usercache import cache_folder
-from muslbackend.zig import find_zig, kept_library
+from muslbackend.build.cross.zig import find_zig, kept_library
+from muslbackend.system.cache import cache_folder
 from pypackages import CMAKES, for_this_python, installed
 from upstreamdiffers import MODULES, Difference, compare, known
 from upstreamrewrite import replace_hashes, rewrite

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from corpus import ROWS, Row
-from muslbackend.alpine import alpine_with
+from muslbackend.musl.alpine import alpine_with
 
 HEAD: Final = ("wheel", "machines", "the tag says", "it loads from", "because of", "codes")
 #: Of a wheel that loads on no musl: its codes, and what is wrong.

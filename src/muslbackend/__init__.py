@@ -28,7 +28,7 @@ HOOKS: Final = frozenset(
 
 
 def __getattr__(name: str) -> Callable[..., object] | list[str]:
-    """Hand out the PEP 517/660 hooks of :mod:`muslbackend.hooks`, and ``__all__`` of their names.
+    """Return a PEP 517/660 hook of :mod:`muslbackend.build.hooks`, or their names for ``__all__``.
 
     Frontends probe optional hooks with ``getattr``: one that scikit-build-core does not offer
     for a project is missing here too. A backend that wraps this one may import ``*``.
@@ -36,7 +36,7 @@ def __getattr__(name: str) -> Callable[..., object] | list[str]:
     if name in HOOKS or name == "__all__":
         from importlib import import_module
 
-        hooks = import_module("muslbackend.hooks")
+        hooks = import_module("muslbackend.build.hooks")
         if name == "__all__" or name in hooks.__all__:
             found: Callable[..., object] | list[str] = getattr(hooks, name)
             return found

@@ -26,7 +26,8 @@ def main() -> int:
     time, and finds nothing to collect. Long ones turn it on again.
     """
     gc.disable()
-    from muslbackend import cli, errors
+    from muslbackend import errors
+    from muslbackend.cli import main as cli
 
     errors.show_everything(sys.stdout)
     try:
@@ -99,7 +100,7 @@ def _output(stream: TextIOWrapper) -> _Output:
 
 
 def _say(words: str) -> None:
-    from muslbackend import terminal  # seldom
+    from muslbackend.report import terminal  # seldom
 
     terminal.say(words)
 

@@ -1,7 +1,7 @@
 """What stops us, as exceptions: each carries a message, a remedy and an exit code.
 
 What is wrong with the user's *binaries* is not an exception but a
-:class:`muslbackend.policy.Finding`; findings are collected and shown together.
+:class:`muslbackend.policy.verdict.Finding`; findings are collected and shown together.
 
 ::
 

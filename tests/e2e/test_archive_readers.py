@@ -22,10 +22,10 @@ import splicer
 from corpus import ROWS
 from debian import wheel
 from debiantools import seven_zip, unzip
-from muslbackend.member import Member, Scratch, Spliced
-from muslbackend.wheel import WheelName
-from muslbackend.wheelreader import unpack
-from muslbackend.wheelwriter import write_wheel
+from muslbackend.wheel.member import Member, Scratch, Spliced
+from muslbackend.wheel.name import WheelName
+from muslbackend.wheel.reader import unpack
+from muslbackend.wheel.writer import write_wheel
 from rawzip import RARE, STORED, raw, write_raw
 from unrepair import unrepair
 
@@ -194,7 +194,7 @@ REPAIR: Final = """\
 import json, os, sys
 cores, *arguments = json.loads(sys.argv[1])
 os.sched_setaffinity(0, cores)
-from muslbackend.cli import main
+from muslbackend.cli.main import main
 sys.exit(main(arguments))
 """
 

@@ -62,14 +62,14 @@ from auditwheel_projects import SUFFIX, Built, File, Project, build, bundled_whe
 from building import assert_record_is_true, members, pip_install
 from loaders import RELEASES, dlopen, dlopen_in, loader
 from machines import DEBIAN_EXPORTS, MACHINES
-from muslbackend.check import check_wheel
-from muslbackend.cli import main
+from muslbackend.cli.main import main
+from muslbackend.policy.check_wheel import check_wheel
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from auditwheel_packages import Contents, Package
-    from muslbackend.graph import Graph
+    from muslbackend.loader.graph import Graph
 
 pytestmark = [pytest.mark.network]
 

@@ -9,14 +9,14 @@ import pytest
 
 from browser import Browser, browser
 from builders import elf_info, extension
-from muslbackend.page import page
+from muslbackend.report.html.page import page
 from pagesamples import CLEAN, NEWER, checked, hostile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from muslbackend.elf import ElfInfo
+    from muslbackend.elf.info import ElfInfo
 
 WIDTHS: Final = (360, 768, 1600)
 #: Does everything that a page of ours must not do.

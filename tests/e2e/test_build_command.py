@@ -15,10 +15,10 @@ import pytest
 
 import muslpython
 from building import PROJECT, PY, Build, build, members, run, write_project
-from muslbackend.check import check_wheel
-from muslbackend.cli import main
-from muslbackend.musl import MuslVersion
-from muslbackend.scratch import scratch_folder
+from muslbackend.cli.main import main
+from muslbackend.musl.releases import MuslVersion
+from muslbackend.policy.check_wheel import check_wheel
+from muslbackend.system.folders import scratch_folder
 
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 OTHER = "3.13" if HERE == "3.12" else "3.12"

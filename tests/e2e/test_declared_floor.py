@@ -14,7 +14,7 @@ import frontends
 from builders import gcc_library
 from building import EXTENSION, PY, build, members, run, write_project
 from marks import CROSSES
-from muslbackend.cli import main
+from muslbackend.cli.main import main
 from wheels import write
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ import pytest
 from building import PROJECT
 from doctored import SCHEMA
 from marks import CROSSES
-from muslbackend.musl import ARCHITECTURES
+from muslbackend.musl.releases import ARCHITECTURES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -27,7 +27,7 @@ from building import (
 )
 from debian import wheel
 from loaders import loader
-from muslbackend.elfreader import read_elf
+from muslbackend.elf.reader import read_elf
 from pypackages import NUMPY as NUMPY_PACKAGE
 from pypackages import NUMPY_ON_MUSL, environment, links
 from showcase import EXAMPLES, EXECUTABLE, PLAIN, PRIVATE_LIBRARY, PROGRAM, Example
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from muslbackend.elf import ElfInfo
+    from muslbackend.elf.info import ElfInfo
 
 pytestmark = pytest.mark.network  # libstdc++ comes out of a wheel of PyPI
 

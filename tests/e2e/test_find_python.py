@@ -11,8 +11,8 @@ import pytest
 
 from building import ON_MUSL, PY, build, members, pip_install, python, write_project
 from marks import CROSSES
-from muslbackend.elfreader import read_elf
-from muslbackend.musl import ARCHITECTURES
+from muslbackend.elf.reader import read_elf
+from muslbackend.musl.releases import ARCHITECTURES
 from pypackages import CMAKES, CYTHON, NANOBIND, PYBIND11, environment
 
 if TYPE_CHECKING:

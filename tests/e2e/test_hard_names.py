@@ -15,10 +15,10 @@ import pytest
 from building import PROJECT, PY, assert_record_is_true, run, write_project
 from loaders import dlopen, loader
 from marks import CROSSES
-from muslbackend import patch
-from muslbackend.cli import main
-from muslbackend.elfreader import read_elf
-from muslbackend.plan import Edit, Plan
+from muslbackend.cli.main import main
+from muslbackend.elf.reader import read_elf
+from muslbackend.repair import patch
+from muslbackend.repair.plan import Edit, Plan
 from samples import extension, function, lay_out, members
 from wheels import write
 

@@ -11,7 +11,7 @@ import pytest
 
 from building import EXTENSION, PY, build, members, run, write_project
 from marks import CROSSES
-from muslbackend.zig import ZIG_REQUIREMENT
+from muslbackend.build.cross.zig import ZIG_REQUIREMENT
 
 if TYPE_CHECKING:
     from pathlib import Path

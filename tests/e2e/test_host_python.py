@@ -14,8 +14,8 @@ import pytest
 import muslbackend
 from building import EXTENSION, PY, build, members, write_project
 from marks import CROSSES
-from muslbackend.musl import ARCHITECTURES
-from muslbackend.toolchain import cross_toolchain
+from muslbackend.build.cross.toolchain import cross_toolchain
+from muslbackend.musl.releases import ARCHITECTURES
 from pypackages import CMAKES, CYTHON, environment
 
 if TYPE_CHECKING:

@@ -24,12 +24,12 @@ from linked import linked_wheel
 from loaders import loader
 from machines import MACHINES, qemu
 from marks import CROSSES
-from muslbackend.arguments import parser
-from muslbackend.cli import main
-from muslbackend.musl import ON_PYPI
-from muslbackend.repair import repair_wheel
-from muslbackend.settings import parse_settings
-from muslbackend.targetpython import read_facts
+from muslbackend.build.cross.python import read_facts
+from muslbackend.build.settings import parse_settings
+from muslbackend.cli.main import main
+from muslbackend.cli.parser import parser
+from muslbackend.musl.releases import ON_PYPI
+from muslbackend.repair.repair import repair_wheel
 from page import alike
 from samples import Library, lay_out
 

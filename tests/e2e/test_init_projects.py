@@ -9,8 +9,8 @@ import pytest
 
 from building import PY, build, pip_install, python
 from debiantools import patch
-from muslbackend.check import check_wheel
-from muslbackend.cli import main
+from muslbackend.cli.main import main
+from muslbackend.policy.check_wheel import check_wheel
 
 if TYPE_CHECKING:
     from pathlib import Path

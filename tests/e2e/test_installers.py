@@ -19,8 +19,8 @@ import wheels
 from debian import captured
 from frontends import install
 from installed import DEEPER, FILE, NAMES, PLACES, WHEEL_FILES, Case
-from muslbackend.check import check_wheel
-from muslbackend.installation import place
+from muslbackend.policy.check_wheel import check_wheel
+from muslbackend.policy.rules.installation import place
 from rawzip import raw, write_raw
 from zipfields import NAME, REFUSED, TAKEN, TEXT
 

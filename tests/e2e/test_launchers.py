@@ -19,7 +19,7 @@ import pytest
 import debian
 from building import EXTENSION, Build, build, members, run, write_project
 from marks import CROSSES
-from muslbackend.zig import find_zig, kept_library
+from muslbackend.build.cross.zig import find_zig, kept_library
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

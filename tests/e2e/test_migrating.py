@@ -14,7 +14,7 @@ import pytest
 from building import PY, members
 from debian import Pin, compile_c, wheel
 from hosts import AUDITWHEEL
-from muslbackend.settings import _KEYS
+from muslbackend.build.settings import _KEYS
 from page import Page, table
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ import wheels
 from builders import zig_library
 from building import assert_record_is_true, members
 from loaders import dlopen, loader
-from muslbackend.cli import main
+from muslbackend.cli.main import main
 from unpacked import unpack
 
 if TYPE_CHECKING:

@@ -41,7 +41,7 @@ def auditor(event, args):
     elif event == "exec" and hasattr(args[0], "co_filename"):
         noted["executed"].append(args[0].co_filename)
 sys.addaudithook(auditor)
-from muslbackend.cli import main
+from muslbackend.cli.main import main
 status = main(sys.argv[2:])
 with open(sys.argv[1], "w") as file:
     json.dump(noted, file)

@@ -13,7 +13,7 @@ import pytest
 import wheels
 from builders import zig_library
 from building import members
-from muslbackend.cli import main
+from muslbackend.cli.main import main
 
 if TYPE_CHECKING:
     from pathlib import Path

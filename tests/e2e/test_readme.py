@@ -14,9 +14,9 @@ import tally
 from building import EXTENSION, PROJECT, PY, build, run, write_project
 from linked import linked_wheel
 from marks import CROSSES
-from muslbackend import settings
-from muslbackend.arguments import parser
-from muslbackend.musl import ON_PYPI
+from muslbackend.build import settings
+from muslbackend.cli.parser import parser
+from muslbackend.musl.releases import ON_PYPI
 from page import Page, alike
 from showcase import QUICK
 

@@ -16,9 +16,9 @@ import pytest
 
 from building import PipWheel, assert_record_is_true, members, pip_install, python, run
 from loaders import dlopen, loader, start
-from muslbackend.elf import MAGIC
-from muslbackend.elfreader import read_elf
-from muslbackend.zig import find_zig
+from muslbackend.build.cross.zig import find_zig
+from muslbackend.elf.info import MAGIC
+from muslbackend.elf.reader import read_elf
 from realprojects import FEW, OTHERS
 from unpacked import installed, unpack
 

@@ -13,7 +13,7 @@ import pytest
 
 from building import PROJECT, PY
 from hosts import engine_builds, engine_options, load_workflow, schema_of, tools
-from muslbackend.musl import ON_PYPI
+from muslbackend.musl.releases import ON_PYPI
 
 if TYPE_CHECKING:
     from pathlib import Path

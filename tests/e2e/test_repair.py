@@ -20,7 +20,7 @@ from building import PY, assert_record_is_true, members, pip_install
 from debian import compile_c
 from foreignwheel import CORE, NEEDY, TAG, debugging, make
 from loaders import LOADER_NAME, dlopen, loader
-from muslbackend.cli import main
+from muslbackend.cli.main import main
 from samples import EXTENSION, Library, Maker, build, extension, function, lay_out
 
 if TYPE_CHECKING:

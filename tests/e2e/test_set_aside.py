@@ -23,7 +23,7 @@ from debian import compile_c
 from foreignwheel import CORE, MANY, NEEDY, debugging, make
 from loaders import dlopen, loader, start
 from marks import CROSSES
-from muslbackend.cli import main
+from muslbackend.cli.main import main
 from samples import build as linked
 from samples import extension, function, lay_out
 

@@ -133,7 +133,7 @@ def fuzz(asked: Asked, current: mmap.mmap | None = None) -> Tried:
 
 
 def _tried(
-    target: Any,  # noqa: ANN401 - one of TARGETS
+    target: Any,
     data: bytes,
     most: int,
 ) -> tuple[str, float, str]:

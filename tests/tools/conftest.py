@@ -8,7 +8,7 @@ import pytest
 
 import tally
 from loaders import RELEASES, Outcome, dlopen, loader, start
-from muslbackend.musl import ARCHITECTURES
+from muslbackend.musl.releases import ARCHITECTURES
 from samples import Place, lay_out, promised
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from debian import compile_c
 from loaders import install_loader, loader
 from machines import MACHINES, qemu
 from marks import WITHOUT_MUSL
-from muslbackend.emulation import Emulation, emulate_script, find_emulation, read_loader
+from muslbackend.build.cross.emulation import Emulation, emulate_script, find_emulation, read_loader
 from muslbackend.errors import SettingsError, ToolError
-from muslbackend.musl import ARCHITECTURES, MuslVersion
+from muslbackend.musl.releases import ARCHITECTURES, MuslVersion
 
 if TYPE_CHECKING:
     from pathlib import Path

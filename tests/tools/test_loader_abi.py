@@ -10,14 +10,14 @@ import pytest
 from debian import compile_c
 from loaders import EMULATOR, NOWHERE, dlopen, install_loader
 from machines import MACHINES, QEMU_X86_64, emulator, qemu
-from muslbackend.elfreader import read_elf
-from muslbackend.musl import ARCHITECTURES
+from muslbackend.elf.reader import read_elf
+from muslbackend.musl.releases import ARCHITECTURES
 from samples import EXTENSION, Library, Maker, Sample, build, lay_out, promised, verdict_on
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from muslbackend.musl import Architecture
+    from muslbackend.musl.releases import Architecture
     from samples import Compare, Place
 
 CORE: Final = "demo/_core.so"

@@ -9,9 +9,9 @@ import pytest
 from debian import FixtureError
 from loaders import dlopen
 from machines import DEBIAN_EXPORTS
-from muslbackend import musl
-from muslbackend.elfreader import read_elf
-from muslbackend.musl import ARCHITECTURES, MuslVersion
+from muslbackend.elf.reader import read_elf
+from muslbackend.musl import releases
+from muslbackend.musl.releases import ARCHITECTURES, MuslVersion
 from patching import with_relocations
 from places import PLACES
 from samples import (
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from muslbackend.musl import Architecture
+    from muslbackend.musl.releases import Architecture
     from samples import Compare, Place
 
 CORE: Final = "demo/_core.so"
@@ -269,8 +269,8 @@ def test_the_table_is_what_the_real_loader_exports(place: Place) -> None:
     exported = read_elf(place.loader.read_bytes()).exports
     table = {
         name
-        for name, spans in musl._table(place.arch.symbols).items()
-        for span in musl._spans(spans)
+        for name, spans in releases._table(place.arch.symbols).items()
+        for span in releases._spans(spans)
         if span.first <= version and (span.last is None or version <= span.last)
     }
     more, less = DEBIAN_EXPORTS[place.release]

@@ -8,7 +8,7 @@ import pytest
 
 import loaders
 from loaders import dlopen
-from muslbackend.musl import MuslVersion
+from muslbackend.musl.releases import MuslVersion
 from samples import (
     EXTENSION,
     Library,
@@ -24,7 +24,7 @@ from samples import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from muslbackend.policy import Verdict
+    from muslbackend.policy.verdict import Verdict
     from samples import Compare
 
 CORE: Final = "demo/_core.so"

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from debian import run
 from loaders import list_libraries
-from muslbackend import patch
-from muslbackend.graph import Via
-from muslbackend.plan import Wishes, make_plan
+from muslbackend.loader.graph import Via
+from muslbackend.repair import patch
+from muslbackend.repair.plan import Wishes, make_plan
 from samples import Library, build, graph_of, members, write
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 
 from builders import gcc_library
 from loaders import dlopen
-from muslbackend.elf import ET_EXEC
+from muslbackend.elf.info import ET_EXEC
 from samples import (
     EXTENSION,
     Library,

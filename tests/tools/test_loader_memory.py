@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from muslbackend.elfimage import ElfImage
-from muslbackend.memory import PT_DYNAMIC, PT_GNU_RELRO, PT_GNU_STACK, PT_LOAD, PT_TLS
+from muslbackend.elf.image import ElfImage
+from muslbackend.elf.memory import PT_DYNAMIC, PT_GNU_RELRO, PT_GNU_STACK, PT_LOAD, PT_TLS
 from patching import (
     DT_GNU_HASH,
     DT_RELA,

@@ -8,8 +8,8 @@ import pytest
 
 from builders import gcc_library
 from loaders import Outcome, dlopen, install_loader, start
-from muslbackend.musl import ARCHITECTURES
-from muslbackend.outside import system_folders
+from muslbackend.musl.releases import ARCHITECTURES
+from muslbackend.repair.libraries import system_folders
 from samples import (
     Library,
     Maker,

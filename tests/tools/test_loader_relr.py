@@ -13,11 +13,11 @@ from builders import gcc_library
 from debian import ZIG, Pin, compile_c, run, wheel
 from loaders import EMULATOR, Outcome, dlopen, loader
 from machines import MACHINES
-from muslbackend.elfedit import edited
-from muslbackend.elfreader import read_elf
-from muslbackend.musl import ARCHITECTURES
-from muslbackend.plan import Edit
-from muslbackend.relr import expand
+from muslbackend.elf.edit import edited
+from muslbackend.elf.reader import read_elf
+from muslbackend.elf.relr import expand
+from muslbackend.musl.releases import ARCHITECTURES
+from muslbackend.repair.plan import Edit
 from packed import PACKED, SOURCE, packed
 from samples import Library, Maker, build
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from loaders import dlopen
-from muslbackend import musl
+from muslbackend.musl import releases
 from patching import DT_DEBUG, DT_GNU_HASH, DT_HASH, retagged, with_empty_buckets, with_symbol
 from samples import (
     EXTENSION,
@@ -65,7 +65,7 @@ USES_DATA: Final = "extern int f;\nint *PyInit_demo(void) { return &f; }\n"
 TLS: Final = "__thread int f;\n"
 USES_TLS: Final = "extern __thread int f;\nint *PyInit_demo(void) { return &f; }\n"
 #: The names with 64 that the loader maps to the plain ones, but for the one that did not fit.
-LFS64: Final = sorted(set(musl._lfs64()) - {"posix_fallocate64"})
+LFS64: Final = sorted(set(releases._lfs64()) - {"posix_fallocate64"})
 #: More names than are held as strings, and `f`.
 MANY: Final = """\
 int f(void) { return 1; }

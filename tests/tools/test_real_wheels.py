@@ -10,10 +10,10 @@ import pytest
 
 from debian import Pin, wheel
 from loaders import dlopen, missing_python_symbols
-from muslbackend.check import check_wheel
-from muslbackend.cli import main
-from muslbackend.findings import Severity
-from muslbackend.question import Question
+from muslbackend.cli.main import main
+from muslbackend.policy.check_wheel import check_wheel
+from muslbackend.policy.findings import Severity
+from muslbackend.policy.question import Question
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from loaders import list_libraries
-from muslbackend import relocations
-from muslbackend.musl import MuslVersion
+from muslbackend.musl import relocations
+from muslbackend.musl.releases import MuslVersion
 from patching import with_relocations
 from places import PLACES, RELEASES
 from samples import Library, Patched, lay_out

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from muslbackend.arguments import COMMANDS, parser
-from muslbackend.cli import main
-from muslbackend.completionarguments import SHELLS
-from muslbackend.musl import ARCHITECTURES
-from muslbackend.outline import read
-from muslbackend.settings import names
+from muslbackend.build.settings import names
+from muslbackend.cli.completion_arguments import SHELLS
+from muslbackend.cli.main import main
+from muslbackend.cli.outline import read
+from muslbackend.cli.parser import COMMANDS, parser
+from muslbackend.musl.releases import ARCHITECTURES
 from shells import Terminal
 
 if TYPE_CHECKING:

@@ -7,9 +7,9 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from debian import compile_c
-from muslbackend.musl import ARCHITECTURES
-from muslbackend.target import Facts
-from muslbackend.targetpython import named_loader
+from muslbackend.build.cross.python import named_loader
+from muslbackend.musl.releases import ARCHITECTURES
+from muslbackend.musl.tags import Facts
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,12 +10,12 @@ import pytest
 from debian import compile_c
 from loaders import loader
 from marks import CROSSES
-from muslbackend import verify
-from muslbackend.emulation import find_emulation
+from muslbackend.build.cross.emulation import find_emulation
 from muslbackend.errors import MuslBackendError, ToolError
-from muslbackend.musl import MuslVersion
-from muslbackend.target import Target
-from muslbackend.verify import Opened, Opener, open_all, opener_for
+from muslbackend.musl.releases import MuslVersion
+from muslbackend.musl.tags import Target
+from muslbackend.repair import verify
+from muslbackend.repair.verify import Opened, Opener, open_all, opener_for
 from samples import X86_64, graph_of, members
 
 if TYPE_CHECKING:

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from corpus import ROWS, each, every_row
-from muslbackend.check import check_wheel
-from muslbackend.findings import Severity
-from muslbackend.musl import MuslVersion
-from muslbackend.question import Question
+from muslbackend.musl.releases import MuslVersion
+from muslbackend.policy.check_wheel import check_wheel
+from muslbackend.policy.findings import Severity
+from muslbackend.policy.question import Question
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from corpus import Row
-    from muslbackend.findings import Finding
+    from muslbackend.policy.findings import Finding
 
 pytestmark = [pytest.mark.network]
 

@@ -16,9 +16,9 @@ from clibraries import ZLIB, library
 from corpus import every_row
 from loaders import RELEASES, loader
 from machines import MACHINES
-from muslbackend.check import check_wheel
-from muslbackend.findings import Severity
-from muslbackend.question import Question
+from muslbackend.policy.check_wheel import check_wheel
+from muslbackend.policy.findings import Severity
+from muslbackend.policy.question import Question
 from unpacked import Opener, Unpacked, is_static, python_symbols, unpack
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from corpus import Row
-    from muslbackend.findings import Finding
+    from muslbackend.policy.findings import Finding
 
 pytestmark = [pytest.mark.network]
 

@@ -19,10 +19,10 @@ from building import assert_record_is_true
 from clibraries import ZLIB, library
 from corpus import ROWS
 from loaders import RELEASES, loader
-from muslbackend.check import check_wheel
-from muslbackend.cli import main
-from muslbackend.musl import MuslVersion
-from muslbackend.question import Question
+from muslbackend.cli.main import main
+from muslbackend.musl.releases import MuslVersion
+from muslbackend.policy.check_wheel import check_wheel
+from muslbackend.policy.question import Question
 from unpacked import Opener, Unpacked, is_static, unpack
 from unrepair import BUNDLED, unhashed, unrepair
 

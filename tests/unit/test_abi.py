@@ -8,9 +8,9 @@ import pytest
 from elftools.elf.constants import E_FLAGS
 
 from builders import ZIG_TARGETS, elf_info, extension, findings_of, zig_library
-from muslbackend import abi
-from muslbackend.elfreader import read_elf
-from muslbackend.findings import Finding, Severity
+from muslbackend.elf.reader import read_elf
+from muslbackend.policy.findings import Finding, Severity
+from muslbackend.policy.rules import abi
 
 CORE: Final = "demo/_core.so"
 SUFFIXED: Final = "demo/_core.cpython-312-x86_64-linux-musl.so"

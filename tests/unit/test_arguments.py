@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from muslbackend.arguments import COMMANDS, parser
-from muslbackend.words import Formatter
+from muslbackend.cli.options import Formatter
+from muslbackend.cli.parser import COMMANDS, parser
 
 if TYPE_CHECKING:
     import argparse

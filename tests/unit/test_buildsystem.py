@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from muslbackend.buildsystem import UneditableError, added, edited
+from muslbackend.cli.init.buildsystem import UneditableError, added, edited
 
 #: Strings in which something looks like what it is not.
 TRAPS: Final = (

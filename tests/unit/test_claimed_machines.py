@@ -9,16 +9,16 @@ import pytest
 
 import wheels
 from builders import zig_library
-from muslbackend import cli
-from muslbackend.check import check_wheel
-from muslbackend.musl import MuslVersion
-from muslbackend.question import Question
+from muslbackend.cli import main
+from muslbackend.musl.releases import MuslVersion
+from muslbackend.policy.check_wheel import check_wheel
+from muslbackend.policy.question import Question
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from muslbackend.report import Checked
+    from muslbackend.report.check import Checked
 
 PLAIN: Final = "int PyInit__core(void) { return 0; }"
 #: musl has it from 1.2.5 on.
@@ -99,13 +99,13 @@ def test_each_machine_has_the_release_that_its_own_tag_claims(tmp_path: Path) ->
 def test_capitals_are_small_letters(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = "demo-1.0-cp311-cp311-MUSLLINUX_1_2_X86_64.whl"
     path = str(wheels.write(tmp_path / name, native("x86_64", NEWER)))
-    assert cli.main(["check", path]) == 1
+    assert main.main(["check", path]) == 1
     out = capsys.readouterr().out
     assert "musllinux_1_2_x86_64 is not true: loads on musl 1.2.5 and later" in out
     assert "MB140" not in out
-    assert cli.main(["repair", path, "--output", str(tmp_path / "out")]) == 1
+    assert main.main(["repair", path, "--output", str(tmp_path / "out")]) == 1
     path = str(wheels.write(tmp_path / name, native("x86_64")))
-    assert cli.main(["repair", path, "--output", str(tmp_path / "out")]) == 0
+    assert main.main(["repair", path, "--output", str(tmp_path / "out")]) == 0
     assert [p.name for p in (tmp_path / "out").iterdir()] == [name.lower()]
 
 
@@ -122,10 +122,10 @@ def test_any_beside_a_machine_is_not_true_of_native_code(
     platform: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = wheels.write(tmp_path / f"demo-1.0-cp311-cp311-{platform}.whl", native("x86_64"))
-    assert cli.main(["check", str(path)]) == 1
+    assert main.main(["check", str(path)]) == 1
     assert "error[MB121] demo/_core.cpython-311-x86_64-linux-musl.so" in capsys.readouterr().out
     output = tmp_path / "out"
-    assert cli.main(["repair", str(path), "--output", str(output)]) == 0
+    assert main.main(["repair", str(path), "--output", str(output)]) == 0
     (made,) = output.iterdir()
     assert made.name == "demo-1.0-cp311-cp311-musllinux_1_2_x86_64.whl"
     with zipfile.ZipFile(made) as archive:
@@ -133,7 +133,7 @@ def test_any_beside_a_machine_is_not_true_of_native_code(
     assert [line for line in about.splitlines() if line.startswith("Tag:")] == [
         "Tag: cp311-cp311-musllinux_1_2_x86_64"
     ]
-    assert cli.main(["check", str(made)]) == 0
+    assert main.main(["check", str(made)]) == 0
     assert "[MB" not in capsys.readouterr().out.rpartition("demo-1.0-cp311-cp311-musllinux")[2]
 
 

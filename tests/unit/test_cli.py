@@ -10,10 +10,11 @@ import pytest
 import wheels
 from builders import gcc_library, zig_library
 from htmltree import parsed
-from muslbackend import __version__, cli
-from muslbackend.arguments import COMMANDS
-from muslbackend.cli import main
-from muslbackend.question import Question
+from muslbackend import __version__
+from muslbackend.cli import main as cli
+from muslbackend.cli.main import main
+from muslbackend.cli.parser import COMMANDS
+from muslbackend.policy.question import Question
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,10 +4,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from muslbackend.compilers import ZIG_TARGETS, Answer, _sibling, ask, find_compilers, read_macros
+from muslbackend.build.cross.compilers import (
+    ZIG_TARGETS,
+    Answer,
+    _sibling,
+    ask,
+    find_compilers,
+    read_macros,
+)
+from muslbackend.build.cross.zig import find_zig
 from muslbackend.errors import SettingsError, ToolError
-from muslbackend.musl import ARCHITECTURES
-from muslbackend.zig import find_zig
+from muslbackend.musl.releases import ARCHITECTURES
 
 if TYPE_CHECKING:
     from pathlib import Path

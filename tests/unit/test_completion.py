@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from muslbackend.arguments import COMMANDS, parser
-from muslbackend.cli import main
-from muslbackend.completionarguments import SHELLS
-from muslbackend.explain import entries
-from muslbackend.musl import ARCHITECTURES, releases
-from muslbackend.outline import read
-from muslbackend.settings import names
+from muslbackend.build.settings import names
+from muslbackend.cli.completion_arguments import SHELLS
+from muslbackend.cli.main import main
+from muslbackend.cli.outline import read
+from muslbackend.cli.parser import COMMANDS, parser
+from muslbackend.musl.releases import ARCHITECTURES, releases
+from muslbackend.policy.codes import entries
 
 if TYPE_CHECKING:
     from collections.abc import Callable

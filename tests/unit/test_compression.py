@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from packaging.tags import parse_tag
 
-from muslbackend.member import Kept, Member, Scratch
-from muslbackend.progress import Progress
-from muslbackend.wheel import WheelName
-from muslbackend.wheelreader import unpack
-from muslbackend.wheelwriter import Packing, write_wheel
+from muslbackend.system.progress import Progress
+from muslbackend.wheel.member import Kept, Member, Scratch
+from muslbackend.wheel.name import WheelName
+from muslbackend.wheel.reader import unpack
+from muslbackend.wheel.writer import Packing, write_wheel
 
 if TYPE_CHECKING:
     from pathlib import Path

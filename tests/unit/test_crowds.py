@@ -10,12 +10,13 @@ import pytest
 from builders import X86_64, FakeFiles, elf_info, target_for
 from crowds import extension, in_a_circle, library, module, past_the_limit, write
 from hostile import counted, soon, sparing
-from muslbackend import cli, resolve, supplied
+from muslbackend.cli import main
 from muslbackend.errors import TooMuchError
-from muslbackend.graph import Supply
-from muslbackend.reach import ABOUT_RELEASES
-from muslbackend.rules import FINISHED_RULES
-from muslbackend.target import Target
+from muslbackend.loader import resolve, supplied
+from muslbackend.loader.graph import Supply
+from muslbackend.musl.tags import Target
+from muslbackend.policy.reach import ABOUT_RELEASES
+from muslbackend.policy.rules.loading import FINISHED_RULES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,12 +98,12 @@ def test_a_crowd_is_judged_soon(
     wheel = str(write(tmp_path, make()))
     with counted(pytestconfig):
         with soon():
-            status = cli.main(["check", wheel])
+            status = main.main(["check", wheel])
         out, _ = capsys.readouterr()
         assert says in out
         assert status == (0 if says == "ok, " else 1)
         with sparing():
-            cli.main(["check", wheel])
+            main.main(["check", wheel])
 
 
 @pytest.mark.parametrize(
@@ -123,24 +124,24 @@ def test_whatever_is_asked_of_it(
     wheel = write(tmp_path, in_a_circle(100, 60))
     monkeypatch.chdir(tmp_path)
     with soon():
-        assert cli.main([*words, wheel.name]) == 0
+        assert main.main([*words, wheel.name]) == 0
 
 
 def test_what_is_past_the_limit_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wheel = str(write(tmp_path, past_the_limit(extensions=12)))
-    assert cli.main(["check", wheel]) == 0
+    assert main.main(["check", wheel]) == 0
     capsys.readouterr()
     monkeypatch.setattr(supplied, "MOST_STEPS", 500)
-    assert cli.main(["check", "--json", wheel]) == 1
+    assert main.main(["check", "--json", wheel]) == 1
     (found,) = json.loads(capsys.readouterr().out)
     (finding,) = found["findings"]
     assert finding["code"] == "MB150"
     assert "more than 500 look-ups" in finding["message"]
     assert not found["ok"]
     assert found["earned"] is None
-    assert cli.main(["repair", wheel, "--output", str(tmp_path)]) == 1
+    assert main.main(["repair", wheel, "--output", str(tmp_path)]) == 1
     assert "in too many ways to be followed" in capsys.readouterr().err
 
 

@@ -10,11 +10,17 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from builders import gcc_library
-from muslbackend.cli import main
-from muslbackend.declared import declared, line_for, understated, unknown_tags, with_floor
-from muslbackend.findings import Severity
-from muslbackend.integrity import Contents
-from muslbackend.musl import ARCHITECTURES, MuslVersion, oldest
+from muslbackend.cli.main import main
+from muslbackend.musl.releases import ARCHITECTURES, MuslVersion, oldest
+from muslbackend.policy.findings import Severity
+from muslbackend.policy.rules.archive import Contents
+from muslbackend.policy.rules.declared_floor import (
+    declared,
+    line_for,
+    understated,
+    unknown_tags,
+    with_floor,
+)
 from wheels import record, whole, write
 
 if TYPE_CHECKING:

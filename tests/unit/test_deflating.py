@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from muslbackend.deflating import Packer
+from muslbackend.build.settings import DEFAULT_LEVEL
 from muslbackend.errors import MuslBackendError
-from muslbackend.member import Kept, Member
-from muslbackend.original import Original
-from muslbackend.settings import DEFAULT_LEVEL
-from muslbackend.zipdirectory import DEFLATED, STORED
+from muslbackend.wheel.member import Kept, Member
+from muslbackend.wheel.original import Original
+from muslbackend.wheel.packer import Packer
+from muslbackend.wheel.zip.directory import DEFLATED, STORED
 from rawzip import raw, write_raw
 
 if TYPE_CHECKING:

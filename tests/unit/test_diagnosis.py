@@ -9,9 +9,7 @@ import jsonschema
 import pytest
 
 from doctored import PYTHON, RUN, SCHEMA, TOOLS, ZIG, able, machine, without
-from muslbackend.checkup import Build, Checkup, Project, Setting, checkup_text
-from muslbackend.checkupjson import checkup_json
-from muslbackend.diagnosis import (
+from muslbackend.cli.doctor.diagnosis import (
     Ability,
     Compiling,
     Lack,
@@ -23,7 +21,9 @@ from muslbackend.diagnosis import (
     judge,
     lacks,
 )
-from muslbackend.musl import ARCHITECTURES, MuslVersion
+from muslbackend.cli.doctor.report import Build, Checkup, Project, Setting, checkup_text
+from muslbackend.cli.doctor.report_json import checkup_json
+from muslbackend.musl.releases import ARCHITECTURES, MuslVersion
 
 NO_ZIG: Final = Trouble("zig is needed", "pip install ziglang")
 NO_HEADERS: Final = Trouble("the headers are missing", "apt install python3.11-dev")

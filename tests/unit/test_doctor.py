@@ -16,18 +16,20 @@ import pytest
 from building import write_project
 from doctored import SCHEMA, TOOLS, able, machine, without
 from marks import CROSSES
-from muslbackend import doctor, emulation, stage, survey
-from muslbackend.cli import main
-from muslbackend.diagnosis import Compiling, Machine, Running, Tool, Trouble
+from muslbackend.build import skbuild
+from muslbackend.build.cross import emulation
+from muslbackend.build.settings import names
+from muslbackend.cli.doctor import command, survey
+from muslbackend.cli.doctor.diagnosis import Compiling, Machine, Running, Tool, Trouble
+from muslbackend.cli.main import main
 from muslbackend.errors import ToolError
-from muslbackend.musl import ARCHITECTURES
-from muslbackend.settings import names
-from muslbackend.target import Facts
+from muslbackend.musl.releases import ARCHITECTURES
+from muslbackend.musl.tags import Facts
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from muslbackend.checkup import Build, Project
+    from muslbackend.cli.doctor.report import Build, Project
 
 ZIG_MISSING = "zig is needed to compile for musl and was not found, or is of another release"
 
@@ -86,16 +88,16 @@ def test_tools_are_found_with_their_releases(bare: Path) -> None:
 def test_of_zigs_the_one_that_will_do_is_shown(
     bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("muslbackend.zig._zig_programs", list)
+    monkeypatch.setattr("muslbackend.build.cross.zig._zig_programs", list)
     assert seen().tool("zig") == Tool("zig")
     assert seen().abilities["x86_64"].trouble == Trouble(
         ZIG_MISSING, "pip install 'ziglang>=0.16,<0.18'"
     )
     old = str(program(bare / "zig", "echo 0.13.0"))
     new = str(program(tmp_path / "zig", "echo 0.17.0"))
-    monkeypatch.setattr("muslbackend.zig._zig_programs", lambda: [old])
+    monkeypatch.setattr("muslbackend.build.cross.zig._zig_programs", lambda: [old])
     assert seen().tool("zig") == Tool("zig", old, "0.13.0", usable=False)
-    monkeypatch.setattr("muslbackend.zig._zig_programs", lambda: [old, new])
+    monkeypatch.setattr("muslbackend.build.cross.zig._zig_programs", lambda: [old, new])
     assert seen().tool("zig") == Tool("zig", new, "0.17.0")
     assert seen().has("zig")
 
@@ -255,11 +257,11 @@ def facts(monkeypatch: pytest.MonkeyPatch, *, musl: bool = False, **changes: str
     loads = "/lib/ld-musl-x86_64.so.1" if musl else "/lib64/ld-linux-x86-64.so.2"
     suffix = f".cpython-311-x86_64-linux-{'musl' if musl else 'gnu'}.so"
     told = Facts("linux", suffix, "x86_64", loads)._replace(**changes)
-    monkeypatch.setattr(doctor, "read_facts", lambda: told)
+    monkeypatch.setattr(command, "read_facts", lambda: told)
 
 
 def of(project: Path, **config: str) -> Project:
-    found = doctor.examine(project, {f"musl.{key}": value for key, value in config.items()})
+    found = command.examine(project, {f"musl.{key}": value for key, value in config.items()})
     assert found.project is not None
     return found.project
 
@@ -322,7 +324,7 @@ def test_what_an_isolated_build_gets_is_told(
     build = built(project)
     assert build.trouble == Trouble("this machine lacks cmake, ninja", "see what is needed, above")
     assert (build.possible, build.fetched) == (False, ("cmake", "ninja"))
-    monkeypatch.setattr("muslbackend.zig._zig_programs", list)
+    monkeypatch.setattr("muslbackend.build.cross.zig._zig_programs", list)
     lacking = {"tools": without("cmake"), "abilities": able(compiling=None)}
     has(monkeypatch, machine(**lacking))
     build = built(project)
@@ -346,7 +348,7 @@ def test_what_is_not_compiled_takes_no_cmake(
 
 def test_a_toolchain_file_takes_no_zig(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (project / "mine.cmake").touch()
-    monkeypatch.setattr("muslbackend.zig._zig_programs", list)
+    monkeypatch.setattr("muslbackend.build.cross.zig._zig_programs", list)
     has(monkeypatch, machine(abilities=able(compiling=None)))
     build = built(project, **{"toolchain-file": "mine.cmake"})
     assert (build.possible, build.trouble) == (True, None)
@@ -357,7 +359,7 @@ def test_what_would_stop_a_build_is_told(project: Path, monkeypatch: pytest.Monk
     def stops(*_: object) -> None:
         raise ToolError("there is no loader", hint="install musl")
 
-    monkeypatch.setattr("muslbackend.pipeline._opener", stops)
+    monkeypatch.setattr("muslbackend.build.pipeline._opener", stops)
     assert built(project).possible
     build = built(project, verify="true")
     assert (build.possible, build.trouble) == (False, Trouble("there is no loader", "install musl"))
@@ -395,7 +397,7 @@ def test_an_error_of_scikit_build_core_is_told(
     def breaks(*_: object) -> None:
         raise RuntimeError("out of order")
 
-    monkeypatch.setattr(stage, "call", breaks)
+    monkeypatch.setattr(skbuild, "call", breaks)
     build = built(project)
     assert build.trouble is not None
     assert build.trouble.message == (
@@ -452,11 +454,11 @@ def test_without_a_project_it_is_the_current_folder_if_that_is_one(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(project)
-    found = doctor.examine(None, {}).project
+    found = command.examine(None, {}).project
     assert found is not None
     assert found.folder == str(project)
     monkeypatch.chdir(tmp_path)
-    assert doctor.examine(None, {}).project is None
+    assert command.examine(None, {}).project is None
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:

@@ -8,7 +8,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muslbackend.drawing import Picture, Place, arranged
+from muslbackend.report.html.graph_layout import Picture, Place, arranged
 
 NAMES = [f"box{number}" for number in range(14)]
 SIZES = dict.fromkeys(NAMES, (80, 40))

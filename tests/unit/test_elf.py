@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from builders import elf_info
-from muslbackend.elf import names_library
-from muslbackend.musl import ARCHITECTURES
+from muslbackend.elf.info import names_library
+from muslbackend.musl.releases import ARCHITECTURES
 
 
 @pytest.mark.parametrize(

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from builders import ZIG_TARGETS, gcc_library, zig_library
 from elforacle import oracle
-from muslbackend import elfnotes, memory
-from muslbackend.elfreader import read_elf
+from muslbackend.elf import memory, notes
+from muslbackend.elf.reader import read_elf
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,10 +50,10 @@ def readelf(data: bytes, folder: Path, option: str) -> str:
 
 
 def test_constants_are_those_of_pyelftools() -> None:
-    assert ENUM_SH_TYPE_ARM["SHT_ARM_ATTRIBUTES"] == elfnotes._SHT_ARM_ATTRIBUTES
+    assert ENUM_SH_TYPE_ARM["SHT_ARM_ATTRIBUTES"] == notes._SHT_ARM_ATTRIBUTES
     assert ENUM_P_TYPE_BASE["PT_GNU_PROPERTY"] == memory.PT_GNU_PROPERTY
-    assert ENUM_NOTE_N_TYPE["NT_GNU_PROPERTY_TYPE_0"] == elfnotes._NT_GNU_PROPERTY_TYPE_0
-    machines = (elfnotes._EM_386, elfnotes._EM_ARM, elfnotes._EM_X86_64)
+    assert ENUM_NOTE_N_TYPE["NT_GNU_PROPERTY_TYPE_0"] == notes._NT_GNU_PROPERTY_TYPE_0
+    machines = (notes._EM_386, notes._EM_ARM, notes._EM_X86_64)
     assert machines == tuple(ENUM_E_MACHINE[n] for n in ("EM_386", "EM_ARM", "EM_X86_64"))
 
 

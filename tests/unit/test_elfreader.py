@@ -11,10 +11,10 @@ from elftools.elf.elffile import ELFFile
 from builders import SOURCE, ZIG_TARGETS, gcc_library, zig_library
 from elforacle import oracle
 from hashtables import with_wide_words
-from muslbackend.elfimage import ElfImage
-from muslbackend.elfreader import read_elf
+from muslbackend.elf.image import ElfImage
+from muslbackend.elf.memory import PT_DYNAMIC
+from muslbackend.elf.reader import read_elf
 from muslbackend.errors import MalformedError
-from muslbackend.memory import PT_DYNAMIC
 
 FLAGS = ("-Wl,-soname,libdemo.so.1", "-Wl,-rpath,$ORIGIN/../demo.libs:/opt/lib")
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import gcc_library, zig_library
-from muslbackend.elfreader import read_elf
+from muslbackend.elf.reader import read_elf
 from muslbackend.errors import MalformedError
 
 GLIBC_SOURCE = '#include <stdio.h>\nint a, *p = &a; int shout(void) { return puts(""); }'

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from hashtables import sysv_table
-from muslbackend.elf import ElfInfo
-from muslbackend.elfreader import read_elf
-from muslbackend.lookup import Exports
-from muslbackend.scan import Scan
+from muslbackend.elf.hashtable import Exports
+from muslbackend.elf.info import ElfInfo
+from muslbackend.elf.reader import read_elf
+from muslbackend.loader.scan import Scan
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 
 from builders import SOURCE, ZIG_TARGETS, gcc_library, zig_library
 from hashtables import DT_VERSYM, MuslLookup, with_wide_words
-from muslbackend import elfsymbols
-from muslbackend.elfhash import read_hashes
-from muslbackend.elfimage import ElfImage
-from muslbackend.elfreader import read_elf
-from muslbackend.elfsymbols import read_symbols
+from muslbackend.elf import symbols as elfsymbols
+from muslbackend.elf.hash_check import read_hashes
+from muslbackend.elf.hashtable import Exports
+from muslbackend.elf.image import ElfImage
+from muslbackend.elf.reader import read_elf
+from muslbackend.elf.symbols import read_symbols
 from muslbackend.errors import MalformedError
-from muslbackend.lookup import Exports
 from patching import DT_DEBUG, DT_GNU_HASH, DT_HASH, DT_SYMTAB, retagged
 
 if TYPE_CHECKING:
-    from muslbackend.elf import ElfInfo
+    from muslbackend.elf.info import ElfInfo
 
 VERSIONED: Final = """\
 __asm__(".symver old_foo, foo@V1");

@@ -9,8 +9,8 @@ from typing import Final
 import pytest
 
 import muslbackend
-from muslbackend.cli import main
-from muslbackend.explain import REMEDIES, entries, explain
+from muslbackend.cli.main import main
+from muslbackend.policy.codes import REMEDIES, entries, explain
 
 PACKAGE: Final = Path(muslbackend.__file__).parent
 

@@ -11,8 +11,10 @@ import pytest
 
 import wheels
 from builders import zig_library
-from muslbackend import cli, wheelreader, zipreader
-from muslbackend.zipreader import open_zip
+from muslbackend.cli import main
+from muslbackend.wheel import reader
+from muslbackend.wheel.zip import reader as zipreader
+from muslbackend.wheel.zip.reader import open_zip
 from rawzip import RARE, STORED, Raw, raw, write_raw
 
 if TYPE_CHECKING:
@@ -102,10 +104,10 @@ def test_a_hidden_extension_is_judged_by_check_and_repair(
 ) -> None:
     if not in_memory:
         for room in ("_IN_MEMORY", "_WHILE_JUDGED"):
-            monkeypatch.setattr(wheelreader, room, 0)
+            monkeypatch.setattr(reader, room, 0)
     path = hidden(tmp_path, EMPTY_STORED * count)
     for words in (["check", path], ["repair", path, "--output", str(tmp_path / "out")]):
-        assert cli.main(words) == 1
+        assert main.main(words) == 1
         out, err = capsys.readouterr()
         assert f"error[MB102] {CORE}: needs nk_dot" in out + err
     assert not (tmp_path / "out").exists()
@@ -115,5 +117,5 @@ def test_damage_behind_empty_blocks_is_told(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = hidden(tmp_path, EMPTY_STORED * 300 + struct.pack("<B2H", 0, 1, 1))
-    assert cli.main(["check", path]) == 1
+    assert main.main(["check", path]) == 1
     assert f"is not a readable zip archive: '{CORE}': Error -3" in capsys.readouterr().out

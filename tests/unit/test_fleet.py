@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 from packaging.specifiers import SpecifierSet
 
-from muslbackend import fleet
-from muslbackend.compilers import ZIG_TARGETS
+from muslbackend.build.cross.compilers import ZIG_TARGETS
+from muslbackend.cli.multibuild import matrix
+from muslbackend.cli.multibuild.matrix import Interpreter
 from muslbackend.errors import SettingsError
-from muslbackend.fleet import Interpreter
-from muslbackend.musl import ARCHITECTURES, ON_PYPI
+from muslbackend.musl.releases import ARCHITECTURES, ON_PYPI
 
 ANY = SpecifierSet()
 
@@ -28,21 +28,21 @@ def tags(pythons: tuple[Interpreter, ...]) -> list[str]:
 def test_all_is_what_pypi_takes_and_zig_compiles_for() -> None:
     assert set(ON_PYPI) <= set(ZIG_TARGETS) & set(ARCHITECTURES)
     assert set(ZIG_TARGETS) - set(ON_PYPI) == {"loongarch64", "armv6l"}
-    assert fleet.architectures(["all"], "x86_64") == ON_PYPI
+    assert matrix.architectures(["all"], "x86_64") == ON_PYPI
 
 
 def test_lists_have_commas_or_spaces_or_come_twice_and_name_each_once() -> None:
-    asked = fleet.words(["x86_64, aarch64", "i686 x86_64", ""])
+    asked = matrix.words(["x86_64, aarch64", "i686 x86_64", ""])
     assert asked == ("x86_64", "aarch64", "i686")
-    assert fleet.architectures(asked, "s390x") == asked
-    assert fleet.architectures(["s390x", "all"], "x86_64")[:2] == ("s390x", "x86_64")
-    assert len(fleet.architectures(["s390x", "all"], "x86_64")) == len(ON_PYPI)
+    assert matrix.architectures(asked, "s390x") == asked
+    assert matrix.architectures(["s390x", "all"], "x86_64")[:2] == ("s390x", "x86_64")
+    assert len(matrix.architectures(["s390x", "all"], "x86_64")) == len(ON_PYPI)
 
 
 def test_the_machines_own_architecture_is_the_default() -> None:
-    assert fleet.architectures([], "riscv64") == ("riscv64",)
+    assert matrix.architectures([], "riscv64") == ("riscv64",)
     with pytest.raises(SettingsError, match="this machine is sparc64, which no musllinux wheel"):
-        fleet.architectures([], "sparc64")
+        matrix.architectures([], "sparc64")
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_the_machines_own_architecture_is_the_default() -> None:
 )
 def test_an_unknown_architecture_is_an_error_that_helps(word: str, near: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        fleet.architectures(["x86_64", word], "x86_64")
+        matrix.architectures(["x86_64", word], "x86_64")
     assert f"--arch {word}: musl has no such architecture" in str(caught.value)
     assert f"did you mean {near}? there are all, x86_64, " in str(caught.value)
 
@@ -70,19 +70,19 @@ def test_an_unknown_architecture_is_an_error_that_helps(word: str, near: str) ->
     ],
 )
 def test_versions_are_written_in_two_ways(word: str, tag: str | None) -> None:
-    assert fleet.version_tag(word) == tag
+    assert matrix.version_tag(word) == tag
 
 
 def test_the_oldest_comes_first_and_each_version_once() -> None:
     found = [python(13, free=True), python(13), python(11, "/a"), python(11, "/b")]
-    chosen, notes = fleet.fitting(found, ANY, asked=False)
+    chosen, notes = matrix.fitting(found, ANY, asked=False)
     assert [p.program for p in chosen] == [
         "/a/python3.11",
         "/usr/bin/python3.13",
         "/usr/bin/python3.13t",
     ]
     assert notes == ()
-    assert fleet.fitting(found, ANY, asked=True)[1] == (
+    assert matrix.fitting(found, ANY, asked=True)[1] == (
         "left out  /b/python3.11: /a/python3.11 is the same",
     )
 
@@ -98,17 +98,17 @@ def test_the_oldest_comes_first_and_each_version_once() -> None:
 )
 def test_what_cannot_build_is_left_out_or_an_error(bad: Interpreter, problem: str) -> None:
     requires = SpecifierSet("<3.14")
-    chosen, notes = fleet.fitting([bad, python(11)], requires, asked=False)
+    chosen, notes = matrix.fitting([bad, python(11)], requires, asked=False)
     assert tags(chosen) == ["cp311"]
     assert notes == (f"left out  {bad.program}: {problem}",)
     with pytest.raises(SettingsError) as caught:
-        fleet.fitting([bad, python(11)], requires, asked=True)
+        matrix.fitting([bad, python(11)], requires, asked=True)
     assert str(caught.value).startswith(f"{bad.program} cannot build this project: {problem}\n")
 
 
 def test_what_is_missing_can_be_installed() -> None:
     with pytest.raises(SettingsError, match=r"apt install python3\.12-venv python3\.12-dev"):
-        fleet.fitting([python(12, "/usr/bin", "headers")], ANY, asked=True)
+        matrix.fitting([python(12, "/usr/bin", "headers")], ANY, asked=True)
 
 
 ALL = (python(11), python(12), python(13), python(13, free=True), python(15, free=True))
@@ -128,28 +128,28 @@ ALL = (python(11), python(12), python(13), python(13, free=True), python(15, fre
     ],
 )
 def test_one_wheel_for_many_pythons_is_made_once(py_api: str, makers: list[str]) -> None:
-    chosen, notes = fleet.makers(ALL, py_api)
+    chosen, notes = matrix.makers(ALL, py_api)
     assert tags(chosen) == makers
     assert len(notes) == len(ALL) - len(makers)
 
 
 def test_who_takes_whose_wheel_is_said() -> None:
-    _, notes = fleet.makers((python(11), python(12), python(13)), "cp312")
+    _, notes = matrix.makers((python(11), python(12), python(13)), "cp312")
     assert notes == ("left out  cp313: takes the wheel of cp312 (cp312)",)
 
 
 def test_the_stable_abi_is_set_where_scikit_build_core_reads_it() -> None:
     table = {"wheel": {"py-api": "cp311"}}
-    assert fleet.wheel_api({}, {}, {}) == ""
-    assert fleet.wheel_api({}, table, {}) == "cp311"
-    assert fleet.wheel_api({"wheel.py-api": "py3"}, table, {}) == "py3"
-    assert fleet.wheel_api({"skbuild.wheel.py-api": "py3"}, table, {}) == "py3"
+    assert matrix.wheel_api({}, {}, {}) == ""
+    assert matrix.wheel_api({}, table, {}) == "cp311"
+    assert matrix.wheel_api({"wheel.py-api": "py3"}, table, {}) == "py3"
+    assert matrix.wheel_api({"skbuild.wheel.py-api": "py3"}, table, {}) == "py3"
     environ = {"SKBUILD_WHEEL_PY_API": "cp312"}
-    assert fleet.wheel_api({"wheel.py-api": "py3"}, table, environ) == "cp312"
+    assert matrix.wheel_api({"wheel.py-api": "py3"}, table, environ) == "cp312"
 
 
 def test_every_architecture_is_built_with_every_interpreter() -> None:
-    made = fleet.jobs(("x86_64", "i686"), (python(11), python(13, free=True)))
+    made = matrix.jobs(("x86_64", "i686"), (python(11), python(13, free=True)))
     assert [job.name for job in made] == [
         "x86_64-cp311",
         "x86_64-cp313t",
@@ -159,19 +159,19 @@ def test_every_architecture_is_built_with_every_interpreter() -> None:
 
 
 def test_settings_that_come_twice_are_a_list() -> None:
-    given = fleet.config_settings(["a=1", "b=x=y", "a=2", "a=3", "c"])
+    given = matrix.config_settings(["a=1", "b=x=y", "a=2", "a=3", "c"])
     assert given == {"a": ["1", "2", "3"], "b": "x=y", "c": ""}
 
 
 def test_a_job_names_its_target_and_keeps_to_its_promise() -> None:
-    config = fleet.config_settings(["musl.floor=1.2.3", "musl.target=i686"])
-    assert fleet.job_settings(config, "s390x", verify=False) == {
+    config = matrix.config_settings(["musl.floor=1.2.3", "musl.target=i686"])
+    assert matrix.job_settings(config, "s390x", verify=False) == {
         "musl.strict": "true",
         "musl.floor": "1.2.3",
         "musl.target": "s390x",
     }
     lax = {"musl.strict": "false"}
-    assert fleet.job_settings(lax, "s390x", verify=True) == {
+    assert matrix.job_settings(lax, "s390x", verify=True) == {
         "musl.strict": "false",
         "musl.verify": "true",
         "musl.target": "s390x",

@@ -7,8 +7,8 @@ from importlib import resources
 import pytest
 
 from builders import X86_64
-from muslbackend import foreign, musl
-from muslbackend.musl import ARCHITECTURES, Architecture
+from muslbackend.musl import foreign, releases
+from muslbackend.musl.releases import ARCHITECTURES, Architecture
 
 PLAIN = "which no musl has and no library of the wheel defines"
 #: Names that are often met and that loader tests have seen missing from every musl.
@@ -143,15 +143,17 @@ def test_what_musl_had_once() -> None:
 
 
 def test_the_list_of_glibcs_names_has_none_that_a_pattern_or_musl_has() -> None:
-    text = resources.files("muslbackend.data").joinpath("glibc.txt").read_text(encoding="utf-8")
+    text = (
+        resources.files("muslbackend").joinpath("musl/data/glibc.txt").read_text(encoding="utf-8")
+    )
     names = [line for line in text.splitlines() if not line.startswith("#")]
     assert names == sorted(set(names))
     assert len(names) > 500
     known = (foreign._LFS64, *foreign._GLIBC)
-    assert [n for n in names if musl.spans(n, X86_64) or foreign._first(known, n)] == []
+    assert [n for n in names if releases.spans(n, X86_64) or foreign._first(known, n)] == []
 
 
 def test_no_pattern_for_glibc_takes_what_the_newest_musl_maps() -> None:
     # Families may cover names that musl has as well: only what it lacks is ever looked up.
     assert foreign._first([foreign._LFS64], "open64") is None
-    assert musl.since("posix_fallocate64", X86_64) == musl.MuslVersion(1, 2, 6)
+    assert releases.since("posix_fallocate64", X86_64) == releases.MuslVersion(1, 2, 6)

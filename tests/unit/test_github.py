@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from muslbackend import github
-from muslbackend.findings import Finding, Severity
+from muslbackend.policy.findings import Finding, Severity
+from muslbackend.report import github
 
 NEWER = Finding("MB103", Severity.ERROR, "demo/_core.so", "needs statx", "avoid it")
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from builders import X86_64, FakeFiles, elf_info, extension, graph_of
-from muslbackend.graph import Edge, Graph, Supply, Via
-from muslbackend.resolve import resolve
+from muslbackend.loader.graph import Edge, Graph, Supply, Via
+from muslbackend.loader.resolve import resolve
 
 if TYPE_CHECKING:
-    from muslbackend.elf import ElfInfo
+    from muslbackend.elf.info import ElfInfo
 
 CORE = "demo/_core.so"
 

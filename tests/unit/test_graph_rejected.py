@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from builders import X86_64, elf_info, extension, graph_of, zig_library
-from muslbackend.elfreader import read_elf
-from muslbackend.graph import FOLDER, Edge, Graph, Supply, Unfit, Via
-from muslbackend.resolve import resolve
-from muslbackend.scan import Scan
+from muslbackend.elf.reader import read_elf
+from muslbackend.loader.graph import FOLDER, Edge, Graph, Supply, Unfit, Via
+from muslbackend.loader.resolve import resolve
+from muslbackend.loader.scan import Scan
 
 if TYPE_CHECKING:
-    from muslbackend.elf import ElfInfo
+    from muslbackend.elf.info import ElfInfo
 
 CORE = "demo/_core.so"
 BESIDE = "demo/liba.so"

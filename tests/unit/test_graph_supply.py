@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from builders import X86_64, FakeFiles, elf_info, extension, graph_of
-from muslbackend.graph import Edge, Rejected, Supply, Unfit, Via
-from muslbackend.resolve import resolve
+from muslbackend.loader.graph import Edge, Rejected, Supply, Unfit, Via
+from muslbackend.loader.resolve import resolve
 
 if TYPE_CHECKING:
-    from muslbackend.elf import ElfInfo
+    from muslbackend.elf.info import ElfInfo
 
 CORE = "demo/_core.so"
 NEEDS_A = extension(needed=("liba.so",))

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from builders import elf_info, extension, graph_of
-from muslbackend.grouping import MOST, MOST_LINES, drawn
+from muslbackend.report.html.grouping import MOST, MOST_LINES, drawn
 
 if TYPE_CHECKING:
-    from muslbackend.elf import ElfInfo
-    from muslbackend.graph import Graph
-    from muslbackend.grouping import Drawn
+    from muslbackend.elf.info import ElfInfo
+    from muslbackend.loader.graph import Graph
+    from muslbackend.report.html.grouping import Drawn
 
 LIBRARIES = ("$ORIGIN/../demo.libs",)
 

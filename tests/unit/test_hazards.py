@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from builders import elf_info, extension, findings_of, gcc_library, zig_library
-from muslbackend.elfimage import ElfImage
-from muslbackend.elfreader import read_elf
-from muslbackend.findings import Finding, Severity
-from muslbackend.memory import PT_DYNAMIC
+from muslbackend.elf.image import ElfImage
+from muslbackend.elf.memory import PT_DYNAMIC
+from muslbackend.elf.reader import read_elf
+from muslbackend.policy.findings import Finding, Severity
 
 if TYPE_CHECKING:
-    from muslbackend.elf import ElfInfo
+    from muslbackend.elf.info import ElfInfo
 
 CORE = "demo/_core.so"
 TOOL = "demo/tool"

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from builders import elf_info, extension, findings_of
-from muslbackend.findings import Finding, Severity
+from muslbackend.policy.findings import Finding, Severity
 
 if TYPE_CHECKING:
-    from muslbackend.elf import ElfInfo
+    from muslbackend.elf.info import ElfInfo
 
 CORE = "demo/_core.so"
 LIB = "demo/libx.so"

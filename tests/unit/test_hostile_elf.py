@@ -18,11 +18,11 @@ import wheels
 from craftedelf import Crafted, Segment
 from hashtables import gnu_code
 from hostile import counted, laid_out, snapshot, soon, sparing
-from muslbackend import cli
-from muslbackend.elfedit import edited
-from muslbackend.elfreader import read_elf
+from muslbackend.cli import main
+from muslbackend.elf.edit import edited
+from muslbackend.elf.reader import read_elf
 from muslbackend.errors import MalformedError
-from muslbackend.plan import Edit
+from muslbackend.repair.plan import Edit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -480,7 +480,7 @@ def test_a_hostile_file_is_found_out_and_nothing_is_written(
             ),
         ):
             with soon():
-                assert cli.main(words) == expected
+                assert main.main(words) == expected
             out, err = capsys.readouterr()
             assert not expected or says in out + err
             assert words[0] == "repair" or case.about in out
@@ -488,8 +488,8 @@ def test_a_hostile_file_is_found_out_and_nothing_is_written(
             if expected:
                 assert snapshot(tmp_path) == before
         with sparing():
-            cli.main(["check", FILE])
-            cli.main(["repair", FILE, "--output", str(output)])
+            main.main(["check", FILE])
+            main.main(["repair", FILE, "--output", str(output)])
         made = f"out/{FILE.replace('linux', 'musllinux_1_2')}"
         assert snapshot(tmp_path).keys() - before.keys() <= {made}
 
@@ -622,9 +622,9 @@ def test_files_that_need_each_other_are_followed_once(
     path = str(wheels.write(tmp_path / FILE, files))
     with counted(pytestconfig):
         with soon():
-            assert cli.main(["check", path]) == 0
+            assert main.main(["check", path]) == 0
         with soon():
-            assert cli.main(["repair", path, "--output", str(tmp_path / "out")]) == 0
+            assert main.main(["repair", path, "--output", str(tmp_path / "out")]) == 0
         assert "Traceback" not in "".join(capsys.readouterr())
         with sparing():
-            cli.main(["check", path])
+            main.main(["check", path])

@@ -17,8 +17,9 @@ import wheels
 from builders import zig_library
 from building import ON_MUSL
 from hostile import MEMORY, counted, laid_out, snapshot, soon, sparing
-from muslbackend import cli, wheelreader
-from muslbackend.package import MOST_SOURCE
+from muslbackend.cli import main
+from muslbackend.wheel import reader
+from muslbackend.wheel.package import MOST_SOURCE
 from rawzip import BZIP2, DEFLATED, LZMA, MOST, STORED, UTF8, Raw, raw, write_raw
 
 if TYPE_CHECKING:
@@ -385,15 +386,15 @@ def test_a_hostile_wheel_is_found_out_and_nothing_is_written(
             (["repair", FILE, "--output", str(output)], case.repair),
         ):
             with soon():
-                assert cli.main(words) == expected
+                assert main.main(words) == expected
             out, err = capsys.readouterr()
             assert case.says in out + err or (words[0] == "check" and not expected)
             assert len(out + err) < 5000
             if expected:
                 assert snapshot(tmp_path) == before
         with sparing(case.memory):
-            cli.main(["check", FILE])
-            cli.main(["repair", FILE, "--dry-run"])
+            main.main(["check", FILE])
+            main.main(["repair", FILE, "--dry-run"])
         after = snapshot(tmp_path)
         assert after.keys() - before.keys() <= {f"out/{FILE.replace('linux', 'musllinux_1_2')}"}
 
@@ -402,8 +403,8 @@ def test_the_sound_wheel_that_they_are_made_of_is_ok(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = str(write_raw(tmp_path / FILE, sound()))
-    assert cli.main(["check", path]) == 0
-    assert cli.main(["repair", path, "--output", str(tmp_path / "out")]) == 0
+    assert main.main(["check", path]) == 0
+    assert main.main(["repair", path, "--output", str(tmp_path / "out")]) == 0
     assert "[MB" not in capsys.readouterr().out
 
 
@@ -444,11 +445,11 @@ def test_what_is_strange_and_sound_is_repaired(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = str(write_raw(tmp_path / FILE, FINE[name]()))
-    assert cli.main(["check", path]) == 0
+    assert main.main(["check", path]) == 0
     assert "[MB" not in capsys.readouterr().out
-    assert cli.main(["repair", path, "--output", str(tmp_path / "out")]) == 0
+    assert main.main(["repair", path, "--output", str(tmp_path / "out")]) == 0
     made = tmp_path / "out" / FILE.replace("linux", "musllinux_1_2")
-    assert cli.main(["check", str(made)]) == 0
+    assert main.main(["check", str(made)]) == 0
     assert "[MB" not in capsys.readouterr().out
     with zipfile.ZipFile(made) as archive:
         names = archive.namelist()
@@ -476,9 +477,9 @@ def test_mb140_tags_inside_that_are_not_those_of_the_name(
 ) -> None:
     path = str(write_raw(tmp_path / FILE, sound({WHEEL: about.encode()})))
     with counted(pytestconfig), soon():
-        assert cli.main(["check", path]) == 0
+        assert main.main(["check", path]) == 0
         assert f"warning[MB140] {WHEEL}: {says}" in capsys.readouterr().out
-        assert cli.main(["repair", path, "--output", str(tmp_path / "out")]) == 0
+        assert main.main(["repair", path, "--output", str(tmp_path / "out")]) == 0
         assert "MB140" not in capsys.readouterr().out
 
 
@@ -504,9 +505,9 @@ def test_what_is_no_archive_is_refused(
 ) -> None:
     (tmp_path / FILE).write_bytes(JUNK[name])
     with counted(pytestconfig), soon():
-        assert cli.main(["check", str(tmp_path / FILE)]) == 1
+        assert main.main(["check", str(tmp_path / FILE)]) == 1
         assert "error[MB1" in capsys.readouterr().out
-        assert cli.main(["repair", str(tmp_path / FILE), "--output", str(tmp_path / "out")]) == 1
+        assert main.main(["repair", str(tmp_path / FILE), "--output", str(tmp_path / "out")]) == 1
     assert not (tmp_path / "out").exists()
 
 
@@ -515,7 +516,7 @@ def test_a_member_in_front_that_the_directory_has_not_is_refused(
 ) -> None:
     path = write_raw(tmp_path / FILE, sound(), front=hidden("demo/hidden.py"))
     with counted(pytestconfig):
-        assert cli.main(["check", str(path)]) == 1
+        assert main.main(["check", str(path)]) == 1
         assert "it begins with a member that its directory has not" in capsys.readouterr().out
 
 
@@ -526,7 +527,7 @@ def test_a_header_that_two_entries_lead_to_is_refused(
     offsets = dict.fromkeys(range(len(sound()), len(members)), 0)
     path = write_raw(tmp_path / FILE, members, offsets)
     with counted(pytestconfig):
-        assert cli.main(["check", str(path)]) == 1
+        assert main.main(["check", str(path)]) == 1
         assert "is another one in its local header" in capsys.readouterr().out
 
 
@@ -540,7 +541,7 @@ def test_a_hundred_thousand_members_are_read(
         for number in range(100_000):
             archive.writestr(zipfile.ZipInfo(f"demo/{number}"), b"")
     with counted(pytestconfig):
-        assert cli.main(["check", str(path)]) == 1
+        assert main.main(["check", str(path)]) == 1
     out = capsys.readouterr().out
     assert f"{RECORD}: does not list demo/0, demo/1, demo/2, demo/3, demo/4 and 99995 more" in out
 
@@ -555,8 +556,8 @@ def test_a_large_text_that_is_nothing_but_zeros_is_read_in_little_memory(
     path = str(wheels.write(tmp_path / FILE, files() | large))
     del large
     with counted(pytestconfig), sparing():
-        assert cli.main(["check", path]) == 0
-        assert cli.main(["repair", path, "--output", str(tmp_path / "out")]) == 0
+        assert main.main(["check", path]) == 0
+        assert main.main(["repair", path, "--output", str(tmp_path / "out")]) == 0
 
 
 def test_how_much_a_wheel_may_unpack_to_is_the_users_to_say(
@@ -566,16 +567,16 @@ def test_how_much_a_wheel_may_unpack_to_is_the_users_to_say(
     size = sum(member.central.size for member in sound())
     says = f"would unpack to {size} bytes, and at most {size - 1} are unpacked"
     for words in (["check", path], ["repair", path, "--dry-run"]):
-        assert cli.main([*words, "--max-unpacked", str(size)]) == 0
-        assert cli.main([*words, "--max-unpacked", str(size - 1)]) == 1
+        assert main.main([*words, "--max-unpacked", str(size)]) == 0
+        assert main.main([*words, "--max-unpacked", str(size - 1)]) == 1
         out, err = capsys.readouterr()
         assert says in out + err
         assert "allow it more with --max-unpacked" in out + err
-        assert cli.main([*words, "--max-unpacked", "much"]) == 2
+        assert main.main([*words, "--max-unpacked", "much"]) == 2
         assert "--max-unpacked = 'much' is not a size such as 50MB" in capsys.readouterr().err
         monkeypatch.setenv("MUSLBACKEND_MAX_UNPACKED", "1k")
-        assert cli.main(words) == 1
-        assert cli.main([*words, "--max-unpacked", "1MB"]) == 0
+        assert main.main(words) == 1
+        assert main.main([*words, "--max-unpacked", "1MB"]) == 0
         monkeypatch.delenv("MUSLBACKEND_MAX_UNPACKED")
 
 
@@ -583,19 +584,19 @@ def test_what_has_no_room_in_memory_is_judged_as_well(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for room in ("_IN_MEMORY", "_WHILE_JUDGED"):
-        monkeypatch.setattr(wheelreader, room, 0)
+        monkeypatch.setattr(reader, room, 0)
     opening = b"ctypes.CDLL(path, ctypes.RTLD_GLOBAL)"
     opens = {"demo/open.py": opening.ljust(MOST_SOURCE), "demo/z.py": b"#" * 2_000_000 + opening}
     lacking = "extern int nk_dot(void); int PyInit__core(void) { return nk_dot(); }"
     core = {CORE: zig_library("x86_64", source=lacking)}
     made = wheels.write(tmp_path / FILE, files() | opens | core)
-    assert cli.main(["check", str(made)]) == 0
+    assert main.main(["check", str(made)]) == 0
     assert "warning[MB126]" in capsys.readouterr().out
     given = ["repair", str(made), "--assume-symbols", "nk_*"]
-    assert cli.main([*given, "--dry-run"]) == 0
+    assert main.main([*given, "--dry-run"]) == 0
     assert "note[MB145]" in capsys.readouterr().out
     level = ["--compression-level", "9", "--output", str(tmp_path / "out")]
-    assert cli.main([*given, *level]) == 0
+    assert main.main([*given, *level]) == 0
     with zipfile.ZipFile(tmp_path / "out" / FILE.replace("linux", "musllinux_1_2")) as archive:
         assert {name: archive.read(name) for name in opens} == opens
         assert archive.testzip() is None

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from builders import elf_info, extension, findings_of, gcc_library
-from muslbackend.elfreader import read_elf
-from muslbackend.findings import Finding, Severity
+from muslbackend.elf.reader import read_elf
+from muslbackend.policy.findings import Finding, Severity
 
 if TYPE_CHECKING:
-    from muslbackend.elf import ElfInfo
+    from muslbackend.elf.info import ElfInfo
 
 CORE = "demo/_core.so"
 BESIDE = "demo/libx.so"

@@ -9,8 +9,8 @@ from typing import Final
 import pytest
 
 from building import PROJECT
-from muslbackend import data
-from muslbackend.cli import main
+from muslbackend.cli.main import main
+from muslbackend.system import resources
 from page import Page
 
 BEFORE: Final = """\
@@ -124,7 +124,7 @@ def test_where_nothing_can_be_changed_the_way_is_shown(
         "    python -m build --wheel\n"
         "    muslbackend repair dist/*.whl -o wheelhouse\n"
         "\ncibuildwheel: a table for pyproject.toml (muslbackend init --ci repair)\n\n"
-        + data.read("ci-repair.toml")
+        + resources.read("cli/init/recipes/repair.toml")
     )
     assert [path.name for path in tmp_path.iterdir()] == ["setup.py"]
 

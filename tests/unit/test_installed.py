@@ -13,8 +13,8 @@ import pytest
 import wheels
 from hostile import counted, soon, sparing
 from installed import DEEPER, FILE, NAMES, PLACES, WHEEL_FILES, Case
-from muslbackend import cli
-from muslbackend.check import check_wheel
+from muslbackend.cli import main
+from muslbackend.policy.check_wheel import check_wheel
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,9 +36,9 @@ def test_what_is_said_of_a_wheel(name: str, tmp_path: Path) -> None:
 def test_other_data_folders_than_the_wheels_own_are_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert cli.main(["check", str(PLACES["a folder that nobody knows"].write(tmp_path))]) == 1
+    assert main.main(["check", str(PLACES["a folder that nobody knows"].write(tmp_path))]) == 1
     assert "error[MB143] demo-1.0.data: has files in none of the" in capsys.readouterr().out
-    assert cli.main(["check", str(PLACES["a folder of another wheel"].write(tmp_path))]) == 1
+    assert main.main(["check", str(PLACES["a folder of another wheel"].write(tmp_path))]) == 1
     assert f"error[MB143] {FILE}: has other-1.0.data beside" in capsys.readouterr().out
 
 
@@ -48,7 +48,7 @@ def test_repair_writes_nothing_of_what_installers_refuse(name: str, tmp_path: Pa
     (tmp_path / "given").mkdir()
     words = ["repair", str(case.write(tmp_path / "given")), "--output", str(tmp_path / "out")]
     refused = case.says.startswith("error")
-    assert cli.main(words) == (1 if refused else 0)
+    assert main.main(words) == (1 if refused else 0)
     assert (tmp_path / "out").exists() != refused
 
 
@@ -59,7 +59,7 @@ def test_a_thousand_files_in_the_places_of_others_are_a_few_findings(
     twice = {f"demo-1.0.data/platlib/demo/{n}": "" for n in range(1000)}
     path = wheels.write(tmp_path / FILE, once | twice)
     with counted(pytestconfig), soon(), sparing():
-        assert cli.main(["check", str(path)]) == 1
+        assert main.main(["check", str(path)]) == 1
     out = capsys.readouterr().out
     assert out.count("error[MB142]") == 6
     assert f"{FILE}: has 995 more files that are installed to the place of another" in out
@@ -74,9 +74,9 @@ def test_a_file_of_nothing_but_fields_takes_little(
     path = str(case.write(tmp_path))
     with counted(pytestconfig):
         with soon():
-            assert cli.main(["check", path]) == 1
+            assert main.main(["check", path]) == 1
         with sparing():
-            cli.main(["check", path])
+            main.main(["check", path])
 
 
 def test_record_may_have_a_dot_in_front_of_its_paths(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_record_may_have_a_dot_in_front_of_its_paths(tmp_path: Path) -> None:
     files["demo-1.0.dist-info/RECORD"] = dotted.encode()
     path = wheels.write(tmp_path / FILE, files)
     assert check_wheel(path).verdict.findings == ()
-    assert cli.main(["repair", str(path), "--output", str(tmp_path / "out")]) == 0
+    assert main.main(["repair", str(path), "--output", str(tmp_path / "out")]) == 0
 
 
 @pytest.mark.parametrize(
@@ -105,12 +105,12 @@ def test_repair_writes_the_tags_of_the_name_where_nothing_else_is_to_be_done(
     about = f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\n{tags}"
     files = {"demo/__init__.py": "", "demo-1.0.dist-info/WHEEL": about}
     path = str(wheels.write(tmp_path / name, files))
-    assert cli.main(["check", path]) == 0
+    assert main.main(["check", path]) == 0
     assert "MB140" in capsys.readouterr().out
     if "macosx" in name:
         return  # no wheel that repair takes
-    assert cli.main(["repair", path, "--output", str(tmp_path / "out")]) == 0
-    assert cli.main(["check", str(tmp_path / "out" / name)]) == 0
+    assert main.main(["repair", path, "--output", str(tmp_path / "out")]) == 0
+    assert main.main(["check", str(tmp_path / "out" / name)]) == 0
     assert "MB140" not in capsys.readouterr().out
     with zipfile.ZipFile(tmp_path / "out" / name) as archive:
         made = archive.read("demo-1.0.dist-info/WHEEL").decode()

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from builders import target_for
-from muslbackend.errors import SettingsError
-from muslbackend.invocation import (
+from muslbackend.build.cross.toolchain import Toolchain
+from muslbackend.build.invocation import (
     Invocation,
     build_dir_setting,
     named_toolchain,
     plan_invocation,
 )
-from muslbackend.toolchain import Toolchain
+from muslbackend.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from muslbackend.target import Target
+    from muslbackend.musl.tags import Target
 
 TARGET: Target = target_for("aarch64")
 FILE = Path("/cache/tool.cmake")

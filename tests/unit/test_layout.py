@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from builders import elf_info, extension, graph_of
-from muslbackend.layout import Copy, Move, chains, copies, moves
+from muslbackend.repair.layout import Copy, Move, chains, copies, moves
 
 if TYPE_CHECKING:
-    from muslbackend.elf import ElfInfo
+    from muslbackend.elf.info import ElfInfo
 
 SCRIPT = "demo-1.0.data/scripts/prog"
 PROGRAM = elf_info(executable=True, needed=("libx.so",))

@@ -14,20 +14,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muslbackend import libdeflate, zipreader
 from muslbackend.errors import MalformedError
-from muslbackend.libdeflate import inflated, may_end_early
-from muslbackend.member import Scratch
-from muslbackend.wheelreader import reading
-from muslbackend.zipdirectory import DEFLATED, STORED, ArchiveError, Listed
-from muslbackend.zipreader import open_zip
+from muslbackend.wheel.member import Scratch
+from muslbackend.wheel.reader import reading
+from muslbackend.wheel.zip import inflate, reader
+from muslbackend.wheel.zip.directory import DEFLATED, STORED, ArchiveError, Listed
+from muslbackend.wheel.zip.inflate import inflated, may_end_early
+from muslbackend.wheel.zip.reader import open_zip
 from rawzip import Raw, raw, write_raw
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    Open = Callable[[Path], zipreader.ZipReader]
+    Open = Callable[[Path], reader.ZipReader]
 
 #: What cannot be made smaller, and what can; of sizes about those that make a difference.
 CHANCE: Final = random.Random(20261126)  # noqa: S311 - to be the same in each run
@@ -44,7 +44,7 @@ LARGE: Final = [name for name, data in SAMPLES.items() if len(data) > 50_000]
 @pytest.fixture(params=["mapped", "in memory", "by zlib"])
 def opened(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Open:
     if request.param == "by zlib":
-        monkeypatch.setattr(libdeflate, "gzip_decompress", None)
+        monkeypatch.setattr(inflate, "gzip_decompress", None)
     return lambda path: open_zip(path, mapped=request.param != "in memory")
 
 
@@ -82,7 +82,7 @@ def test_it_is_libdeflate_that_inflates(tmp_path: Path, monkeypatch: pytest.Monk
         asked.append(member.name)
         return b""
 
-    monkeypatch.setattr(zipreader, "whole", whole)
+    monkeypatch.setattr(reader, "whole", whole)
     with open_zip(path, mapped=True) as archive:
         found = {member.name: archive.read(member) for member in archive.members}
     assert found == SAMPLES
@@ -99,7 +99,10 @@ def test_it_is_libdeflate_that_inflates(tmp_path: Path, monkeypatch: pytest.Monk
     ],
 )
 def test_only_a_libdeflate_that_is_known_is_used(program: str, inflates: bool) -> None:
-    shown = "from muslbackend.libdeflate import gzip_decompress; print(gzip_decompress is not None)"
+    shown = (
+        "from muslbackend.wheel.zip.inflate import gzip_decompress; "
+        "print(gzip_decompress is not None)"
+    )
     command = [sys.executable, "-c", f"import sys; {program}; {shown}"]
     answer = subprocess.run(command, capture_output=True, text=True, check=True)
     assert answer.stdout == f"{inflates}\n"
@@ -191,7 +194,7 @@ def test_what_is_stored_or_not_held_needs_nobody_to_vouch(
     path = write_raw(tmp_path / "x.zip", [raw("a", data, STORED), raw("b", data)])
     with open_zip(path, mapped=True) as archive:
         assert [archive.takes_vouching(member) for member in archive.members] == [False, True]
-    monkeypatch.setattr(zipreader, "_AT_ONCE", 0)
+    monkeypatch.setattr(reader, "_AT_ONCE", 0)
     with open_zip(path, mapped=True) as archive:
         assert [archive.takes_vouching(member) for member in archive.members] == [False, False]
         for member in archive.members:
@@ -204,7 +207,7 @@ def test_the_end_is_searched_for_everywhere(data: bytes, at: int, block: int) ->
     end = foot(data)
     packed = (data * 3)[:at] + end + data
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(libdeflate, "_BLOCK", block)
+        patch.setattr(inflate, "_BLOCK", block)
         for text in (packed, packed[: at + 7], packed[at + 1 :], data):
             expected = end in (text + end)[:-1]
             assert may_end_early(memoryview(text), listed(data)) == expected

@@ -6,8 +6,8 @@ from typing import Final
 import pytest
 
 from muslbackend.errors import SettingsError
-from muslbackend.licences import LicenceRule, LicenceText, collect, find_texts, parse_rules
-from muslbackend.sbom import Bundled, Origin, Owner
+from muslbackend.repair.licenses import LicenceRule, LicenceText, collect, find_texts, parse_rules
+from muslbackend.repair.sbom import Bundled, Origin, Owner
 
 PLACE: Final = "tool.muslbackend.bundled-licenses"
 INFO: Final = "demo-1.0.dist-info/"

@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hashtables import gnu_code, gnu_table, in_buckets, sysv_code, sysv_table
-from muslbackend.lookup import Exports, GnuHash, SysvHash
+from muslbackend.elf.hashtable import Exports, GnuHash, SysvHash
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from muslbackend.lookup import HashTable
+    from muslbackend.elf.hashtable import HashTable
 
 NAMES: Final = (
     "malloc",

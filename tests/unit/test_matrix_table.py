@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from builders import X86_64, elf_info, extension, graph_of
-from muslbackend import musl
-from muslbackend.matrix import Cell, matrix
-from muslbackend.musl import ARCHITECTURES, MuslVersion
-from muslbackend.reach import answer
-from muslbackend.target import Target
+from muslbackend.musl import releases
+from muslbackend.musl.releases import ARCHITECTURES, MuslVersion
+from muslbackend.musl.tags import Target
+from muslbackend.policy.matrix import Cell, matrix
+from muslbackend.policy.reach import answer
 
 if TYPE_CHECKING:
-    from muslbackend.graph import Graph
-    from muslbackend.matrix import Matrix
+    from muslbackend.loader.graph import Graph
+    from muslbackend.policy.matrix import Matrix
 
 V = MuslVersion.parse
 CORE, PLAIN, LIBRARY = "demo/_core.so", "demo/_plain.so", "demo.libs/liba.so"
@@ -40,7 +40,7 @@ def loads(found: Matrix, path: str) -> list[str]:
 def test_a_file_loads_where_all_that_it_loads_does() -> None:
     found = matrix(graph(), X86_64)
     assert list(found.files) == [LIBRARY, CORE, PLAIN]
-    assert loads(found, PLAIN) == [str(release.version) for release in musl.releases()]
+    assert loads(found, PLAIN) == [str(release.version) for release in releases.releases()]
     assert loads(found, LIBRARY) == ["1.2.3", "1.2.6"]
     assert loads(found, CORE) == ["1.2.3", "1.2.6"]
     at = [release.version for release in found.releases].index(V("1.2.2"))
@@ -67,8 +67,8 @@ def test_releases_begin_with_the_first_that_ran_on_the_machine() -> None:
     riscv = ARCHITECTURES["riscv64"]
     elf = extension(machine=riscv.machine)
     found = matrix(graph_of({CORE: elf}, arch=riscv), riscv)
-    assert found.releases[0].version == musl.oldest(riscv) == V("1.1.23")
-    assert found.releases[-1] == musl.releases()[-1]
+    assert found.releases[0].version == releases.oldest(riscv) == V("1.1.23")
+    assert found.releases[-1] == releases.releases()[-1]
     assert found.wheel == found.files[CORE] == (Cell(),) * len(found.releases)
 
 

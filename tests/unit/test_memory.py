@@ -7,9 +7,9 @@ import re
 import pytest
 
 from builders import gcc_library
-from muslbackend.elfreader import read_elf
+from muslbackend.elf.memory import PT_LOAD, Memory, Segment
+from muslbackend.elf.reader import read_elf
 from muslbackend.errors import MalformedError
-from muslbackend.memory import PT_LOAD, Memory, Segment
 
 R, RX, RW = 4, 5, 6
 

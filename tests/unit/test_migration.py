@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 
-from muslbackend.migration import OLDEST_SKBUILD, Files, Proposal, propose
+from muslbackend.cli.init.migration import OLDEST_SKBUILD, Files, Proposal, propose
 
 PYPROJECT: Final = Path(__file__).resolve().parents[2] / "pyproject.toml"
 ABOUT: Final = '[project]\nname = "demo"\nversion = "1"\nrequires-python = ">=3.11"\n'

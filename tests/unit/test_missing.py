@@ -8,14 +8,14 @@ import pytest
 
 from builders import elf_info, extension, findings_of, graph_of, target_for
 from hostile import soon, sparing
-from muslbackend.findings import Finding, Severity
-from muslbackend.missing import MOST_PROGRAMS, Cause, missing
-from muslbackend.musl import ARCHITECTURES
-from muslbackend.package import Package
-from muslbackend.policy import judge
+from muslbackend.musl.releases import ARCHITECTURES
+from muslbackend.policy.findings import Finding, Severity
+from muslbackend.policy.rules.missing import MOST_PROGRAMS, Cause, missing
+from muslbackend.policy.verdict import judge
+from muslbackend.wheel.package import Package
 
 if TYPE_CHECKING:
-    from muslbackend.elf import ElfInfo
+    from muslbackend.elf.info import ElfInfo
 
 CORE = "demo/_core.so"
 HOST = "demo/libhost.so.1"

@@ -5,8 +5,8 @@ from importlib import resources
 
 import pytest
 
-from muslbackend.alpine import Alpine, alpine_backport, alpine_shipping, alpine_with, alpines
-from muslbackend.musl import (
+from muslbackend.musl.alpine import Alpine, alpine_backport, alpine_shipping, alpine_with, alpines
+from muslbackend.musl.releases import (
     ARCHITECTURES,
     MuslVersion,
     Span,
@@ -184,7 +184,7 @@ def test_releases_are_listed_once_each_from_the_oldest_to_the_newest() -> None:
 
 
 def _table(name: str) -> list[list[str]]:
-    text = resources.files("muslbackend.data").joinpath(name).read_text(encoding="utf-8")
+    text = resources.files("muslbackend").joinpath("musl/data", name).read_text(encoding="utf-8")
     return [line.split("\t") for line in text.splitlines() if not line.startswith("#")]
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from builders import elf_info, extension, findings_of
-from muslbackend.findings import Finding, Severity
+from muslbackend.policy.findings import Finding, Severity
 
 if TYPE_CHECKING:
-    from muslbackend.elf import ElfInfo
+    from muslbackend.elf.info import ElfInfo
 
 ONE, TWO = "demo/a/one.so", "demo/b/two.so"
 

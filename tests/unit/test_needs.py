@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from builders import X86_64, elf_info, extension, graph_of
-from muslbackend.musl import ARCHITECTURES, MuslVersion
-from muslbackend.needs import Reason, asked_of_musl, needs
+from muslbackend.loader.needs import Reason, asked_of_musl, needs
+from muslbackend.musl.releases import ARCHITECTURES, MuslVersion
 
 V = MuslVersion.parse
 CORE = "demo/_core.so"

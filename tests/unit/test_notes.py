@@ -2,8 +2,16 @@ from __future__ import annotations
 
 import pytest
 
+from muslbackend.build.cross.notes import (
+    Note,
+    failure,
+    origin,
+    parse_notes,
+    remarks,
+    said,
+    unanswered,
+)
 from muslbackend.errors import ToolError
-from muslbackend.notes import Note, failure, origin, parse_notes, remarks, said, unanswered
 
 TRIAL = "/b/CMakeFiles/CMakeScratch/TryCompile-x"
 

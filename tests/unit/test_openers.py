@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from hostile import soon, sparing
-from muslbackend.openers import openers, opens
-from muslbackend.package import MOST_SOURCE
+from muslbackend.loader.openers import openers, opens
+from muslbackend.wheel.package import MOST_SOURCE
 
 CALL = b"ctypes.CDLL(path, mode=ctypes.RTLD_GLOBAL)"
 

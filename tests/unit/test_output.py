@@ -12,19 +12,21 @@ import pytest
 from packaging.tags import parse_tag
 
 from builders import target_for
-from muslbackend import driver, hooks, jobs, pipeline, plain, style
-from muslbackend.findings import Finding, Severity
-from muslbackend.fleet import FleetJob, Interpreter
-from muslbackend.musl import MuslVersion
-from muslbackend.outcome import Outcome
-from muslbackend.plan import Plan
-from muslbackend.policy import PolicyError, Verdict
-from muslbackend.processes import Processes
-from muslbackend.results import Result
-from muslbackend.settings import Settings
-from muslbackend.target import Facts
-from muslbackend.terminal import Output, annotate, complain
-from muslbackend.wheel import WheelName
+from muslbackend.build import hooks, pipeline
+from muslbackend.build.settings import Settings
+from muslbackend.cli.multibuild import driver, jobs
+from muslbackend.cli.multibuild.matrix import FleetJob, Interpreter
+from muslbackend.cli.multibuild.results import Result
+from muslbackend.musl.releases import MuslVersion
+from muslbackend.musl.tags import Facts
+from muslbackend.policy.findings import Finding, Severity
+from muslbackend.policy.verdict import PolicyError, Verdict
+from muslbackend.repair.plan import Plan
+from muslbackend.report import style, text
+from muslbackend.report.build import Outcome
+from muslbackend.report.terminal import Output, annotate, complain
+from muslbackend.system.processes import Processes
+from muslbackend.wheel.name import WheelName
 from terminal import pair
 
 if TYPE_CHECKING:
@@ -58,7 +60,7 @@ def test_a_pipe_gets_what_it_always_got() -> None:
     output = Output(stream)
     output.rule()
     output.show(LONG)
-    assert output.paint is plain.paint
+    assert output.paint is text.paint
     assert not output.guides
     assert stream.getvalue() == LONG + "\n"
 
@@ -94,14 +96,14 @@ def test_without_colours_a_terminal_folds_all_the_same(monkeypatch: pytest.Monke
     monkeypatch.setenv("NO_COLOR", "1")
     with a_terminal() as (_, stream):
         output = Output(stream)
-    assert (output.paint, output.columns) == (plain.paint, 60)
+    assert (output.paint, output.columns) == (text.paint, 60)
 
 
 def test_a_dumb_terminal_is_no_more_than_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
     with a_terminal() as (_, stream):
         output = Output(stream)
-    assert (output.paint, output.columns) == (plain.paint, 0)
+    assert (output.paint, output.columns) == (text.paint, 0)
 
 
 def test_forced_colours_fold_no_pipe(monkeypatch: pytest.MonkeyPatch) -> None:

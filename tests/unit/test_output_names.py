@@ -13,10 +13,14 @@ import pytest
 import muslbackend
 import wheels
 from crowds import library
-from muslbackend import arguments, cli, driver, github, plain, results, terminal
+from muslbackend.cli import main
+from muslbackend.cli import parser as arguments
+from muslbackend.cli.multibuild import driver, results
+from muslbackend.cli.multibuild.matrix import FleetJob, Interpreter
+from muslbackend.cli.multibuild.results import Result
 from muslbackend.errors import MuslBackendError
-from muslbackend.fleet import FleetJob, Interpreter
-from muslbackend.results import Result
+from muslbackend.report import github, terminal
+from muslbackend.report import text as plain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,7 +121,7 @@ def test_names_of_wheels(
     sound.rename(other)
     gone = tmp_path / f"{name}.whl"
     for path in (other, gone):
-        assert cli.main([*command.split(), str(path)]) != 0
+        assert main.main([*command.split(), str(path)]) != 0
         out, err = capsys.readouterr()
         assert list(obeyed(out + err)) == []
 
@@ -133,7 +137,7 @@ def test_names_in_wheels(
         tmp_path / "demo-1.0-cp311-cp311-musllinux_1_2_x86_64.whl", {"demo/_core.so": core}
     )
     for words in (["check", "--verbose"], ["check", "--json"], ["repair", "--dry-run"]):
-        assert cli.main([*words, str(wheel)]) == 1
+        assert main.main([*words, str(wheel)]) == 1
         out, err = capsys.readouterr()
         assert list(obeyed(out + err)) == []
         if "--json" in words:
@@ -158,7 +162,7 @@ def test_words_of_the_command_line(
         ["init", name],
     ):
         try:
-            assert cli.main(words)
+            assert main.main(words)
         except SystemExit as stop:
             assert stop.code
         out, err = capsys.readouterr()

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from packageurl import PackageURL
 
-from muslbackend.owners import find_owners
-from muslbackend.sbom import Origin
+from muslbackend.repair.package_db import find_owners
+from muslbackend.repair.sbom import Origin
 
 #: The lines are those of a real database (Alpine 3.14 and 3.20), in their order.
 APK: Final = """\

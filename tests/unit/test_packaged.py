@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from builders import elf_info, extension, findings_of, graph_of, target_for
-from muslbackend.findings import Finding, Severity
-from muslbackend.package import MOST_SOURCE, Package, Texts, describe, telling, tells
-from muslbackend.policy import judge
+from muslbackend.policy.findings import Finding, Severity
+from muslbackend.policy.verdict import judge
+from muslbackend.wheel.package import MOST_SOURCE, Package, Texts, describe, telling, tells
 
 if TYPE_CHECKING:
-    from muslbackend.elf import ElfInfo
+    from muslbackend.elf.info import ElfInfo
 
 CORE = "demo/_core.so"
 ANY_MACHINE = Package(any_machine=True)

@@ -10,19 +10,19 @@ import pytest
 
 from builders import extension
 from htmltree import parsed
-from muslbackend import explain
-from muslbackend.findings import Finding, Severity
-from muslbackend.musl import MuslVersion
-from muslbackend.page import page
-from muslbackend.pagesizes import amount
-from muslbackend.policy import Verdict
-from muslbackend.question import Question
-from muslbackend.report import Checked
+from muslbackend.musl.releases import MuslVersion
+from muslbackend.policy import codes
+from muslbackend.policy.findings import Finding, Severity
+from muslbackend.policy.question import Question
+from muslbackend.policy.verdict import Verdict
+from muslbackend.report.check import Checked
+from muslbackend.report.html.page import page
+from muslbackend.report.html.sizes import amount
 from pagesamples import CLEAN, CORE, HOSTILE, LIBRARY, NEWER, TAG, WHEEL, checked, hostile
 
 if TYPE_CHECKING:
     from htmltree import Element
-    from muslbackend.elf import ElfInfo
+    from muslbackend.elf.info import ElfInfo
 
 V = MuslVersion.parse
 
@@ -98,7 +98,7 @@ def test_each_finding_has_its_mend_and_its_explanation() -> None:
         'avoid qsort_r, or promise less with floor = "1.2.3" (Alpine 3.16 and later)',
         'avoid statx, or promise less with floor = "1.2.5" (Alpine 3.20 and later)',
     ]
-    entry = explain.entries()["MB103"]
+    entry = codes.entries()["MB103"]
     (terms,) = first.every("dl")
     assert [term.text for term in terms.every("dd")] == [
         entry.rule,
@@ -108,9 +108,9 @@ def test_each_finding_has_its_mend_and_its_explanation() -> None:
 
 
 def test_every_code_can_be_explained_on_a_page() -> None:
-    findings = tuple(Finding(code, Severity.NOTE, CORE, "is odd") for code in explain.entries())
+    findings = tuple(Finding(code, Severity.NOTE, CORE, "is odd") for code in codes.entries())
     root = parsed(page([CLEAN._replace(verdict=CLEAN.verdict._replace(findings=findings))]))
-    assert len(root.every("article")) == len(explain.entries())
+    assert len(root.every("article")) == len(codes.entries())
 
 
 def test_many_findings_of_one_code_are_shown_on_demand() -> None:

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from muslbackend.pagestyle import COLOURS, LINES, ON, sheet
+from muslbackend.report.html.style import COLOURS, LINES, ON, sheet
 
 
 def luminance(colour: str) -> float:

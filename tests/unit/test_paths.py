@@ -8,11 +8,12 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from builders import graph_of, target_for
-from muslbackend import paths, usercache
 from muslbackend.errors import MuslBackendError, ToolError
-from muslbackend.membernames import name_for
-from muslbackend.musl import MuslVersion
-from muslbackend.verify import Opener, open_all
+from muslbackend.musl.releases import MuslVersion
+from muslbackend.repair.verify import Opener, open_all
+from muslbackend.system import cache as usercache
+from muslbackend.system import paths
+from muslbackend.wheel.member_names import name_for
 
 READ: str = ", which CMake, linkers or loaders take for something else"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from muslbackend import plain
+from muslbackend.report import text as plain
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from builders import X86_64, FakeFiles, applied, elf_info, extension, graph_of
-from muslbackend import musl
-from muslbackend.graph import Supply
-from muslbackend.plan import Edit, Graft, Plan, Wishes, make_plan
-from muslbackend.resolve import resolve
+from muslbackend.loader.graph import Supply
+from muslbackend.loader.resolve import resolve
+from muslbackend.musl import releases
+from muslbackend.repair.plan import Edit, Graft, Plan, Wishes, make_plan
 
 if TYPE_CHECKING:
-    from muslbackend.elf import ElfInfo
-    from muslbackend.graph import Graph
+    from muslbackend.elf.info import ElfInfo
+    from muslbackend.loader.graph import Graph
 
 CORE = "demo/_core.so"
 LIBS = Wishes("demo.libs")
@@ -126,7 +126,7 @@ def test_a_name_that_is_musls_is_one_no_more(needed: str, shape: tuple[str, str]
     graph = graph_of({CORE: core, f"/lib/{needed}": elf_info(exports=frozenset({"own"}))}, "/lib")
     name = one_name(graph)
     assert (name[: len(shape[0])], name[len(shape[0]) + 8 :]) == shape
-    assert not musl.is_reserved(name.rpartition("/")[2])
+    assert not releases.is_reserved(name.rpartition("/")[2])
     edits = {edit.path: edit for edit in planned(graph).edits}
     assert edits[CORE].needed == ((needed, name.rpartition("/")[2]),)
 

@@ -9,17 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from builders import X86_64, FakeFiles, applied, elf_info, extension
-from muslbackend.graph import Supply, Via
-from muslbackend.plan import Wishes, make_plan
-from muslbackend.resolve import resolve
+from muslbackend.loader.graph import Supply, Via
+from muslbackend.loader.resolve import resolve
+from muslbackend.repair.plan import Wishes, make_plan
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from random import Random
 
-    from muslbackend.elf import ElfInfo
-    from muslbackend.graph import Graph
-    from muslbackend.plan import Plan
+    from muslbackend.elf.info import ElfInfo
+    from muslbackend.loader.graph import Graph
+    from muslbackend.repair.plan import Plan
 
 FOLDERS = ("demo/", "demo/lib/", "demo.libs/", "", "demo-1.0.data/platlib/other/")
 OUTSIDE = ("/usr/lib", "/opt/a", "/opt/b")

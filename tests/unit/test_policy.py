@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from builders import elf_info, extension, graph_of, target_for
-from muslbackend.findings import Severity
-from muslbackend.musl import MuslVersion
-from muslbackend.needs import Reason
-from muslbackend.policy import Verdict, judge
+from muslbackend.loader.needs import Reason
+from muslbackend.musl.releases import MuslVersion
+from muslbackend.policy.findings import Severity
+from muslbackend.policy.verdict import Verdict, judge
 
 if TYPE_CHECKING:
-    from muslbackend.elf import ElfInfo
+    from muslbackend.elf.info import ElfInfo
 
 CORE = "demo/_core.so"
 V = MuslVersion.parse

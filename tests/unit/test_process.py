@@ -109,7 +109,7 @@ def test_complaints_without_a_reader_are_quiet_too(shell: Shell) -> None:
 def test_a_program_error_is_still_a_traceback(tmp_path: Path) -> None:
     """Only what the output does not take is told in one line; all else is a bug."""
     program = (
-        "import sys\nfrom muslbackend import __main__, cli\n"
+        "import sys\nfrom muslbackend import __main__\nfrom muslbackend.cli import main as cli\n"
         "def bug():\n    raise OSError(28, 'No space left on device')\n"
         "cli.main = bug\nsys.exit(__main__.main())"
     )
@@ -201,7 +201,8 @@ def test_ctrl_c_ends_what_waits_for_input() -> None:
 _INTERRUPTED: Final = """\
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)
-from muslbackend import __main__, cli
+from muslbackend import __main__
+from muslbackend.cli import main as cli
 def wait():
     print("begun", flush=True)
     return cli_main(["check", "-"])

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 import pytest
 
-from muslbackend.progress import Line, Progress
+from muslbackend.system.progress import Line, Progress
 from terminal import pair, screen
 
 if TYPE_CHECKING:

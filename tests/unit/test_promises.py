@@ -9,19 +9,24 @@ from pathlib import Path
 from typing import Final
 
 import muslbackend
-from muslbackend import rules, soundness
+from muslbackend.policy.rules import loading, soundness
 
 PACKAGE: Final = Path(muslbackend.__file__).parent
 TESTS: Final = Path(__file__).resolve().parents[1]
 CODE: Final = re.compile(r"MB\d+")
 WITH_RULES: Final = {
-    "rules.py",
-    "hazards.py",
-    "packaged.py",
-    "abi.py",
-    "ignored.py",
-    "names.py",
-} | {"integrity.py", "installation.py", "distinfo.py", "unloaded.py"}
+    "policy/rules/loading.py",
+    "policy/rules/hazards.py",
+    "policy/rules/package.py",
+    "policy/rules/abi.py",
+    "policy/rules/ignored.py",
+    "policy/rules/libraries.py",
+} | {
+    "policy/rules/archive.py",
+    "policy/rules/installation.py",
+    "policy/rules/dist_info.py",
+    "loader/unloaded.py",
+}
 
 #: A library that was found but will not do has the code of what is wrong with it.
 SHARED: Final = {
@@ -58,27 +63,27 @@ def test_every_code_belongs_to_one_rule() -> None:
 
 def test_codes_are_written_in_rules_and_nowhere_else_but_for_a_wheel_that_cannot_be_read() -> None:
     elsewhere = {
-        (path.name, code)
+        (str(path.relative_to(PACKAGE)), code)
         for path in PACKAGE.rglob("*.py")
-        if path.name not in WITH_RULES
+        if str(path.relative_to(PACKAGE)) not in WITH_RULES
         for code in CODE.findall(path.read_text(encoding="utf-8"))
     }
     assert elsewhere == {
-        ("judging.py", "MB100"),
-        ("judging.py", "MB106"),
-        ("judging.py", "MB150"),
-        *(("soundness.py", code) for code in soundness.CODES),
-        ("inventory.py", "MB133"),
-        ("cmakecache.py", "MB136"),
-        ("declared.py", "MB148"),
-        ("explainarguments.py", "MB103"),  # examples
-        ("explainarguments.py", "MB112"),
+        ("policy/check.py", "MB100"),
+        ("policy/check.py", "MB106"),
+        ("policy/check.py", "MB150"),
+        *(("policy/rules/soundness.py", code) for code in soundness.CODES),
+        ("repair/inventory.py", "MB133"),
+        ("build/cmake_cache.py", "MB136"),
+        ("policy/rules/declared_floor.py", "MB148"),
+        ("cli/explain.py", "MB103"),  # examples
+        ("cli/explain.py", "MB112"),
     }
 
 
 def test_every_rule_is_among_those_that_are_run() -> None:
-    finished = (*rules.FINISHED_RULES, *soundness.RULES)
-    every = (*finished, *(rule for rule in rules.REPAIR_RULES if rule not in finished))
+    finished = (*loading.FINISHED_RULES, *soundness.RULES)
+    every = (*finished, *(rule for rule in loading.REPAIR_RULES if rule not in finished))
     run = {rule.__name__ for rule in every}
     assert len(run) == len(every)
     writing = {name for names in functions_by_code().values() for name in names}
@@ -86,4 +91,4 @@ def test_every_rule_is_among_those_that_are_run() -> None:
 
 
 def test_findings_about_the_floor_have_codes_that_exist() -> None:
-    assert set(functions_by_code()) >= rules.ABOUT_THE_TAG
+    assert set(functions_by_code()) >= loading.ABOUT_THE_TAG

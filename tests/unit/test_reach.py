@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import pytest
 
 from builders import X86_64, elf_info, extension, graph_of, target_for
-from muslbackend import musl
 from muslbackend.errors import SettingsError
-from muslbackend.graph import Via
-from muslbackend.musl import ARCHITECTURES, MuslVersion
-from muslbackend.policy import judge
-from muslbackend.reach import answer, floors, with_system
-from muslbackend.rules import FINISHED_RULES
+from muslbackend.loader.graph import Via
+from muslbackend.musl import releases
+from muslbackend.musl.releases import ARCHITECTURES, MuslVersion
+from muslbackend.policy.reach import answer, floors, with_system
+from muslbackend.policy.rules.loading import FINISHED_RULES
+from muslbackend.policy.verdict import judge
 
 if TYPE_CHECKING:
-    from muslbackend.findings import Finding
+    from muslbackend.policy.findings import Finding
 
 V = MuslVersion.parse
 CORE = "demo/_core.so"
@@ -48,7 +48,7 @@ def found(symbol: str, release: str | None, floor: str | None = "1.2.0") -> tupl
     ],
 )
 def test_what_one_release_has(symbol: str, arch: str, release: str, has: bool) -> None:
-    assert musl.provides(symbol, ARCHITECTURES[arch], V(release)) is has
+    assert releases.provides(symbol, ARCHITECTURES[arch], V(release)) is has
 
 
 def test_without_a_release_the_promise_counts() -> None:

@@ -16,13 +16,14 @@ import wild
 from builders import gcc_library
 from building import PROJECT
 from corpus import ROWS
-from muslbackend import report, settings
-from muslbackend.alpine import alpine_with
-from muslbackend.arguments import parser
-from muslbackend.check import check_wheel
-from muslbackend.cli import main
-from muslbackend.declared import line_for
-from muslbackend.musl import MuslVersion
+from muslbackend.build import settings
+from muslbackend.cli.main import main
+from muslbackend.cli.parser import parser
+from muslbackend.musl.alpine import alpine_with
+from muslbackend.musl.releases import MuslVersion
+from muslbackend.policy.check_wheel import check_wheel
+from muslbackend.policy.rules.declared_floor import line_for
+from muslbackend.report import check
 from page import Block, Page, first_cells, table
 from wheels import write
 
@@ -77,8 +78,12 @@ def test_the_table_of_codes_is_complete() -> None:
 def test_the_table_of_json_keys_is_complete(tmp_path: Path) -> None:
     checked = check_wheel(tmp_path / "missing-1.0-py3-none-any.whl")
     keys = first_cells(REFERENCE.text, "check")
-    assert keys == list(report._checked(checked))
-    schema = resources.files("muslbackend.data").joinpath("check.schema.json").read_text("utf-8")
+    assert keys == list(check._checked(checked))
+    schema = (
+        resources.files("muslbackend")
+        .joinpath("report/schemas/check.schema.json")
+        .read_text("utf-8")
+    )
     assert keys == list(json.loads(schema)["items"]["properties"])
 
 

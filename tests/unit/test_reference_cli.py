@@ -9,11 +9,11 @@ import pytest
 
 import reference
 from building import PROJECT
-from muslbackend.arguments import COMMANDS, parser
-from muslbackend.outline import read
+from muslbackend.cli.outline import read
+from muslbackend.cli.parser import COMMANDS, parser
 
 if TYPE_CHECKING:
-    from muslbackend.outline import Command
+    from muslbackend.cli.outline import Command
 
 COMMANDS_READ = read(parser()).commands
 

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 
 from builders import gcc_library
 from debian import ZIG
-from muslbackend.elfreader import read_elf
+from muslbackend.elf.reader import read_elf
+from muslbackend.elf.relr import addresses, expand
 from muslbackend.errors import MalformedError
-from muslbackend.relr import addresses, expand
 from packed import PACKED, SOURCE
 
 if TYPE_CHECKING:

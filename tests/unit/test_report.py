@@ -7,15 +7,15 @@ import pytest
 from packaging.tags import parse_tag
 
 from builders import elf_info, extension, graph_of
-from muslbackend.findings import Finding, Severity
-from muslbackend.musl import ARCHITECTURES, MuslVersion
-from muslbackend.needs import Reason
-from muslbackend.outcome import Outcome, build_text
-from muslbackend.plan import Edit, Graft, Plan
-from muslbackend.policy import Verdict
-from muslbackend.question import Question
-from muslbackend.reach import with_system
-from muslbackend.report import (
+from muslbackend.loader.needs import Reason
+from muslbackend.musl.releases import ARCHITECTURES, MuslVersion
+from muslbackend.policy.findings import Finding, Severity
+from muslbackend.policy.question import Question
+from muslbackend.policy.reach import with_system
+from muslbackend.policy.verdict import Verdict
+from muslbackend.repair.plan import Edit, Graft, Plan
+from muslbackend.report.build import Outcome, build_text
+from muslbackend.report.check import (
     Checked,
     File,
     check_json,
@@ -24,10 +24,10 @@ from muslbackend.report import (
     findings_lines,
     more_lines,
 )
-from muslbackend.wheel import WheelName
+from muslbackend.wheel.name import WheelName
 
 if TYPE_CHECKING:
-    from muslbackend.graph import Graph
+    from muslbackend.loader.graph import Graph
 
 V = MuslVersion.parse
 WHEEL = "demo-1.0-cp311-cp311-musllinux_1_2_x86_64.whl"

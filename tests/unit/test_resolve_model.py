@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from builders import X86_64, FakeFiles, elf_info, extension
-from muslbackend.graph import Supply, Via
-from muslbackend.loading import Loads
-from muslbackend.resolve import resolve
+from muslbackend.loader.graph import Supply, Via
+from muslbackend.loader.loading import Loads
+from muslbackend.loader.resolve import resolve
 from plainresolver import loaded, opened_by_hand
 
 if TYPE_CHECKING:
-    from muslbackend.elf import ElfInfo
+    from muslbackend.elf.info import ElfInfo
 
 NAMES: Final = ("a.so", "b.so", "c.so", "d.so")
 FOLDERS: Final = ("", "p/", "p/q/", "r/")

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from muslbackend import results
-from muslbackend.fleet import FleetJob, Interpreter
-from muslbackend.results import Result
+from muslbackend.cli.multibuild import results
+from muslbackend.cli.multibuild.matrix import FleetJob, Interpreter
+from muslbackend.cli.multibuild.results import Result
 
 PYTHON = Interpreter("/usr/bin/python3.11", (3, 11, 2), "cpython", False, ())
 JOB = FleetJob("x86_64", PYTHON)

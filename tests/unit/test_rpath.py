@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from builders import elf_info
-from muslbackend.rpath import inside, is_rootless, origin_entries, passed, site_path
+from muslbackend.loader.rpath import inside, is_rootless, origin_entries, passed, site_path
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from builders import elf_info, extension, graph_of, target_for
-from muslbackend.findings import Finding, Severity
-from muslbackend.policy import judge
+from muslbackend.policy.findings import Finding, Severity
+from muslbackend.policy.verdict import judge
 
 if TYPE_CHECKING:
-    from muslbackend.elf import ElfInfo
+    from muslbackend.elf.info import ElfInfo
 
 CORE = "demo/_core.so"
 GLIBC = frozenset({("libc.so.6", "GLIBC_2.9"), ("libc.so.6", "GLIBC_2.34")})

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from builders import elf_info, extension, graph_of, target_for
-from muslbackend.findings import Finding, Severity
-from muslbackend.musl import MuslVersion
-from muslbackend.policy import Verdict, judge
-from muslbackend.rules import FINISHED_RULES, RULES
+from muslbackend.musl.releases import MuslVersion
+from muslbackend.policy.findings import Finding, Severity
+from muslbackend.policy.rules.loading import FINISHED_RULES, RULES
+from muslbackend.policy.verdict import Verdict, judge
 
 CORE = "demo/_core.so"
 

@@ -12,7 +12,7 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 from packageurl import PackageURL
 
-from muslbackend.sbom import (
+from muslbackend.repair.sbom import (
     Bundled,
     Origin,
     Owner,

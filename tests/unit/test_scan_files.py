@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from builders import zig_library
-from muslbackend.elfreader import read_elf
-from muslbackend.member import Member
-from muslbackend.outside import digests
-from muslbackend.scan import Scan
+from muslbackend.elf.reader import read_elf
+from muslbackend.loader.scan import Scan
+from muslbackend.repair.libraries import digests
+from muslbackend.wheel.member import Member
 
 if TYPE_CHECKING:
     from pathlib import Path

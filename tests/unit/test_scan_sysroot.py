@@ -8,7 +8,7 @@ import pytest
 
 from builders import X86_64
 from muslbackend.errors import SettingsError
-from muslbackend.outside import read_sysroot
+from muslbackend.repair.libraries import read_sysroot
 
 if TYPE_CHECKING:
     from pathlib import Path

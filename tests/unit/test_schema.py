@@ -10,14 +10,14 @@ import jsonschema
 import pytest
 
 from builders import zig_library
-from muslbackend.cli import main
+from muslbackend.cli.main import main
 from wheels import write
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 SCHEMA: Final[dict[str, Any]] = json.loads(
-    resources.files("muslbackend.data").joinpath("check.schema.json").read_text("utf-8")
+    resources.files("muslbackend").joinpath("report/schemas/check.schema.json").read_text("utf-8")
 )
 CALLS: Final = "extern int {0}(void); int PyInit__core(void) {{ return {0}(); }}"
 

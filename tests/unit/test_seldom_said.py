@@ -15,18 +15,21 @@ import pytest
 
 import muslbackend
 from builders import target_for
-from muslbackend import compilers, finish, hooks, patch, stage, targetpython, zipreader
-from muslbackend.cli import main
+from muslbackend.build import hooks, skbuild
+from muslbackend.build.cross import compilers, python
+from muslbackend.build.cross.zig import ZIG_REQUIREMENT
+from muslbackend.build.settings import Settings
+from muslbackend.cli.main import main
 from muslbackend.errors import MalformedError, MuslBackendError, ToolError
-from muslbackend.graph import Supply
-from muslbackend.musl import ARCHITECTURES
-from muslbackend.plan import Edit
-from muslbackend.progress import Progress
-from muslbackend.settings import Settings
-from muslbackend.target import Facts
-from muslbackend.zig import ZIG_REQUIREMENT
-from muslbackend.zipdirectory import ArchiveError
-from muslbackend.zipreader import open_zip
+from muslbackend.loader.graph import Supply
+from muslbackend.musl.releases import ARCHITECTURES
+from muslbackend.musl.tags import Facts
+from muslbackend.repair import finish, patch
+from muslbackend.repair.plan import Edit
+from muslbackend.system.progress import Progress
+from muslbackend.wheel.zip import reader
+from muslbackend.wheel.zip.directory import ArchiveError
+from muslbackend.wheel.zip.reader import open_zip
 from rawzip import RARE, STORED, raw, write_raw
 
 if TYPE_CHECKING:
@@ -106,7 +109,7 @@ def test_a_file_that_only_patchelf_could_have_changed_is_to_be_built_again() -> 
 
 def test_a_hook_that_scikit_build_core_does_not_offer() -> None:
     with pytest.raises(MuslBackendError, match="scikit-build-core offers no no_such for") as caught:
-        stage.call("no_such")
+        skbuild.call("no_such")
     assert caught.value.hint == "call build_wheel instead"
 
 
@@ -119,9 +122,9 @@ def test_scikit_build_core_does_not_say_what_it_takes(
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(stage, "call", fail)
+    monkeypatch.setattr(skbuild, "call", fail)
     with pytest.raises(MuslBackendError) as caught:
-        stage.requires({}, {})
+        skbuild.requires({}, {})
     words = "scikit-build-core does not say what it takes to build this project"
     assert (caught.value.message, caught.value.hint) == (
         f"{words}{reason}",
@@ -132,18 +135,18 @@ def test_scikit_build_core_does_not_say_what_it_takes(
 def test_the_host_has_no_cpython_or_no_headers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    targetpython.read_host_python()
+    python.read_host_python()
     monkeypatch.setattr(sysconfig, "get_path", lambda _: str(tmp_path))
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     with pytest.raises(ToolError) as caught:
-        targetpython.read_host_python()
+        python.read_host_python()
     missing = f"the headers of Python {version} are missing: there is no {tmp_path}/Python.h"
     assert caught.value.message == missing
     assert caught.value.hint is not None
     assert f"apt install python{version}-dev (Debian, Ubuntu)" in caught.value.hint
     monkeypatch.setattr(sysconfig, "get_config_var", lambda _: "pypy311-pp73")
     with pytest.raises(ToolError, match=": only CPython can be crossed") as caught:
-        targetpython.read_host_python()
+        python.read_host_python()
     assert caught.value.hint == "run the build with CPython"
 
 
@@ -179,7 +182,7 @@ def test_bytes_between_the_last_member_and_the_directory(tmp_path: Path) -> None
 def test_an_archive_that_is_cut_while_it_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(zipreader, "_AT_ONCE", 0)
+    monkeypatch.setattr(reader, "_AT_ONCE", 0)
     path = write_raw(tmp_path / "x.zip", [raw("a", b"x" * 50, STORED)])
     with open_zip(path) as archive:
         os.truncate(path, 40)
@@ -191,7 +194,7 @@ def test_only_a_mapped_archive_that_is_cut_ends_the_process(tmp_path: Path) -> N
     # docs/reference.md says so, under Limits.
     program = (
         "import os, sys\n"
-        "from muslbackend.zipreader import open_zip\n"
+        "from muslbackend.wheel.zip.reader import open_zip\n"
         "with open_zip(sys.argv[1], mapped=bool(int(sys.argv[2]))) as archive:\n"
         "    os.truncate(sys.argv[1], 0)\n"
         "    print(archive.read(archive.members[0]) == bytes(50))"

@@ -4,9 +4,7 @@ import re
 
 import pytest
 
-from muslbackend.errors import SettingsError
-from muslbackend.musl import MuslVersion
-from muslbackend.settings import (
+from muslbackend.build.settings import (
     Settings,
     cli_settings,
     foreign_config,
@@ -15,6 +13,8 @@ from muslbackend.settings import (
     read_settings,
     unpacked_limit,
 )
+from muslbackend.errors import SettingsError
+from muslbackend.musl.releases import MuslVersion
 
 #: Each key: (in the table, with -C, in the environment) and the value that all three mean.
 SAME = [
@@ -316,7 +316,7 @@ def test_a_value_of_the_wrong_kind_is_refused_by_its_place(
         (
             ({"tarket": "x"}, {}, {}),
             "tool.muslbackend.tarket is not a setting of muslbackend",
-            "did you mean tool.muslbackend.target?",
+            "did you mean tool.muslbackend.musl.tags?",
         ),
         (
             ({"library_dirs": ["x"]}, {}, {}),

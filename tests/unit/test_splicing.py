@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from muslbackend.deflateblocks import WINDOW, Blocks
-from muslbackend.deflating import Packer
-from muslbackend.elfrewriting import Rewritten, Run
+from muslbackend.elf.rewrite import Rewritten, Run
 from muslbackend.errors import MuslBackendError
-from muslbackend.member import Member, Spliced
-from muslbackend.splicing import WORTH_KEEPING, closed, opened, stretches
+from muslbackend.wheel.member import Member, Spliced
+from muslbackend.wheel.packer import Packer
+from muslbackend.wheel.zip.splice import WINDOW, Blocks
+from muslbackend.wheel.zip.splicing import WORTH_KEEPING, closed, opened, stretches
 from splicer import changes, code, marked, packed, rewritten, spliced
 
 if TYPE_CHECKING:

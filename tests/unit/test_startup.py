@@ -28,73 +28,134 @@ cmake.version = ">=3.15"
 
 def own(*names: str) -> set[str]:
     """Return the full names of modules of ours."""
-    return {"muslbackend", *(f"muslbackend.{name}" for name in names)}
+    folders = {name.rpartition(".")[0] for name in names} - {""}
+    folders |= {name.rpartition(".")[0] for name in folders} - {""}
+    return {"muslbackend", *(f"muslbackend.{name}" for name in (*folders, *names))}
 
 
 #: All of it that is loaded where nothing musl is asked for.
 OURS: Final = own(
-    *("data", "errors", "hooks", "musl", "settings", "stage", "target", "targetpython", "values"),
+    *(
+        "system.resources",
+        "errors",
+        "build.hooks",
+        "musl.releases",
+        "build.settings",
+        "build.skbuild",
+        "musl.tags",
+        "build.cross.python",
+        "system.values",
+    ),
 )
 #: What reads files and judges them.
 JUDGES: Final = own(
     *(
-        "abi",
-        "alpine",
-        "data",
-        "declared",
-        "elf",
-        "elfhash",
-        "elfimage",
-        "elfnotes",
-        "elfreader",
-        "elfrelocations",
+        "policy.rules.abi",
+        "musl.alpine",
+        "system.resources",
+        "policy.rules.declared_floor",
+        "elf.info",
+        "elf.hash_check",
+        "elf.image",
+        "elf.notes",
+        "elf.reader",
+        "elf.relocations",
     ),
-    *("elfsymbols", "elfversions", "entrypoints", "lookup", "memory"),
+    *("elf.symbols", "elf.versions", "elf.entry_points", "elf.hashtable", "elf.memory"),
     *(
         "errors",
-        "findings",
-        "graph",
-        "hazards",
-        "ignored",
-        "integrity",
-        "member",
-        "missing",
-        "musl",
-        "names",
+        "policy.findings",
+        "loader.graph",
+        "policy.rules.hazards",
+        "policy.rules.ignored",
+        "policy.rules.archive",
+        "wheel.member",
+        "policy.rules.missing",
+        "musl.releases",
+        "policy.rules.libraries",
     ),
-    *("distinfo", "installation", "soundness", "wheelfields"),
-    *("needs", "package", "packaged", "plain", "policy", "progress", "question", "relocations"),
-    *("regular", "report", "resolve", "rpath", "rules", "scan", "target", "values", "workers"),
-    *("closures", "loading", "search", "settled", "supplied", "unloaded", "zipdirectory"),
+    *(
+        "policy.rules.dist_info",
+        "policy.rules.installation",
+        "policy.rules.soundness",
+        "wheel.fields",
+    ),
+    *(
+        "loader.needs",
+        "wheel.package",
+        "policy.rules.package",
+        "report.text",
+        "policy.verdict",
+        "system.progress",
+        "policy.question",
+        "musl.relocations",
+    ),
+    *(
+        "system.regular",
+        "report.check",
+        "loader.resolve",
+        "loader.rpath",
+        "policy.rules.loading",
+        "loader.scan",
+        "musl.tags",
+        "system.values",
+        "system.workers",
+    ),
+    *(
+        "loader.closures",
+        "loader.loading",
+        "loader.search",
+        "loader.settled",
+        "loader.supplied",
+        "loader.unloaded",
+        "wheel.zip.directory",
+    ),
 )
 #: What a check loads beside that.
 CHECKS: Final = own(
-    *("check", "cli", "judging", "membernames", "reach", "signals", "terminal", "wheelfile"),
-    *("libdeflate", "wheelreader", "zipmember", "zipreader"),
+    *(
+        "policy.check_wheel",
+        "cli.main",
+        "policy.check",
+        "wheel.member_names",
+        "policy.reach",
+        "system.signals",
+        "report.terminal",
+        "wheel.archive",
+    ),
+    *("wheel.zip.inflate", "wheel.reader", "wheel.zip.member", "wheel.zip.reader"),
 )
 #: What a build in a musl Python loads beside that, where nothing is bundled and nothing changed.
 BUILDS: Final = OURS | own(
     *(
-        "deflating",
-        "finish",
-        "freenames",
-        "invocation",
-        "layout",
-        "order",
-        "outcome",
-        "outside",
-        "paths",
+        "wheel.packer",
+        "repair.finish",
+        "repair.free_names",
+        "build.invocation",
+        "repair.layout",
+        "repair.request",
+        "report.build",
+        "repair.libraries",
+        "system.paths",
     ),
-    *("libdeflate", "membernames", "pipeline", "plan", "publishing", "signals", "terminal"),
     *(
-        "trees",
-        "wheel",
-        "wheelfile",
-        "wheelwriter",
-        "ziparchive",
-        "zipmember",
-        "zipreader",
-        "zlibs",
+        "wheel.zip.inflate",
+        "wheel.member_names",
+        "build.pipeline",
+        "repair.plan",
+        "system.atomic",
+        "system.signals",
+        "report.terminal",
+    ),
+    *(
+        "system.trees",
+        "wheel.name",
+        "wheel.archive",
+        "wheel.writer",
+        "wheel.zip.writer",
+        "wheel.zip.member",
+        "wheel.zip.reader",
+        "wheel.zip.zlibs",
     ),
 )
 #: What takes long to import, or runs programs, reads archives, talks to others.
@@ -111,39 +172,46 @@ NEEDLESS: Final = {
 }
 #: All that judges, without what reads the wheel.
 JUDGE: Final = """\
-from muslbackend import alpine, cli, musl, packaged, policy, reach, report, resolve, scan
-musl.todays(musl.ARCHITECTURES["x86_64"])
-alpine.alpine_with(musl.MuslVersion(1, 2, 0))
+from muslbackend.cli import main
+from muslbackend.loader import resolve, scan
+from muslbackend.musl import alpine, releases
+from muslbackend.policy import reach, verdict
+from muslbackend.policy.rules import package
+from muslbackend.report import check
+releases.todays(releases.ARCHITECTURES["x86_64"])
+alpine.alpine_with(releases.MuslVersion(1, 2, 0))
 """
-CHECK: Final = "from muslbackend import cli\ncli.main(['check', {wheel!r}])"
+CHECK: Final = "from muslbackend.cli.main import main\nmain(['check', {wheel!r}])"
 WHEEL: Final = "demo-1-cp311-cp311-musllinux_1_2_x86_64.whl"
 ASK: Final = "muslbackend.get_requires_for_build_wheel({'musl.target': 'auto'})"
 #: A musl Python, whose scikit-build-core has just run CMake and lists what it installed.
 BUILD: Final = """\
-from muslbackend import hooks, stage
-from muslbackend.target import Facts
+from muslbackend.build import hooks, skbuild
+from muslbackend.musl.tags import Facts
 from packaging.tags import Tag
 
 suffix = ".cpython-311-x86_64-linux-musl.so"
 hooks.read_facts = lambda: Facts("linux", suffix, "x86_64", "/lib/ld-musl-x86_64.so.1")
 
 def build(config, finish, *, keeps_no_build_dir):
-    from muslbackend.member import Member
-    from muslbackend.wheel import WheelName
+    from muslbackend.wheel.member import Member
+    from muslbackend.wheel.name import WheelName
     name = WheelName("demo-1", "", frozenset({{Tag("cp311", "cp311", "linux_x86_64")}}))
     members = (
         Member(f"demo/_core{{suffix}}", open({library!r}, "rb").read()),
         Member("demo-1.dist-info/METADATA", b"Name: demo\\nVersion: 1\\n"),
         Member("demo-1.dist-info/WHEEL", b"Wheel-Version: 1.0\\nRoot-Is-Purelib: false\\n"),
     )
-    finish(stage.Staged(name, members, None, "scikit-build-core"))
+    finish(skbuild.Staged(name, members, None, "scikit-build-core"))
 
-stage.build = build
+skbuild.build = build
 hooks.build_wheel("dist")
 """
 DECIDE: Final = """\
-from muslbackend import settings, stage, target, targetpython
-target.decide(settings.parse_settings({}, {}, {}), targetpython.read_facts())
+from muslbackend.build import settings, skbuild
+from muslbackend.build.cross import python
+from muslbackend.musl import tags
+tags.decide(settings.parse_settings({}, {}, {}), python.read_facts())
 """
 
 
@@ -178,7 +246,9 @@ def test_a_hook_that_passes_through_loads_little_of_us(tmp_path: Path) -> None:
 
 def test_what_it_loads_of_us_loads_nothing_heavy(tmp_path: Path) -> None:
     names = loaded(DECIDE, tmp_path)
-    assert OURS - names == {"muslbackend.hooks"}  # which asks scikit-build-core what it offers
+    assert OURS - names == {
+        "muslbackend.build.hooks"
+    }  # which asks scikit-build-core what it offers
     # From Python 3.12 on, sysconfig loads threading.
     assert among(HEAVY, names - loaded("import sysconfig", tmp_path)) == set()
 
@@ -196,7 +266,7 @@ def test_an_ordinary_build_loads_nothing_that_it_has_no_use_for(tmp_path: Path) 
 
 def test_what_judges_loads_nothing_heavy(tmp_path: Path) -> None:
     names = loaded(JUDGE, tmp_path)
-    assert "muslbackend.rules" in names
+    assert "muslbackend.policy.rules.loading" in names
     assert among(HEAVY | NEEDLESS, names) == set()
 
 
@@ -210,7 +280,9 @@ def test_a_check_loads_beside_that_only_what_reads_archives(tmp_path: Path) -> N
 
 def test_a_page_loads_what_makes_it(tmp_path: Path) -> None:
     # Or that it is loaded by nothing else would show nothing.
-    code = "from muslbackend import cli\ncli.main(['check', '--html', 'page.html', 'gone.whl'])"
+    code = (
+        "from muslbackend.cli.main import main\nmain(['check', '--html', 'page.html', 'gone.whl'])"
+    )
     names = loaded(code, tmp_path)
     assert names >= own("page", "pagewheel", "matrix", "drawing", "treemap", "explain")
     assert (tmp_path / "page.html").is_file()

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muslbackend import style
-from muslbackend.findings import Severity
+from muslbackend.policy.findings import Severity
+from muslbackend.report import style
 
 
 @pytest.mark.parametrize(

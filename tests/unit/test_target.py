@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from muslbackend.build.settings import Settings
 from muslbackend.errors import SettingsError
-from muslbackend.musl import ARCHITECTURES, MuslVersion
-from muslbackend.settings import Settings
-from muslbackend.target import Facts, PlatformTag, Target, decide
+from muslbackend.musl.releases import ARCHITECTURES, MuslVersion
+from muslbackend.musl.tags import Facts, PlatformTag, Target, decide
 
 NAMES = "auto, host, x86_64, aarch64, i686, armv7l, armv6l, ppc64le, s390x, riscv64, loongarch64"
 

@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from muslbackend.compilers import ZIG_TARGETS
-from muslbackend.musl import ARCHITECTURES, MuslVersion, provides
-from muslbackend.targetpython import (
+from muslbackend.build.cross.compilers import ZIG_TARGETS
+from muslbackend.build.cross.python import (
     HostPython,
     header_folder,
     link_headers,
@@ -22,6 +21,7 @@ from muslbackend.targetpython import (
     sysconfigdata_name,
     target_python_files,
 )
+from muslbackend.musl.releases import ARCHITECTURES, MuslVersion, provides
 
 if TYPE_CHECKING:
     from pathlib import Path

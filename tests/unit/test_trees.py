@@ -6,8 +6,8 @@ import os
 import sys
 from pathlib import Path
 
-from muslbackend.temporary import temporary_folder
-from muslbackend.trees import files_below, remove
+from muslbackend.system.temporary import temporary_folder
+from muslbackend.system.trees import files_below, remove
 
 
 def nested(folder: Path, levels: int) -> None:

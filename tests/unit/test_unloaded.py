@@ -8,17 +8,17 @@ import pytest
 
 from builders import X86_64, FakeFiles, elf_info, extension, target_for
 from craftedelf import Crafted
-from muslbackend.elf import Damaged, ElfInfo, Header
-from muslbackend.elfimage import read_header
-from muslbackend.findings import Finding, Severity
-from muslbackend.graph import Graph, Supply, Via, fits_path
-from muslbackend.member import Member
-from muslbackend.musl import ARCHITECTURES
-from muslbackend.plan import Wishes, make_plan, to_expand
-from muslbackend.policy import judge
-from muslbackend.resolve import resolve
-from muslbackend.scan import Scan
-from muslbackend.unloaded import is_data_anywhere
+from muslbackend.elf.image import read_header
+from muslbackend.elf.info import Damaged, ElfInfo, Header
+from muslbackend.loader.graph import Graph, Supply, Via, fits_path
+from muslbackend.loader.resolve import resolve
+from muslbackend.loader.scan import Scan
+from muslbackend.loader.unloaded import is_data_anywhere
+from muslbackend.musl.releases import ARCHITECTURES
+from muslbackend.policy.findings import Finding, Severity
+from muslbackend.policy.verdict import judge
+from muslbackend.repair.plan import Wishes, make_plan, to_expand
+from muslbackend.wheel.member import Member
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 import pytest
 
 import muslbackend
-from muslbackend.values import NamedTuple
+from muslbackend.system.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -15,9 +15,9 @@ import pytest
 
 from building import assert_record_is_true, members
 from muslbackend.errors import MalformedError
-from muslbackend.member import Kept, Member, Scratch
-from muslbackend.wheelreader import unpack
-from muslbackend.wheelwriter import write_wheel
+from muslbackend.wheel.member import Kept, Member, Scratch
+from muslbackend.wheel.reader import unpack
+from muslbackend.wheel.writer import write_wheel
 from rawzip import (
     DEFLATED,
     ENCRYPTED,
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from muslbackend.wheel import WheelName
+    from muslbackend.wheel.name import WheelName
 
 FILE: Final = "demo-1.0-cp311-cp311-linux_x86_64.whl"
 WHEEL: Final = raw("demo-1.0.dist-info/WHEEL", b"Wheel-Version: 1.0\n")

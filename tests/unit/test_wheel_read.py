@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from muslbackend import wheelreader, zipreader
 from muslbackend.errors import MalformedError, MuslBackendError
-from muslbackend.member import Scratch
-from muslbackend.wheelreader import reading
+from muslbackend.wheel import reader
+from muslbackend.wheel.member import Scratch
+from muslbackend.wheel.reader import reading
+from muslbackend.wheel.zip import reader as zipreader
 from rawzip import RARE
 
 if TYPE_CHECKING:
-    from muslbackend.member import Member
-    from muslbackend.wheelreader import Wheel
+    from muslbackend.wheel.member import Member
+    from muslbackend.wheel.reader import Wheel
 
 FILE = "demo-1.0-cp311-cp311-musllinux_1_2_x86_64.whl"
 ELF = b"\x7fELF" + bytes(range(256)) * 20
@@ -144,7 +145,7 @@ def test_a_damaged_wheel_is_read_or_refused_and_nothing_else(tmp_path: Path) -> 
 def test_what_has_no_room_in_memory_is_read_from_disk(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wheelreader, "_WHILE_JUDGED", 0)
+    monkeypatch.setattr(reader, "_WHILE_JUDGED", 0)
     with Scratch() as scratch:
         with reading(archive(tmp_path / FILE), scratch) as wheel:
             members = list(wheel.members)
@@ -158,7 +159,7 @@ def test_what_has_no_room_in_memory_is_read_from_disk(
 def test_no_room_for_temporary_files_is_said_as_such(
     full: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(wheelreader, "_WHILE_JUDGED", 0)
+    monkeypatch.setattr(reader, "_WHILE_JUDGED", 0)
     wheel = archive(tmp_path / FILE)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path if full else tmp_path / "nowhere"))
     before = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 import pytest
 
-from muslbackend import workers
-from muslbackend.workers import Begun, Pool, on_all_cores
+from muslbackend.system import workers
+from muslbackend.system.workers import Begun, Pool, on_all_cores
 
 THINGS: Final = tuple(range(40))
 CORES: Final = [1, 2, 5]

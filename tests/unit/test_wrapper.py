@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from muslbackend.wrapper import HARMLESS, plain_wrapper, zig_wrapper
+from muslbackend.build.cross.wrapper import HARMLESS, plain_wrapper, zig_wrapper
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from muslbackend.zipdirectory import ArchiveError
-from muslbackend.zipreader import open_zip
+from muslbackend.wheel.zip.directory import ArchiveError
+from muslbackend.wheel.zip.reader import open_zip
 from rawzip import raw, write_raw
 from zipfields import REFUSED, TAKEN, TEXT, field
 

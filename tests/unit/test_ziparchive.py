@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 import sparse
-from muslbackend.ziparchive import Entry, write_archive
-from muslbackend.zipdirectory import STORED
+from muslbackend.wheel.zip.directory import STORED
+from muslbackend.wheel.zip.writer import Entry, write_archive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from muslbackend.zipdirectory import DEFLATED, STORED, ArchiveError, read_directory
+from muslbackend.wheel.zip.directory import DEFLATED, STORED, ArchiveError, read_directory
 from rawzip import raw, write_raw
 
 if TYPE_CHECKING:

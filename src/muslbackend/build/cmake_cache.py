@@ -1,0 +1,30 @@
+"""What CMake's cache says of a build that the files of the wheel do not show."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from muslbackend.policy.findings import Finding, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_NO_OPENMP: Final = re.compile(r"(?m)^OpenMP_(\w+)_FLAGS:\w+=NOTFOUND$")
+
+
+def without_openmp(cache: str) -> Iterator[Finding]:
+    """Yield a warning if ``CMakeCache.txt`` says that OpenMP was looked for and is not there.
+
+    A project that does without it builds, and CMake says so in one line among hundreds.
+    """
+    languages = _NO_OPENMP.findall(cache)
+    if languages:
+        yield Finding(
+            "MB136",
+            Severity.WARNING,
+            "CMakeLists.txt",
+            f"find_package(OpenMP) found none for {' and '.join(languages)}: "
+            "what it was to run in parallel runs in one thread",
+            hint="build with a compiler that has OpenMP, such as Alpine's gcc; zig has none",
+        )

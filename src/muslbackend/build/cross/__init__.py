@@ -1,0 +1,1 @@
+"""Cross compilation: zig or another compiler, CMake's toolchain file, the target's Python."""

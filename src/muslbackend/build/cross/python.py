@@ -1,0 +1,276 @@
+"""A target Python made from the host's: what CMake asks a Python for, answered for musl.
+
+CPython's headers of one X.Y are the same on every platform but for ``pyconfig.h``. An overlay
+corrects there what depends on the machine, and what glibc has and musl has not.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import struct
+import sys
+import sysconfig
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from muslbackend.errors import ToolError
+from muslbackend.musl.tags import Facts
+from muslbackend.system.values import NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from muslbackend.musl.releases import Architecture
+
+_PT_INTERP: Final = 3
+#: ``sizeof(long double)`` where it is not 16, and ``_Alignof(max_align_t)`` where that is not 16.
+_LONG_DOUBLE: Final = {"i686": 12, "armv7l": 8, "armv6l": 8, "ppc64le": 8}
+_MAX_ALIGN: Final = dict.fromkeys(("i686", "armv7l", "armv6l", "ppc64le", "s390x"), 8)
+
+#: What CPython's configure script finds in glibc and not in musl 1.2.0; the last is a part of
+#: CPython that is only made for glibc.
+_NOT_IN_MUSL: Final = (
+    "HAVE_BACKTRACE",
+    "HAVE_CLOSEFROM",
+    "HAVE_CLOSE_RANGE",
+    "HAVE_DLADDR1",
+    "HAVE_EXECINFO_H",
+    "HAVE_GETWD",
+    "HAVE_POSIX_SPAWN_FILE_ACTIONS_ADDCLOSEFROM_NP",
+    "HAVE_PREADV2",
+    "HAVE_PTHREAD_GETNAME_NP",
+    "HAVE_PWRITEV2",
+    "HAVE_RPC_RPC_H",
+    "HAVE_SEM_CLOCKWAIT",
+    "HAVE_STATX",
+    "HAVE_SYS_PIDFD_H",
+    "HAVE_TMPNAM_R",
+    "PY_HAVE_PERF_TRAMPOLINE",
+)
+
+
+#: Python.h has no <stdio.h> where its API is limited, and libc++ none in <string>, as libstdc++
+#: has: nanobind's own sources, compiled for the stable ABI, need it.
+_STDIO: Final = """\
+#if defined __cplusplus && defined Py_LIMITED_API
+#include <stdio.h>
+#endif
+"""
+
+
+class HostPython(NamedTuple):
+    """What the target Python is made from."""
+
+    include: Path
+    pyconfig: Path
+    version: str
+    """``X.Y``"""
+    soabi: str
+    """``cpython-311``, ``cpython-313t``: SOABI without the platform."""
+    abiflags: str
+    variables: dict[str, Any]
+    """``build_time_vars`` of its sysconfig data."""
+
+
+def read_facts() -> Facts:
+    """Return what the interpreter that runs us says of itself and of the machine."""
+    suffix = str(sysconfig.get_config_var("EXT_SUFFIX") or "")
+    loader = named_loader(Path(sys.executable)) if sys.platform == "linux" else None
+    return Facts(sys.platform, suffix, platform.machine(), loader, sys.implementation.name)
+
+
+def named_loader(program: Path) -> str | None:
+    """Return the loader that a program names in its PT_INTERP, empty if it names none.
+
+    ``None`` for what is no ELF file, such as a script that starts an interpreter. Only the headers
+    are read: every hook asks this. System V gABI, chapter 5.
+    """
+    try:
+        with program.open("rb") as file:
+            ident = file.read(16)
+            wide, order = ident[4] == 2, "<" if ident[5] == 1 else ">"
+            header = struct.Struct(order + ("HHIQQQIHHH" if wide else "HHIIIIIHHH"))
+            fields = header.unpack(file.read(header.size))
+            entry = struct.Struct(order + ("I4xQ16xQ" if wide else "II8xI"))
+            for index in range(fields[9] if ident.startswith(b"\x7fELF") else 0):
+                file.seek(fields[4] + index * fields[8])
+                kind, offset, size = entry.unpack(file.read(entry.size))
+                if kind == _PT_INTERP:
+                    file.seek(offset)
+                    return os.fsdecode(file.read(size).partition(b"\0")[0])
+            return "" if ident.startswith(b"\x7fELF") else None
+    except (OSError, IndexError, OverflowError, ValueError, struct.error):  # missing, damaged
+        return None
+
+
+def read_host_python() -> HostPython:
+    """Return the facts of the interpreter that runs us.
+
+    Raises :class:`ToolError` when it is not CPython or its headers are not installed.
+    """
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    include = Path(sysconfig.get_path("include"))
+    match = re.match(r"cpython-\d+\w*", str(sysconfig.get_config_var("SOABI")))
+    if match is None:
+        msg = f"{sys.executable} is {sys.implementation.name}: only CPython can be crossed"
+        raise ToolError(msg, hint="run the build with CPython")
+    if not (include / "Python.h").is_file():
+        raise ToolError(
+            f"the headers of Python {version} are missing: there is no {include / 'Python.h'}",
+            hint=f"install them: apt install python{version}-dev (Debian, Ubuntu), "
+            "dnf install python3-devel (Fedora), apk add python3-dev (Alpine)",
+        )
+    # As sysconfig does it: there is no public name for the module of build-time variables.
+    name = f"_sysconfigdata_{sys.abiflags}_{sys.platform}_{sys.implementation._multiarch}"
+    try:
+        variables = dict(import_module(name).build_time_vars)
+    except ImportError:
+        variables = dict(sysconfig.get_config_vars())
+    pyconfig = _pyconfig(include, str(sysconfig.get_config_var("MULTIARCH")))
+    return HostPython(include, pyconfig, version, match[0], sys.abiflags, variables)
+
+
+def _pyconfig(include: Path, multiarch: str) -> Path:
+    """Return the host's own ``pyconfig.h``.
+
+    Debian keeps one for each architecture and puts a file in its place that chooses; a cross
+    compiler does not find what that one includes.
+    """
+    own = include.parent / multiarch / include.name / "pyconfig.h"
+    return own if own.is_file() else include / "pyconfig.h"
+
+
+def pyconfig_macros(arch: Architecture) -> dict[str, int | None]:
+    """Return the macros of ``pyconfig.h`` that may be another on ``arch`` than on the host.
+
+    ``None`` is for one that is not defined. Sizes and alignments are in bytes.
+    """
+    word = arch.bits // 8
+    big = arch.byteorder == "big"
+    words = ("SIZEOF_LONG", "SIZEOF_VOID_P", "SIZEOF_SIZE_T", "SIZEOF_UINTPTR_T")
+    pointers = ("SIZEOF_PTHREAD_T", "ALIGNOF_LONG", "ALIGNOF_SIZE_T")
+    return {
+        **dict.fromkeys((*words, *pointers), word),
+        # musl's own on every machine; glibc's time_t has 4 bytes on some.
+        "SIZEOF_FPOS_T": 16,
+        "SIZEOF_OFF_T": 8,
+        "SIZEOF_TIME_T": 8,
+        "SIZEOF_LONG_DOUBLE": _LONG_DOUBLE.get(arch.name, 16),
+        "ALIGNOF_MAX_ALIGN_T": _MAX_ALIGN.get(arch.name, 16),
+        "HAVE_LARGEFILE_SUPPORT": 1 if word == 4 else None,
+        **dict.fromkeys(("HAVE_GCC_UINT128_T", "HAVE___UINT128_T"), 1 if word == 8 else None),
+        "WORDS_BIGENDIAN": 1 if big else None,
+        "DOUBLE_IS_BIG_ENDIAN_IEEE754": 1 if big else None,
+        "DOUBLE_IS_LITTLE_ENDIAN_IEEE754": None if big else 1,
+        "HAVE_USABLE_WCHAR_T": 1 if arch.name in ("aarch64", "armv7l", "armv6l") else None,
+        "HAVE_GCC_ASM_FOR_X64": 1 if arch.name == "x86_64" else None,
+        "HAVE_GCC_ASM_FOR_X87": 1 if arch.name in ("x86_64", "i686") else None,
+        "X87_DOUBLE_ROUNDING": None,  # zig computes with SSE2, on i686 too
+        "HAVE_DECL_RTLD_DEEPBIND": 0,
+        "HAVE_STRLCPY": 1,
+        "PY_SUPPORT_TIER": 0,
+        **dict.fromkeys(_NOT_IN_MUSL),
+    }
+
+
+def pyconfig_overlay(arch: Architecture) -> str:
+    """Return what is to follow the host's ``pyconfig.h`` for it to be true on ``arch``."""
+    lines = ["", f"/* for {arch.multiarch} */"]
+    for name, value in pyconfig_macros(arch).items():
+        lines.append(f"#undef {name}")
+        if value is not None:
+            lines.append(f"#define {name} {value}")
+    return "\n".join([*lines, _STDIO])
+
+
+def target_python_files(host: HostPython, arch: Architecture, root: Path) -> dict[str, str]:
+    """Return the text files of the target Python by their path below ``root``.
+
+    The headers are links to the host's, made by :func:`link_headers`; files of their own are
+    ``pyconfig.h`` and those that include it. They do so from their own folder, and that is to GCC
+    where a link leads to, if it takes fewer letters (``-fcanonical-system-headers``).
+    """
+    soabi = f"{host.soabi}-{arch.multiarch}"
+    include = str(root / header_folder(host))
+    macros = {name: value or 0 for name, value in pyconfig_macros(arch).items()}
+    # sysconfig has the macros among its variables: 0 for those that are not defined.
+    variables = host.variables | {n: v for n, v in macros.items() if n in host.variables}
+    variables |= {
+        "EXT_SUFFIX": f".{soabi}.so",
+        "SOABI": soabi,
+        "MULTIARCH": arch.multiarch,
+        "HOST_GNU_TYPE": arch.multiarch,
+        "INCLUDEPY": include,
+        "CONFINCLUDEPY": include,
+        # sysconfig puts the folder of headers together from these.
+        "installed_base": str(root),
+        "installed_platbase": str(root),
+    }
+    pyconfig = host.pyconfig.read_text(encoding="utf-8")
+    files = {
+        **{f"{header_folder(host)}/{name}": text for name, text in _includers(host.include)},
+        f"{header_folder(host)}/pyconfig.h": pyconfig + pyconfig_overlay(arch),
+        f"sysconfig/{sysconfigdata_name(host, arch)}.py": f"build_time_vars = {variables!r}\n",
+        "python-config": _PYTHON_CONFIG.format(suffix=f".{soabi}.so", abiflags=host.abiflags),
+    }
+    if tuple(map(int, host.version.split("."))) >= _TAKES_THE_HOST_S:
+        text = _SITECUSTOMIZE.format(root=str(root), suffix=f".{soabi}.so")
+        files["sysconfig/sitecustomize.py"] = text
+    return files
+
+
+def header_folder(host: HostPython) -> str:
+    """Return where the headers are below the root of the target Python, as CPython has them."""
+    return f"include/python{host.version}{host.abiflags}"
+
+
+def link_headers(host: HostPython, include: Path) -> None:
+    """Fill ``include``, which has those files, with links to the host's other headers."""
+    include.mkdir(parents=True, exist_ok=True)
+    for header in sorted(host.include.iterdir()):
+        if not (include / header.name).exists():
+            (include / header.name).symlink_to(header)
+
+
+def _includers(include: Path) -> Iterator[tuple[str, str]]:
+    """Yield names and texts of the headers that include ``pyconfig.h``, sorted."""
+    for header in sorted(include.glob("*.h")):
+        text = header.read_text(encoding="utf-8", errors="surrogateescape")
+        if '"pyconfig.h"' in text:
+            yield header.name, text
+
+
+def sysconfigdata_name(host: HostPython, arch: Architecture) -> str:
+    """Return the module that ``_PYTHON_SYSCONFIGDATA_NAME`` names for this target."""
+    return f"_sysconfigdata_{host.abiflags}_linux_{arch.multiarch}"
+
+
+#: From this Python on sysconfig takes the folders of headers from the interpreter that runs, after
+#: it has read the data; and from 3.15 on importlib has ``.abi3-x86_64-linux-gnu.so`` first.
+_TAKES_THE_HOST_S: Final = (3, 14)
+#: FindPython asks importlib what modules of the stable ABI are called, and takes the first answer.
+#: That with the name of the target would be no better: Pythons before 3.15 import none. Beside it
+#: there may be another one, such as that of pip's build isolation.
+_SITECUSTOMIZE: Final = """\
+import importlib.machinery, importlib.util, os, sys, sysconfig
+sysconfig.get_config_vars().update(installed_base={root!r}, installed_platbase={root!r})
+suffixes = importlib.machinery.EXTENSION_SUFFIXES
+suffixes[:] = ["{suffix}", *(suffix for suffix in suffixes if "-" not in suffix)]
+here = os.path.dirname(__file__)
+spec = importlib.machinery.PathFinder.find_spec(__name__, [p for p in sys.path if p != here])
+if spec and spec.loader:
+    sys.modules[__name__] = module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+"""
+
+#: What FindPython of CMake 3 asks in the place of the interpreter when it crosses.
+_PYTHON_CONFIG: Final = """\
+#!/bin/sh
+case "$1" in
+  --extension-suffix) echo "{suffix}" ;;
+  --abiflags) echo "{abiflags}" ;;
+esac
+"""

@@ -1,0 +1,172 @@
+"""What a cross build is started with: compilers, wrapped for CMake, and a Python of the target.
+
+Everything CMake needs stands in one folder, which is named after its contents and made once:
+the wrappers, the toolchain file, the target Python. zig itself is found through an environment
+variable at run time, so that a build folder survives the isolated environment zig came in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from muslbackend.build.cross.cmake import PACKAGES_VARIABLE, TOOLCHAIN_VARIABLE, Ground, cmake_text
+from muslbackend.build.cross.compilers import Compilers, find_compilers
+from muslbackend.build.cross.emulation import emulate_script
+from muslbackend.build.cross.python import (
+    header_folder,
+    link_headers,
+    read_host_python,
+    sysconfigdata_name,
+    target_python_files,
+)
+from muslbackend.build.cross.wrapper import SYSROOT_VARIABLE
+from muslbackend.build.cross.zig import kept_library, library_place
+from muslbackend.system.cache import cache_folder, once, user_cache
+from muslbackend.system.values import NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from muslbackend.build.cross.python import HostPython
+    from muslbackend.musl.releases import Architecture
+
+
+#: What sysconfig, and so scikit-build-core, takes for the platform when it is set.
+PLATFORM_VARIABLE: Final = "_PYTHON_HOST_PLATFORM"
+
+
+class Toolchain(NamedTuple):
+    """What a cross build is started with."""
+
+    cmake_file: Path
+    environment: Mapping[str, str]
+    """Variables to set while scikit-build-core runs."""
+    description: str
+    """What compiles, for the log."""
+    key: str
+    """Tells it from others: what CMake found by one is not in another."""
+    compiler: Path | None = None
+    """The C compiler; ``None`` if only the user's toolchain file knows it."""
+
+    @property
+    def cache(self) -> Path:
+        """The folder that it was made in, beside others."""
+        return self.cmake_file.parents[2]
+
+
+class Choice(NamedTuple):
+    """What the user decided about it."""
+
+    sysroot: Path | None = None
+    """Where the target's libraries and their headers are; musl's own are the compiler's."""
+    file: Path | None = None
+    """A CMake toolchain file that says what compiles."""
+
+
+NO_CHOICE = Choice()
+
+
+def cross_toolchain(
+    arch: Architecture,
+    choice: Choice = NO_CHOICE,
+    cache: Path | None = None,
+    *,
+    make: bool = True,
+) -> Toolchain:
+    """Return the toolchain for ``arch``, made in the user's cache if it is not there yet.
+
+    Without ``make`` nothing is written: it says what a build would be started with.
+    What compiles is the user's toolchain file, or what ``CC`` and ``CXX`` name if that is for musl
+    on ``arch``, or zig. Raises :class:`ToolError` when zig is needed and missing or has no such
+    target, and when the host's Python headers are missing.
+    """
+    compilers = find_compilers(arch, os.environ) if choice.file is None else _theirs(choice.file)
+    host = read_host_python()
+    cache = cache or cache_folder()
+    root = _root(arch, compilers, host, cache)
+    if make:
+        once(root, cache, lambda new: _fill(new, _files(arch, compilers, host, root), host))
+    soabi = f"{host.soabi}-{arch.multiarch}"
+    environment = {
+        **compilers.environment,
+        # The tag of the platform, for scikit-build-core; ours is written afterwards.
+        PLATFORM_VARIABLE: f"linux-{arch.name}",
+        "SETUPTOOLS_EXT_SUFFIX": f".{soabi}.so",
+        # ccache asks for the compiler's time; the wrapper's says nothing about zig's.
+        "CCACHE_COMPILERCHECK": os.environ.get("CCACHE_COMPILERCHECK", "content"),
+    }
+    if compilers.zig is not None:
+        kept = kept_library if make else library_place
+        library = os.environ.get("ZIG_LIB_DIR") or kept(compilers.zig, cache)
+        environment |= {"ZIG_LIB_DIR": str(library)} if library else {}
+        environment |= _zig_cache(cache)
+    if choice.sysroot is not None:
+        environment[SYSROOT_VARIABLE] = str(choice.sysroot)
+        # The sysroot's headers are named inside the wrapper, where ccache does not see which they
+        # are: it is to preprocess each time, and compare what comes of it.
+        environment["CCACHE_NODIRECT"] = "1"
+    if choice.sysroot is not None or compilers.zig is None:
+        # CMake packages that are Python packages (pybind11, nanobind) are found beside those of
+        # the roots.
+        packages = [p for p in sys.path if Path(p).name in ("site-packages", "dist-packages")]
+        environment[PACKAGES_VARIABLE] = ";".join(packages)
+    words = f"{compilers.description} compiles for musl on {arch.name}"
+    if compilers.passed_over:
+        words = f"{words}; {compilers.passed_over}"
+    key = hashlib.sha256(repr((root.name, choice)).encode()).hexdigest()[:8]
+    compiler = root / "bin/cc" if "cc" in compilers.programs else None
+    return Toolchain(root / "toolchain.cmake", environment, words, key, compiler)
+
+
+def _zig_cache(cache: Path) -> dict[str, str]:
+    """Return where zig keeps what it compiled, if it would look for HOME in vain."""
+    if os.environ.get("ZIG_GLOBAL_CACHE_DIR") or user_cache() is not None:
+        return {}
+    return {"ZIG_GLOBAL_CACHE_DIR": str(cache / "zig-global")}
+
+
+def _theirs(file: Path) -> Compilers:
+    return Compilers(str(file), {}, {TOOLCHAIN_VARIABLE: str(file)})
+
+
+def _root(arch: Architecture, compilers: Compilers, host: HostPython, cache: Path) -> Path:
+    """Return the folder of the toolchain; concurrent builds may make it at the same time."""
+    # The folder's own name is part of its contents: hash them under a name of the same kind.
+    key = repr((arch, host, _files(arch, compilers, host, Path("/"))))
+    return cache / "cross" / f"{arch.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+
+
+def _fill(folder: Path, files: Mapping[str, str], host: HostPython) -> None:
+    for name, text in files.items():
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", errors="surrogateescape")
+        if text.startswith("#!"):
+            path.chmod(0o755)
+    (folder / "root").mkdir()
+    link_headers(host, folder / header_folder(host))
+
+
+def _files(
+    arch: Architecture, compilers: Compilers, host: HostPython, root: Path
+) -> dict[str, str]:
+    files = {f"bin/{name}": text for name, text in compilers.programs.items()}
+    files["bin/emulate"] = emulate_script(arch)
+    files |= target_python_files(host, arch, root)
+    ground = Ground(
+        root,
+        arch.name,
+        f"{host.soabi}-{arch.multiarch}",
+        sysconfigdata_name(host, arch),
+        header_folder(host),
+        arch.bits // 8,
+        compilers.programs,
+        compilers.zig is not None,
+        compilers.roots,
+    )
+    files["toolchain.cmake"] = cmake_text(ground)
+    return files

@@ -1,0 +1,136 @@
+"""How scikit-build-core is to be called for a target: its ``-C`` keys and its environment.
+
+Everything here is a suggestion to CMake that the project's own words override; nothing is
+written into the project.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from typing import TYPE_CHECKING, Any, Final
+
+from muslbackend.errors import SettingsError
+from muslbackend.system.values import NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from muslbackend.build.cross.toolchain import Toolchain
+    from muslbackend.musl.tags import Target
+
+#: Keeps the build folder, which is another one each time, out of the rpath that files are
+#: linked with, and so out of their build-id.
+_RELATIVE_RPATH: Final = "CMAKE_BUILD_RPATH_USE_ORIGIN"
+#: Where scikit-build-core and CMake are told of a toolchain file.
+_FILE_VARIABLES: Final = ("SKBUILD_CMAKE_TOOLCHAIN_FILE", "CMAKE_TOOLCHAIN_FILE")
+_FILE_KEYS: Final = ("cmake.toolchain-file", "skbuild.cmake.toolchain-file")
+
+
+class Invocation(NamedTuple):
+    """What differs from a call without us."""
+
+    config: Mapping[str, object]
+    environment: Mapping[str, str]
+    """Variables to set; all others stay."""
+
+
+def plan_invocation(
+    target: Target,
+    config: Mapping[str, object],
+    table: Mapping[str, Any],
+    environ: Mapping[str, str],
+    toolchain: Toolchain | None,
+) -> Invocation:
+    """Return how to call scikit-build-core.
+
+    ``table`` is ``[tool.scikit-build]``; ``toolchain`` is ``None`` for a native build. Raises
+    :class:`SettingsError` when the user names a CMake toolchain file where ours cannot include it.
+    """
+    args = environ.get("CMAKE_ARGS", "")
+    if toolchain is None:
+        said = _said(config, table, environ)
+        new = [] if _RELATIVE_RPATH in said else [f"-D{_RELATIVE_RPATH}=ON"]
+        return Invocation(config, {"CMAKE_ARGS": " ".join([*new, args]).strip()})
+    _refuse_hidden_toolchain(target, config, table, environ)
+    file = shlex.quote(f"-DCMAKE_TOOLCHAIN_FILE={toolchain.cmake_file}")
+    environment = {**toolchain.environment, "CMAKE_ARGS": f"{file} {args}".strip()}
+    # Ours, which includes the one that the user named there.
+    environment |= {n: str(toolchain.cmake_file) for n in _FILE_VARIABLES if environ.get(n)}
+    config = {k: str(toolchain.cmake_file) if k in _FILE_KEYS else v for k, v in config.items()}
+    variant = f"{target.arch.name}-{toolchain.key}"
+    config, changes = _own_build_dir(variant, config, table, environ)
+    return Invocation(config, {**environment, **changes})
+
+
+def named_toolchain(
+    setting: str | None, config: Mapping[str, object], environ: Mapping[str, str]
+) -> tuple[str, str] | None:
+    """Return (where it is set, path) of the CMake toolchain file of the user, if one is named.
+
+    ``setting`` is our own ``toolchain-file``, which comes first.
+    """
+    named = [("toolchain-file", setting or "")]
+    named += [(name, environ.get(name, "")) for name in _FILE_VARIABLES]
+    named += [(f"-C {key}", str(config.get(key) or "")) for key in _FILE_KEYS]
+    return next((both for both in named if both[1]), None)
+
+
+def _refuse_hidden_toolchain(
+    target: Target,
+    config: Mapping[str, object],
+    table: Mapping[str, Any],
+    environ: Mapping[str, str],
+) -> None:
+    said = _said({k: v for k, v in config.items() if k not in _FILE_KEYS}, table, environ)
+    if re.search(r"CMAKE_TOOLCHAIN_FILE|toolchain-file|--toolchain", said):
+        raise SettingsError(
+            f"target = {target.arch.name} brings a CMake toolchain file of its own, "
+            "and the arguments, defines or overrides for CMake name another",
+            hint="name it with musl.toolchain-file, -C cmake.toolchain-file or the environment "
+            "variable CMAKE_TOOLCHAIN_FILE: ours includes it",
+        )
+
+
+def _said(
+    config: Mapping[str, object], table: Mapping[str, Any], environ: Mapping[str, str]
+) -> str:
+    """Return all that the user said to CMake, to look a name up in."""
+    names = ("CMAKE_ARGS", "SKBUILD_CMAKE_ARGS", "SKBUILD_CMAKE_DEFINE")
+    return f"{table!r} {config!r} {[environ.get(name) for name in names]}"
+
+
+def build_dir_setting(
+    config: Mapping[str, object], table: Mapping[str, Any], environ: Mapping[str, str]
+) -> tuple[str, str] | None:
+    """Return (where it is set, value) of scikit-build-core's ``build-dir``, if it is set.
+
+    ``table`` is that of pyproject.toml; what overrides say is for the caller to put into it.
+    """
+    if environ.get("SKBUILD_BUILD_DIR"):
+        return "SKBUILD_BUILD_DIR", environ["SKBUILD_BUILD_DIR"]
+    for key in ("build-dir", "skbuild.build-dir"):
+        if config.get(key):
+            return key, str(config[key])
+    return ("build-dir", str(table["build-dir"])) if table.get("build-dir") else None
+
+
+def _own_build_dir(
+    variant: str,
+    config: Mapping[str, object],
+    table: Mapping[str, Any],
+    environ: Mapping[str, str],
+) -> tuple[Mapping[str, object], Mapping[str, str]]:
+    """Give a persistent build folder a name of its own for each target and toolchain.
+
+    CMake ignores a toolchain file in a folder that was configured without it, without a word:
+    a native build's cache would make the cross build native.
+    """
+    setting = build_dir_setting(config, table, environ)
+    if setting is None:
+        return config, {}
+    place, value = setting
+    own = f"{value}-musl-{variant}"
+    if place == "SKBUILD_BUILD_DIR":
+        return config, {place: own}
+    return {**config, place: own}, {}

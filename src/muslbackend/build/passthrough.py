@@ -1,0 +1,41 @@
+"""Where nothing musl is asked for: the wheel is scikit-build-core's own, and its tag is true too.
+
+A project may claim musllinux by itself, with ``wheel.tags`` or ``_PYTHON_HOST_PLATFORM``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from muslbackend.build import skbuild
+from muslbackend.system.temporary import temporary_folder
+from muslbackend.wheel.original import Original
+from muslbackend.wheel.writer import copy_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def hand_over(config: Mapping[str, object], output: Path, metadata: str | None) -> str:
+    """Have scikit-build-core write its own wheel, and return its name.
+
+    Raises :class:`PolicyError` if it claims a musllinux tag that is not true; the output folder
+    then is as it was.
+    """
+    with temporary_folder() as folder:
+        name = str(skbuild.call("build_wheel", folder, dict(config), metadata))
+        if "musllinux_" in name:
+            _refuse_untrue(Path(folder) / name)
+        copy_wheel(Original(Path(folder) / name), output)
+    return name
+
+
+def _refuse_untrue(wheel: Path) -> None:
+    from muslbackend.policy.check_wheel import check_wheel
+    from muslbackend.policy.verdict import PolicyError
+
+    checked = check_wheel(wheel)
+    if not checked.ok:
+        msg = f"{wheel.name} claims what is not true; nothing was written"
+        raise PolicyError(checked.verdict, msg, hint="see the findings above")

@@ -1,0 +1,35 @@
+"""What a build asks a frontend for besides ``build-system.requires``."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from muslbackend.build import invocation, skbuild
+from muslbackend.build.cross import compilers
+from muslbackend.build.cross.zig import ZIG_REQUIREMENT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Any
+
+    from muslbackend.build.settings import Settings
+    from muslbackend.musl.tags import Target
+
+
+def tools(
+    pyproject: Mapping[str, Any],
+    settings: Settings,
+    config: Mapping[str, object],
+    target: Target,
+) -> Iterator[str]:
+    """Yield what compiles and is not there; where CMake does not run, nothing is compiled.
+
+    ``config`` is scikit-build-core's share of the ``-C`` keys. Raises :class:`SettingsError` for a
+    ``CC`` that is no command.
+    """
+    if target.native or not skbuild.decided(pyproject, config).cmake:
+        return
+    named = invocation.named_toolchain(settings.toolchain_file, config, os.environ)
+    if named is None and compilers.needs_zig(target.arch, os.environ):
+        yield ZIG_REQUIREMENT

@@ -1,0 +1,314 @@
+"""``[tool.muslbackend]``, ``-C musl.KEY=VALUE`` and ``MUSLBACKEND_KEY`` → :class:`Settings`.
+
+The environment wins over ``-C``, ``-C`` over pyproject.toml, as in scikit-build-core. What is
+not ours (every other ``-C`` key) is handed on to scikit-build-core untouched.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Final
+
+from muslbackend.errors import SettingsError
+from muslbackend.musl.releases import MuslVersion, known_release
+from muslbackend.system.values import NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+PREFIX: Final = "musl."
+ENV_PREFIX: Final = "MUSLBACKEND_"
+
+#: How wheels are packed everywhere: zlib's own default, which zipfile takes too.
+DEFAULT_LEVEL: Final = 6
+
+
+class Settings(NamedTuple):
+    """What the user decided; every field has the default of a project that says nothing."""
+
+    target: str = "auto"
+    """``auto``, ``host``, an architecture, or a full platform tag; see :mod:`target`."""
+    floor: MuslVersion | None = None
+    """The oldest musl promised; ``None``: the ``X.Y.0`` of a full tag in ``target``, else
+    :data:`target.DEFAULT_FLOOR`."""
+    strict: bool = False
+    exclude: tuple[str, ...] = ()
+    """Globs of library names that are left to the system."""
+    library_dirs: tuple[str, ...] = ()
+    """More folders to take private libraries from, as the user wrote them, in order."""
+    include: tuple[str, ...] = ()
+    """Globs of library names that are bundled although ``exclude`` or ``system-libraries`` fits."""
+    system_libraries: tuple[str, ...] = ()
+    """Globs of library names that the user knows to be on every machine."""
+    assume_symbols: tuple[str, ...] = ()
+    """Globs of symbols that the user knows libraries outside of the wheel to define."""
+    strip: str = ""
+    """Remove from the files of the wheel: ``debug``, debugging information; ``all``, symbol tables
+    too; empty: nothing."""
+    debug_info_dir: str | None = None
+    """A folder for the debugging information that ``strip`` removes."""
+    ignore: tuple[str, ...] = ()
+    """Globs of ELF files of the wheel that are neither judged nor changed."""
+    keep_in_place: tuple[str, ...] = ()
+    """Globs of ELF files of the wheel that are judged as they are, and not changed."""
+    drop_copies: tuple[str, ...] = ()
+    """Globs of libraries that are left out if the wheel has the same bytes under another name."""
+    bundled_licenses: tuple[str, ...] = ()
+    """Licence texts for what is bundled, each ``PATH`` or ``LIBRARY=PATH``; see :mod:`licences`."""
+    max_size: int | None = None
+    """In bytes; a larger wheel is not written."""
+    max_unpacked: int | None = None
+    """In bytes; a finished wheel that unpacks to more is not read. ``None``:
+    :data:`wheelfile.MOST_UNPACKED`."""
+    compression_level: int = DEFAULT_LEVEL
+    """Of zlib, 0 to 9; 0 stores all files as they are."""
+    sysroot: str | None = None
+    """An unpacked root of the target, whose headers and libraries a cross build uses."""
+    toolchain_file: str | None = None
+    """A CMake toolchain file for a cross build."""
+    loader: str | None = None
+    """musl's dynamic loader for the target, which programs of a cross build are run with."""
+    verify: bool = False
+    """Have the real loader open every file before the wheel is written."""
+
+
+class _Key(NamedTuple):
+    name: str
+    read: Callable[[str, object], object]
+    env_separator: str = ";"
+
+    @property
+    def field(self) -> str:
+        return self.name.replace("-", "_")
+
+    @property
+    def env(self) -> str:
+        return ENV_PREFIX + self.field.upper()
+
+
+def names() -> tuple[str, ...]:
+    """Return the names of all settings, as pyproject.toml has them, in the README's order."""
+    return tuple(key.name for key in _KEYS)
+
+
+class Read(NamedTuple):
+    """Settings, and where each of them was said."""
+
+    settings: Settings
+    places: Mapping[str, str]
+    """By field: ``MUSLBACKEND_FLOOR``, ``musl.floor`` (a ``-C`` key), ``tool.muslbackend.floor``;
+    what is not among them has its default."""
+
+
+def parse_settings(
+    table: Mapping[str, object],
+    config: Mapping[str, object],
+    environ: Mapping[str, str],
+) -> Settings:
+    """Return the settings of ``[tool.muslbackend]``, our ``-C`` keys and the environment.
+
+    As :func:`read_settings`, which also says where each was said.
+    """
+    return read_settings(table, config, environ).settings
+
+
+def read_settings(
+    table: Mapping[str, object],
+    config: Mapping[str, object],
+    environ: Mapping[str, str],
+) -> Read:
+    """Return the settings, and where each of them was said.
+
+    ``config`` holds every ``-C`` key; those that do not begin with ``musl.`` are passed over.
+    Raises :class:`SettingsError` for a name that is not a setting, and for a value of the wrong
+    kind; the message names the place the value came from.
+    """
+    own = {k.removeprefix(PREFIX): v for k, v in config.items() if k.startswith(PREFIX)}
+    env = {k: v for k, v in environ.items() if k.startswith(ENV_PREFIX)}
+    if not isinstance(table, dict):
+        raise _wrong("tool.muslbackend", table, "a table")
+    by_name = {key.name: key for key in _KEYS}
+    _refuse_unknown(table, by_name, "tool.muslbackend.")
+    _refuse_unknown(own, by_name, PREFIX)
+    fields = {key.env.removeprefix(ENV_PREFIX) for key in _KEYS}
+    _refuse_unknown({k.removeprefix(ENV_PREFIX): v for k, v in env.items()}, fields, ENV_PREFIX)
+    values: dict[str, Any] = {}
+    places: dict[str, str] = {}
+    value: object
+    for key in _KEYS:
+        if key.env in env:
+            text = env[key.env]
+            separated = key.read is _strings and key.env_separator in text
+            place, value = key.env, text.split(key.env_separator) if separated else text
+        elif key.name in own:
+            place, value = PREFIX + key.name, own[key.name]
+        elif key.name in table:
+            place, value = "tool.muslbackend." + key.name, table[key.name]
+        else:
+            continue
+        values[key.field] = key.read(place, value)
+        places[key.field] = place
+    return Read(Settings(**values), places)
+
+
+def cli_settings(options: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
+    """Return the settings of the environment with those options of a command that were given.
+
+    ``options`` may hold more than settings: names that are none are passed over. Raises
+    :class:`SettingsError` as :func:`parse_settings` does.
+    """
+    same = ("floor", "exclude", "include", "strip", "ignore", "keep_in_place", "drop_copies")
+    given = {name: options[name] for name in (*same, "debug_info_dir")}
+    given["library_dirs"] = options["library_dir"]
+    given["system_libraries"] = options["system_library"]
+    given["bundled_licenses"] = options["bundled_license"]
+    given["assume_symbols"] = options["assume_symbols"]
+    for name in ("max_size", "max_unpacked"):
+        if options[name] is not None:
+            given[name] = _size(f"--{name.replace('_', '-')}", options[name])
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in given.items()
+        if value
+    }
+    if options["compression_level"] is not None:
+        level = _level("--compression-level", options["compression_level"])
+        values["compression_level"] = level
+    return parse_settings({}, {}, environ)._replace(**values)
+
+
+def unpacked_limit(option: str | None, environ: Mapping[str, str]) -> int | None:
+    """Return to how much a wheel may unpack, as an option or else the environment says.
+
+    The rest of the environment is not looked at. Raises :class:`SettingsError`.
+    """
+    if option is not None:
+        return _size("--max-unpacked", option)
+    place = f"{ENV_PREFIX}MAX_UNPACKED"
+    return _size(place, environ[place]) if place in environ else None
+
+
+def foreign_config(config: Mapping[str, object]) -> dict[str, object]:
+    """Return the ``-C`` keys that are scikit-build-core's."""
+    return {k: v for k, v in config.items() if not k.startswith(PREFIX)}
+
+
+def _refuse_unknown(
+    given: Mapping[str, object], known: set[str] | Mapping[str, object], prefix: str
+) -> None:
+    for name in sorted(given):
+        if name not in known:
+            import difflib
+
+            near = difflib.get_close_matches(name, known, n=1)
+            names = ", ".join(prefix + k for k in sorted(known))
+            raise SettingsError(
+                f"{prefix}{name} is not a setting of muslbackend",
+                hint=f"did you mean {prefix}{near[0]}?" if near else f"there are {names}",
+            )
+
+
+def _text(wanted: str) -> Callable[[str, object], str]:
+    """Return a reader of texts that are not empty; ``wanted`` says what one is to be."""
+
+    def read(place: str, value: object) -> str:
+        if isinstance(value, str) and value:
+            return value
+        raise _wrong(place, value, wanted)
+
+    return read
+
+
+def _boolean(place: str, value: object) -> bool:
+    if isinstance(value, bool):
+        return value
+    known = {"true": True, "on": True, "yes": True, "1": True}
+    known |= {"false": False, "off": False, "no": False, "0": False}
+    if isinstance(value, str) and value.lower() in known:
+        return known[value.lower()]
+    raise _wrong(place, value, "true or false")
+
+
+def _strip(place: str, value: object) -> str:
+    if value in ("all", "debug"):
+        return str(value)
+    try:
+        return "all" if _boolean(place, value) else ""
+    except SettingsError:
+        raise _wrong(place, value, "all, debug, true (all) or false") from None
+
+
+def _version(place: str, value: object) -> MuslVersion:
+    if isinstance(value, float):
+        raise SettingsError(
+            f"{place} = {value!r} is a number, not a musl release",
+            hint=f'put it in quotes: "{value}"',
+        )
+    try:
+        version = MuslVersion.parse(value if isinstance(value, str) else "")
+    except ValueError:
+        raise _wrong(place, value, "a musl release such as 1.2.0") from None
+    try:
+        return known_release(str(version))
+    except ValueError as error:
+        hint = "give a release that is known; if there is a newer musl by now, update muslbackend"
+        raise SettingsError(f"{place} = {value!r}: {error}", hint=hint) from None
+
+
+#: Decimal for MB, as PyPI and shops count; binary for MiB.
+_UNITS: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
+
+
+def _size(place: str, value: object) -> int:
+    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
+        return value
+    text = value if isinstance(value, str) else ""
+    match = re.fullmatch(r"(\d{1,12}(?:\.\d{1,6})?)\s*([kmg]i?|)b?", text.strip().lower())
+    size = int(float(match[1]) * _UNITS[match[2]]) if match else 0
+    if size == 0:
+        raise _wrong(place, value, "a size such as 50MB or 47.7MiB")
+    return size
+
+
+def _level(place: str, value: object) -> int:
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+    if isinstance(text, str) and re.fullmatch("[0-9]", text):
+        return int(text)
+    raise _wrong(place, value, "a level from 0 to 9")
+
+
+def _strings(place: str, value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = value.split(";")
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return tuple(item for item in value if item)
+    raise _wrong(place, value, "a list of strings")
+
+
+def _wrong(place: str, value: object, wanted: str) -> SettingsError:
+    return SettingsError(f"{place} = {value!r} is not {wanted}", hint=f"give {wanted}")
+
+
+_KEYS: Final = (
+    _Key("target", _text("a name such as x86_64")),
+    _Key("floor", _version),
+    _Key("strict", _boolean),
+    _Key("exclude", _strings),
+    _Key("system-libraries", _strings),
+    _Key("include", _strings),
+    _Key("assume-symbols", _strings),
+    _Key("library-dirs", _strings, env_separator=":"),
+    _Key("bundled-licenses", _strings),
+    _Key("strip", _strip),
+    _Key("debug-info-dir", _text("a folder such as debug")),
+    _Key("ignore", _strings),
+    _Key("keep-in-place", _strings),
+    _Key("drop-copies", _strings),
+    _Key("max-size", _size),
+    _Key("max-unpacked", _size),
+    _Key("compression-level", _level),
+    _Key("sysroot", _text("a folder such as alpine-root")),
+    _Key("toolchain-file", _text("a CMake toolchain file")),
+    _Key("loader", _text("a file such as ld-musl-x86_64.so.1")),
+    _Key("verify", _boolean),
+)

@@ -1,0 +1,1 @@
+"""``muslbackend doctor``: inspect this machine and a project."""

@@ -1,0 +1,1 @@
+"""``muslbackend init``: propose the settings for a project."""

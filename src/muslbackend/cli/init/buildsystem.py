@@ -1,0 +1,188 @@
+"""``[build-system]`` of a pyproject.toml, changed in its text: all else stays, byte for byte.
+
+No writer of TOML: it finds two values, whose text it changes, and reads the result again. What it
+does not understand, or what did not become what it was to be, it refuses.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+import tomllib
+from typing import TYPE_CHECKING, Any, Final
+
+from muslbackend.errors import MuslBackendError
+from muslbackend.system.values import NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+#: A string comes first in it: within one nothing else counts. TOML 1.0.0, "String".
+_TOKEN: Final = re.compile(
+    r'''(?P<string>"""(?:\\.|[^\\])*?"""(?:"{0,2})|\'\'\'.*?\'\'\'(?:'{0,2})'''
+    r"""|"(?:\\.|[^"\\\n])*"|'[^'\n]*')"""
+    r"""|(?P<comment>\#[^\n]*)|(?P<newline>\r?\n)|(?P<space>[ \t]+)"""
+    r"""|(?P<mark>[\[\]{}=,])|(?P<other>[^"'\#\r\n \t\[\]{}=,]+|.)""",
+    re.DOTALL,
+)
+_TABLE: Final = "build-system"
+
+
+class UneditableError(MuslBackendError):
+    """The text is written in a way that is not changed here."""
+
+
+class _Entry(NamedTuple):
+    """A key with its value."""
+
+    path: tuple[str, ...]
+    value: tuple[re.Match[str], ...]
+    """Its tokens, with comments and spaces."""
+
+
+def edited(text: str, backend: str, requirement: str, place: int | None, *, keep: bool) -> str:
+    """Return the text with another ``build-backend`` and one other requirement.
+
+    ``requirement`` takes the place of the one at ``place`` in ``requires``, or comes before it if
+    that is to be ``kept``; where no place is named it comes first. Raises
+    :class:`UneditableError`.
+    """
+    if not isinstance(_loaded(text).get(_TABLE), dict):
+        raise _refused("it is no table")
+    found = {entry.path: entry for entry in _entries(text)}
+    try:
+        named = _one_string(found[_TABLE, "build-backend"])
+        strings = _strings(found[_TABLE, "requires"])
+    except KeyError as error:
+        raise _refused(f"there is no line of its own for {error.args[0][-1]}") from None
+    if strings:
+        old = strings[place or 0]
+        more = f",{_space_before(text, old.start())}{old[0]}" if keep or place is None else ""
+        new = [(old.start(), old.end(), _quoted_as(requirement, old[0]) + more)]
+    else:
+        at = found[_TABLE, "requires"].value[0].end()
+        new = [(at, at, f'"{requirement}"')]
+    new.append((named.start(), named.end(), _quoted_as(backend, named[0])))
+    result = text
+    for start, end, words in sorted(new, reverse=True):
+        result = result[:start] + words + result[end:]
+    wanted = _wanted(text, backend, requirement, place, keep=keep)
+    if _loaded(result) != wanted:
+        raise _refused("the change did not become what it was to be")
+    return result
+
+
+def added(text: str, backend: str, requirement: str) -> str:
+    """Return the text of a file without ``[build-system]``, with one; :class:`UneditableError`.
+
+    It comes first, or last where keys come before any table.
+    """
+    newline = "\r\n" if "\r\n" in text else "\n"
+    lines = [f"[{_TABLE}]", f'requires = ["{requirement}"]', f'build-backend = "{backend}"', ""]
+    table = newline.join(lines)
+    first = next(_entries(text), None)
+    header = re.search(r"^[ \t]*\[", text, re.MULTILINE)
+    if first is None or (header and header.start() < first.value[0].start()):
+        result = f"{table}{newline}{text}"
+    else:
+        result = f"{text}{'' if text.endswith(newline) else newline}{newline}{table}"
+    wanted = {**_loaded(text), _TABLE: {"requires": [requirement], "build-backend": backend}}
+    if _loaded(result) != wanted:
+        raise _refused("there is no place for the table")
+    return result
+
+
+def _wanted(
+    text: str, backend: str, requirement: str, place: int | None, *, keep: bool
+) -> dict[str, Any]:
+    document = copy.deepcopy(_loaded(text))
+    table = document[_TABLE]
+    at = place or 0
+    end = at if keep or place is None else at + 1
+    table["requires"][at:end] = [requirement]
+    table["build-backend"] = backend
+    return document
+
+
+def _loaded(text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise _refused(str(error)) from None
+
+
+def _entries(text: str) -> Iterator[_Entry]:
+    """Yield all keys with their values, those of inline tables as parts of these."""
+    table: tuple[str, ...] = ()
+    for line in _lines(text):
+        said = [token for token in line if token.lastgroup not in ("space", "comment", "newline")]
+        if not said:
+            continue
+        equals = next((i for i, token in enumerate(line) if token[0] == "="), None)
+        if equals is None:
+            table = _path("".join(token[0] for token in line))
+            continue
+        key = _path("".join(token[0] for token in line[:equals]) + "= 0")
+        value = line[equals + 1 :]
+        while value and value[0].lastgroup == "space":
+            value = value[1:]
+        yield _Entry((*table, *key), tuple(value))
+
+
+def _lines(text: str) -> Iterator[list[re.Match[str]]]:
+    """Yield the tokens of each line; a value in brackets is of one line."""
+    depth, line = 0, []
+    for token in _TOKEN.finditer(text):
+        line.append(token)
+        if token.lastgroup == "mark":
+            depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(token[0], 0)
+        elif token.lastgroup == "newline" and depth == 0:
+            yield line
+            line = []
+    yield line
+
+
+def _path(text: str) -> tuple[str, ...]:
+    """Return the names in a header, or in a key with a value."""
+    document: object = _loaded(text)
+    path = []
+    while isinstance(document, dict | list) and document:
+        if isinstance(document, list):
+            document = document[0]
+        else:
+            ((name, document),) = document.items()
+            path.append(name)
+    return tuple(path)
+
+
+def _one_string(entry: _Entry) -> re.Match[str]:
+    if not entry.value or entry.value[0].lastgroup != "string":
+        raise _refused(f"{entry.path[-1]} is no string")
+    return entry.value[0]
+
+
+def _strings(entry: _Entry) -> Sequence[re.Match[str]]:
+    """Return the strings of a list of strings."""
+    tokens = [token for token in entry.value if token.lastgroup in ("string", "mark", "other")]
+    words = [token[0] for token in tokens if token.lastgroup != "string"]
+    if words[:1] != ["["] or words[-1:] != ["]"] or set(words[1:-1]) - {","}:
+        raise _refused(f"{entry.path[-1]} is no list of strings")
+    return [token for token in tokens if token.lastgroup == "string"]
+
+
+def _space_before(text: str, at: int) -> str:
+    """Return what parts an item of a list from the one before it: a space, or a new line."""
+    before = re.search(r"(?:\r?\n)?[ \t]*$", text[:at])
+    return (before and before[0]) or " "
+
+
+def _quoted_as(word: str, other: str) -> str:
+    mark = other[0]
+    return f"{mark}{word}{mark}"
+
+
+def _refused(why: str) -> UneditableError:
+    return UneditableError(
+        f"pyproject.toml: [{_TABLE}] cannot be changed by this command: {why}",
+        hint='say there requires = ["muslbackend"] and build-backend = "muslbackend"',
+    )

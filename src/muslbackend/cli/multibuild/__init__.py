@@ -1,0 +1,1 @@
+"""``muslbackend build``: build wheels for several Pythons and machines."""

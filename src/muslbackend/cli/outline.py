@@ -1,0 +1,116 @@
+"""What a parser takes, as values: for what completes command lines, and for the page on them."""
+
+from __future__ import annotations
+
+import argparse
+from typing import TYPE_CHECKING
+
+from muslbackend.system.values import NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Word(NamedTuple):
+    """An option, or what stands without one."""
+
+    flags: tuple[str, ...]
+    """``-q``, ``--quiet``; none for what stands without an option."""
+    metavar: str
+    """What it takes, as help calls it; empty if it takes nothing."""
+    help: str
+    choices: tuple[str, ...] = ()
+    """All that it takes, if that is known."""
+    nargs: str = ""
+    """``?``, ``*`` or ``+``: how many, as for argparse."""
+    repeatable: bool = False
+    ends: bool = False
+    """Nothing else is done, as with ``--help``."""
+
+
+class Command(NamedTuple):
+    """One command."""
+
+    name: str
+    help: str
+    """In one line."""
+    description: str
+    synopsis: str
+    words: tuple[Word, ...]
+    examples: tuple[str, ...]
+    exit_codes: str
+
+    @property
+    def options(self) -> tuple[Word, ...]:
+        """What has flags."""
+        return tuple(word for word in self.words if word.flags)
+
+    @property
+    def arguments(self) -> tuple[Word, ...]:
+        """What stands without an option."""
+        return tuple(word for word in self.words if not word.flags)
+
+
+class Outline(NamedTuple):
+    """The whole command line."""
+
+    description: str
+    options: tuple[Word, ...]
+    """Those before any command."""
+    commands: tuple[Command, ...]
+
+
+def read(parser: argparse.ArgumentParser) -> Outline:
+    """Return what a parser with commands takes, in the order in which it lists them."""
+    (commands,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
+    helps = {str(c.dest): str(c.help) for c in commands._choices_actions}
+    return Outline(
+        parser.description or "",
+        tuple(word for word in _words(parser) if word.flags),
+        tuple(_command(name, helps[name], each) for name, each in commands.choices.items()),
+    )
+
+
+def _command(name: str, summary: str, parser: argparse.ArgumentParser) -> Command:
+    examples, _, codes = (parser.epilog or "").partition("\n\n")
+    return Command(
+        name,
+        summary,
+        parser.description or "",
+        " ".join([parser.prog, "[OPTION]...", *_required(parser)]),
+        tuple(_words(parser)),
+        tuple(line.strip() for line in examples.splitlines()[1:]),
+        " ".join(codes.split()),
+    )
+
+
+def _words(parser: argparse.ArgumentParser) -> Iterator[Word]:
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            continue
+        ends = isinstance(action, argparse._HelpAction | argparse._VersionAction)
+        yield Word(
+            tuple(action.option_strings),
+            "" if action.nargs == 0 else str(action.metavar),
+            str(action.help or ""),
+            tuple(map(str, action.choices or ())),
+            str(action.nargs or ""),
+            isinstance(action, argparse._AppendAction),
+            ends,
+        )
+
+
+def _required(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """Yield what cannot be left out: one of several options, and what stands without one."""
+    for group in parser._mutually_exclusive_groups:
+        if group.required:
+            yield f"({' | '.join(map(_shortly, group._group_actions))})"
+    for action in parser._get_positional_actions():
+        many = "..." if action.nargs in ("*", "+") else ""
+        optional = action.nargs in ("*", "?")
+        yield f"[{action.metavar}{many}]" if optional else f"{action.metavar}{many}"
+
+
+def _shortly(action: argparse.Action) -> str:
+    flag = action.option_strings[0]
+    return flag if action.nargs == 0 else f"{flag} {action.metavar}"

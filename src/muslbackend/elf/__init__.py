@@ -1,0 +1,1 @@
+"""One ELF file: read as musl's loader maps it, and edited."""

@@ -1,0 +1,301 @@
+"""The relocation tables of one ELF file: their types, the symbols they name, where they write.
+
+Tables are read in bulk, in blocks: there may be millions of relocations. ``reloc_all``,
+``do_relocs`` and ``do_relr_relocs`` in musl's ldso/dynlink.c take the sizes for granted and write
+wherever an entry says; here every place must be one that is there to be written.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_left, bisect_right
+from itertools import compress
+
+from muslbackend.elf.image import OURS
+from muslbackend.elf.memory import PF_R, PF_W, PF_X, damaged
+from muslbackend.musl.relocations import kinds_of, runs
+from muslbackend.system.values import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Sequence
+    from typing import Final, TypeAlias
+
+    from muslbackend.elf.image import ElfImage
+
+    _Ranges: TypeAlias = list[tuple[int, int]]
+
+_DT_PLTRELSZ, _DT_RELA, _DT_RELASZ, _DT_REL, _DT_RELSZ = 2, 7, 8, 17, 18
+_DT_PLTREL, _DT_TEXTREL, _DT_JMPREL, _DT_FLAGS, _DF_TEXTREL = 20, 22, 23, 30, 4
+_DT_RELRSZ, _DT_RELR = 35, 36
+
+#: For :class:`Write`: a word of DT_RELR.
+PACKED: Final = -1
+#: Where the lowest byte of a number of 32 bits is.
+_LOWEST: Final = 0 if OURS == "<" else 3
+#: So many relocations are looked at together.
+_BLOCK: Final = 1 << 14
+
+
+class Table(NamedTuple):
+    """One relocation table; it lies in the file as a whole."""
+
+    name: str
+    address: int
+    size: int
+    place: int
+    """In the file."""
+    step: int
+    """Words of an entry: r_offset, r_info, and r_addend in DT_RELA."""
+
+
+class Write(NamedTuple):
+    """What one relocation writes into a slot whose value is asked for."""
+
+    place: int
+    kind: int
+    symbol: int
+    addend: int | None
+    """``None``: what is in the file at that place."""
+
+
+class Relocated(NamedTuple):
+    """What the relocations of a file come to."""
+
+    types: frozenset[int]
+    named: frozenset[int]
+    """Numbers of the symbols asked for that some relocation names."""
+    owned: frozenset[int]
+    """Numbers of symbols of which the loader asks whose they are, found or not."""
+    last: int
+    """The highest number of a symbol."""
+    code: bool
+    """What is not writable is relocated, as DT_TEXTREL or DT_FLAGS says."""
+    writes: tuple[Write, ...]
+    """Those into the slots that were asked for."""
+
+
+def tables(image: ElfImage) -> list[Table]:
+    """Return the tables, in the order in which musl's ``reloc_all`` does them.
+
+    The loader counts a size down by whole entries until it is exactly zero: of any other size it
+    would not find the end. A size without a table starts at the ELF header.
+    """
+    found = []
+    plt = image.tag(_DT_PLTREL)
+    for (tag, name), (size_tag, size_name), step in (
+        ((_DT_JMPREL, "DT_JMPREL"), (_DT_PLTRELSZ, "DT_PLTRELSZ"), 2 + (plt == _DT_RELA)),
+        ((_DT_REL, "DT_REL"), (_DT_RELSZ, "DT_RELSZ"), 2),
+        ((_DT_RELA, "DT_RELA"), (_DT_RELASZ, "DT_RELASZ"), 3),
+        ((_DT_RELR, "DT_RELR"), (_DT_RELRSZ, "DT_RELRSZ"), 1),
+    ):
+        size, entry = image.tag(size_tag), step * image.bits // 8
+        if tag not in image.tags:
+            if size:
+                raise damaged(f"{size_name} {size}, and no {name}")
+            continue
+        if size_tag not in image.tags:
+            raise damaged(f"{name}, and no {size_name}")
+        if size % entry:
+            raise damaged(f"{size_name} {size} is not a whole number of entries ({entry} bytes)")
+        if tag == _DT_JMPREL and size and plt not in (_DT_REL, _DT_RELA):
+            raise damaged(f"DT_PLTREL {plt} is neither DT_REL nor DT_RELA")
+        if size:
+            address = image.tag(tag)
+            found.append(Table(name, address, size, image.offset(address, size, name), step))
+    return found
+
+
+def relocated(
+    image: ElfImage, rows: Sequence[Table], asked: frozenset[int], kept: _Ranges, slots: _Ranges
+) -> Relocated:
+    """Return what the relocations of these tables come to.
+
+    ``asked`` are numbers of symbols of which it matters whether a relocation names them, ``kept``
+    ranges of addresses that the loader still reads, and so must not be written, ``slots`` those of
+    which it matters what is written.
+    """
+    scan = _Scan(image, asked, kept, slots)
+    for table in rows:
+        if table.step == 1:
+            scan.packed(table)
+        else:
+            scan.table(table)
+    return scan.result()
+
+
+class _Scan:
+    """What is found out so far, block by block."""
+
+    def __init__(
+        self, image: ElfImage, asked: frozenset[int], kept: _Ranges, slots: _Ranges
+    ) -> None:
+        self._image = image
+        self._asked = asked
+        self._slots = sorted(s for s in slots if s[0] < s[1])
+        self._known = kinds_of(image.machine)
+        self._width = image.bits // 8
+        self._zones = image.memory.zones(PF_W, kept)
+        announced = _DT_TEXTREL in image.tags or image.tag(_DT_FLAGS) & _DF_TEXTREL
+        # For DT_TEXTREL the loader makes all of the file writable (musl commit 9f17413c).
+        self._text = image.memory.zones(PF_R | PF_W | PF_X, kept) if announced else []
+        self._types: set[int] = set()
+        self._named: set[int] = set()
+        self._owned: set[int] = set()
+        self._last = 0
+        self._code = False
+        self._writes: list[Write] = []
+
+    def result(self) -> Relocated:
+        """Return all of it."""
+        return Relocated(
+            frozenset(self._types - {0}),
+            frozenset(self._named - {0}),
+            frozenset(self._owned - {0}),
+            self._last,
+            self._code,
+            tuple(self._writes),
+        )
+
+    def table(self, table: Table) -> None:
+        """Look at a table of entries."""
+        width = table.step * self._width
+        for first in range(0, table.size, _BLOCK * width):
+            count = min(_BLOCK, (table.size - first) // width)
+            words = self._image.numbers(self._image.word, table.place + first, count * table.step)
+            block = _Block(words, table.step, self._image.bits)
+            self._types |= block.types
+            self._names(block)
+            # In one pass where they are sorted, as linkers have most of them.
+            places = sorted(block.done)
+            self._check(places, self._width)
+            self._thread_local(block)
+            near = set(self._near(places, 2 * self._width))
+            if near:
+                self._writes += self._written(block, near)
+
+    def packed(self, table: Table) -> None:
+        """Look at packed relative relocations (DT_RELR)."""
+        words = self._image.numbers(self._image.word, table.place, table.size // self._width)
+        for run in runs(words, self._image.bits):
+            inside = self._fits(run.start, run.end)
+            if inside and not self._near([run.start, run.end], run.end - run.start):
+                continue
+            places = list(run.places(self._image.bits))
+            self._check(places, self._width)
+            near = self._near(places, self._width)
+            self._writes += [Write(place, PACKED, 0, None) for place in near]
+
+    def _names(self, block: _Block) -> None:
+        symbols = block.named
+        if symbols:
+            self._last = max(self._last, max(symbols))
+            if self._asked:
+                self._named |= self._asked.intersection(symbols)
+
+    def _thread_local(self, block: _Block) -> None:
+        known = self._known
+        if known is None or not block.types & known.owners:
+            return
+        at = block.of_types(known.owners)
+        self._owned |= {block.infos[n] >> block.shift for n in at}
+        if known.descriptor in block.types:  # it has two words
+            wide = [n for n in at if block.infos[n] & block.mask == known.descriptor]
+            self._check(sorted([block.places[n] for n in wide]), 2 * self._width)
+
+    def _written(self, block: _Block, near: set[int]) -> Iterator[Write]:
+        """Yield what is written at these places, as far as it leads into a slot."""
+        places = block.places
+        for at in compress(range(len(places)), map(near.__contains__, places)):
+            place, info = places[at], block.infos[at]
+            kind, symbol = info & block.mask, info >> block.shift
+            wide = self._known is not None and kind == self._known.descriptor
+            if kind and (wide or self._near([place], self._width)):
+                yield Write(place, kind, symbol, block.addends[at] if block.addends else None)
+
+    def _near(self, places: Sequence[int], reach: int) -> list[int]:
+        """Return those of the places, in order, from which ``reach`` bytes lead into a slot."""
+        found: list[int] = []
+        done = 0
+        for start, end in self._slots if places else ():
+            begin = max(done, bisect_right(places, start - reach))
+            done = max(begin, bisect_left(places, end))
+            found += places[begin:done]
+        return found
+
+    def _fits(self, low: int, high: int) -> bool:
+        """Say whether all addresses from ``low`` up to ``high`` may be written."""
+        at = bisect_right(self._zones, (low, 1 << 64)) - 1
+        return at >= 0 and high <= self._zones[at][1]
+
+    def _check(self, places: Sequence[int], width: int) -> None:
+        """Raise unless so many bytes may be written at each of the places, in order."""
+        if not places:
+            return
+        if self._fits(places[0], places[-1] + width):
+            return
+        outside = _outside(places, width, self._zones)
+        if outside and self._text:
+            self._code = True
+            outside = _outside(outside, width, self._text)
+        if outside:
+            raise damaged(f"a relocation writes to {outside[0]:#x}, which is not writable data")
+
+
+class _Block:
+    """Some relocations of one table, in columns."""
+
+    def __init__(self, words: array[int], step: int, bits: int) -> None:
+        self.places, self.infos = words[::step], words[1::step]
+        self.addends = words[2::step] if step == 3 else None
+        self.named: Collection[int]
+        if bits == 64:
+            self.mask, self.shift = 0xFFFFFFFF, 32
+            halves = array("I", self.infos.tobytes())
+            low = OURS == ">"
+            self._kinds = halves[low::2]
+            symbols = halves[not low :: 2]
+            self.types = _those_in(self._kinds)
+            if 0 in self.types:
+                symbols = array("I", compress(symbols, self._kinds))
+            # Linkers put the relative ones first, which have no symbol.
+            raw = symbols.tobytes()
+            self.named = symbols[(len(raw) - len(raw.lstrip(b"\0"))) // 4 :]
+        else:
+            self.mask, self.shift = 0xFF, 8
+            self._kinds = array("B", self.infos.tobytes()[_LOWEST::4])
+            infos = set(self.infos)
+            self.named = {info >> self.shift for info in infos if info & self.mask}
+            self.types = _those_in(self._kinds)
+        self.done: Sequence[int] = self.places
+        if 0 in self.types:
+            self.done = list(compress(self.places, self._kinds))
+
+    def of_types(self, types: frozenset[int]) -> list[int]:
+        """Return which of the relocations are of these types."""
+        return list(compress(range(len(self._kinds)), map(types.__contains__, self._kinds)))
+
+
+def _those_in(numbers: array[int]) -> frozenset[int]:
+    """Return the numbers that are in a row of few different ones."""
+    rest, found = numbers.tobytes(), set()
+    size = numbers.itemsize
+    columns = [rest[at::size] for at in range(size)]
+    lowest = columns.pop(_LOWEST if size > 1 else 0)
+    if any(column.strip(b"\0") for column in columns):
+        return frozenset(numbers)
+    while lowest:
+        found.add(lowest[0])
+        lowest = lowest.translate(None, lowest[:1])
+    return frozenset(found)
+
+
+def _outside(places: Sequence[int], width: int, zones: _Ranges) -> list[int]:
+    """Return which of the places, in order, do not lie in a zone as a whole."""
+    found: list[int] = []
+    at = 0
+    for start, end in zones:
+        begin = bisect_left(places, start, at)
+        found += places[at:begin]
+        at = max(begin, bisect_right(places, end - width, begin))
+    return [*found, *places[at:]]

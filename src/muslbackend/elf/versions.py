@@ -1,0 +1,93 @@
+"""Symbol versions of one ELF file: which it wants of whom, and which it defines.
+
+musl's loader reads no more of them than whether a definition is hidden (commit 72482f90); what a
+linker wrote there tells what the file was linked against. Layout: GNU extensions, as in musl's
+``elf.h``.
+"""
+
+from __future__ import annotations
+
+import struct
+
+from muslbackend.elf.image import bounded
+from muslbackend.system.values import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from typing import Final
+
+    from muslbackend.elf.image import ElfImage
+
+_DT_VERDEF, _DT_VERDEFNUM, _DT_VERNEED, _DT_VERNEEDNUM = range(0x6FFFFFFC, 0x70000000)
+#: Of an entry in DT_VERSYM: the number of the version; the rest says that it is hidden.
+VERSION_NUMBER: Final = 0x7FFF
+
+
+class Wanted(NamedTuple):
+    """A version that the file wants of a library."""
+
+    number: int
+    library: str
+    version: str
+
+
+class Needed(NamedTuple):
+    """A library of which versions are wanted: an entry of DT_VERNEED."""
+
+    place: int
+    """Of the entry, in the file."""
+    versions: int
+    """How many."""
+    library: int
+    """Its name, in the string table; the word stands at ``place + 4``."""
+    first: int
+    """Where the first version is, from ``place`` on."""
+
+
+def needed(image: ElfImage) -> Iterator[Needed]:
+    """Yield the libraries of DT_VERNEED."""
+    if _DT_VERNEED not in image.tags:
+        return
+    at = image.offset(image.tag(_DT_VERNEED))
+    for _ in range(bounded(image.tag(_DT_VERNEEDNUM))):
+        _, versions, library, first, following = struct.unpack_from(
+            f"{image.order}HHIII", image.data, at
+        )
+        yield Needed(at, versions, library, first)
+        if not following:
+            return
+        at += following
+
+
+def wanted(image: ElfImage) -> Iterator[Wanted]:
+    """Yield the versions of DT_VERNEED."""
+    seen = set()
+    for entry in needed(image):
+        aux = entry.place + entry.first
+        for _ in range(entry.versions):
+            if aux in seen:  # a damaged list that leads back into itself
+                break
+            seen.add(aux)
+            _, _, number, name, after = struct.unpack_from(f"{image.order}IHHII", image.data, aux)
+            number &= VERSION_NUMBER
+            yield Wanted(number, image.string(entry.library), image.string(name))
+            aux += after
+
+
+def defined(image: ElfImage) -> Mapping[int, str]:
+    """Return the versions of DT_VERDEF by number."""
+    found: dict[int, str] = {}
+    if _DT_VERDEF not in image.tags:
+        return found
+    at = image.offset(image.tag(_DT_VERDEF))
+    for _ in range(bounded(image.tag(_DT_VERDEFNUM))):
+        _, _, number, _, _, aux, following = struct.unpack_from(
+            f"{image.order}4H3I", image.data, at
+        )
+        (name,) = struct.unpack_from(f"{image.order}I", image.data, at + aux)
+        found.setdefault(number & VERSION_NUMBER, image.string(name))
+        if not following:
+            break
+        at += following
+    return found

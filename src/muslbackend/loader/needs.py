@@ -1,0 +1,153 @@
+"""What each file asks of musl: symbols and features of the loader, each with its release."""
+
+from __future__ import annotations
+
+from muslbackend.loader.closures import union
+from muslbackend.loader.graph import remembered
+from muslbackend.musl import releases, relocations
+from muslbackend.system.values import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Set
+    from typing import Final
+
+    from muslbackend.elf.info import ElfInfo
+    from muslbackend.loader.graph import Graph
+    from muslbackend.musl.releases import Architecture, MuslVersion
+
+#: The loader reads packed relative relocations from this release on; older ones leave them
+#: undone without a word and crash (musl commit d32dadd6).
+RELR_SINCE: Final = releases.MuslVersion(1, 2, 4)
+#: The loader maps segments of no size from this release on (musl commit cfdfd5ea).
+EMPTY_SEGMENT_SINCE: Final = releases.MuslVersion(1, 2, 3)
+
+#: Begin the names of CPython's C API; what follows is in capitals, or an underscore.
+_PYTHONS: Final = ("Py", "_Py")
+
+
+class Reason(NamedTuple):
+    """Why a file needs a certain musl: a symbol, or a feature of the loader."""
+
+    file: str
+    what: str
+    """The symbol, or a short name of the feature."""
+    since: MuslVersion
+    feature: str = ""
+    """What the loader must know, in words; empty for a symbol."""
+
+
+@remembered
+def needs(graph: Graph, arch: Architecture) -> tuple[Reason, ...]:
+    """Return what each file needs of musl, sorted by file and name.
+
+    Symbols that the wheel's own closure or the interpreter defines do not count; musl itself is
+    searched first, but where it lacks the name the closure serves.
+    """
+    found = [
+        Reason(path, symbol, since)
+        for path, symbols in asked_of_musl(graph).items()
+        for symbol in symbols
+        if (since := releases.since(symbol, arch)) is not None
+    ]
+    for path, elf in graph.elf.items():
+        found += _features(path, elf, arch)
+    return tuple(sorted(found))
+
+
+def _features(path: str, elf: ElfInfo, arch: Architecture) -> Iterator[Reason]:
+    if elf.relr:
+        yield Reason(path, "DT_RELR", RELR_SINCE, "packed relative relocations (DT_RELR)")
+    if elf.empty_segment:
+        yield Reason(path, "PT_LOAD", EMPTY_SEGMENT_SINCE, "a segment of no size")
+    for kind in sorted(elf.relocations) if elf.fits(arch) else ():
+        since = relocations.since(kind, arch)
+        if since is not None and since > releases.oldest(arch):
+            yield Reason(path, f"type {kind}", since, f"relocations of type {kind}")
+
+
+class Asked(NamedTuple):
+    """For each file the symbols that only musl is left to define."""
+
+    started: dict[str, frozenset[str]]
+    """Among what a program or an extension module loads."""
+    opened: dict[str, frozenset[str]]
+    """Among what is opened by hand, perhaps after others: see :meth:`Graph.is_plugin`."""
+
+
+@remembered
+def asked_of_musl(graph: Graph) -> Mapping[str, frozenset[str]]:
+    """Return for each file the symbols that only musl is left to define, however it is loaded."""
+    started, opened = asked(graph)
+    none: frozenset[str] = frozenset()
+    return {path: started.get(path, none) | opened.get(path, none) for path in started | opened}
+
+
+@remembered
+def asked(graph: Graph) -> Asked:
+    """Return for each file what it asks of musl, in each of the two ways of being loaded.
+
+    A bundled libc defines nothing: the loader puts the running musl in its place.
+    """
+    lacking = opened_without(graph)
+    plugins = graph.plugins()
+    started: dict[str, frozenset[str]] = {}
+    opened: dict[str, frozenset[str]] = {}
+    for path, loaders in graph.loading.loaders().items():
+        imports = [name for name in graph.elf[path].imports if not is_pythons(name)]
+        for found, roots in ((started, loaders & ~plugins), (opened, loaders & plugins)):
+            symbols = frozenset([n for n in imports if lacking.get(n, roots) & roots])
+            if symbols:
+                found[path] = symbols
+    return Asked(started, opened)
+
+
+@remembered
+def opened_without(graph: Graph) -> Mapping[str, int]:
+    """Return for each symbol that some file defines the opened files that load no such file."""
+    loaders = graph.loading.loaders()
+    every = union(loaders.values())
+    imported = frozenset().union(*(graph.elf[path].imports for path in loaders))
+    without: dict[str, int] = {}
+    # Those first that are held: what is left for the others is looked up one by one.
+    for path in sorted(loaders, key=lambda path: _is_looked_up(_defined(graph, path))):
+        defined = _defined(graph, path)
+        mask = ~loaders[path]
+        if isinstance(defined, frozenset):
+            names: Iterable[str] = imported & defined
+        else:
+            names = filter(defined.__contains__, _lacked_with(graph, loaders[path], without))
+        for name in names:
+            without[name] = without.get(name, every) & mask
+    return without
+
+
+def _lacked_with(graph: Graph, mask: int, without: Mapping[str, int]) -> list[str]:
+    """Return what the files that some of the opened ones load import, and no file so far defines.
+
+    ``mask`` has the opened ones.
+    """
+    return [name for name in _imported_with(graph, mask) if without.get(name, mask) & mask]
+
+
+@remembered
+def _imported_with(graph: Graph, mask: int) -> frozenset[str]:
+    loaders = graph.loading.loaders().items()
+    return frozenset().union(*(graph.elf[path].imports for path, roots in loaders if roots & mask))
+
+
+def _is_looked_up(names: Set[str]) -> bool:
+    return not isinstance(names, frozenset)
+
+
+def _defined(graph: Graph, path: str) -> Set[str]:
+    elf = graph.elf[path]
+    return frozenset() if elf.is_libc else elf.exports
+
+
+def is_pythons(symbol: str) -> bool:
+    """Say whether a symbol counts as one of CPython's C API, which the interpreter defines."""
+    if not symbol.startswith(_PYTHONS):
+        return False
+    following = symbol[symbol.index("y") + 1 :][:1]
+    return following == "_" or "A" <= following <= "Z"

@@ -1,0 +1,192 @@
+"""What lies on disk and in wheels, read once and kept: implements :class:`graph.Files`."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property, partial
+
+from muslbackend.elf.image import read_header
+from muslbackend.elf.info import MAGIC, Damaged, ElfInfo, extension_suffix
+from muslbackend.elf.reader import read_elf
+from muslbackend.errors import MalformedError
+from muslbackend.loader.graph import FOLDER
+from muslbackend.loader.rpath import site_path
+from muslbackend.system.regular import open_regular
+from muslbackend.system.values import NamedTuple
+from muslbackend.wheel.member import Kept, mapped
+from muslbackend.wheel.package import Package, Texts, describe, telling, tells
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Set
+    from pathlib import Path
+    from typing import Final
+
+    from muslbackend.elf.image import Bytes
+    from muslbackend.wheel.member import Member
+    from muslbackend.wheel.reader import Wheel
+
+_NOT_ELF: Final = "is not an ELF file"
+#: How much of a text is looked at together.
+_BLOCK: Final = 1 << 20
+
+
+class _Known(NamedTuple):
+    content: object
+    """Held, so that no other gets its ``id``."""
+    elf: ElfInfo | str
+
+
+class Scan:
+    """The ELF files of a wheel, and any file outside that the resolver asks for."""
+
+    def __init__(
+        self,
+        elf: Mapping[str, ElfInfo | str],
+        names: Iterable[str] = (),
+        package: Package | None = None,
+    ) -> None:
+        self.package = package or Package()
+        files = [name for name in names if not name.endswith("/")]
+        texts = {name: _NOT_ELF for name in files if extension_suffix(name)}
+        self._wheel = {**texts, **elf}
+        self._files = (*files, *elf)
+        self._outside: dict[str, ElfInfo | str | None] = {}
+        self._known: dict[int, _Known] = {}
+
+    @classmethod
+    def of_members(
+        cls,
+        members: Iterable[Member],
+        platforms: Iterable[str] = (),
+        before: Scan | None = None,
+    ) -> Scan:
+        """Read what counts among the members of a wheel that is being made.
+
+        ``platforms`` are those of its tags. Files that ``before`` has read and nobody has changed
+        since are not read again.
+        """
+        known = {} if before is None else before._known
+        now, elf, texts = dict(known), {}, Texts()
+        names = []
+        for member in members:
+            place = id(member.content)
+            if place in known:
+                elf[member.path] = known[place].elf
+                continue
+            data = _told(member)
+            names.append(member.path)
+            texts.add(member.path, _text(member))
+            if data[: len(MAGIC)] == MAGIC:
+                kept = member.content
+                elf[member.path] = _read(data, kept.crc if isinstance(kept, Kept) else None)
+                now[place] = _Known(member.content, elf[member.path])
+        scan = cls(elf, [*names, *elf], describe(platforms, texts))
+        scan._known = now
+        scan._outside = {} if before is None else before._outside
+        return scan
+
+    @classmethod
+    def of_wheel(cls, wheel: Wheel) -> Scan:
+        """Read the ELF files of a finished wheel."""
+        read: dict[str, ElfInfo | str] = {}
+        texts = Texts()
+        for member in wheel.members:
+            data = _told(member)
+            if data[: len(MAGIC)] == MAGIC:
+                read[member.path] = _read(data, wheel.checksums[member.path])
+            texts.add(member.path, _text(member))
+        # Whichever was read first.
+        elf = {path: read[path] for path in wheel.sizes if path in read}
+        return cls(elf, wheel.names, describe(wheel.platforms, texts))
+
+    @cached_property
+    def _names(self) -> frozenset[str]:
+        """Every file of the wheel, where it is installed."""
+        return frozenset(map(site_path, self._files))
+
+    @cached_property
+    def _in_order(self) -> list[str]:
+        """The same, sorted: what is in a folder stands in a row."""
+        return sorted(self._names)
+
+    def _is_folder(self, path: str) -> bool:
+        from bisect import bisect_left  # most of what is looked for is a file, or nothing
+
+        at = bisect_left(self._in_order, f"{path}/")
+        return at < len(self._in_order) and self._in_order[at].startswith(f"{path}/")
+
+    @cached_property
+    def _holders(self) -> dict[str, set[str]]:
+        """By name of a file or folder, the folders that it is in."""
+        holders: dict[str, set[str]] = {}
+        left: Iterable[str] = self._names
+        while left:
+            above = set()
+            for path in left:
+                folder, _, name = path.rpartition("/")
+                holders.setdefault(name, set()).add(folder or ".")
+                above.add(folder)
+            left = above - {""}
+        return holders
+
+    def folders_with(self, name: str) -> Set[str]:
+        """Return the folders of the installed wheel with a file or a folder of that name."""
+        return self._holders.get(name, frozenset())
+
+    def wheel_paths(self) -> tuple[str, ...]:
+        """Return the path of every ELF file in the wheel, sorted."""
+        return tuple(sorted(self._wheel))
+
+    def look(self, path: str) -> ElfInfo | str | None:
+        """Return what is at ``path``: an ELF file, else why it cannot be loaded, else ``None``."""
+        if path in self._wheel:
+            return self._wheel[path]
+        if not path.startswith("/"):
+            return _NOT_ELF if path in self._names else FOLDER if self._is_folder(path) else None
+        if path not in self._outside:
+            self._outside[path] = read_file(path)
+        return self._outside[path]
+
+    def real(self, path: str) -> str:
+        """Return the path of the file itself, symlinks followed."""
+        return os.path.realpath(path)
+
+
+def read_file(path: str | Path) -> ElfInfo | str | None:
+    """Return what is at a path on disk, as :meth:`Scan.look` does."""
+    try:
+        with os.fdopen(open_regular(path), "rb") as stream:
+            return _read(mapped(stream)) if stream.read(len(MAGIC)) == MAGIC else _NOT_ELF
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return None
+    except OSError as error:
+        return f"cannot be read: {error.strerror}"
+
+
+def _told(member: Member) -> Bytes:
+    """Return the bytes of an ELF file; of others nothing."""
+    data = member.data
+    if data is None:  # no ELF file is only packed
+        return b""
+    if isinstance(data, bytes | bytearray):
+        return data if data.startswith(MAGIC) else b""
+    with member.open() as stream:
+        return mapped(stream) if stream.read(len(MAGIC)) == MAGIC else b""
+
+
+def _text(member: Member) -> bytes:
+    """Return as much of a file as :func:`describe` has to know of it."""
+    if not tells(member.path):
+        return b""
+    if isinstance(member.data, bytes | bytearray):
+        return telling(member.path, [bytes(member.data)])
+    with member.open() as stream:
+        return telling(member.path, iter(partial(stream.read, _BLOCK), b""))
+
+
+def _read(data: Bytes, crc: int | None = None) -> ElfInfo | str:
+    try:
+        return read_elf(data, crc)
+    except MalformedError as error:
+        return Damaged(error.message, read_header(data))

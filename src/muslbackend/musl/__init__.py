@@ -1,0 +1,1 @@
+"""Facts about musl: machines, releases, symbols, relocation types, tags."""

@@ -1,0 +1,137 @@
+"""Which relocation types musl's loader knows, by architecture and release.
+
+From ``arch/*/reloc.h``; any other type is an error from 1.1.3 on (musl commit adf94c19) and was
+skipped in silence before. IRELATIVE, which a static IFUNC becomes, is in none of them.
+"""
+
+from __future__ import annotations
+
+from muslbackend.elf.memory import damaged
+from muslbackend.musl.releases import MuslVersion, oldest
+from muslbackend.system.values import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from array import array
+    from collections.abc import Iterator, Sequence
+    from typing import Final
+
+    from muslbackend.musl.releases import Architecture
+
+#: By the name of the symbol table, which is musl's own name for the architecture.
+_KNOWN: Final = {
+    "x86_64": {1, 2, 5, 6, 7, 8, 16, 17, 18, 36},
+    "i386": {1, 2, 5, 6, 7, 8, 14, 35, 36, 37, 41},
+    "aarch64": {257, *range(1024, 1032)},
+    "arm": {2, 13, *range(17, 24)},
+    "ppc64le": {19, 20, 21, 22, 38, 43, 68, 73, 78},
+    "s390x": {9, 10, 11, 12, 22, 54, 55, 56},
+    "riscv64": {2, 3, 4, 5, 7, 9, 11, 12},
+    "loongarch64": {2, 3, 4, 5, 7, 9, 11, 14},
+}
+
+#: Those it knows only from some release on: TLS descriptors (commits 39201d07, 0beb9dfb, 407aea62,
+#: 61399d4b), and R_PPC64_UADDR64 (08869deb). Those of arm were known from 1.1.21 on, but read
+#: without their addend, so that another variable was meant (e17b9d74).
+_LATER: Final = {
+    ("x86_64", 36): MuslVersion(1, 1, 3),
+    ("i386", 41): MuslVersion(1, 1, 3),
+    ("arm", 13): MuslVersion(1, 2, 5),
+    ("ppc64le", 43): MuslVersion(1, 1, 24),
+    ("riscv64", 12): MuslVersion(1, 2, 5),
+    ("loongarch64", 14): MuslVersion(1, 2, 6),
+}
+
+#: Those that ask for a place relative to the thread pointer, fixed before the program starts.
+_EARLY_TLS: Final = {
+    "x86_64": {18},
+    "i386": {14, 37},
+    "aarch64": {1030},
+    "arm": {19},
+    "ppc64le": {73},
+    "s390x": {56},
+    "riscv64": {11},
+    "loongarch64": {11},
+}
+
+
+def since(kind: int, arch: Architecture) -> MuslVersion | None:
+    """Return the release from which on the loader knows a type; ``None``: no release does."""
+    if kind not in _KNOWN[arch.symbols]:
+        return None
+    return _LATER.get((arch.symbols, kind), oldest(arch))
+
+
+def is_early_tls(kind: int, arch: Architecture) -> bool:
+    """Say whether a relocation type wants TLS that is there when the program starts.
+
+    In what is opened later the loader refuses it (musl commit 5c2f46a2, 1.1.20).
+    """
+    return kind in _EARLY_TLS[arch.symbols]
+
+
+class Kinds(NamedTuple):
+    """The relocation types of one machine that matter by what they write."""
+
+    relative: int
+    """The base address and the addend."""
+    symbolic: frozenset[int]
+    """The value of a symbol, and the addend."""
+    copy: int
+    """As many bytes of a symbol as it has: for programs."""
+    owners: frozenset[int]
+    """What depends on the file that has a thread-local symbol: DTPMOD, TPOFF, TLSDESC."""
+    descriptor: int
+    """TLSDESC, two words; -1 where musl has none."""
+
+
+#: By e_machine (musl's ``elf.h`` and arch/*/reloc.h).
+_KINDS: Final = {
+    62: Kinds(8, frozenset({1, 6, 7}), 5, frozenset({16, 18, 36}), 36),
+    3: Kinds(8, frozenset({1, 6, 7}), 5, frozenset({35, 14, 37, 41}), 41),
+    183: Kinds(1027, frozenset({257, 1025, 1026}), 1024, frozenset({1028, 1030, 1031}), 1031),
+    40: Kinds(23, frozenset({2, 21, 22}), 20, frozenset({17, 19, 13}), 13),
+    21: Kinds(22, frozenset({38, 20, 21, 43}), 19, frozenset({68, 73}), -1),
+    22: Kinds(12, frozenset({22, 10, 11}), 9, frozenset({54, 56}), -1),
+    243: Kinds(3, frozenset({2, 5}), 4, frozenset({7, 11, 12}), 12),
+    258: Kinds(3, frozenset({2, 5}), 4, frozenset({7, 11, 14}), 14),
+}
+
+
+def kinds_of(machine: int) -> Kinds | None:
+    """Return the relocation types of a machine; none if musl has no port to it."""
+    return _KINDS.get(machine)
+
+
+class Run(NamedTuple):
+    """Packed relocations that begin at one address: it, and bitmaps of the words that follow."""
+
+    start: int
+    end: int
+    bitmaps: Sequence[int]
+
+    def places(self, bits: int) -> Iterator[int]:
+        """Yield the addresses in order."""
+        yield self.start
+        base, width = self.start, bits // 8
+        for bitmap in self.bitmaps:
+            yield from (base + width * n for n in range(1, bits) if bitmap >> n & 1)
+            base += width * (bits - 1)
+
+
+def runs(words: array[int], bits: int) -> Iterator[Run]:
+    """Yield what packed relocations write to.
+
+    As ``do_relr_relocs``: an even word is an address, an odd one a bitmap of those that follow.
+    """
+    width = bits // 8
+    starts = [at for at, word in enumerate(words) if not word & 1]
+    if words and starts[:1] != [0]:
+        raise damaged("its packed relocations begin with a bitmap")
+    for at, behind in zip(starts, [*starts[1:], len(words)], strict=True):
+        count, start = behind - at - 1, words[at]
+        end = start + width
+        if count:
+            highest = words[behind - 1].bit_length() - 1
+            end = max(end, start + width * ((count - 1) * (bits - 1) + highest + 1))
+        yield Run(start, end, words[at + 1 : behind])

@@ -1,0 +1,44 @@
+"""What becomes of a finished wheel that is to be judged: read, and what judges loaded meanwhile."""
+
+from __future__ import annotations
+
+from muslbackend.errors import MalformedError, readable
+from muslbackend.policy.question import Question
+from muslbackend.system.progress import Progress
+from muslbackend.wheel.archive import file_name
+from muslbackend.wheel.member import Scratch
+from muslbackend.wheel.reader import reading
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Final
+
+    from muslbackend.report.check import Checked
+
+_ITS_TAGS: Final = Question()
+
+
+def check_wheel(
+    path: str | Path, question: Question = _ITS_TAGS, progress: Progress | None = None
+) -> Checked:
+    """Judge a finished wheel by its bytes alone.
+
+    By default the question is whether it loads on the X.Y.0 that its tag claims and later. A
+    damaged wheel is a finding too.
+    """
+    progress = progress or Progress()
+    try:
+        with (
+            readable(),
+            Scratch() as scratch,
+            reading(path, scratch, progress, question.max_unpacked) as wheel,
+        ):
+            # Imported while other threads inflate: neither waits for the other.
+            from muslbackend.policy.check import judged
+
+            return judged(wheel, question, progress)
+    except MalformedError as error:
+        from muslbackend.policy.check import damaged
+
+        return damaged(file_name(path), error)

@@ -1,0 +1,292 @@
+"""Symbols that neither musl nor a file loaded with it defines: who else may, and when.
+
+A plugin finds them in what was loaded before it: in the program that opens it, or in a library
+whose symbols are global by then (``find_sym`` searches these, ldso/dynlink.c). An extension module
+cannot count on that: ``import`` opens it first.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections import deque
+from enum import Enum
+
+from muslbackend.loader.closures import bits, union
+from muslbackend.loader.graph import fits, remembered
+from muslbackend.loader.needs import asked, opened_without
+from muslbackend.musl import releases
+from muslbackend.system.values import NamedTuple
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Final
+
+    from muslbackend.loader.graph import Graph
+    from muslbackend.musl.releases import Architecture, MuslVersion
+
+#: So many programs are tried as the one that opens a plugin, those with most of the symbols.
+MOST_PROGRAMS: Final = 16
+#: Begin the names of libcs' own parts: glibc's, musl's. A library of any other name that is
+#: reserved is somebody's own.
+_OF_A_LIBC: Final = (
+    *("libc.so", "libc.musl-", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1"),
+    "libutil.so.1",
+)
+#: Bionic's names of such parts have no number.
+_BIONICS: Final = frozenset({"libm.so", "libdl.so"})
+
+
+class Cause(Enum):
+    """Why a symbol is not found, or may be all the same."""
+
+    NOBODY = "no file that is known defines it"
+    UNLOADED = "a file of the wheel defines it, which is not loaded with the file"
+    RESERVED = "a library whose name is musl's own may define it, which is never opened"
+    HOST = "a file of the wheel defines it, which is to be loaded before the file, a plugin"
+    OPENED = "a library may define it that Python code opens with RTLD_GLOBAL"
+    ASSUMED = "the user says that another library defines it"
+
+
+class Missing(NamedTuple):
+    """Symbols of one file that are missing for one cause."""
+
+    file: str
+    cause: Cause
+    symbols: tuple[str, ...]
+    """Sorted."""
+    by: str = ""
+    """The file of the wheel that defines them, or the needed name that is reserved."""
+
+
+@remembered
+def missing(graph: Graph, arch: Architecture, at: MuslVersion | None = None) -> tuple[Missing, ...]:
+    """Return what no musl of today defines, nor anything that is loaded with the file.
+
+    With ``at`` also without what that release defines. Files that load something unknown are left
+    out: it may define what they lack.
+    """
+    started, opened = (_undefined(graph, symbols, arch, at) for symbols in asked(graph))
+    if not started and not opened:
+        return ()
+    judge = _Judge(graph, arch, started, opened)
+    found: dict[tuple[str, Cause, str], list[str]] = {}
+    for path, symbols in sorted(judge.lacking.items()):
+        for symbol in sorted(symbols):
+            found.setdefault((path, *judge.cause(path, symbol)), []).append(symbol)
+    return tuple(
+        Missing(path, cause, tuple(names), by) for (path, cause, by), names in found.items()
+    )
+
+
+@remembered
+def global_openers(graph: Graph) -> tuple[str, ...]:
+    """Return the Python files of the wheel that open libraries with RTLD_GLOBAL, sorted."""
+    if not graph.package.sources:
+        return ()
+    from muslbackend.loader.openers import openers  # has a parser, and most files lack nothing
+
+    return openers(graph.package.sources)
+
+
+def _undefined(
+    graph: Graph,
+    symbols_of: Mapping[str, frozenset[str]],
+    arch: Architecture,
+    at: MuslVersion | None,
+) -> dict[str, frozenset[str]]:
+    todays = releases.todays(arch)
+    found = {}
+    for path, symbols in symbols_of.items():
+        left = symbols - todays
+        if at is not None:
+            left = frozenset(s for s in left if not releases.provides(s, arch, at))
+        if left and not graph.loads_unknown(path):
+            found[path] = left
+    return found
+
+
+class _Judge:
+    """What is known of the symbols that are missing."""
+
+    def __init__(
+        self,
+        graph: Graph,
+        arch: Architecture,
+        started: dict[str, frozenset[str]],
+        opened: dict[str, frozenset[str]],
+    ) -> None:
+        self.graph = graph
+        self.arch = arch
+        self.started = started
+        none: frozenset[str] = frozenset()
+        self.lacking = {p: started.get(p, none) | opened.get(p, none) for p in started | opened}
+        every = frozenset().union(*self.lacking.values())
+        self.assumed = frozenset(s for s in every if fits(s, graph.assumed))
+        self.reserved = _reserved(graph, self.lacking)
+        self.unknown = {path: _unknown_library(graph, path) for path in self.lacking}
+        self.defined = {
+            path: defined
+            for path in graph.wheel
+            if _can_define(graph, path, arch) and (defined := _defined(graph, path, every))
+        }
+        #: The files with most of the symbols first.
+        self.owners = sorted(self.defined, key=lambda path: (-len(self.defined[path]), path))
+        self.owner: dict[str, str] = {}
+        for path in reversed(self.owners):
+            self.owner.update(dict.fromkeys(self.defined[path], path))
+        self.hosts = self._hosts(opened) if opened else {}
+
+    def cause(self, path: str, symbol: str) -> tuple[Cause, str]:
+        """Return why a file lacks a symbol, and who has it where that is known."""
+        if symbol in self.assumed:
+            return Cause.ASSUMED, ""
+        if (path, symbol) in self.reserved:
+            return Cause.RESERVED, self.reserved[path, symbol]
+        host = self.hosts.get((path, symbol))
+        if host is not None and symbol not in self.started.get(path, ()):
+            return Cause.HOST, host
+        if self._may_be_opened(symbol):
+            return Cause.OPENED, ""
+        owner = self.owner.get(symbol)
+        if owner is not None:
+            return Cause.UNLOADED, owner
+        unknown = self._unknown_library(path, symbol)
+        return (Cause.RESERVED, unknown) if unknown else (Cause.NOBODY, "")
+
+    def _may_be_opened(self, symbol: str) -> bool:
+        return bool(global_openers(self.graph)) and not self._is_of_a_libc(symbol)
+
+    def _is_of_a_libc(self, symbol: str) -> bool:
+        from muslbackend.musl import foreign  # most files lack nothing
+
+        return foreign.is_of_a_libc(symbol, self.arch)
+
+    def _unknown_library(self, path: str, symbol: str) -> str:
+        """Return a needed name, no libc's, of a library that may define it and is never opened."""
+        name = self.unknown.get(path, "")
+        return "" if name and self._is_of_a_libc(symbol) else name
+
+    def _hosts(self, opened: Mapping[str, frozenset[str]]) -> dict[tuple[str, str], str]:
+        """Return by (file, symbol) which file defines what a plugin finds once that is loaded."""
+        lacks = self._lacks(opened)
+        found: dict[tuple[str, str], str] = {}
+        never: set[tuple[str, str]] = set()
+        orders = self._orders(lacks)
+        for root, symbols in lacks.items():
+            definers = max(orders, key=lambda order: len(symbols & order.keys()))
+            for path in self.graph.loads[root] if symbols else ():
+                for symbol in opened.get(path, frozenset()) & symbols:
+                    if symbol in definers:
+                        found[path, symbol] = definers[symbol]
+                    else:
+                        never.add((path, symbol))
+        return {place: host for place, host in found.items() if place not in never}
+
+    def _lacks(self, opened: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
+        """Return for each plugin what it and all that it loads must find elsewhere."""
+        graph, without = self.graph, opened_without(self.graph)
+        importing: dict[str, int] = {}
+        for path, symbols in opened.items():
+            for symbol in symbols - self.assumed:
+                importing[symbol] = importing.get(symbol, 0) | graph.loaders(path)
+        lacks: dict[int, set[str]] = {number: set() for number in bits(graph.plugins())}
+        for symbol, loaders in importing.items():
+            for number in bits(loaders & without.get(symbol, loaders) & graph.plugins()):
+                lacks[number].add(symbol)
+        paths = graph.loading.paths
+        return {paths[number]: frozenset(symbols) for number, symbols in lacks.items()}
+
+    def _orders(self, lacks: Mapping[str, frozenset[str]]) -> list[dict[str, str]]:
+        """Return who defines each symbol: without any program, and in each one that may be it.
+
+        A process has one program, so a plugin finds what it lacks in one of these.
+        """
+        elf, loading = self.graph.elf, self.graph.loading
+        starting = union(
+            {loading.reached(root) for root in self.graph.loads if not lacks.get(root)}
+        )
+        paths = (loading.paths[number] for number in bits(starting))
+        libraries = {path for path in paths if not elf[path].executable}
+        first = [path for path in self.owners if path in libraries]
+        programs = [path for path in self.owners if elf[path].executable]
+        waiting: dict[str, list[str]] = {}
+        for root, symbols in lacks.items():
+            for symbol in symbols:
+                waiting.setdefault(symbol, []).append(root)
+        orders: list[dict[str, str]] = []
+        stuck = set(lacks)
+        for program in [(), *((path,) for path in programs[:MOST_PROGRAMS])]:
+            left = {root: len(lacks[root]) for root in lacks}
+            orders.append(self._loaded([*program, *first], waiting, left))
+            stuck = {root for root in stuck if left[root]}
+            if not stuck:
+                break
+        return orders
+
+    def _loaded(
+        self, first: list[str], waiting: Mapping[str, list[str]], left: dict[str, int]
+    ) -> dict[str, str]:
+        """Return who defines each symbol when each plugin is loaded after what it lacks.
+
+        ``waiting`` has the plugins that lack a symbol, ``left`` how many a plugin still lacks. Of
+        plugins that lack each other's none can be loaded.
+        """
+        definers: dict[str, str] = {}
+        queue, seen = deque(first), set(first)
+        while queue:
+            path = queue.popleft()
+            for symbol in (s for s in self.defined.get(path, ()) if s not in definers):
+                definers[symbol] = path
+                for root in waiting.get(symbol, ()):
+                    left[root] -= 1
+                    if not left[root]:
+                        new = [p for p in self.graph.loads[root] if p not in seen]
+                        seen.update(new)
+                        queue.extend(new)
+        return definers
+
+
+def of_reserved_names(graph: Graph) -> dict[str, str]:
+    """Return by name the libraries of the wheel that musl never opens under theirs."""
+    return {
+        name: path
+        for path in reversed(graph.wheel)
+        if releases.is_reserved(name := posixpath.basename(path)) and not graph.elf[path].is_libc
+    }
+
+
+def _reserved(graph: Graph, lacking: Mapping[str, frozenset[str]]) -> dict[tuple[str, str], str]:
+    """Return by (file, symbol) the needed name of the library of the wheel that defines it."""
+    libraries = of_reserved_names(graph)
+    found: dict[tuple[str, str], str] = {}
+    for path, symbols in lacking.items() if libraries else ():
+        for name in reversed(dict.fromkeys(graph.elf[path].needed)):
+            if name in libraries:
+                defined = _defined(graph, libraries[name], symbols)
+                found.update(((path, symbol), name) for symbol in defined)
+    return found
+
+
+def _unknown_library(graph: Graph, path: str) -> str:
+    """Return the first needed name that is reserved and no libc's."""
+    return next(
+        (
+            name
+            for name in graph.elf[path].needed
+            if releases.is_reserved(name)
+            and not name.startswith(_OF_A_LIBC)
+            and name not in _BIONICS
+        ),
+        "",
+    )
+
+
+def _can_define(graph: Graph, path: str, arch: Architecture) -> bool:
+    elf = graph.elf[path]
+    return elf.dynamic and elf.fits(arch) and not elf.is_libc
+
+
+def _defined(graph: Graph, path: str, symbols: frozenset[str]) -> frozenset[str]:
+    """Return those of some symbols that a file defines."""
+    return frozenset(symbols & graph.elf[path].exports)

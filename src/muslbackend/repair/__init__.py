@@ -1,0 +1,1 @@
+"""Bundle libraries, patch ELF files, prove the result, and write the wheel."""

@@ -1,0 +1,295 @@
+"""From files that are ready to a wheel whose tag is true: judge, plan, patch, prove, write.
+
+One ``finish`` for what a build staged and for a finished wheel that is repaired.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import posixpath
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from muslbackend.build.settings import DEFAULT_LEVEL
+from muslbackend.errors import readable
+from muslbackend.loader.resolve import resolve
+from muslbackend.loader.scan import Scan
+from muslbackend.musl.tags import Target, claimed_floor, refuse_unknown
+from muslbackend.policy.rules.declared_floor import understated, with_floor
+from muslbackend.policy.rules.loading import FINISHED_RULES, REPAIR_RULES, RULES
+from muslbackend.policy.rules.package import ABOUT_THE_PACKAGE
+from muslbackend.policy.verdict import PolicyError, Verdict, judge
+from muslbackend.repair import layout
+from muslbackend.repair.free_names import Taken
+from muslbackend.repair.libraries import digests
+from muslbackend.repair.plan import Plan, Wishes, expanded, make_plan, to_expand
+from muslbackend.report.build import Outcome
+from muslbackend.system.values import NamedTuple
+from muslbackend.wheel.member import Member
+from muslbackend.wheel.name import retag
+from muslbackend.wheel.writer import Packing, copy_wheel, write_wheel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from packaging.tags import Tag
+
+    from muslbackend.loader.graph import Graph
+    from muslbackend.repair.request import Material, Order
+    from muslbackend.repair.verify import Opened
+
+
+def finish(material: Material, order: Order) -> Outcome:
+    """Turn the files into a wheel whose tag is true, and return what came of it.
+
+    Raises :class:`PolicyError` when the promise cannot be kept and the target is strict; the
+    output folder then is as it was.
+    """
+    with readable():
+        return _with_warning(_finished(material, order))
+
+
+def _with_warning(made: Outcome) -> Outcome:
+    """Return the outcome with the warning that its tag says less than its files need, if so."""
+    if not made.promised:
+        return made
+    verdict, platforms = made.verdict, (tag.platform for tag in made.name.tags)
+    more = understated(made.wheel, platforms, verdict.floor, verdict.alpine)
+    return made._replace(verdict=verdict._replace(findings=(*more, *verdict.findings)))
+
+
+def _finished(material: Material, order: Order) -> Outcome:
+    target, claimed = _promise(material.name.tags, order.target)
+    order = order._replace(target=target)
+    if not claimed and not any(t.platform.startswith("linux_") for t in material.name.tags):
+        return _for_no_musl(material, order)
+    original = material
+    order.progress.enter("judge")
+    material, scan, graph, plan = _laid_out(material, order)
+    wishes = _wishes(material, to_expand(graph, target), order)
+    graph = expanded(graph, wishes.expand)
+    verdict = judge(graph, target, REPAIR_RULES if order.supply.foreign else RULES)
+    if not verdict.ok and (target.strict or claimed):
+        msg = f"the wheel cannot be tagged {target.tag}; nothing was written"
+        raise PolicyError(verdict, msg, hint="see the findings above")
+    if not verdict.ok:
+        original = original._replace(name=original.name.tagged(str(target.plain_tag), "linux_"))
+        _write(order, original)
+        return Outcome(original.name, verdict, Plan(), promised=False, graph=graph)
+    order.progress.enter("plan")
+    found = {path: digests(path, graph.elf[path].rpath) for path in graph.outside()}
+    names = {path: both.placeless for path, both in found.items()}
+    edits = make_plan(graph, names, wishes)
+    grafts = tuple(graft._replace(sha256=found[graft.source].whole) for graft in edits.grafts)
+    plan = edits._replace(grafts=grafts, moves=plan.moves, copies=plan.copies)
+    name = material.name.tagged(str(target.tag), "linux_")
+    material = material._replace(name=name, floor=target.declared)
+    if order.output is None or plan.is_empty:
+        opened = _opened(order, material.members, graph)
+        sizes = _write(order, material, as_it_is=True)
+        made = Outcome(material.name, verdict, plan, True, sizes, opened, graph)
+        return made._replace(declared=material.floor)
+    return _carried_out(material, order, _Known(scan, plan, names, verdict))
+
+
+class _Known(NamedTuple):
+    """What was found out about the files before any was changed."""
+
+    scan: Scan
+    plan: Plan
+    names: Mapping[str, str]
+    verdict: Verdict
+
+
+def _carried_out(material: Material, order: Order, known: _Known) -> Outcome:
+    """Patch copies, prove that they are what was promised, account for them and write the wheel."""
+    # Most builds change no file.
+    from muslbackend.repair import patch
+    from muslbackend.system.temporary import temporary_folder
+
+    plan = known.plan
+    with temporary_folder() as work:
+        folder, dist_info = Path(work), material.name.dist_info
+        members = patch.apply(plan, material.members, folder, dist_info, order.progress)
+        verdict, graph = _prove(members, order, known)
+        opened = _opened(order, members, graph)
+        accounted = f"{dist_info}sboms/muslbackend.cdx.json"
+        if plan.grafts or any(member.path == accounted for member in members):
+            from muslbackend.repair import (
+                inventory,  # SBOM, package databases: most builds bundle nothing
+            )
+
+            order.progress.enter("inventory")
+            places = inventory.Places(order.build_dir, order.sysroot)
+            libraries = inventory.bundled(plan.grafts, members, graph, known.names, places)
+            members, notes = inventory.account_for(
+                libraries, members, graph, material.name, order.licences
+            )
+            verdict = verdict._replace(findings=(*verdict.findings, *notes))
+        with _put_aside(folder, order.debug_dir, str(material.name), graph):
+            sizes = _write(order, material._replace(members=tuple(members)))
+    made = Outcome(material.name, verdict, plan, True, sizes, opened, graph)
+    return made._replace(declared=material.floor)
+
+
+@contextlib.contextmanager
+def _put_aside(work: Path, folder: Path | None, wheel: str, graph: Graph) -> Iterator[None]:
+    """Keep the debugging information that was removed, if that was asked for and there is any."""
+    if folder is None:
+        yield
+        return
+    from muslbackend.repair.debug_info import DEBUG, put_aside  # seldom asked for
+
+    if not (work / DEBUG).is_dir():
+        yield
+        return
+    with put_aside(work / DEBUG, folder, wheel, {p: e.build_id for p, e in graph.elf.items()}):
+        yield
+
+
+def _opened(order: Order, members: Sequence[Member], graph: Graph) -> Opened | None:
+    if order.opener is None:
+        return None
+    from muslbackend.repair.verify import open_all  # only if asked for
+
+    return open_all(order.opener, members, graph, order.target, order.progress)
+
+
+def _laid_out(material: Material, order: Order) -> tuple[Material, Scan, Graph, Plan]:
+    """Put the wheel's own files where they belong; return them, their graph and what was done."""
+    scan, graph = _resolved(material, order)
+    moves = layout.moves(graph, (member.path for member in material.members))
+    copies = _dropped(material, graph, order.settings.drop_copies)
+    if moves or copies:
+        from muslbackend.repair import patch
+
+        members = patch.rearrange(material.members, moves, copies)
+        material = material._replace(members=tuple(members))
+        scan, graph = _resolved(material, order, scan)
+    return material, scan, graph, Plan(moves=moves, copies=copies)
+
+
+def _dropped(material: Material, graph: Graph, globs: Sequence[str]) -> tuple[layout.Copy, ...]:
+    """Return the copies of libraries that the settings leave out."""
+    return layout.copies(graph, *_twins(material), globs) if globs else ()
+
+
+def _twins(material: Material) -> tuple[dict[str, str], set[str]]:
+    """Return the digests of files that may be one, and those of their names that text mentions."""
+    by_path = {member.path: member for member in material.members}
+    chains = layout.chains(by_path)
+    if not chains:
+        return {}, set()
+    shas = {path: by_path[path].sha256() for chain in chains for path in chain}
+    names = sorted({posixpath.basename(path) for path in shas})
+    # libx.so is no part of libx.so.1 here.
+    found = re.compile(
+        rb"(?<![\w.+-])(?:%s)(?![\w.+-])" % b"|".join(re.escape(name).encode() for name in names)
+    )
+    mentioned: set[str] = set()
+    for member in material.members:
+        if member.path not in shas:
+            mentioned |= {name.decode() for name in found.findall(member.read())}
+    return shas, mentioned
+
+
+def _resolved(material: Material, order: Order, before: Scan | None = None) -> tuple[Scan, Graph]:
+    platforms = (tag.platform for tag in material.name.tags)
+    scan = Scan.of_members(material.members, platforms, before)
+    return scan, _ours(resolve(scan, order.target.arch, order.supply), order)
+
+
+def _ours(graph: Graph, order: Order) -> Graph:
+    """Return the graph of a wheel whose tag we write, with what the user takes for given."""
+    return graph._replace(assumed=order.settings.assume_symbols, ours=True)
+
+
+def _for_no_musl(material: Material, order: Order) -> Outcome:
+    """Write a wheel for any platform, or for one that is none of ours, as it is."""
+    order.progress.enter("judge")
+    verdict = judge(_resolved(material, order)[1], order.target, ABOUT_THE_PACKAGE)
+    if not verdict.ok and order.target.strict:
+        msg = "the wheel cannot be tagged for any machine; nothing was written"
+        raise PolicyError(verdict, msg, hint="see the findings above")
+    sizes = _write(order, material, as_it_is=True)
+    return Outcome(material.name, verdict, Plan(), None, sizes=sizes)
+
+
+def _prove(members: Sequence[Member], order: Order, known: _Known) -> tuple[Verdict, Graph]:
+    """Read what was patched, resolve, judge and plan all again: by the wheel alone it must hold.
+
+    Raises ``RuntimeError`` when it does not: that is a bug of ours, not of the project.
+    """
+    order.progress.enter("prove")
+    supply = order.supply._replace(directories=(), follow_rpath=False)
+    scan = Scan.of_members(members, before=known.scan)
+    graph = _ours(resolve(scan, order.target.arch, supply), order)
+    verdict = judge(graph, order.target, FINISHED_RULES)
+    rest = make_plan(graph, {}, Wishes(expand=to_expand(graph, order.target)))
+    if not verdict.ok or not rest.is_empty or verdict.floor != known.verdict.floor:
+        msg = f"muslbackend has a bug: after patching, {verdict.findings or rest}"
+        raise RuntimeError(msg)
+    return verdict, graph
+
+
+def _write(
+    order: Order, material: Material, *, as_it_is: bool = False
+) -> dict[str, tuple[int, int]]:
+    """Write the wheel if one is wanted; return the sizes of its members."""
+    if order.output is None:
+        return {}
+    packing = Packing(order.settings.compression_level, order.settings.max_size, order.progress)
+    original, same = order.original, as_it_is and packing.level == DEFAULT_LEVEL
+    if same and original is not None and original.name == str(material.name) and _says(material):
+        order.progress.enter("write")
+        return copy_wheel(original, order.output).sizes
+    return write_wheel(order.output, material.name, tagged_members(material), packing).sizes
+
+
+def _promise(tags: Iterable[Tag], target: Target) -> tuple[Target, bool]:
+    """Return the target, with the floor that explicit tags claim, and whether they claim one.
+
+    A floor of the settings within the claimed X.Y stands: the project has declared it.
+    """
+    claimed = claimed_floor(tag.platform for tag in tags)
+    if claimed is None:
+        return target, False
+    refuse_unknown(claimed, "a tag of the wheel", "tag it with a known release: musllinux_1_2")
+    own = target.floor
+    if own is not None and (own.major, own.minor) == (claimed.major, claimed.minor):
+        claimed = max(own, claimed)
+    return target._replace(floor=claimed), True
+
+
+def _wishes(material: Material, expand: frozenset[str], order: Order) -> Wishes:
+    taken = Taken(member.path for member in material.members)
+    libs_dir = taken.folder(f"{material.name.distribution.partition('-')[0]}.libs")
+    keep = order.debug_dir is not None
+    return Wishes(libs_dir, expand, order.settings.strip, keep, taken)
+
+
+def _says(material: Material) -> bool:
+    """Say whether the ``WHEEL`` file declares the floor already, or none where there is none."""
+    path = f"{material.name.dist_info}WHEEL"
+    said = next((member.read() for member in material.members if member.path == path), b"")
+    return with_floor(said, material.floor) == said
+
+
+def tagged_members(material: Material) -> list[Member]:
+    """Return the members with the ``WHEEL`` file that goes with the name, and the floor in it."""
+    return [_made(member, material) for member in material.members]
+
+
+def _made(member: Member, material: Material) -> Member:
+    folder = material.name.dist_info
+    if member.path == f"{folder}WHEEL":
+        said = (material.name.tags, material.generator, material.floor)
+        return Member(member.path, retag(member.read(), *said))
+    if member.path.startswith(f"{folder}sboms/"):
+        from muslbackend.repair.sbom import declaring, sbom_path  # few wheels have one
+
+        if member.path == sbom_path(folder):
+            floor = str(material.floor) if material.floor else ""
+            return Member(member.path, declaring(member.read(), floor))
+    return member

@@ -1,0 +1,130 @@
+"""Finished wheels of whatever backend, made to load on musl: unpack and finish."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from muslbackend.elf.info import ElfInfo
+from muslbackend.errors import MalformedError, readable
+from muslbackend.loader.graph import fits_path
+from muslbackend.loader.scan import Scan
+from muslbackend.loader.unloaded import is_data_anywhere
+from muslbackend.musl.releases import ARCHITECTURES
+from muslbackend.musl.tags import PlatformTag, repair_target
+from muslbackend.policy.findings import Severity
+from muslbackend.policy.rules.declared_floor import declared
+from muslbackend.policy.rules.soundness import ABOUT_FILES, ABOUT_TAGS, judge_contents
+from muslbackend.policy.verdict import PolicyError, Verdict, in_order
+from muslbackend.repair.finish import finish, tagged_members
+from muslbackend.repair.plan import Plan
+from muslbackend.repair.request import Material, order_for
+from muslbackend.report.build import Outcome
+from muslbackend.system.progress import Progress
+from muslbackend.wheel.member import Scratch
+from muslbackend.wheel.name import WheelName, generator, in_platlib
+from muslbackend.wheel.reader import unpack
+from muslbackend.wheel.writer import copy_wheel, write_wheel
+
+if TYPE_CHECKING:
+    from muslbackend.build.settings import Settings
+    from muslbackend.musl.tags import Facts
+    from muslbackend.policy.findings import Finding
+    from muslbackend.policy.rules.archive import Contents
+    from muslbackend.wheel.member import Member
+    from muslbackend.wheel.original import Original
+
+
+def repair_wheel(
+    path: Path,
+    settings: Settings,
+    facts: Facts,
+    output: Path | None,
+    progress: Progress | None = None,
+) -> Outcome:
+    """Bundle, prove and write a finished wheel of whatever backend; return what came of it.
+
+    Libraries are taken from the folders of the settings, relative to the current one, and on a
+    musl machine from the system's own. A wheel that needs nothing is copied as it is. Without
+    ``output`` nothing is written. Raises :class:`PolicyError` when the promise cannot be kept.
+    """
+    progress = progress or Progress()
+    with readable(), Scratch() as scratch:
+        unpacked = unpack(path, scratch, progress, settings.max_unpacked)
+        notes = _sound(unpacked.contents)
+        # WHEEL is written anew where it does not have the tags of the name.
+        original = None if judge_contents(unpacked.contents, ABOUT_TAGS) else unpacked.original
+        name, members = _for_its_machine(unpacked.name, unpacked.members, settings.ignore)
+        said = declared(unpacked.contents, {tag.platform for tag in unpacked.name.tags})
+        notes += tuple(f._replace(severity=Severity.WARNING) for f in said.findings)
+        platforms = (tag.platform for tag in name.tags)
+        target = repair_target(platforms, settings, facts, said.floor)
+        about = f"{name.dist_info}WHEEL"
+        wheel_file = next((m.read() for m in members if m.path == about), b"")
+        material = Material(name, members, generator(wheel_file))
+        if target is None:
+            return _pure(material, original, notes, output)
+        # What it claims of musl is found out anew.
+        plain = name.tagged(str(target.plain_tag), "linux_", "musllinux_")
+        order = order_for(target, settings, Path.cwd(), output, foreign=True)
+        order = order._replace(original=original, progress=progress)
+        made = finish(material._replace(name=plain), order)
+        findings = in_order((*made.verdict.findings, *notes))
+        return made._replace(verdict=made.verdict._replace(findings=findings))
+
+
+def _sound(contents: Contents) -> tuple[Finding, ...]:
+    """Return what is to be said of a wheel that holds what it says; raise :class:`PolicyError`.
+
+    Its RECORD is made anew: what somebody has changed must not get a true one by that.
+    """
+    # The tags of the new one are those of its name.
+    verdict = Verdict(None, (), in_order(judge_contents(contents, ABOUT_FILES)))
+    if not verdict.ok:
+        msg = "the wheel does not hold what it says of itself; nothing was written"
+        raise PolicyError(verdict, msg, hint="see the findings above")
+    return verdict.findings
+
+
+def _for_its_machine(
+    name: WheelName, members: tuple[Member, ...], ignore: tuple[str, ...]
+) -> tuple[WheelName, tuple[Member, ...]]:
+    """Return a wheel that is tagged ``any`` as one for the machine of its native code, if it has.
+
+    setuptools tags so what has programs and no extension module. Beside other tags ``any`` is left
+    out: they say for which machine the wheel is. Raises :class:`MalformedError`
+    when the code is not for one architecture of musl.
+    """
+    platforms = {tag.platform for tag in name.tags}
+    if "any" not in platforms:
+        return name, members
+    scan = Scan.of_members(members)
+    native = {
+        path: found
+        for path in scan.wheel_paths()
+        if not fits_path(path, ignore) and not is_data_anywhere(path, found := scan.look(path))
+    }
+    archs = {elf.arch if isinstance(elf, ElfInfo) else None for elf in native.values()}
+    if not archs:
+        return name, members
+    if others := frozenset(tag for tag in name.tags if tag.platform != "any"):
+        return name._replace(tags=others), tuple(map(in_platlib, members))
+    arch = archs.pop()
+    if archs or arch is None or arch not in ARCHITECTURES:
+        msg = f"{name} is tagged for any machine and has native code: {min(native)}"
+        raise MalformedError(
+            msg, hint="build it with the tag of its platform, or name what nothing loads in ignore"
+        )
+    plain = str(PlatformTag("linux", arch))
+    return name.tagged(plain, "any"), tuple(map(in_platlib, members))
+
+
+def _pure(
+    material: Material, original: Original | None, notes: tuple[Finding, ...], output: Path | None
+) -> Outcome:
+    """Copy a wheel that is for any machine, or write it with the tags that its name has."""
+    if output is not None and original is not None:
+        copy_wheel(original, output)
+    elif output is not None:
+        write_wheel(output, material.name, tagged_members(material))
+    return Outcome(material.name, Verdict(None, (), notes), Plan(), None)

@@ -1,0 +1,1 @@
+"""Files, processes, signals, progress and threads: nothing here knows ELF files or wheels."""

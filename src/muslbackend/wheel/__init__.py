@@ -1,0 +1,1 @@
+"""One wheel: its name, its files, reading and writing the archive."""

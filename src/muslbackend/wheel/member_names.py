@@ -1,0 +1,123 @@
+"""Which members a wheel can have: files, each with one name that leads to one place.
+
+What installers, unzip and this machine's file system make of any other name differs: what one
+of them passes over another writes beside the folder, or twice.
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+from muslbackend.errors import MalformedError, MuslBackendError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Final
+
+    from muslbackend.wheel.zip.directory import Listed
+
+#: What has a second meaning somewhere: parts that are empty or dots, drives and backslashes of
+#: Windows, what ends a line (of RECORD) or has no shape.
+_AMBIGUOUS: Final = r"^/|^[A-Za-z]:|//|(?:^|/)\.\.?(?:/|$)|[\\\x00-\x1f\x7f-\x9f\u2028\u2029]|^$"
+#: NAME_MAX and PATH_MAX of Linux, in bytes.
+_LONGEST_PART, _LONGEST = 255, 4095
+#: Characters of a longer name in a message.
+_SHOWN: Final = 60
+#: What a mode says that a member is (``S_IFMT``), and the words for it; 0 says nothing.
+_KIND: Final = 0o170000
+_FILE, _FOLDER = 0o100000, 0o040000
+_OTHERS: Final = {
+    0o120000: "a symlink",
+    0o020000: "a device",
+    0o060000: "a device",
+    0o010000: "a pipe",
+    0o140000: "a socket",
+    _FOLDER: "a folder by its mode and a file by its name",
+}
+
+
+def check_members(members: Iterable[Listed]) -> None:
+    """Raise :class:`MalformedError` for a member that no wheel can have.
+
+    Those are names that do not lead to one place below the folder that a wheel is unpacked into,
+    two files of one name, files that are folders too, and what is neither file nor folder.
+    """
+    places = []
+    for member in members:
+        _check(member)
+        # What is below a path comes right behind it when these are sorted: no name has a NUL.
+        places.append(member.name.replace("/", "\0"))
+    places.sort()
+    for one, other in pairwise(places):
+        if other.startswith(one) and not one.endswith("\0"):
+            shown = _shown(one.replace("\0", "/"))
+            if one == other:
+                raise _impossible(f"has a member that no wheel can have: {shown} is there twice")
+            if other[len(one)] == "\0":
+                raise _impossible(f"has a file that is a folder too: {shown}")
+
+
+def name_for(path: str) -> str:
+    """Return the name of a member for a file of a project, by its path in the wheel.
+
+    Raises :class:`MuslBackendError` for a file that no wheel can have.
+    """
+    # Where the locale is ASCII's, Python has bytes in a path where others have text.
+    name = path.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
+    if not _is_plain(name):
+        no_text = any("\ud800" <= character <= "\udfff" for character in name)
+        if no_text or _is_ambiguous(name) or _is_long(name):
+            why = "whose name is not UTF-8" if no_text else "whose name tools read differently"
+            msg = f"the project has a file that no wheel can have: {_shown(name)}, {why}"
+            raise MuslBackendError(msg, hint="rename it, or leave it out of the wheel")
+    return name
+
+
+def _check(member: Listed) -> None:
+    """Look at one member by itself."""
+    name = member.name
+    path = name.removesuffix("/")
+    if not _is_plain(path) and (_is_ambiguous(path) or _is_long(path)):
+        raise _impossible(f"has a member that no wheel can have: {_shown(name)}")
+    kind = member.mode & _KIND
+    is_folder = path != name
+    if kind not in ((0, _FILE, _FOLDER) if is_folder else (0, _FILE)):
+        what = _OTHERS.get(kind, f"of an unknown kind (mode {member.mode:#o})")
+        raise _impossible(f"has a member that is no file: {_shown(name)} is {what}")
+    if is_folder and member.size:
+        raise _impossible(f"has a folder with contents of its own: {_shown(name)}")
+
+
+def _is_plain(path: str) -> bool:
+    """Say of most names that there is nothing to look for, in a tenth of the time."""
+    return (
+        0 < len(path) <= _LONGEST_PART
+        and path.isascii()
+        and path.isprintable()
+        and "\\" not in path
+        and "//" not in path
+        and "/." not in path
+        and ":" not in path
+        and path[0] not in "./"
+    )
+
+
+def _is_ambiguous(path: str) -> bool:
+    import re  # most names are plain
+
+    return re.search(_AMBIGUOUS, path) is not None
+
+
+def _is_long(path: str) -> bool:
+    encoded = path.encode()
+    return len(encoded) > _LONGEST or max(map(len, encoded.split(b"/"))) > _LONGEST_PART
+
+
+def _shown(name: str) -> str:
+    """Return a name as it can be printed; of a long one the beginning."""
+    return repr(name if len(name) <= _LONGEST_PART else name[:_SHOWN] + "...")
+
+
+def _impossible(message: str) -> MalformedError:
+    return MalformedError(message, hint="build or download it again")

@@ -1,0 +1,1 @@
+"""ZIP archives: members, deflate, directories. Nothing here knows wheels."""
