@@ -28,7 +28,7 @@ def debugging() -> bytes:
     return gcc_library(function("f").source + MANY, "-g", "-shared")
 
 
-def make(
+def make(  # noqa: PLR0913
     folder: Path,
     files: dict[str, Library | bytes],
     cache: Path,

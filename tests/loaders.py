@@ -128,7 +128,7 @@ def _check_version(path: Path, version: str) -> None:
         raise FixtureError(f"musl {version}: {fact}; another suite may have it, see LOADERS")
 
 
-def dlopen(
+def dlopen(  # noqa: PLR0913 - the names say at the call what each one is
     loader: Path,
     library: Path,
     *,

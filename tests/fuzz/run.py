@@ -133,7 +133,7 @@ def fuzz(asked: Asked, current: mmap.mmap | None = None) -> Tried:
 
 
 def _tried(
-    target: Any,
+    target: Any,  # noqa: ANN401 - one of TARGETS
     data: bytes,
     most: int,
 ) -> tuple[str, float, str]:

@@ -39,7 +39,7 @@ def test_an_entry_has_a_rule_the_words_of_musl_and_a_remedy(code: str) -> None:
 
 
 def test_the_file_has_no_key_that_is_not_shown() -> None:
-    text = (PACKAGE / "data" / "codes.toml").read_text(encoding="utf-8")
+    text = (PACKAGE / "policy" / "codes.toml").read_text(encoding="utf-8")
     keys = set(re.findall(r"^(\w+) = ", text, re.MULTILINE))
     assert keys == {"title", "rule", "prints", *REMEDIES}
 
