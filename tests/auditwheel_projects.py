@@ -19,9 +19,9 @@ from packaging.tags import parse_tag
 from building import PY
 from debian import Pin, cached, compile_c, run, sdist, wheel
 from loaders import LOADER_NAME
+from muslbackend.repair.write import write_wheel
 from muslbackend.wheel.member import Member
 from muslbackend.wheel.name import WheelName
-from muslbackend.wheel.writer import write_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -23,8 +23,9 @@ from muslbackend.wheel.package import Package
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from muslbackend.elf.edit import Edit
     from muslbackend.policy.findings import Finding
-    from muslbackend.repair.plan import Edit, Plan
+    from muslbackend.repair.plan import Plan
 
 X86_64: Final = ARCHITECTURES["x86_64"]
 

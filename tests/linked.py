@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 from packaging.tags import parse_tag
 
+from muslbackend.repair.write import write_wheel
 from muslbackend.wheel.member import Member
 from muslbackend.wheel.name import WheelName
-from muslbackend.wheel.writer import write_wheel
 from samples import Library, lay_out
 
 if TYPE_CHECKING:

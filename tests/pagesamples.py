@@ -8,10 +8,9 @@ from builders import X86_64, elf_info, extension, graph_of
 from muslbackend.musl.releases import MuslVersion
 from muslbackend.musl.tags import Target
 from muslbackend.policy.findings import Finding, Severity
-from muslbackend.policy.question import Question
+from muslbackend.policy.question import Checked, File, Question
 from muslbackend.policy.reach import answer, floors
 from muslbackend.policy.verdict import Verdict
-from muslbackend.report.check import Checked, File
 from muslbackend.wheel.zip.directory import Listed
 
 if TYPE_CHECKING:

@@ -17,10 +17,10 @@ from packaging.tags import Tag
 from debian import run
 from muslbackend.elf.info import MAGIC
 from muslbackend.elf.reader import read_elf
+from muslbackend.repair.write import write_wheel
 from muslbackend.wheel.member import Member, Scratch
 from muslbackend.wheel.name import retag
 from muslbackend.wheel.reader import unpack
-from muslbackend.wheel.writer import write_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping

@@ -6,10 +6,10 @@ demand, so that importing the package for its data or its version costs nothing.
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
+from typing import TYPE_CHECKING, Final
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Final
 
 __version__ = "0.1.0"
 

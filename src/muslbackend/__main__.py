@@ -6,11 +6,10 @@ import gc
 import os
 import sys
 from io import TextIOWrapper
+from typing import TYPE_CHECKING, TextIO
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TextIO
 
 #: What a shell says of a program that a signal has ended: 128 and the number of SIGINT, SIGPIPE.
 _INTERRUPTED = 130

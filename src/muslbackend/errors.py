@@ -20,11 +20,10 @@ import contextlib
 import errno
 import io
 import os
+from typing import TYPE_CHECKING, ClassVar, Final, TextIO
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import ClassVar, Final, TextIO
 
 
 class MuslBackendError(Exception):
@@ -107,3 +106,8 @@ def readable() -> Iterator[None]:
         raise MuslBackendError(
             msg, hint="see that it may be read, and that there is room"
         ) from error
+
+
+def damaged(what: str) -> MalformedError:
+    """Return the error to raise for a file that is not what its headers say."""
+    return MalformedError(f"is not a sound ELF file: {what}")

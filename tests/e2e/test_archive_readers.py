@@ -22,10 +22,10 @@ import splicer
 from corpus import ROWS
 from debian import wheel
 from debiantools import seven_zip, unzip
+from muslbackend.repair.write import write_wheel
 from muslbackend.wheel.member import Member, Scratch, Spliced
 from muslbackend.wheel.name import WheelName
 from muslbackend.wheel.reader import unpack
-from muslbackend.wheel.writer import write_wheel
 from rawzip import RARE, STORED, raw, write_raw
 from unrepair import unrepair
 

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from muslbackend.repair.outcome import Outcome
     from muslbackend.repair.request import Material, Order
-    from muslbackend.report.build import Outcome
 
 #: Claims what is true already, so the repaired wheel has the same name.
 FILE: Final = "demo-1.0-cp311-cp311-musllinux_1_2_x86_64.whl"

@@ -16,9 +16,10 @@ from building import PROJECT, PY, assert_record_is_true, run, write_project
 from loaders import dlopen, loader
 from marks import CROSSES
 from muslbackend.cli.main import main
+from muslbackend.elf.edit import Edit
 from muslbackend.elf.reader import read_elf
 from muslbackend.repair import patch
-from muslbackend.repair.plan import Edit, Plan
+from muslbackend.repair.plan import Plan
 from samples import extension, function, lay_out, members
 from wheels import write
 

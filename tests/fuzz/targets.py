@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Final
 from builders import SOURCE, findings_of, gcc_library, zig_library
 from fuzz.elffields import with_field
 from fuzz.mutating import mutated
-from muslbackend.build.settings import Settings, parse_settings
-from muslbackend.elf.edit import edited
+from muslbackend.build.settings import parse_settings
+from muslbackend.elf.edit import Edit, edited
 from muslbackend.elf.reader import read_elf
 from muslbackend.errors import MalformedError, MuslBackendError
 from muslbackend.musl.tags import Facts
 from muslbackend.policy.check_wheel import check_wheel
-from muslbackend.repair.plan import Edit
+from muslbackend.repair.options import Settings
 from muslbackend.repair.repair import repair_wheel
 from wheels import whole
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from loaders import dlopen
+from muslbackend.elf.edit import Edit
 from muslbackend.elf.reader import read_elf
 from muslbackend.errors import ToolError
 from muslbackend.loader.graph import Graph, Supply
@@ -18,7 +19,7 @@ from muslbackend.loader.scan import Scan
 from muslbackend.musl.releases import ARCHITECTURES
 from muslbackend.repair import patch
 from muslbackend.repair.libraries import digests
-from muslbackend.repair.plan import Edit, Plan, Wishes, make_plan
+from muslbackend.repair.plan import Plan, Wishes, make_plan
 from muslbackend.wheel.member import Member
 from samples import Library, function, graph_of, lay_out, members, promised, verdict_on, write
 

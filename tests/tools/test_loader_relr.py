@@ -13,11 +13,10 @@ from builders import gcc_library
 from debian import ZIG, Pin, compile_c, run, wheel
 from loaders import EMULATOR, Outcome, dlopen, loader
 from machines import MACHINES
-from muslbackend.elf.edit import edited
+from muslbackend.elf.edit import Edit, edited
 from muslbackend.elf.reader import read_elf
 from muslbackend.elf.relr import expand
 from muslbackend.musl.releases import ARCHITECTURES
-from muslbackend.repair.plan import Edit
 from packed import PACKED, SOURCE, packed
 from samples import Library, Maker, build
 

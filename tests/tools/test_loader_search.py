@@ -9,9 +9,9 @@ from packaging.tags import Tag
 
 from loaders import dlopen
 from muslbackend.policy.check_wheel import check_wheel
+from muslbackend.repair.write import write_wheel
 from muslbackend.wheel.member import Member
 from muslbackend.wheel.name import WheelName
-from muslbackend.wheel.writer import write_wheel
 from patching import DT_RPATH, DT_SONAME, retagged
 from samples import (
     EXTENSION,

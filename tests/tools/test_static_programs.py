@@ -7,9 +7,9 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from debian import compile_c
-from muslbackend.build.cross.python import named_loader
 from muslbackend.musl.releases import ARCHITECTURES
 from muslbackend.musl.tags import Facts
+from muslbackend.repair.interpreter import named_loader
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,11 +11,12 @@ from debian import compile_c
 from loaders import loader
 from marks import CROSSES
 from muslbackend.build.cross.emulation import find_emulation
+from muslbackend.build.pipeline import opener_for
 from muslbackend.errors import MuslBackendError, ToolError
 from muslbackend.musl.releases import MuslVersion
 from muslbackend.musl.tags import Target
 from muslbackend.repair import verify
-from muslbackend.repair.verify import Opened, Opener, open_all, opener_for
+from muslbackend.repair.verify import Opened, Opener, open_all
 from samples import X86_64, graph_of, members
 
 if TYPE_CHECKING:

@@ -37,7 +37,7 @@ from packaging.tags import parse_tag
 from muslbackend.wheel.member import Member
 from muslbackend.wheel.name import WheelName
 from muslbackend.system import atomic
-from muslbackend.wheel.writer import write_wheel
+from muslbackend.repair.write import write_wheel
 from sparse import SparsePath
 
 atomic._unnamed = lambda folder: None  # a path of ours is asked to open it
@@ -56,7 +56,7 @@ import sys
 from muslbackend.wheel.member import Scratch
 from muslbackend.wheel.reader import unpack
 from muslbackend.system import atomic
-from muslbackend.wheel.writer import write_wheel
+from muslbackend.repair.write import write_wheel
 from sparse import SparsePath
 
 atomic._unnamed = lambda folder: None  # a path of ours is asked to open it

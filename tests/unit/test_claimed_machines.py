@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from muslbackend.report.check import Checked
+    from muslbackend.policy.question import Checked
 
 PLAIN: Final = "int PyInit__core(void) { return 0; }"
 #: musl has it from 1.2.5 on.

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from packaging.tags import parse_tag
 
+from muslbackend.repair.write import write_wheel
 from muslbackend.system.progress import Progress
 from muslbackend.wheel.member import Kept, Member, Scratch
 from muslbackend.wheel.name import WheelName
 from muslbackend.wheel.reader import unpack
-from muslbackend.wheel.writer import Packing, write_wheel
+from muslbackend.wheel.writer import Packing
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,14 +13,9 @@ from builders import gcc_library
 from muslbackend.cli.main import main
 from muslbackend.musl.releases import ARCHITECTURES, MuslVersion, oldest
 from muslbackend.policy.findings import Severity
-from muslbackend.policy.rules.archive import Contents
-from muslbackend.policy.rules.declared_floor import (
-    declared,
-    line_for,
-    understated,
-    unknown_tags,
-    with_floor,
-)
+from muslbackend.policy.rules.declared_floor import declared, understated, unknown_tags
+from muslbackend.wheel.contents import Contents
+from muslbackend.wheel.declared_floor import line_for, with_floor
 from wheels import record, whole, write
 
 if TYPE_CHECKING:

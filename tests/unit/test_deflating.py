@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from muslbackend.build.settings import DEFAULT_LEVEL
 from muslbackend.errors import MuslBackendError
 from muslbackend.wheel.member import Kept, Member
 from muslbackend.wheel.original import Original
 from muslbackend.wheel.packer import Packer
+from muslbackend.wheel.zip import DEFAULT_LEVEL
 from muslbackend.wheel.zip.directory import DEFLATED, STORED
 from rawzip import raw, write_raw
 

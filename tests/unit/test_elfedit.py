@@ -19,10 +19,9 @@ from elftools.elf.elffile import ELFFile
 from elftools.elf.gnuversions import GNUVerNeedSection
 
 from builders import gcc_library, zig_library
-from muslbackend.elf.edit import edited
+from muslbackend.elf.edit import Edit, edited
 from muslbackend.elf.reader import read_elf
 from muslbackend.errors import MalformedError
-from muslbackend.repair.plan import Edit
 
 ARCHS: Final = ("x86_64", "i686", "aarch64", "armv7l", "ppc64le", "s390x", "riscv64")
 MACHINES: Final = (*ARCHS, "glibc")

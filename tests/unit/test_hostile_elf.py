@@ -19,10 +19,9 @@ from craftedelf import Crafted, Segment
 from hashtables import gnu_code
 from hostile import counted, laid_out, snapshot, soon, sparing
 from muslbackend.cli import main
-from muslbackend.elf.edit import edited
+from muslbackend.elf.edit import Edit, edited
 from muslbackend.elf.reader import read_elf
 from muslbackend.errors import MalformedError
-from muslbackend.repair.plan import Edit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

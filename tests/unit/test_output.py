@@ -13,7 +13,6 @@ from packaging.tags import parse_tag
 
 from builders import target_for
 from muslbackend.build import hooks, pipeline
-from muslbackend.build.settings import Settings
 from muslbackend.cli.multibuild import driver, jobs
 from muslbackend.cli.multibuild.matrix import FleetJob, Interpreter
 from muslbackend.cli.multibuild.results import Result
@@ -21,9 +20,10 @@ from muslbackend.musl.releases import MuslVersion
 from muslbackend.musl.tags import Facts
 from muslbackend.policy.findings import Finding, Severity
 from muslbackend.policy.verdict import PolicyError, Verdict
+from muslbackend.repair.options import Settings
+from muslbackend.repair.outcome import Outcome
 from muslbackend.repair.plan import Plan
 from muslbackend.report import style, text
-from muslbackend.report.build import Outcome
 from muslbackend.report.terminal import Output, annotate, complain
 from muslbackend.system.processes import Processes
 from muslbackend.wheel.name import WheelName

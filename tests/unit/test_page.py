@@ -13,9 +13,8 @@ from htmltree import parsed
 from muslbackend.musl.releases import MuslVersion
 from muslbackend.policy import codes
 from muslbackend.policy.findings import Finding, Severity
-from muslbackend.policy.question import Question
+from muslbackend.policy.question import Checked, Question
 from muslbackend.policy.verdict import Verdict
-from muslbackend.report.check import Checked
 from muslbackend.report.html.page import page
 from muslbackend.report.html.sizes import amount
 from pagesamples import CLEAN, CORE, HOSTILE, LIBRARY, NEWER, TAG, WHEEL, checked, hostile

@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from builders import X86_64, FakeFiles, applied, elf_info, extension, graph_of
+from muslbackend.elf.edit import Edit
 from muslbackend.loader.graph import Supply
 from muslbackend.loader.resolve import resolve
 from muslbackend.musl import releases
-from muslbackend.repair.plan import Edit, Graft, Plan, Wishes, make_plan
+from muslbackend.repair.plan import Graft, Plan, Wishes, make_plan
 
 if TYPE_CHECKING:
     from muslbackend.elf.info import ElfInfo

@@ -25,7 +25,7 @@ WITH_RULES: Final = {
     "policy/rules/archive.py",
     "policy/rules/installation.py",
     "policy/rules/dist_info.py",
-    "loader/unloaded.py",
+    "policy/rules/unloaded.py",
 }
 
 #: A library that was found but will not do has the code of what is wrong with it.

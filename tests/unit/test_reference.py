@@ -22,8 +22,8 @@ from muslbackend.cli.parser import parser
 from muslbackend.musl.alpine import alpine_with
 from muslbackend.musl.releases import MuslVersion
 from muslbackend.policy.check_wheel import check_wheel
-from muslbackend.policy.rules.declared_floor import line_for
 from muslbackend.report import check
+from muslbackend.wheel.declared_floor import line_for
 from page import Block, Page, first_cells, table
 from wheels import write
 
@@ -70,7 +70,7 @@ def test_the_table_of_settings_is_complete() -> None:
 
 def test_the_table_of_codes_is_complete() -> None:
     folder = Path(str(muslbackend.__file__)).parent
-    text = "".join(path.read_text() for path in folder.glob("*.py"))
+    text = "".join(path.read_text() for path in folder.rglob("*.py"))
     codes = sorted(set(re.findall(r"\bMB\d{3}\b", text)))
     assert first_cells(REFERENCE.text, "Codes of findings") == codes
 
@@ -111,7 +111,7 @@ def test_the_exit_codes_are_those_of_the_help(command: str, column: int) -> None
 
 def test_the_variables_are_those_that_are_read() -> None:
     folder = Path(str(muslbackend.__file__)).parent
-    sources = "".join(path.read_text() for path in folder.glob("*.py"))
+    sources = "".join(path.read_text() for path in folder.rglob("*.py"))
     for row in table(REFERENCE.text, "Environment variables"):
         for name in re.findall(r"`([A-Z_]+)(?:=\w+)?`", row[0]):
             own = name.startswith("MUSLBACKEND_")

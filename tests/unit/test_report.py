@@ -7,23 +7,17 @@ import pytest
 from packaging.tags import parse_tag
 
 from builders import elf_info, extension, graph_of
+from muslbackend.elf.edit import Edit
 from muslbackend.loader.needs import Reason
 from muslbackend.musl.releases import ARCHITECTURES, MuslVersion
 from muslbackend.policy.findings import Finding, Severity
-from muslbackend.policy.question import Question
+from muslbackend.policy.question import Checked, File, Question
 from muslbackend.policy.reach import with_system
 from muslbackend.policy.verdict import Verdict
-from muslbackend.repair.plan import Edit, Graft, Plan
-from muslbackend.report.build import Outcome, build_text
-from muslbackend.report.check import (
-    Checked,
-    File,
-    check_json,
-    check_text,
-    file_lines,
-    findings_lines,
-    more_lines,
-)
+from muslbackend.repair.outcome import Outcome
+from muslbackend.repair.plan import Graft, Plan
+from muslbackend.report.build import build_text
+from muslbackend.report.check import check_json, check_text, file_lines, findings_lines, more_lines
 from muslbackend.wheel.name import WheelName
 
 if TYPE_CHECKING:

@@ -18,14 +18,14 @@ from builders import target_for
 from muslbackend.build import hooks, skbuild
 from muslbackend.build.cross import compilers, python
 from muslbackend.build.cross.zig import ZIG_REQUIREMENT
-from muslbackend.build.settings import Settings
 from muslbackend.cli.main import main
+from muslbackend.elf.edit import Edit
 from muslbackend.errors import MalformedError, MuslBackendError, ToolError
 from muslbackend.loader.graph import Supply
 from muslbackend.musl.releases import ARCHITECTURES
 from muslbackend.musl.tags import Facts
 from muslbackend.repair import finish, patch
-from muslbackend.repair.plan import Edit
+from muslbackend.repair.options import Settings
 from muslbackend.system.progress import Progress
 from muslbackend.wheel.zip import reader
 from muslbackend.wheel.zip.directory import ArchiveError
@@ -58,8 +58,8 @@ def test_without_the_package_build_no_fleet_is_built(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("driver", "jobs"):
-        monkeypatch.delitem(sys.modules, f"muslbackend.{name}", raising=False)
-        monkeypatch.delattr(muslbackend, name, raising=False)
+        monkeypatch.delitem(sys.modules, f"muslbackend.cli.multibuild.{name}", raising=False)
+        monkeypatch.delattr(muslbackend.cli.multibuild, name, raising=False)
     monkeypatch.setitem(sys.modules, "build", None)
     assert main(["build", str(tmp_path)]) == 3
     assert capsys.readouterr().err == (

@@ -5,7 +5,6 @@ import re
 import pytest
 
 from muslbackend.build.settings import (
-    Settings,
     cli_settings,
     foreign_config,
     names,
@@ -15,6 +14,7 @@ from muslbackend.build.settings import (
 )
 from muslbackend.errors import SettingsError
 from muslbackend.musl.releases import MuslVersion
+from muslbackend.repair.options import Settings
 
 #: Each key: (in the table, with -C, in the environment) and the value that all three mean.
 SAME = [
@@ -316,7 +316,7 @@ def test_a_value_of_the_wrong_kind_is_refused_by_its_place(
         (
             ({"tarket": "x"}, {}, {}),
             "tool.muslbackend.tarket is not a setting of muslbackend",
-            "did you mean tool.muslbackend.musl.tags?",
+            "did you mean tool.muslbackend.target?",
         ),
         (
             ({"library_dirs": ["x"]}, {}, {}),

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from muslbackend.build.settings import Settings
+from muslbackend.build.target import decide
 from muslbackend.errors import SettingsError
 from muslbackend.musl.releases import ARCHITECTURES, MuslVersion
-from muslbackend.musl.tags import Facts, PlatformTag, Target, decide
+from muslbackend.musl.tags import Facts, PlatformTag, Target
+from muslbackend.repair.options import Settings
 
 NAMES = "auto, host, x86_64, aarch64, i686, armv7l, armv6l, ppc64le, s390x, riscv64, loongarch64"
 

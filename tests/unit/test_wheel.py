@@ -16,9 +16,9 @@ import pytest
 from packaging.tags import Tag, parse_tag
 
 from muslbackend.errors import MalformedError, MuslBackendError
+from muslbackend.repair.write import write_wheel
 from muslbackend.wheel.member import Member
 from muslbackend.wheel.name import WheelName, retag
-from muslbackend.wheel.writer import write_wheel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,9 +15,9 @@ import pytest
 
 from building import assert_record_is_true, members
 from muslbackend.errors import MalformedError
+from muslbackend.repair.write import write_wheel
 from muslbackend.wheel.member import Kept, Member, Scratch
 from muslbackend.wheel.reader import unpack
-from muslbackend.wheel.writer import write_wheel
 from rawzip import (
     DEFLATED,
     ENCRYPTED,

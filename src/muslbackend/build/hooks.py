@@ -6,26 +6,26 @@ import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from muslbackend import HOOKS
 from muslbackend.build import skbuild
 from muslbackend.build.cross.python import read_facts
-from muslbackend.build.settings import Settings, foreign_config, parse_settings
+from muslbackend.build.settings import foreign_config, parse_settings
+from muslbackend.build.target import decide
 from muslbackend.errors import (
     MuslBackendError,
     SettingsError,
     out_of_memory,
     show_everything,
 )
-from muslbackend.musl.tags import Target, decide
-from muslbackend.system.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from muslbackend.build.pipeline import Job
-    from muslbackend.musl.tags import Facts
+    from muslbackend.musl.tags import Facts, Target
+    from muslbackend.repair.options import Settings
 
     Config = Mapping[str, Any] | None
 

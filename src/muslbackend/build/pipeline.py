@@ -12,7 +12,7 @@ import sys
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from tempfile import gettempdir
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from muslbackend import __version__
 from muslbackend.build import skbuild
@@ -22,7 +22,6 @@ from muslbackend.repair.finish import finish
 from muslbackend.repair.request import Material, after_build, order_for
 from muslbackend.system import paths
 from muslbackend.system.progress import Line, Progress
-from muslbackend.system.values import NamedTuple
 from muslbackend.wheel.name import made_by, said_alike
 
 if TYPE_CHECKING:
@@ -32,13 +31,13 @@ if TYPE_CHECKING:
     from muslbackend.build.cross.notes import Note
     from muslbackend.build.cross.toolchain import Choice, Toolchain
     from muslbackend.build.invocation import Invocation
-    from muslbackend.build.settings import Settings
     from muslbackend.build.skbuild import Staged
     from muslbackend.musl.releases import Architecture
     from muslbackend.musl.tags import Target
     from muslbackend.policy.findings import Finding
+    from muslbackend.repair.options import Settings
+    from muslbackend.repair.outcome import Outcome
     from muslbackend.repair.verify import Opener
-    from muslbackend.report.build import Outcome
     from muslbackend.system.paths import Place
     from muslbackend.wheel.name import WheelName
 
@@ -166,7 +165,6 @@ def _opener(arch: Architecture, toolchain: Toolchain | None, emulation: Emulatio
     """Return what opens the files of the wheel; without a toolchain that is this interpreter."""
     from muslbackend.build.cross.emulation import find_emulation
     from muslbackend.repair.libraries import own_loader
-    from muslbackend.repair.verify import opener_for
 
     if toolchain is None or emulation is None:
         return opener_for(find_emulation(arch, own_loader(Path(sys.executable))), None)
@@ -301,3 +299,11 @@ def _environment(changes: Mapping[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def opener_for(emulation: Emulation, compiler: Path | None) -> Opener:
+    """Return what opens files; :class:`ToolError` where no loader for the target runs here."""
+    from muslbackend.repair.verify import Opener
+
+    through = Path(emulation.qemu or "").name
+    return Opener(emulation.start, emulation.musl(), through, compiler)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from muslbackend.build import invocation, skbuild
 from muslbackend.build.cross import compilers
@@ -11,10 +11,9 @@ from muslbackend.build.cross.zig import ZIG_REQUIREMENT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from typing import Any
 
-    from muslbackend.build.settings import Settings
     from muslbackend.musl.tags import Target
+    from muslbackend.repair.options import Settings
 
 
 def tools(

@@ -11,10 +11,9 @@ from __future__ import annotations
 from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from muslbackend.errors import MuslBackendError
-from muslbackend.system.values import NamedTuple
 
 if TYPE_CHECKING:
     import zipfile

@@ -6,12 +6,11 @@ Each script has all words in it: nothing of ours is started when a line is compl
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.build.settings import PREFIX, names
 from muslbackend.musl.releases import ARCHITECTURES, releases
 from muslbackend.policy.codes import entries
-from muslbackend.system.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

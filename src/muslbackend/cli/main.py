@@ -6,24 +6,22 @@ import contextlib
 import gc
 import os
 import sys
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.errors import MuslBackendError, is_out_of_memory, out_of_memory
 from muslbackend.policy.question import Question
 from muslbackend.report import text as plain
-from muslbackend.system.values import NamedTuple
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
-    from typing import Final
 
-    from muslbackend.build.settings import Settings
     from muslbackend.musl.tags import Facts
     from muslbackend.policy.findings import Finding
-    from muslbackend.report.build import Repaired
-    from muslbackend.report.check import Checked
+    from muslbackend.policy.question import Checked
+    from muslbackend.repair.options import Settings
+    from muslbackend.repair.outcome import Repaired
     from muslbackend.system.progress import Line, Progress
 
 
@@ -195,8 +193,8 @@ def _each(wheels: Sequence[str], line: Line) -> Iterator[tuple[str, Progress]]:
 def _repaired(
     path: Path, settings: Settings, facts: Facts, output: Path | None, progress: Progress
 ) -> tuple[Repaired, int]:
+    from muslbackend.repair.outcome import Repaired
     from muslbackend.repair.repair import repair_wheel
-    from muslbackend.report.build import Repaired
 
     try:
         made = repair_wheel(path, settings, facts, output, progress)

@@ -6,15 +6,14 @@ import argparse
 import contextlib
 import os
 import sys
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from muslbackend.errors import SettingsError
 from muslbackend.musl import releases
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
-    from typing import Final, TypeAlias
 
     from muslbackend.musl.releases import MuslVersion
 

@@ -8,18 +8,18 @@ that the old one has.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from muslbackend.elf.memory import damaged
 from muslbackend.elf.rewrite import Rewriting
 from muslbackend.elf.versions import defined, needed, wanted
+from muslbackend.errors import damaged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from muslbackend.elf.image import Bytes
     from muslbackend.elf.rewrite import Rewritten
-    from muslbackend.repair.plan import Edit
+
 
 _DT_NEEDED, _DT_STRTAB, _DT_STRSZ, _DT_SONAME, _DT_RPATH, _DT_RUNPATH = 1, 5, 10, 14, 15, 29
 _DT_RELR: Final = 36
@@ -161,3 +161,22 @@ def _rename_versions(rewriting: Rewriting, strings: _Strings, names: dict[str, s
         if new is not None:
             word = struct.pack(f"{rewriting.image.order}I", strings.offset(new))
             rewriting.change(entry.place + 4, word)
+
+
+class Edit(NamedTuple):
+    """Everything that changes in one file; ``None`` and empty mean: stays as it is."""
+
+    path: str
+    """Final path in the wheel."""
+    soname: str | None = None
+    needed: tuple[tuple[str, str], ...] = ()
+    """(old name, new name), sorted."""
+    dropped: tuple[str, ...] = ()
+    """Needed names to take out, sorted."""
+    rpath: tuple[str, ...] | None = None
+    expand: bool = False
+    """Its packed relative relocations become ordinary ones."""
+    strip: str = ""
+    """As in the settings: ``debug``, ``all``, or empty."""
+    keep_debug: bool = False
+    """The debugging information that is removed is kept outside of the wheel."""

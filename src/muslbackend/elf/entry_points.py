@@ -8,16 +8,16 @@ looked at before.
 
 from __future__ import annotations
 
-from muslbackend.elf.memory import PAGE, PF_X, PT_GNU_RELRO, PT_TLS, damaged
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from muslbackend.elf.memory import PAGE, PF_X, PT_GNU_RELRO, PT_TLS
 from muslbackend.elf.relocations import PACKED
 from muslbackend.elf.symbols import symbol
+from muslbackend.errors import damaged
 from muslbackend.musl.relocations import kinds_of
-from muslbackend.system.values import NamedTuple
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Final
 
     from muslbackend.elf.image import ElfImage
     from muslbackend.elf.relocations import Write

@@ -8,16 +8,15 @@ tables musl reads the GNU one alone.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final, NamedTuple
+
 from muslbackend.elf.hashtable import LONGEST_CHAIN, GnuHash, SysvHash
 from muslbackend.elf.image import bounded
 from muslbackend.elf.info import ET_DYN
-from muslbackend.elf.memory import PT_INTERP, damaged
-from muslbackend.system.values import NamedTuple
+from muslbackend.elf.memory import PT_INTERP
+from muslbackend.errors import damaged
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Final
-
     from muslbackend.elf.hashtable import HashTable
     from muslbackend.elf.image import ElfImage
 

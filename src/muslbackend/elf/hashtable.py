@@ -12,13 +12,10 @@ from collections.abc import Set
 from functools import lru_cache
 from itertools import compress, islice, repeat
 from operator import eq, itemgetter, mul
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias, TypeVar
 
-from muslbackend.system.values import NamedTuple
-
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from typing import Final, TypeAlias, TypeVar
 
     _Item = TypeVar("_Item")
 

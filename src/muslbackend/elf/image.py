@@ -13,6 +13,7 @@ from __future__ import annotations
 import struct
 from array import array
 from collections import defaultdict
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from muslbackend.elf.info import ET_DYN, ET_EXEC, MAGIC, Header
 from muslbackend.elf.memory import (
@@ -28,16 +29,12 @@ from muslbackend.elf.memory import (
     PT_TLS,
     Memory,
     Segment,
-    damaged,
 )
-from muslbackend.errors import MalformedError
-from muslbackend.system.values import NamedTuple
+from muslbackend.errors import MalformedError, damaged
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     import mmap
     from collections.abc import Iterator, Mapping, Sequence
-    from typing import Final, TypeAlias
 
     from muslbackend.errors import MalformedError
 

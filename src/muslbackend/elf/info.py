@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from functools import cached_property
 from itertools import chain
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.musl.releases import ARCHITECTURES
-from muslbackend.system.values import NamedTuple
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Final
 
     from muslbackend.elf.hashtable import Exports
     from muslbackend.musl.releases import Architecture

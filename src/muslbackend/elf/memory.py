@@ -11,14 +11,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from itertools import pairwise
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from muslbackend.errors import MalformedError
-from muslbackend.system.values import NamedTuple
+from muslbackend.errors import damaged
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from typing import Final
 
 PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_NOTE, PT_TLS = 1, 2, 3, 4, 7
 PT_GNU_STACK, PT_GNU_RELRO, PT_GNU_PROPERTY = 0x6474E551, 0x6474E552, 0x6474E553
@@ -160,8 +158,3 @@ def _largest_page(loads: Sequence[Segment]) -> int:
             differ = (max(a.end - 1, a.address) ^ b.address).bit_length()
             page = min(page, 1 << max(differ - 1, 0))
     return page
-
-
-def damaged(what: str) -> MalformedError:
-    """Return the error to raise for a file that is not what its headers say."""
-    return MalformedError(f"is not a sound ELF file: {what}")

@@ -9,13 +9,12 @@ attributes), "Linux Extensions to gABI" and the x86-64 psABI (program properties
 from __future__ import annotations
 
 import struct
+from typing import TYPE_CHECKING, Final
 
 from muslbackend.elf.memory import PT_GNU_PROPERTY, PT_NOTE
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Final
 
     from muslbackend.elf.image import ElfImage
 

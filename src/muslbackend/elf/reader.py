@@ -5,15 +5,17 @@ Layout and constants: System V gABI, chapters 4 and 5; GNU extensions as in musl
 
 from __future__ import annotations
 
+import binascii
 import struct
 from sys import intern
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from muslbackend.elf import versions
 from muslbackend.elf.entry_points import check_calls, check_segments, functions
 from muslbackend.elf.hash_check import is_program, read_hashes
 from muslbackend.elf.image import ElfImage, until_nul
 from muslbackend.elf.info import ET_EXEC, LARGEST_PAGE, ElfInfo
-from muslbackend.elf.memory import PAGE, PF_X, PT_GNU_STACK, PT_INTERP, PT_LOAD, damaged
+from muslbackend.elf.memory import PAGE, PF_X, PT_GNU_STACK, PT_INTERP, PT_LOAD
 from muslbackend.elf.notes import arm_architecture, build_id, isa_needed, strippable
 from muslbackend.elf.relocations import relocated, tables
 from muslbackend.elf.symbols import (
@@ -26,13 +28,11 @@ from muslbackend.elf.symbols import (
     spans,
     symbol,
 )
-from muslbackend.errors import MalformedError
+from muslbackend.errors import MalformedError, damaged
 from muslbackend.musl.relocations import kinds_of
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from typing import Final, TypeAlias
 
     from muslbackend.elf.hash_check import Hashes
     from muslbackend.elf.image import Bytes
@@ -62,12 +62,6 @@ def read_elf(data: Bytes, crc: int | None = None) -> ElfInfo:
     except (struct.error, IndexError) as error:
         msg = f"is not a sound ELF file: {error}"
         raise MalformedError(msg) from error
-
-
-def _checksum(data: Bytes) -> int:
-    from muslbackend.wheel.zip.zlibs import zlib  # of what is in a wheel it is known
-
-    return zlib.crc32(data)
 
 
 _Versions: TypeAlias = frozenset[tuple[str, str]]
@@ -138,7 +132,7 @@ class _Reader(ElfImage):
             flags=self.flags if self._has_code() else None,
             arm_arch=arm_architecture(self),
             build_id=build,
-            checksum=0 if build else _checksum(data) if crc is None else crc,
+            checksum=0 if build else binascii.crc32(data) if crc is None else crc,
             strippable=removable,
             debugging=debugging,
             kind=self.kind,

@@ -10,16 +10,15 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left, bisect_right
 from itertools import compress
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from muslbackend.elf.image import OURS
-from muslbackend.elf.memory import PF_R, PF_W, PF_X, damaged
+from muslbackend.elf.memory import PF_R, PF_W, PF_X
+from muslbackend.errors import damaged
 from muslbackend.musl.relocations import kinds_of, runs
-from muslbackend.system.values import NamedTuple
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
-    from typing import Final, TypeAlias
 
     from muslbackend.elf.image import ElfImage
 

@@ -11,15 +11,14 @@ from __future__ import annotations
 
 import struct
 from itertools import islice
+from typing import TYPE_CHECKING, Final
 
-from muslbackend.elf.memory import damaged
 from muslbackend.elf.rewrite import SHT_PROGBITS, Rewriting, UnusableError
+from muslbackend.errors import damaged
 from muslbackend.musl.releases import ARCHITECTURES
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Final
 
 
 _ARCHITECTURES: Final = {

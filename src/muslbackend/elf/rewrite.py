@@ -8,12 +8,11 @@ tools look at (section headers, .comment) moves down.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.elf.image import ElfImage
-from muslbackend.elf.memory import PAGE, PF_W, PT_DYNAMIC, PT_LOAD, damaged
-from muslbackend.errors import MalformedError
-from muslbackend.system.values import NamedTuple
+from muslbackend.elf.memory import PAGE, PF_W, PT_DYNAMIC, PT_LOAD
+from muslbackend.errors import MalformedError, damaged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,16 +10,14 @@ from __future__ import annotations
 import struct
 from array import array
 from itertools import compress, islice
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.elf.hashtable import Exports
 from muslbackend.elf.image import OURS
-from muslbackend.elf.memory import damaged
-from muslbackend.system.values import NamedTuple
+from muslbackend.errors import damaged
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence, Set
-    from typing import Final
 
     from muslbackend.elf.hashtable import HashTable
     from muslbackend.elf.image import ElfImage

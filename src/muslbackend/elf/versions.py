@@ -8,14 +8,12 @@ linker wrote there tells what the file was linked against. Layout: GNU extension
 from __future__ import annotations
 
 import struct
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.elf.image import bounded
-from muslbackend.system.values import NamedTuple
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from typing import Final
 
     from muslbackend.elf.image import ElfImage
 

@@ -6,7 +6,8 @@ megabyte, and two sets of files are compared in one step.
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
+from typing import TYPE_CHECKING
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence, Set
 

@@ -10,17 +10,15 @@ from enum import Enum
 from functools import cached_property, wraps
 from itertools import groupby
 from operator import attrgetter
+from typing import TYPE_CHECKING, Any, Concatenate, Final, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from muslbackend.elf.info import extension_suffix, names_library
 from muslbackend.loader.closures import union
 from muslbackend.loader.loading import Loads
-from muslbackend.system.values import NamedTuple
 from muslbackend.wheel.package import Package
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-    from typing import Any, Concatenate, Final, ParamSpec, Protocol, TypeVar
 
     from muslbackend.elf.info import ElfInfo
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final, NamedTuple
+
 from muslbackend.loader.closures import union
 from muslbackend.loader.graph import remembered
 from muslbackend.musl import releases, relocations
-from muslbackend.system.values import NamedTuple
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Set
-    from typing import Final
 
     from muslbackend.elf.info import ElfInfo
     from muslbackend.loader.graph import Graph

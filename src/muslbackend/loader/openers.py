@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import ast
 import warnings
+from typing import TYPE_CHECKING, Final
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Final
 
 _MODE: Final = "RTLD_GLOBAL"
 #: Functions that open a library, and how many arguments come before the mode: those of ctypes,

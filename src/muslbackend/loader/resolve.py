@@ -7,6 +7,7 @@ is gone through, name by name, which is dear where many files load many: there i
 from __future__ import annotations
 
 from collections import deque
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.errors import TooMuchError
 from muslbackend.loader.closures import bits, union
@@ -14,12 +15,9 @@ from muslbackend.loader.graph import Edge, Graph, Via
 from muslbackend.loader.loading import Loads
 from muslbackend.loader.search import Search
 from muslbackend.loader.settled import settle, wheel_names
-from muslbackend.system.values import NamedTuple
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence, Set
-    from typing import Final
 
     from muslbackend.elf.info import ElfInfo
     from muslbackend.loader.graph import Files, Supply

@@ -6,11 +6,10 @@ The rules are those of ``fixup_rpath`` in musl's ldso/dynlink.c (commit a897a20a
 from __future__ import annotations
 
 import posixpath
+from typing import TYPE_CHECKING, Final
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Final
 
     from muslbackend.elf.info import ElfInfo
 

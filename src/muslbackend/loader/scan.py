@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import cached_property, partial
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.elf.image import read_header
 from muslbackend.elf.info import MAGIC, Damaged, ElfInfo, extension_suffix
@@ -12,15 +13,12 @@ from muslbackend.errors import MalformedError
 from muslbackend.loader.graph import FOLDER
 from muslbackend.loader.rpath import site_path
 from muslbackend.system.regular import open_regular
-from muslbackend.system.values import NamedTuple
 from muslbackend.wheel.member import Kept, mapped
 from muslbackend.wheel.package import Package, Texts, describe, telling, tells
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Set
     from pathlib import Path
-    from typing import Final
 
     from muslbackend.elf.image import Bytes
     from muslbackend.wheel.member import Member

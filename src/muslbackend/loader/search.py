@@ -7,18 +7,16 @@ The loader's rules are those of ``load_library`` in musl's ldso/dynlink.c (commi
 from __future__ import annotations
 
 import posixpath
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from muslbackend.elf.info import ElfInfo
 from muslbackend.loader.graph import FOLDER, Edge, Rejected, Unfit, Via
 from muslbackend.loader.rpath import origin_entries, passed
 from muslbackend.loader.supplied import Chain, Supplied, no_library
 from muslbackend.musl.releases import is_musl, is_reserved, todays
-from muslbackend.system.values import NamedTuple
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
-    from typing import Final, TypeAlias
 
     from muslbackend.loader.graph import Files, Supply
     from muslbackend.musl.releases import Architecture

@@ -8,12 +8,12 @@ matter: what a file loads is what it leads to, and is worked out for all files a
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple
+
 from muslbackend.loader.closures import closures, twice, union
 from muslbackend.loader.graph import Via
 from muslbackend.loader.loading import Plain
-from muslbackend.system.values import NamedTuple
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 

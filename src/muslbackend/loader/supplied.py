@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from itertools import takewhile
+from typing import TYPE_CHECKING, Final
 
 from muslbackend.elf.info import ET_DYN, ET_EXEC, ElfInfo, extension_suffix, names_library
 from muslbackend.errors import TooMuchError
@@ -11,10 +12,8 @@ from muslbackend.loader.graph import Edge, Rejected, Unfit, Via
 from muslbackend.loader.rpath import is_rootless, site_path
 from muslbackend.loader.unloaded import sort_out
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Final
 
     from muslbackend.loader.graph import Files, Supply
     from muslbackend.musl.releases import Architecture

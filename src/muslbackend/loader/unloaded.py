@@ -7,21 +7,18 @@ Rules as in :mod:`rules`: ``(Graph, Target)`` in, findings out, one code for eac
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final, NamedTuple
+
 from muslbackend.elf.info import ET_DYN, ET_EXEC, Damaged, ElfInfo, Header, extension_suffix
 from muslbackend.loader.graph import Aside, fits_path
 from muslbackend.loader.rpath import is_rootless, scheme, site_path
 from muslbackend.musl.releases import ARCHITECTURES
-from muslbackend.policy.findings import Finding, Severity
-from muslbackend.system.values import NamedTuple
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from typing import Final
+    from collections.abc import Mapping
 
-    from muslbackend.loader.graph import Files, Graph, Supply
+    from muslbackend.loader.graph import Files, Supply
     from muslbackend.musl.releases import Architecture
-    from muslbackend.musl.tags import Target
 
 _ET_REL, _ET_CORE = 1, 4
 #: Machines that data is often for (``e_machine``, registry of the System V gABI).
@@ -191,41 +188,3 @@ def _description(header: Header | None) -> str:
     machine = _MACHINES.get(number, f"machine {number}")
     kind = {_ET_REL: "object", _ET_CORE: "core", ET_EXEC: "program", ET_DYN: "shared object"}
     return f"ELF {kind.get(header.kind if header else 0, 'file')} for {machine}"
-
-
-def data_files(graph: Graph, target: Target) -> Iterator[Finding]:
-    """The loader refuses what is no program or shared object; code of other machines is data."""
-    for path, description in graph.aside.data.items():
-        yield Finding(
-            "MB146",
-            Severity.NOTE,
-            path,
-            f"is an {description}, and no file of the wheel requires it: treated as data",
-            hint=f"if the package loads or starts it, build it for {target.arch.name}",
-        )
-
-
-def set_aside(graph: Graph, _: Target) -> Iterator[Finding]:
-    """The user answers for what the settings exclude: the report must name it."""
-    for path, loadable in graph.aside.ignored.items():
-        yield Finding(
-            "MB147",
-            Severity.WARNING if loadable else Severity.NOTE,
-            path,
-            "is not judged, because of ignore" + (": the tag says nothing of it" * loadable),
-            hint="remove it from ignore to have it judged" if loadable else "",
-        )
-    for path, needer in graph.aside.needed.items():
-        yield Finding(
-            "MB147",
-            Severity.WARNING,
-            path,
-            f"is judged although ignore names it: {needer} requires it",
-            hint=f"exclude the name {path.rpartition('/')[2]} if the system has that library",
-        )
-    for path in sorted(graph.aside.in_place):
-        message = "stays as it is, because of keep-in-place: nothing is bundled for it"
-        yield Finding("MB147", Severity.NOTE, path, message)
-
-
-UNLOADED: Final = (data_files, set_aside)

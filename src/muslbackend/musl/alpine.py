@@ -6,11 +6,10 @@ Read from Alpine's packages: ``data/alpine.tsv``, to which ``data/extend.py`` ad
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING, NamedTuple
 
 from muslbackend.musl.releases import MuslVersion, rows
-from muslbackend.system.values import NamedTuple
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

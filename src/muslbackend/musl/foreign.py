@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import re
 from functools import cache
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.musl import releases
-from muslbackend.policy.findings import counted
 from muslbackend.system import resources
-from muslbackend.system.values import NamedTuple
+from muslbackend.system.phrases import counted
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Final
 
     from muslbackend.musl.releases import Architecture
 

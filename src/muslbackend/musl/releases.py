@@ -8,14 +8,12 @@ each table's header says from what. ``data/extend.py`` adds a new release.
 from __future__ import annotations
 
 from functools import cache
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.system import resources
-from muslbackend.system.values import NamedTuple
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from typing import Final
 
 #: A needed name that starts with one of these is musl itself and no file is opened
 #: (ldso/dynlink.c ``load_library``; musl commit 51e2d831). The dot belongs to the prefix:

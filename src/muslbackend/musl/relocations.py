@@ -6,15 +6,14 @@ skipped in silence before. IRELATIVE, which a static IFUNC becomes, is in none o
 
 from __future__ import annotations
 
-from muslbackend.elf.memory import damaged
-from muslbackend.musl.releases import MuslVersion, oldest
-from muslbackend.system.values import NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-TYPE_CHECKING = False
+from muslbackend.errors import damaged
+from muslbackend.musl.releases import MuslVersion, oldest
+
 if TYPE_CHECKING:
     from array import array
     from collections.abc import Iterator, Sequence
-    from typing import Final
 
     from muslbackend.musl.releases import Architecture
 

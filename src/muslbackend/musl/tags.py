@@ -5,16 +5,14 @@ Platform tags are read and printed here (PEP 656, PEP 425).
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final, NamedTuple
+
 from muslbackend.errors import SettingsError
 from muslbackend.musl.releases import ARCHITECTURES, Architecture, MuslVersion, releases
-from muslbackend.system.values import NamedTuple
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Final, NoReturn
 
-    from muslbackend.build.settings import Settings
 
 #: The oldest musl promised when nothing else is asked for: what ``musllinux_1_2`` says.
 DEFAULT_FLOOR: Final = MuslVersion(1, 2, 0)
@@ -156,76 +154,10 @@ class Target(NamedTuple):
         return f".{soabi}-{self.arch.multiarch}.so"
 
 
-def decide(settings: Settings, facts: Facts) -> Target | None:
-    """Return what to build for, or ``None`` when nothing musl is asked for.
-
-    ``None`` means: the result is scikit-build-core's own. Raises :class:`SettingsError` when the
-    settings contradict each other or name an architecture that musl does not have.
-    """
-    here = facts.musl_arch
-    if settings.target in ("auto", "host"):
-        if here is None:
-            return None
-        return Target(here, settings.floor or DEFAULT_FLOOR, native=True, strict=settings.strict)
-    arch, floor = _named_target(settings)
-    # The same architecture on a musl interpreter is an ordinary native build.
-    native = here == arch
-    return Target(arch, floor, native=native, strict=settings.strict or not native)
-
-
-def _named_target(settings: Settings) -> tuple[Architecture, MuslVersion]:
-    """Return the architecture and the floor that ``target`` names, one way or the other."""
-    name = settings.target
-    if name in ARCHITECTURES:
-        return ARCHITECTURES[name], settings.floor or DEFAULT_FLOOR
-    tag = PlatformTag.parse(name)
-    if tag is None or tag.floor is None or tag.arch not in ARCHITECTURES:
-        _refuse(name)
-    refuse_unknown(tag.floor, f"target = {name}", "name a known release, as musllinux_1_2 does")
-    floor = settings.floor or tag.floor
-    if (floor.major, floor.minor) != tag.version:
-        raise SettingsError(
-            f"target = {name} promises another musl than floor = {floor}",
-            hint="drop one of the two",
-        )
-    return ARCHITECTURES[tag.arch], floor
-
-
 def claimed_floor(platforms: Iterable[str]) -> MuslVersion | None:
     """Return the oldest musl that musllinux tags promise, ``None`` if there is no such tag."""
     tags = (PlatformTag.parse(platform) for platform in platforms)
     return min((tag.floor for tag in tags if tag and tag.floor), default=None)
-
-
-def repair_target(
-    platforms: Iterable[str],
-    settings: Settings,
-    facts: Facts,
-    declared: MuslVersion | None = None,
-) -> Target | None:
-    """Return what a finished wheel is to promise, ``None`` for a wheel that is for any machine.
-
-    ``platforms`` are those of its tags. The floor is that of the settings, else the one that the
-    wheel declares, else the ``X.Y.0`` that a tag claims, else :data:`DEFAULT_FLOOR`. Raises
-    :class:`SettingsError` for a wheel that is not for one architecture of musl, and for a tag of a
-    musl that is not known.
-    """
-    platforms = sorted(set(platforms))
-    if platforms == ["any"]:
-        return None
-    tags = [tag for text in platforms if (tag := PlatformTag.parse(text)) is not None]
-    ours = [tag for tag in tags if tag.kind in ("linux", "musllinux")]
-    archs = sorted({tag.arch for tag in ours})
-    if len(archs) != 1 or archs[0] not in ARCHITECTURES:
-        raise SettingsError(
-            f"a wheel for {' and '.join(platforms)} cannot be made one for musl",
-            hint="give a wheel that is tagged linux_ARCH or musllinux_X_Y_ARCH, for one of "
-            + ", ".join(ARCHITECTURES),
-        )
-    arch = ARCHITECTURES[archs[0]]
-    floor = settings.floor or declared or claimed_floor(platforms) or DEFAULT_FLOOR
-    refuse_unknown(floor, " and ".join(platforms), "give --floor with one of these")
-    return Target(arch, floor, native=facts.musl_arch == arch, strict=True)
 
 
 def refuse_unknown(floor: MuslVersion, name: str, hint: str) -> None:
@@ -256,13 +188,3 @@ def alike(name: str, *others: str) -> str | None:
     near = [_OTHER_NAMES[name]] if name in _OTHER_NAMES else []
     near += difflib.get_close_matches(name, [*others, *ARCHITECTURES], n=1)
     return next(iter(near), None)
-
-
-def _refuse(name: str) -> NoReturn:
-    near = alike(name, "auto", "host")
-    raise SettingsError(
-        f"target = {name!r} is nothing that can be built for",
-        hint=(f"did you mean {near}? " if near else "")
-        + f"there are auto, host, {', '.join(ARCHITECTURES)}, "
-        "and tags such as musllinux_1_2_x86_64",
-    )

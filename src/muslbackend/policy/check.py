@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING, Final
 
 from muslbackend.errors import TooMuchError
 from muslbackend.loader.graph import Supply
@@ -12,18 +13,16 @@ from muslbackend.musl import releases
 from muslbackend.musl.releases import ARCHITECTURES
 from muslbackend.musl.tags import DEFAULT_FLOOR, PlatformTag, Target, claimed_floor
 from muslbackend.policy.findings import Finding, Severity
+from muslbackend.policy.question import Checked, File
 from muslbackend.policy.reach import answer, floors, with_system
 from muslbackend.policy.rules.declared_floor import Declared, declared, understated, unknown_tags
 from muslbackend.policy.rules.loading import FINISHED_RULES
 from muslbackend.policy.rules.package import ABOUT_THE_PACKAGE
 from muslbackend.policy.rules.soundness import judge_contents
 from muslbackend.policy.verdict import Verdict, in_order, judge
-from muslbackend.report.check import Checked, File
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from typing import Final
 
     from muslbackend.errors import MalformedError, MuslBackendError
     from muslbackend.loader.graph import Graph

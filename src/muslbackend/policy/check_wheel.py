@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final
+
 from muslbackend.errors import MalformedError, readable
 from muslbackend.policy.question import Question
 from muslbackend.system.progress import Progress
@@ -9,12 +11,10 @@ from muslbackend.wheel.archive import file_name
 from muslbackend.wheel.member import Scratch
 from muslbackend.wheel.reader import reading
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import Final
 
-    from muslbackend.report.check import Checked
+    from muslbackend.policy.question import Checked
 
 _ITS_TAGS: Final = Question()
 

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from enum import Enum
+from typing import TYPE_CHECKING, NamedTuple
 
-from muslbackend.system.values import NamedTuple
-
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from typing import Final
 
 
 class Severity(Enum):
@@ -47,18 +44,3 @@ class Finding(NamedTuple):
 def about(finding: Finding, symbols: Sequence[str]) -> Finding:
     """Return the finding as one about these symbols, which have one cause."""
     return finding._replace(symbol=symbols[0], symbols=tuple(symbols) if symbols[1:] else ())
-
-
-def counted(symbols: Sequence[str]) -> str:
-    """Return the only symbol, or how many there are and the first few."""
-    return symbols[0] if len(symbols) == 1 else f"{len(symbols)} symbols ({some(symbols)})"
-
-
-#: So many names are told in a sentence.
-AT_ONCE: Final = 5
-
-
-def some(names: Sequence[str]) -> str:
-    """Return the first few names, and how many more there are."""
-    more = len(names) - AT_ONCE
-    return ", ".join(names[:AT_ONCE]) + (f" and {more} more" if more > 0 else "")

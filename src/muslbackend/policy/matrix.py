@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from muslbackend.loader.closures import bits, closures, union
 from muslbackend.musl import releases as musl
 from muslbackend.musl.tags import Target
 from muslbackend.policy.findings import Severity
 from muslbackend.policy.reach import findings_at
-from muslbackend.system.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import TYPE_CHECKING, Final
 
 from muslbackend.errors import SettingsError
 from muslbackend.loader.graph import Via, remembered
@@ -17,10 +18,8 @@ from muslbackend.policy.rules.package import (
 )
 from muslbackend.policy.verdict import Verdict, in_order, judge
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
-    from typing import Final
 
     from muslbackend.loader.graph import Graph
     from muslbackend.musl.releases import Architecture, MuslVersion

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NamedTuple
+
 from muslbackend.errors import MuslBackendError
 from muslbackend.loader.needs import needs
 from muslbackend.musl import releases
 from muslbackend.musl.alpine import alpine_backport, alpine_with
 from muslbackend.policy.findings import Severity
 from muslbackend.policy.rules.loading import RULES, is_fatal
-from muslbackend.system.values import NamedTuple
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

@@ -9,26 +9,27 @@ import contextlib
 import posixpath
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from muslbackend.build.settings import DEFAULT_LEVEL
 from muslbackend.errors import readable
 from muslbackend.loader.resolve import resolve
 from muslbackend.loader.scan import Scan
 from muslbackend.musl.tags import Target, claimed_floor, refuse_unknown
-from muslbackend.policy.rules.declared_floor import understated, with_floor
+from muslbackend.policy.rules.declared_floor import understated
 from muslbackend.policy.rules.loading import FINISHED_RULES, REPAIR_RULES, RULES
 from muslbackend.policy.rules.package import ABOUT_THE_PACKAGE
 from muslbackend.policy.verdict import PolicyError, Verdict, judge
 from muslbackend.repair import layout
 from muslbackend.repair.free_names import Taken
 from muslbackend.repair.libraries import digests
+from muslbackend.repair.outcome import Outcome
 from muslbackend.repair.plan import Plan, Wishes, expanded, make_plan, to_expand
-from muslbackend.report.build import Outcome
-from muslbackend.system.values import NamedTuple
+from muslbackend.repair.write import write_wheel
+from muslbackend.wheel.declared_floor import with_floor
 from muslbackend.wheel.member import Member
 from muslbackend.wheel.name import retag
-from muslbackend.wheel.writer import Packing, copy_wheel, write_wheel
+from muslbackend.wheel.writer import Packing, copy_wheel
+from muslbackend.wheel.zip import DEFAULT_LEVEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from muslbackend import __version__
 from muslbackend.errors import MalformedError
@@ -14,7 +14,6 @@ from muslbackend.policy.findings import Finding, Severity
 from muslbackend.repair.licenses import collect
 from muslbackend.repair.package_db import find_owners
 from muslbackend.repair.sbom import LARGEST, Bundled, Origin, Product, document, earlier, sbom_path
-from muslbackend.system.values import NamedTuple
 from muslbackend.wheel.member import Member
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mmap
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.elf.info import ElfInfo
 from muslbackend.errors import SettingsError
@@ -13,7 +13,6 @@ from muslbackend.loader.scan import read_file
 from muslbackend.musl.releases import DEFAULT_SEARCH_PATH
 from muslbackend.system.regular import open_regular
 from muslbackend.system.trees import files_below
-from muslbackend.system.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -94,7 +93,7 @@ def system_folders(program: Path, arch: Architecture) -> tuple[str, ...]:
 
 def own_loader(program: Path) -> Path | None:
     """Return the loader that a program names, ``None`` if it names none."""
-    from muslbackend.build.cross.python import named_loader  # knows more than ``check`` asks for
+    from muslbackend.repair.interpreter import named_loader  # knows more than ``check`` asks for
 
     named = named_loader(program)
     return Path(named) if named else None

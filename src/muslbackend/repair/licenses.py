@@ -11,10 +11,9 @@ from __future__ import annotations
 import glob
 import posixpath
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from muslbackend.errors import SettingsError
-from muslbackend.system.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -13,11 +13,10 @@ import shlex
 from collections import defaultdict
 from operator import attrgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.repair.sbom import Origin, Owner, package_url
 from muslbackend.system.trees import files_below
-from muslbackend.system.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

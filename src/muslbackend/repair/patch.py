@@ -10,11 +10,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from muslbackend.elf.edit import edited
+from muslbackend.elf.edit import Edit, edited
 from muslbackend.elf.rewrite import UnusableError
 from muslbackend.errors import MalformedError, ToolError
 from muslbackend.repair.debug_info import DEBUG, ENDING
-from muslbackend.repair.plan import Edit
 from muslbackend.repair.strip import find_tools, run, strip_file
 from muslbackend.system.progress import Progress
 from muslbackend.system.temporary import room

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 import posixpath
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from muslbackend.elf.edit import Edit
 from muslbackend.loader.graph import Graph, Via
 from muslbackend.loader.needs import RELR_SINCE
 from muslbackend.loader.rpath import inside, is_rootless, origin_entries, passed, site_path
 from muslbackend.musl.releases import is_reserved
 from muslbackend.repair.free_names import Taken
-from muslbackend.system.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterator, Mapping
@@ -34,25 +34,6 @@ class Graft(NamedTuple):
     """Of the source, in hexadecimal."""
     needed_by: tuple[str, ...] = ()
     """Sorted; final paths in the wheel."""
-
-
-class Edit(NamedTuple):
-    """Everything that changes in one file; ``None`` and empty mean: stays as it is."""
-
-    path: str
-    """Final path in the wheel."""
-    soname: str | None = None
-    needed: tuple[tuple[str, str], ...] = ()
-    """(old name, new name), sorted."""
-    dropped: tuple[str, ...] = ()
-    """Needed names to take out, sorted."""
-    rpath: tuple[str, ...] | None = None
-    expand: bool = False
-    """Its packed relative relocations become ordinary ones."""
-    strip: str = ""
-    """As in the settings: ``debug``, ``all``, or empty."""
-    keep_debug: bool = False
-    """The debugging information that is removed is kept outside of the wheel."""
 
 
 class Plan(NamedTuple):

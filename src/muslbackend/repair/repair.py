@@ -11,26 +11,27 @@ from muslbackend.loader.graph import fits_path
 from muslbackend.loader.scan import Scan
 from muslbackend.loader.unloaded import is_data_anywhere
 from muslbackend.musl.releases import ARCHITECTURES
-from muslbackend.musl.tags import PlatformTag, repair_target
+from muslbackend.musl.tags import PlatformTag
 from muslbackend.policy.findings import Severity
 from muslbackend.policy.rules.declared_floor import declared
 from muslbackend.policy.rules.soundness import ABOUT_FILES, ABOUT_TAGS, judge_contents
 from muslbackend.policy.verdict import PolicyError, Verdict, in_order
 from muslbackend.repair.finish import finish, tagged_members
+from muslbackend.repair.outcome import Outcome
 from muslbackend.repair.plan import Plan
-from muslbackend.repair.request import Material, order_for
-from muslbackend.report.build import Outcome
+from muslbackend.repair.request import Material, order_for, repair_target
+from muslbackend.repair.write import write_wheel
 from muslbackend.system.progress import Progress
 from muslbackend.wheel.member import Scratch
 from muslbackend.wheel.name import WheelName, generator, in_platlib
 from muslbackend.wheel.reader import unpack
-from muslbackend.wheel.writer import copy_wheel, write_wheel
+from muslbackend.wheel.writer import copy_wheel
 
 if TYPE_CHECKING:
-    from muslbackend.build.settings import Settings
     from muslbackend.musl.tags import Facts
     from muslbackend.policy.findings import Finding
-    from muslbackend.policy.rules.archive import Contents
+    from muslbackend.repair.options import Settings
+    from muslbackend.wheel.contents import Contents
     from muslbackend.wheel.member import Member
     from muslbackend.wheel.original import Original
 

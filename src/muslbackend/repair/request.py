@@ -4,10 +4,19 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from muslbackend.errors import SettingsError
 from muslbackend.loader.graph import Supply
+from muslbackend.musl.releases import ARCHITECTURES
+from muslbackend.musl.tags import (
+    DEFAULT_FLOOR,
+    Facts,
+    PlatformTag,
+    Target,
+    claimed_floor,
+    refuse_unknown,
+)
 from muslbackend.repair.libraries import (
     SYSROOT_FOLDERS,
     build_folders,
@@ -15,15 +24,13 @@ from muslbackend.repair.libraries import (
     system_folders,
 )
 from muslbackend.system.progress import Progress
-from muslbackend.system.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from muslbackend.build.settings import Settings
     from muslbackend.musl.releases import MuslVersion
-    from muslbackend.musl.tags import Target
     from muslbackend.repair.licenses import LicenceText
+    from muslbackend.repair.options import Settings
     from muslbackend.repair.verify import Opener
     from muslbackend.wheel.member import Member
     from muslbackend.wheel.name import WheelName
@@ -126,3 +133,34 @@ def after_build(order: Order, build_dir: Path | None) -> Order:
     own, folders = len(order.settings.library_dirs), order.supply.directories
     found = (*folders[:own], *build_folders(build_dir), *folders[own:])
     return order._replace(supply=order.supply._replace(directories=found), build_dir=build_dir)
+
+
+def repair_target(
+    platforms: Iterable[str],
+    settings: Settings,
+    facts: Facts,
+    declared: MuslVersion | None = None,
+) -> Target | None:
+    """Return what a finished wheel is to promise, ``None`` for a wheel that is for any machine.
+
+    ``platforms`` are those of its tags. The floor is that of the settings, else the one that the
+    wheel declares, else the ``X.Y.0`` that a tag claims, else :data:`DEFAULT_FLOOR`. Raises
+    :class:`SettingsError` for a wheel that is not for one architecture of musl, and for a tag of a
+    musl that is not known.
+    """
+    platforms = sorted(set(platforms))
+    if platforms == ["any"]:
+        return None
+    tags = [tag for text in platforms if (tag := PlatformTag.parse(text)) is not None]
+    ours = [tag for tag in tags if tag.kind in ("linux", "musllinux")]
+    archs = sorted({tag.arch for tag in ours})
+    if len(archs) != 1 or archs[0] not in ARCHITECTURES:
+        raise SettingsError(
+            f"a wheel for {' and '.join(platforms)} cannot be made one for musl",
+            hint="give a wheel that is tagged linux_ARCH or musllinux_X_Y_ARCH, for one of "
+            + ", ".join(ARCHITECTURES),
+        )
+    arch = ARCHITECTURES[archs[0]]
+    floor = settings.floor or declared or claimed_floor(platforms) or DEFAULT_FLOOR
+    refuse_unknown(floor, " and ".join(platforms), "give --floor with one of these")
+    return Target(arch, floor, native=facts.musl_arch == arch, strict=True)

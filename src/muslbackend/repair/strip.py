@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from muslbackend.errors import ToolError
-from muslbackend.system.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
-    from muslbackend.repair.plan import Edit
+    from muslbackend.elf.edit import Edit
 
 
 class Tools(NamedTuple):

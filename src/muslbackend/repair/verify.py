@@ -13,7 +13,7 @@ import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.errors import MuslBackendError, ToolError
 from muslbackend.loader.closures import union
@@ -24,12 +24,10 @@ from muslbackend.system import paths
 from muslbackend.system.paths import unfit
 from muslbackend.system.progress import Progress
 from muslbackend.system.temporary import temporary_folder
-from muslbackend.system.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from muslbackend.build.cross.emulation import Emulation
     from muslbackend.loader.graph import Graph
     from muslbackend.musl.releases import MuslVersion
     from muslbackend.musl.tags import Target
@@ -93,12 +91,6 @@ class Opened(NamedTuple):
     def __str__(self) -> str:
         through = f" through {self.through}" if self.through else ""
         return f"musl {self.musl}{through}: {self.files} file{'s' * (self.files != 1)}"
-
-
-def opener_for(emulation: Emulation, compiler: Path | None) -> Opener:
-    """Return what opens files; :class:`ToolError` where no loader for the target runs here."""
-    through = Path(emulation.qemu or "").name
-    return Opener(emulation.start, emulation.musl(), through, compiler)
 
 
 def open_all(

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any, Final
+
 from muslbackend.loader.graph import Via
 from muslbackend.musl.alpine import alpine_with
 from muslbackend.musl.tags import claimed_floor
 from muslbackend.policy.findings import Severity
-from muslbackend.policy.question import Question
 from muslbackend.policy.rules.declared_floor import CODES as ABOUT_THE_FLOOR
 from muslbackend.policy.rules.soundness import CODES as ABOUT_THE_ARCHIVE
 from muslbackend.report import text as plain
 from muslbackend.report.text import spelled
-from muslbackend.system.values import NamedTuple
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
-    from typing import Any, Final
 
     from muslbackend.loader.graph import Edge, Graph
     from muslbackend.loader.needs import Reason
-    from muslbackend.musl.releases import MuslVersion
     from muslbackend.policy.findings import Finding
+    from muslbackend.policy.question import Checked, File
     from muslbackend.policy.verdict import Verdict
     from muslbackend.report.text import Paint
-    from muslbackend.wheel.zip.directory import Listed
 
 
 #: How a needed name is satisfied.
@@ -37,42 +34,6 @@ _VIA: Final = {
     Via.SYSTEM: "left to the system",
     Via.MISSING: "not found",
 }
-
-
-class File(NamedTuple):
-    """What ``check`` found out about one ELF file of a wheel."""
-
-    size: int
-    """In bytes."""
-    floor: MuslVersion | None
-    """The release from which on it loads, whatever it needs besides; ``None``: on none."""
-
-
-class Checked(NamedTuple):
-    """What ``check`` found out about one wheel."""
-
-    wheel: str
-    """File name."""
-    ok: bool
-    arch: str | None
-    libc: str | None
-    """``musl``, ``glibc``, or ``None`` for a wheel without ELF files or libc."""
-    claimed: tuple[str, ...]
-    """Platform tags of the file name, sorted."""
-    earned: str | None
-    """The tag we would write at the default floor."""
-    verdict: Verdict
-    graph: Graph | None
-    question: Question = Question()
-    """What the user asked."""
-    files: Mapping[str, File] = {}
-    """By path, for each ELF file of the wheel that could be read."""
-    seconds: Mapping[str, float] = {}
-    """Of each stage, in order, and of all as ``total``."""
-    listed: tuple[Listed, ...] = ()
-    """All members of the archive, if it could be read."""
-    declared: MuslVersion | None = None
-    """The floor that its ``WHEEL`` file declares, if it is valid."""
 
 
 def reach_text(verdict: Verdict) -> str:

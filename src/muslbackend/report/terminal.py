@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from typing import TYPE_CHECKING, Final, TextIO
 
 from muslbackend.report import text as plain
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Final, TextIO
 
     from _typeshed import SupportsWrite
 

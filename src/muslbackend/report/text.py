@@ -6,10 +6,10 @@ that turns the direction of writing in one of them would lie about what stands b
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
+from typing import TYPE_CHECKING, TypeAlias
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TypeAlias
 
     #: Returns a text as it is to be shown; the second argument is what the text is, one of the
     #: keys of :data:`muslbackend.report.style.CODES`.

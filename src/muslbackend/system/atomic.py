@@ -10,14 +10,13 @@ import contextlib
 import errno
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from muslbackend.errors import OutputError
 from muslbackend.system.signals import held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import BinaryIO
 
 _UNNAMED: Final = getattr(os, "O_TMPFILE", 0)
 #: By it an open file is linked into a folder (open(2), "O_TMPFILE").

@@ -6,12 +6,11 @@ import contextlib
 import os
 import time
 from _thread import allocate_lock
+from typing import TYPE_CHECKING, Final, TextIO
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from threading import Event, Thread
-    from typing import Final, TextIO
 
 #: What is shown of each stage, in the order in which they come.
 _DOING: Final = {

@@ -6,13 +6,10 @@ import os
 from _thread import allocate_lock, start_new_thread
 from collections import deque
 from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from muslbackend.system.values import Generic, TypeVar
-
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from typing import Any
 
 _Thing = TypeVar("_Thing")
 _Result = TypeVar("_Result")

@@ -8,18 +8,17 @@ from __future__ import annotations
 import contextlib
 import os.path
 import posixpath
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from muslbackend.errors import MalformedError
-from muslbackend.policy.rules.archive import Contents, metadata_folders
 from muslbackend.system.regular import NotRegularError
+from muslbackend.wheel.contents import Contents, metadata_folders
 from muslbackend.wheel.member_names import check_members
 from muslbackend.wheel.zip.reader import UNREADABLE, open_zip
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from pathlib import Path
-    from typing import BinaryIO, Final
 
     from muslbackend.wheel.zip.directory import Listed
     from muslbackend.wheel.zip.reader import ZipReader

@@ -7,9 +7,8 @@ first counts. Importing :mod:`email` takes longer than judging a small wheel.
 
 from __future__ import annotations
 
-from muslbackend.system.values import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 

@@ -6,17 +6,15 @@ import contextlib
 import io
 import os
 from _thread import allocate_lock
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.errors import MuslBackendError
-from muslbackend.system.values import NamedTuple
 from muslbackend.wheel.zip.directory import STORED
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     import mmap
     from collections.abc import Iterable, Iterator
     from pathlib import Path
-    from typing import Final
 
     from _typeshed import WriteableBuffer
 

@@ -7,13 +7,12 @@ of them passes over another writes beside the folder, or twice.
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import TYPE_CHECKING, Final
 
 from muslbackend.errors import MalformedError, MuslBackendError
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Final
 
     from muslbackend.wheel.zip.directory import Listed
 

@@ -6,12 +6,11 @@ The format is the binary distribution format specification (PEP 427).
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from packaging.tags import Tag
 
-from muslbackend.policy.rules.declared_floor import with_floor
-from muslbackend.system.values import NamedTuple
+from muslbackend.wheel.declared_floor import with_floor
 from muslbackend.wheel.fields import joined, read_fields
 from muslbackend.wheel.member import Member
 from muslbackend.wheel.package import is_wheel_file

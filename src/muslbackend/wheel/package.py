@@ -5,13 +5,12 @@ Read from the ``WHEEL`` file and from Python sources (binary distribution format
 
 from __future__ import annotations
 
-from muslbackend.system.values import NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
 from muslbackend.wheel.fields import read_fields
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Final
 
 #: A Python file that opens a library with this mode names the mode and one of these functions.
 _MODE: Final = b"RTLD_GLOBAL"

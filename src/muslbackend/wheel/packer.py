@@ -10,14 +10,13 @@ import hashlib
 import io
 from collections import deque
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from muslbackend.build.settings import DEFAULT_LEVEL
 from muslbackend.errors import MuslBackendError
 from muslbackend.system.progress import Progress
-from muslbackend.system.values import NamedTuple
 from muslbackend.system.workers import Pool, cores
 from muslbackend.wheel.member import Kept, Spliced
+from muslbackend.wheel.zip import DEFAULT_LEVEL
 from muslbackend.wheel.zip.directory import DEFLATED, STORED
 from muslbackend.wheel.zip.zlibs import zlib
 

@@ -8,25 +8,23 @@ from __future__ import annotations
 import contextlib
 from functools import partial
 from operator import call
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from muslbackend.elf.info import MAGIC
 from muslbackend.errors import MalformedError
-from muslbackend.policy.rules.archive import records
 from muslbackend.system.progress import Progress
-from muslbackend.system.values import NamedTuple
 from muslbackend.system.workers import WORTH_HANDING, Begun, on_all_cores
 from muslbackend.wheel.archive import open_wheel, there, understood
+from muslbackend.wheel.contents import records
 from muslbackend.wheel.member import Kept, Member
 from muslbackend.wheel.package import tells
 from muslbackend.wheel.zip.directory import DEFLATED, STORED
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
-    from typing import Any
 
-    from muslbackend.policy.rules.archive import Contents
+    from muslbackend.wheel.contents import Contents
     from muslbackend.wheel.member import Scratch
     from muslbackend.wheel.name import WheelName
     from muslbackend.wheel.original import Original

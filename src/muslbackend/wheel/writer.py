@@ -12,28 +12,25 @@ import io
 import os
 import stat
 import time
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, TypeAlias
 
-from muslbackend.build.settings import DEFAULT_LEVEL
 from muslbackend.errors import MalformedError, MuslBackendError, SettingsError
-from muslbackend.policy.findings import Severity
-from muslbackend.policy.rules.soundness import judge_contents
 from muslbackend.system.atomic import published
-from muslbackend.system.values import NamedTuple
 from muslbackend.wheel.archive import looked_through, understood
 from muslbackend.wheel.member import Kept, Member, Spliced
 from muslbackend.wheel.package import is_wheel_file
 from muslbackend.wheel.packer import Packer
+from muslbackend.wheel.zip import DEFAULT_LEVEL
 from muslbackend.wheel.zip.directory import read_directory
 from muslbackend.wheel.zip.reader import ZipReader
 from muslbackend.wheel.zip.writer import Entry, write_archive
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
-    from typing import BinaryIO
 
     from muslbackend.system.progress import Progress
+    from muslbackend.wheel.contents import Contents
     from muslbackend.wheel.name import WheelName
     from muslbackend.wheel.original import Original
     from muslbackend.wheel.packer import Packed
@@ -67,22 +64,26 @@ class Packing(NamedTuple):
     """Is told how much is written."""
 
 
-_AS_EVER: Final = Packing()
+AS_EVER: Final = Packing()
 #: Bytes that are copied at a time.
 _BLOCK: Final = 1 << 20
 #: A wheel that was written may be of any size.
 _NO_LIMIT: Final = 1 << 63
 
 
-def write_wheel(
-    folder: Path, name: WheelName, members: Sequence[Member], packing: Packing = _AS_EVER
+def write_sound_wheel(
+    folder: Path,
+    name: WheelName,
+    members: Sequence[Member],
+    faults: Callable[[Contents], Iterable[str]],
+    packing: Packing = AS_EVER,
 ) -> Finished:
     """Write the wheel and return its path and the sizes of its members.
 
     RECORD is made here and put beside WHEEL, as the last member. The file gets its name when
     it is complete; on any exception ``folder`` is as it was. Raises :class:`MuslBackendError` for
     a wheel of more bytes than ``packing`` allows, for one that is copied from a wheel that has
-    changed, and for one that ``check`` would refuse as an archive.
+    changed, and for one in which ``faults`` finds any.
     """
     sizes: Sizes = {}
     limit = packing.limit
@@ -96,7 +97,7 @@ def write_wheel(
             raise MuslBackendError(msg, hint=_largest(sizes))
         for original in _originals(members):
             original.check()
-        _look_again(stream, str(name))
+        _look_again(stream, str(name), faults)
     return Finished(folder / str(name), sizes)
 
 
@@ -118,10 +119,10 @@ def _originals(members: Iterable[Member]) -> set[Original]:
     return {content.archive for content in kept if isinstance(content, Kept)}
 
 
-def _look_again(stream: BinaryIO, name: str) -> None:
+def _look_again(stream: BinaryIO, name: str, faults: Callable[[Contents], Iterable[str]]) -> None:
     """Read what was written as any wheel is read, before it gets its name.
 
-    Raises :class:`MalformedError` for what ``check`` would call an error of the archive. Contents
+    Raises :class:`MalformedError` for the first of the ``faults``. Contents
     are not inflated: their digests and CRC-32 are those of the bytes that were packed.
     """
     try:
@@ -130,9 +131,8 @@ def _look_again(stream: BinaryIO, name: str) -> None:
         contents = looked_through(archive, name, _NO_LIMIT)
     except MalformedError as error:
         raise _unfit(name, error.message) from error
-    for finding in judge_contents(contents):
-        if finding.severity is Severity.ERROR:
-            raise _unfit(name, f"{finding.subject} {finding.message}")
+    for fault in faults(contents):
+        raise _unfit(name, fault)
 
 
 def _unfit(name: str, fact: str) -> MalformedError:

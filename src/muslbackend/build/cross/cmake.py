@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.build.cross.notes import LANGUAGE
 from muslbackend.build.cross.wrapper import NOTES_VARIABLE, SYSROOT_VARIABLE, fill
-from muslbackend.system.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Collection

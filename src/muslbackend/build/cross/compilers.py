@@ -11,12 +11,11 @@ import shlex
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.build.cross.wrapper import ZIG_VARIABLE, plain_wrapper, tool_wrapper, zig_wrapper
 from muslbackend.build.cross.zig import ZIG_REQUIREMENT, find_zig
 from muslbackend.errors import SettingsError, ToolError
-from muslbackend.system.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -12,13 +12,12 @@ import shlex
 import shutil
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.build.cross.notes import NOT_RUN
 from muslbackend.build.cross.wrapper import NOTES_VARIABLE, fill
 from muslbackend.errors import SettingsError, ToolError
 from muslbackend.musl.releases import DEFAULT_SEARCH_PATH, MuslVersion
-from muslbackend.system.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

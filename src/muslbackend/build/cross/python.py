@@ -6,26 +6,23 @@ corrects there what depends on the machine, and what glibc has and musl has not.
 
 from __future__ import annotations
 
-import os
 import platform
 import re
-import struct
 import sys
 import sysconfig
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from muslbackend.errors import ToolError
 from muslbackend.musl.tags import Facts
-from muslbackend.system.values import NamedTuple
+from muslbackend.repair.interpreter import named_loader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from muslbackend.musl.releases import Architecture
 
-_PT_INTERP: Final = 3
 #: ``sizeof(long double)`` where it is not 16, and ``_Alignof(max_align_t)`` where that is not 16.
 _LONG_DOUBLE: Final = {"i686": 12, "armv7l": 8, "armv6l": 8, "ppc64le": 8}
 _MAX_ALIGN: Final = dict.fromkeys(("i686", "armv7l", "armv6l", "ppc64le", "s390x"), 8)
@@ -80,30 +77,6 @@ def read_facts() -> Facts:
     suffix = str(sysconfig.get_config_var("EXT_SUFFIX") or "")
     loader = named_loader(Path(sys.executable)) if sys.platform == "linux" else None
     return Facts(sys.platform, suffix, platform.machine(), loader, sys.implementation.name)
-
-
-def named_loader(program: Path) -> str | None:
-    """Return the loader that a program names in its PT_INTERP, empty if it names none.
-
-    ``None`` for what is no ELF file, such as a script that starts an interpreter. Only the headers
-    are read: every hook asks this. System V gABI, chapter 5.
-    """
-    try:
-        with program.open("rb") as file:
-            ident = file.read(16)
-            wide, order = ident[4] == 2, "<" if ident[5] == 1 else ">"
-            header = struct.Struct(order + ("HHIQQQIHHH" if wide else "HHIIIIIHHH"))
-            fields = header.unpack(file.read(header.size))
-            entry = struct.Struct(order + ("I4xQ16xQ" if wide else "II8xI"))
-            for index in range(fields[9] if ident.startswith(b"\x7fELF") else 0):
-                file.seek(fields[4] + index * fields[8])
-                kind, offset, size = entry.unpack(file.read(entry.size))
-                if kind == _PT_INTERP:
-                    file.seek(offset)
-                    return os.fsdecode(file.read(size).partition(b"\0")[0])
-            return "" if ident.startswith(b"\x7fELF") else None
-    except (OSError, IndexError, OverflowError, ValueError, struct.error):  # missing, damaged
-        return None
 
 
 def read_host_python() -> HostPython:

@@ -11,7 +11,7 @@ import hashlib
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.build.cross.cmake import PACKAGES_VARIABLE, TOOLCHAIN_VARIABLE, Ground, cmake_text
 from muslbackend.build.cross.compilers import Compilers, find_compilers
@@ -26,7 +26,6 @@ from muslbackend.build.cross.python import (
 from muslbackend.build.cross.wrapper import SYSROOT_VARIABLE
 from muslbackend.build.cross.zig import kept_library, library_place
 from muslbackend.system.cache import cache_folder, once, user_cache
-from muslbackend.system.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -14,11 +14,12 @@ from muslbackend.build import requires as requirements
 from muslbackend.build.cross.python import read_facts
 from muslbackend.build.pyproject import FILE, read_pyproject
 from muslbackend.build.settings import PREFIX, foreign_config, names, read_settings
+from muslbackend.build.target import decide
 from muslbackend.cli.doctor import survey
 from muslbackend.cli.doctor.diagnosis import FETCHED, Trouble, judge, lacks
 from muslbackend.cli.doctor.report import Build, Checkup, Project, Setting
 from muslbackend.errors import MuslBackendError, SettingsError
-from muslbackend.musl.tags import DEFAULT_FLOOR, decide
+from muslbackend.musl.tags import DEFAULT_FLOOR
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -7,14 +7,12 @@ The loader reads no more of an ELF header than ``e_type`` and where the program 
 from __future__ import annotations
 
 import posixpath
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.policy.findings import Finding, Severity
-from muslbackend.system.values import NamedTuple
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from typing import Final
 
     from muslbackend.elf.info import ElfInfo
     from muslbackend.loader.graph import Graph

@@ -6,22 +6,21 @@ header that installers ignore: ``Musl-Floor: 1.2.5`` (binary distribution format
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final, NamedTuple
+
 from muslbackend.musl import releases
 from muslbackend.musl.tags import PlatformTag, claimed_floor
-from muslbackend.policy.findings import Finding, Severity, some
-from muslbackend.system.values import NamedTuple
+from muslbackend.policy.findings import Finding, Severity
+from muslbackend.system.phrases import some
+from muslbackend.wheel.declared_floor import _NAME, HEADER, lines_of
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Final
 
     from muslbackend.musl.releases import MuslVersion
-    from muslbackend.policy.rules.archive import Contents
+    from muslbackend.wheel.contents import Contents
 
 CODES: Final = frozenset({"MB148"})
-HEADER: Final = "Musl-Floor"
-_NAME: Final = HEADER.lower().encode()
 #: Of what a declaration says, in characters: a release has fewer.
 _SHOWN: Final = 60
 
@@ -33,33 +32,6 @@ class Declared(NamedTuple):
     """``None`` if the wheel declares none, or none that can be relied on."""
     findings: tuple[Finding, ...] = ()
     """The reasons why a declaration cannot be relied on."""
-
-
-def line_for(floor: MuslVersion | None) -> str:
-    """Return the line that declares a floor; empty where the tag says the same."""
-    return f"{HEADER}: {floor}" if floor is not None and floor.patch else ""
-
-
-def lines_of(wheel_file: bytes) -> list[str]:
-    """Return all lines of a ``WHEEL`` file that mention the header, stripped."""
-    lines = filter(_mentions, wheel_file.splitlines())
-    return [line.decode("utf-8", "replace").strip() for line in lines]
-
-
-def _mentions(line: bytes) -> bool:
-    """Say whether a line is the header, or would be one to a reader who is less strict."""
-    return _NAME in line.partition(b":")[0].lower()
-
-
-def with_floor(wheel_file: bytes, floor: MuslVersion | None) -> bytes:
-    """Return a ``WHEEL`` file that declares a floor, or none where the tag says the same."""
-    line = line_for(floor)
-    if lines_of(wheel_file) == ([line] if line else []):
-        return wheel_file
-    kept = [each for each in wheel_file.splitlines() if not _mentions(each)]
-    while kept and not kept[-1]:
-        kept.pop()
-    return b"\n".join([*kept, *([line.encode()] if line else []), b"", b""])
 
 
 def declared(contents: Contents, platforms: Iterable[str]) -> Declared:

@@ -8,16 +8,16 @@ format specification (PEP 427).
 from __future__ import annotations
 
 from itertools import islice, product
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from muslbackend.policy.findings import Finding, Severity, some
+from muslbackend.policy.findings import Finding, Severity
+from muslbackend.system.phrases import some
 from muslbackend.wheel.fields import read_fields
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Final, TypeAlias
 
-    from muslbackend.policy.rules.archive import Contents
+    from muslbackend.wheel.contents import Contents
     from muslbackend.wheel.fields import Fields
 
 #: What a metadata folder cannot be without.

@@ -5,17 +5,18 @@ Rules as in :mod:`rules`: ``(Graph, Target)`` in, findings out, one code for eac
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final
+
 from muslbackend.elf.info import LARGEST_PAGE
 from muslbackend.elf.memory import PAGE
 from muslbackend.loader.graph import Via
 from muslbackend.musl import releases
-from muslbackend.policy.findings import Finding, Severity, some
+from muslbackend.policy.findings import Finding, Severity
 from muslbackend.policy.rules.missing import Cause, missing, of_reserved_names
+from muslbackend.system.phrases import some
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Set
-    from typing import Final
 
     from muslbackend.elf.info import ElfInfo
     from muslbackend.loader.graph import Graph

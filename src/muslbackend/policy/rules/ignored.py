@@ -5,14 +5,14 @@ Rules as in :mod:`rules`: ``(Graph, Target)`` in, findings out, one code for eac
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final
+
 from muslbackend.loader.closures import twice
 from muslbackend.musl import releases
 from muslbackend.policy.findings import Finding, Severity
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Set
-    from typing import Final
 
     from muslbackend.loader.graph import Graph
     from muslbackend.musl.tags import Target

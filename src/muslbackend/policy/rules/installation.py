@@ -8,15 +8,15 @@ there that differ in the archive.
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import TYPE_CHECKING, Final
 
-from muslbackend.policy.findings import Finding, Severity, some
+from muslbackend.policy.findings import Finding, Severity
+from muslbackend.system.phrases import some
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-    from typing import Final
 
-    from muslbackend.policy.rules.archive import Contents
+    from muslbackend.wheel.contents import Contents
 
 #: The folders of an environment on Linux, as sysconfig's scheme ``venv`` names them.
 _SITE, _BIN, _INCLUDE = "site-packages", "bin", "include"

@@ -6,14 +6,14 @@ Rules as in :mod:`rules`: ``(Graph, Target)`` in, findings out, one code for eac
 from __future__ import annotations
 
 import posixpath
+from typing import TYPE_CHECKING, Final
 
 from muslbackend.loader.graph import Via
-from muslbackend.policy.findings import Finding, Severity, some
+from muslbackend.policy.findings import Finding, Severity
+from muslbackend.system.phrases import some
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Final
 
     from muslbackend.loader.graph import Graph
     from muslbackend.musl.tags import Target

@@ -6,26 +6,26 @@ A rule takes ``(Graph, Target)`` and yields findings; :func:`policy.judge` runs 
 from __future__ import annotations
 
 from itertools import accumulate, takewhile
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from muslbackend.elf.info import Damaged
 from muslbackend.loader.graph import Unfit, Via, first_of_each
 from muslbackend.loader.needs import needs
 from muslbackend.loader.rpath import is_rootless
 from muslbackend.loader.search import MOST_SEARCHED
-from muslbackend.loader.unloaded import UNLOADED
 from muslbackend.musl import releases, relocations
 from muslbackend.musl.alpine import alpine_with
-from muslbackend.policy.findings import Finding, Severity, about, counted, some
+from muslbackend.policy.findings import Finding, Severity, about
 from muslbackend.policy.rules import ignored
 from muslbackend.policy.rules.abi import ABI
 from muslbackend.policy.rules.hazards import FINISHED_HAZARDS, HAZARDS
 from muslbackend.policy.rules.libraries import NAMES, folders_of_the_machine
 from muslbackend.policy.rules.package import PACKAGED
+from muslbackend.policy.rules.unloaded import UNLOADED
+from muslbackend.system.phrases import counted, some
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from typing import Final, TypeAlias
 
     from muslbackend.elf.info import Header
     from muslbackend.loader.graph import Edge, Graph

@@ -10,17 +10,15 @@ from __future__ import annotations
 import posixpath
 from collections import deque
 from enum import Enum
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.loader.closures import bits, union
 from muslbackend.loader.graph import fits, remembered
 from muslbackend.loader.needs import asked, opened_without
 from muslbackend.musl import releases
-from muslbackend.system.values import NamedTuple
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from typing import Final
 
     from muslbackend.loader.graph import Graph
     from muslbackend.musl.releases import Architecture, MuslVersion

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import posixpath
 from itertools import takewhile
+from typing import TYPE_CHECKING, Final
 
 from muslbackend.elf.info import extension_suffix
 from muslbackend.loader.rpath import scheme
-from muslbackend.policy.findings import Finding, Severity, about, counted, some
+from muslbackend.policy.findings import Finding, Severity, about
 from muslbackend.policy.rules.missing import Cause, global_openers, missing
+from muslbackend.system.phrases import counted, some
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from typing import Final
 
     from muslbackend.loader.graph import Graph
     from muslbackend.musl.releases import Architecture, MuslVersion

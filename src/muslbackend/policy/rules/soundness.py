@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from muslbackend.policy.findings import Severity
 from muslbackend.policy.rules.archive import record
 from muslbackend.policy.rules.dist_info import metadata, tags
 from muslbackend.policy.rules.installation import (
@@ -10,13 +13,11 @@ from muslbackend.policy.rules.installation import (
     one_name_for_case,
 )
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from typing import Final, TypeAlias
 
     from muslbackend.policy.findings import Finding
-    from muslbackend.policy.rules.archive import Contents
+    from muslbackend.wheel.contents import Contents
 
 Rule: TypeAlias = "Callable[[Contents], Iterator[Finding]]"
 
@@ -33,6 +34,13 @@ ABOUT_TAGS: Final = (tags,)
 RULES: Final = (*ABOUT_FILES, *ABOUT_TAGS)
 #: What makes no tag untrue.
 CODES: Final = frozenset({"MB137", "MB138", "MB139", "MB140", "MB142", "MB143"})
+
+
+def faults(contents: Contents) -> Iterator[str]:
+    """Yield the errors of the archive: reasons for installers to refuse the wheel."""
+    for finding in judge_contents(contents):
+        if finding.severity is Severity.ERROR:
+            yield f"{finding.subject} {finding.message}"
 
 
 def judge_contents(contents: Contents, rules: tuple[Rule, ...] = RULES) -> tuple[Finding, ...]:

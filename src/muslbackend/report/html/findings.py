@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from muslbackend.policy.codes import REMEDIES, entries
-from muslbackend.policy.findings import AT_ONCE, Severity
+from muslbackend.policy.findings import Severity
 from muslbackend.report.html.markup import NOTHING, Markup, join, tag, text
+from muslbackend.system.phrases import AT_ONCE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import posixpath
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.report.html.graph_layout import arranged
 from muslbackend.report.html.grouping import drawn
 from muslbackend.report.html.markup import NOTHING, Markup, join, tag, text
 from muslbackend.report.text import columns, spelled
-from muslbackend.system.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

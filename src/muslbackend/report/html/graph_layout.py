@@ -8,13 +8,10 @@ nothing to chance: the same boxes and lines give the same picture.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Final
-
-from muslbackend.system.values import NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
-    from typing import TypeAlias
 
     #: A line, by the names of its boxes.
     Pair: TypeAlias = tuple[str, str]

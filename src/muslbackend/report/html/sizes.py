@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import posixpath
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.report.html.markup import Markup, join, tag, text
 from muslbackend.report.html.treemap import Rectangle, squarified
 from muslbackend.report.text import columns, shortened, spelled
-from muslbackend.system.values import NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from muslbackend.musl.releases import MuslVersion
     from muslbackend.policy.findings import Finding
     from muslbackend.policy.matrix import Cell, Matrix
-    from muslbackend.report.check import Checked, File
+    from muslbackend.policy.question import Checked, File
 
 #: From so many files on, those that load on the same releases have one row.
 _ALIKE: Final = 12

@@ -5,9 +5,7 @@ The method is that of Bruls, Huizing and van Wijk, "Squarified Treemaps" (2000).
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from muslbackend.system.values import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

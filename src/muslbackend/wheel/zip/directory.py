@@ -7,14 +7,11 @@ where numbers contradict each other.
 from __future__ import annotations
 
 import struct
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, TypeAlias
 
-from muslbackend.system.values import NamedTuple
-
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from mmap import mmap
-    from typing import BinaryIO, Final, TypeAlias
 
     #: What an archive is read from.
     Stream: TypeAlias = BinaryIO | mmap

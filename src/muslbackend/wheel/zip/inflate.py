@@ -8,11 +8,10 @@ bytes (RFC 1952): libdeflate compares those with what stands where the stream en
 from __future__ import annotations
 
 import struct
+from typing import TYPE_CHECKING, Final
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Final
 
     from muslbackend.wheel.zip.directory import Listed
 

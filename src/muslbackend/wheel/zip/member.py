@@ -7,8 +7,8 @@ agree, and no two members may share bytes (APPNOTE.TXT 6.3).
 from __future__ import annotations
 
 import struct
+from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from muslbackend.system.values import NamedTuple
 from muslbackend.wheel.zip.directory import (
     DEFLATED,
     ArchiveError,
@@ -18,12 +18,10 @@ from muslbackend.wheel.zip.directory import (
     widened_twice,
 )
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from bz2 import BZ2Decompressor
     from collections.abc import Iterable, Iterator
     from lzma import LZMADecompressor
-    from typing import Final, TypeAlias
 
     from muslbackend.wheel.zip.directory import Directory, Listed, Stream
     from muslbackend.wheel.zip.zlibs import zlib

@@ -7,18 +7,17 @@ import zlib  # of the standard library: others take long to import, for a few by
 from _thread import allocate_lock
 from contextlib import suppress
 from io import BytesIO
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from muslbackend.system.regular import open_regular
 from muslbackend.wheel.zip.directory import DEFLATED, STORED, ArchiveError, read_directory
 from muslbackend.wheel.zip.inflate import inflated, may_end_early
 from muslbackend.wheel.zip.member import contents, places, rare, unreadable, whole
 
-TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from mmap import mmap
     from pathlib import Path
-    from typing import BinaryIO, Final
 
     from muslbackend.wheel.zip.directory import Directory, Listed, Stream
     from muslbackend.wheel.zip.member import Mark

@@ -8,9 +8,8 @@ Blocks without a description (stored ones, fixed codes) are not found, nor are t
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from muslbackend.system.values import NamedTuple
 from muslbackend.wheel.zip.zlibs import zlib
 
 if TYPE_CHECKING:

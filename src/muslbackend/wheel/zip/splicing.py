@@ -8,9 +8,8 @@ are not shifted: empty blocks fill the gap up to that bit.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from muslbackend.system.values import NamedTuple
 from muslbackend.wheel.zip.splice import WINDOW
 
 if TYPE_CHECKING:

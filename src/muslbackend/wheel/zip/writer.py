@@ -8,13 +8,10 @@ from __future__ import annotations
 
 import struct
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Final, Protocol
-
-from muslbackend.system.values import NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import BinaryIO
 
 _LOCAL: Final = struct.Struct("<4s5H3L2H")
 _CENTRAL: Final = struct.Struct("<4s6H3L5H2L")

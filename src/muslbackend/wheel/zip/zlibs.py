@@ -5,7 +5,8 @@ The bytes are not the same: who wants the same wheel again takes the same of the
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
+from typing import TYPE_CHECKING
+
 if TYPE_CHECKING:
     import zlib
 else:
