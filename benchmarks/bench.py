@@ -28,12 +28,12 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 import builds
-from debian import FixtureError
 from inputs import REAL, SMALLEST, Growth, largest_file, real, undone
 from limits import judged
 from measuring import Command, Row, measure
 from plot import write_plot
 from rivals import AUDITWHEEL, COPY, OURS, PACK, PROJECT, REPAIRWHEEL, Tools
+from support.tools.debian import FixtureError
 from tables import HEAD, NOTES, lines
 
 if TYPE_CHECKING:

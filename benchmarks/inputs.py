@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from debian import Pin, compile_c, run, wheel
-from unrepair import unrepair
+from support.tools.debian import Pin, compile_c, run, wheel
+from support.wheels.unrepair import unrepair
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

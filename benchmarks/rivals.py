@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from frontends import install
 from measuring import PHYSICAL, Command
+from support.projects.frontends import install
 
 if TYPE_CHECKING:
     from inputs import Given

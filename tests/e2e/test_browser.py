@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from browser import Browser, browser
-from builders import elf_info, extension
 from muslbackend.report.html.page import page
-from pagesamples import CLEAN, NEWER, checked, hostile
+from support.tools.browser import Browser, browser
+from support.wheels.builders import elf_info, extension
+from support.wheels.pagesamples import CLEAN, NEWER, checked, hostile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-import muslpython
-from building import PROJECT, PY, Build, build, members, run, write_project
 from muslbackend.cli.main import main
 from muslbackend.musl.releases import MuslVersion
 from muslbackend.policy.check_wheel import check_wheel
 from muslbackend.system.folders import scratch_folder
+from support.projects.building import PROJECT, PY, Build, build, members, run, write_project
+from support.pythons import muslpython
 
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 OTHER = "3.13" if HERE == "3.12" else "3.12"

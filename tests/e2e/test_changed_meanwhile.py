@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-import wheels
-from builders import zig_library
-from building import assert_record_is_true, members
 from muslbackend.cli.main import main
 from muslbackend.repair import repair
 from muslbackend.repair.finish import finish
 from muslbackend.wheel import reader
+from support.projects.building import assert_record_is_true, members
+from support.wheels import wheels
+from support.wheels.builders import zig_library
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from building import LIBRARY, assert_record_is_true, members, write_project
-from marks import CROSSES
 from muslbackend.system.folders import scratch_folder
+from support.projects.building import LIBRARY, assert_record_is_true, members, write_project
+from support.tools.marks import CROSSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-import frontends
-from builders import gcc_library
-from building import EXTENSION, PY, build, members, run, write_project
-from marks import CROSSES
 from muslbackend.cli.main import main
-from wheels import write
+from support.projects import frontends
+from support.projects.building import EXTENSION, PY, build, members, run, write_project
+from support.tools.marks import CROSSES
+from support.wheels.builders import gcc_library
+from support.wheels.wheels import write
 
 if TYPE_CHECKING:
-    from frontends import User
+    from support.projects.frontends import User
 
 pytestmark = pytest.mark.network
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-import wheels
-from builders import elf_info, extension, graph_of, zig_library
-from craftedelf import NEEDED, SONAME, STRTAB, Crafted
 from muslbackend.build import hooks
 from muslbackend.cli import main
 from muslbackend.repair.plan import Wishes, make_plan
+from support.wheels import wheels
+from support.wheels.builders import elf_info, extension, graph_of, zig_library
+from support.wheels.craftedelf import NEEDED, SONAME, STRTAB, Crafted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

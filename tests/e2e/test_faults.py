@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-import tally
-from debian import compile_c
-from faulty import INT, KILL, TERM, Command, Ran, runs
 from muslbackend.cli.main import main
-from splicer import code
-from wheels import write
+from support.tools import tally
+from support.tools.debian import compile_c
+from support.tools.faulty import INT, KILL, TERM, Command, Ran, runs
+from support.wheels.splicer import code
+from support.wheels.wheels import write
 
 if TYPE_CHECKING:
     from pathlib import Path

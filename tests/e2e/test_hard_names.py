@@ -12,21 +12,21 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from building import PROJECT, PY, assert_record_is_true, run, write_project
-from loaders import dlopen, loader
-from marks import CROSSES
 from muslbackend.cli.main import main
 from muslbackend.elf.edit import Edit
 from muslbackend.elf.reader import read_elf
 from muslbackend.repair import patch
 from muslbackend.repair.plan import Plan
-from samples import extension, function, lay_out, members
-from wheels import write
+from support.loaders.loaders import dlopen, loader
+from support.loaders.samples import extension, function, lay_out, members
+from support.projects.building import PROJECT, PY, assert_record_is_true, run, write_project
+from support.tools.marks import CROSSES
+from support.wheels.wheels import write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from building import Build
+    from support.projects.building import Build
 
 HOOK: Final = "import muslbackend, sys; muslbackend.build_wheel(sys.argv[1], {'musl.target': %r})"
 WHEEL: Final = f"plain-1.0-{PY}-{PY}-musllinux_1_2_x86_64.whl"

@@ -13,29 +13,28 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from dockerfile_parse import DockerfileParser
 
-import building
-import foreignwheel
-import frontends
-from building import EXTENSION, PY, build, members, write_project
-from craftedelf import Crafted
-from debian import compile_c
-from howto import ENGINES, PAGE, TASKS
-from linked import linked_wheel
-from loaders import loader
-from machines import MACHINES, qemu
-from marks import CROSSES
 from muslbackend.build.cross.python import read_facts
 from muslbackend.build.settings import parse_settings
 from muslbackend.cli.main import main
 from muslbackend.cli.parser import parser
 from muslbackend.musl.releases import ON_PYPI
 from muslbackend.repair.repair import repair_wheel
-from page import alike
-from samples import Library, lay_out
+from support.loaders.loaders import loader
+from support.loaders.machines import MACHINES, qemu
+from support.loaders.samples import Library, lay_out
+from support.projects import building, frontends
+from support.projects.building import EXTENSION, PY, build, members, write_project
+from support.projects.howto import ENGINES, PAGE, TASKS
+from support.tools.debian import compile_c
+from support.tools.marks import CROSSES
+from support.tools.page import alike
+from support.wheels import foreignwheel
+from support.wheels.craftedelf import Crafted
+from support.wheels.linked import linked_wheel
 
 if TYPE_CHECKING:
-    from hosts import Host
-    from page import Block
+    from support.pythons.hosts import Host
+    from support.tools.page import Block
 
 pytestmark = pytest.mark.network
 

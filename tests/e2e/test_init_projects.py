@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from building import PY, build, pip_install, python
-from debiantools import patch
 from muslbackend.cli.main import main
 from muslbackend.policy.check_wheel import check_wheel
+from support.projects.building import PY, build, pip_install, python
+from support.tools.debiantools import patch
 
 if TYPE_CHECKING:
     from pathlib import Path

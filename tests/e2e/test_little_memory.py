@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-import wheels
-from builders import zig_library
-from building import assert_record_is_true
+from support.projects.building import assert_record_is_true
+from support.wheels import wheels
+from support.wheels.builders import zig_library
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from building import (
+from support.projects.building import (
     EXTENSION,
     PY,
     PipWheel,

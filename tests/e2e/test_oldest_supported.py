@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import skbuild
-from building import PROJECT, build, members, run
 from muslbackend.build.cross.zig import ZIG_REQUIREMENT
+from support.projects import skbuild
+from support.projects.building import PROJECT, build, members, run
 
 if TYPE_CHECKING:
     from pathlib import Path

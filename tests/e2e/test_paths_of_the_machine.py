@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import wheels
-from builders import zig_library
-from building import members
 from muslbackend.cli.main import main
+from support.projects.building import members
+from support.wheels import wheels
+from support.wheels.builders import zig_library
 
 if TYPE_CHECKING:
     from pathlib import Path

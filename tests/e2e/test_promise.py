@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from building import EXTENSION, PY, Build, build, members, write_project
-from loaders import dlopen, loader
-from marks import CROSSES
+from support.loaders.loaders import dlopen, loader
+from support.projects.building import EXTENSION, PY, Build, build, members, write_project
+from support.tools.marks import CROSSES
 
 if TYPE_CHECKING:
     from pathlib import Path

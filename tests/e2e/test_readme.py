@@ -9,22 +9,21 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-import debian
-import tally
-from building import EXTENSION, PROJECT, PY, build, run, write_project
-from linked import linked_wheel
-from marks import CROSSES
 from muslbackend.build import settings
 from muslbackend.cli.parser import parser
 from muslbackend.musl.releases import ON_PYPI
-from page import Page, alike
-from showcase import QUICK
+from support.projects.building import EXTENSION, PROJECT, PY, build, run, write_project
+from support.projects.showcase import QUICK
+from support.tools import debian, tally
+from support.tools.marks import CROSSES
+from support.tools.page import Page, alike
+from support.wheels.linked import linked_wheel
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hosts import Host
-    from page import Block
+    from support.pythons.hosts import Host
+    from support.tools.page import Block
 
 README: Final = Page("README.md")
 

@@ -16,12 +16,12 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from building import PY, assert_record_is_true, members, pip_install
-from debian import compile_c
-from foreignwheel import CORE, NEEDY, TAG, debugging, make
-from loaders import LOADER_NAME, dlopen, loader
 from muslbackend.cli.main import main
-from samples import EXTENSION, Library, Maker, build, extension, function, lay_out
+from support.loaders.loaders import LOADER_NAME, dlopen, loader
+from support.loaders.samples import EXTENSION, Library, Maker, build, extension, function, lay_out
+from support.projects.building import PY, assert_record_is_true, members, pip_install
+from support.tools.debian import compile_c
+from support.wheels.foreignwheel import CORE, NEEDY, TAG, debugging, make
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -16,16 +16,22 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from builders import gcc_library
-from building import EXTENSION, assert_record_is_true, build, members, write_project
-from craftedelf import Crafted
-from debian import compile_c
-from foreignwheel import CORE, MANY, NEEDY, debugging, make
-from loaders import dlopen, loader, start
-from marks import CROSSES
 from muslbackend.cli.main import main
-from samples import build as linked
-from samples import extension, function, lay_out
+from support.loaders.loaders import dlopen, loader, start
+from support.loaders.samples import build as linked
+from support.loaders.samples import extension, function, lay_out
+from support.projects.building import (
+    EXTENSION,
+    assert_record_is_true,
+    build,
+    members,
+    write_project,
+)
+from support.tools.debian import compile_c
+from support.tools.marks import CROSSES
+from support.wheels.builders import gcc_library
+from support.wheels.craftedelf import Crafted
+from support.wheels.foreignwheel import CORE, MANY, NEEDY, debugging, make
 
 if TYPE_CHECKING:
     from pathlib import Path

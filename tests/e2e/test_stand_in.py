@@ -12,9 +12,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import skbuild
-from building import LIBRARY, PROJECT, PY, Build, build, members, run, write_project
-from marks import CROSSES
+from support.projects import skbuild
+from support.projects.building import (
+    LIBRARY,
+    PROJECT,
+    PY,
+    Build,
+    build,
+    members,
+    run,
+    write_project,
+)
+from support.tools.marks import CROSSES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

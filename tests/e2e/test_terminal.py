@@ -13,11 +13,11 @@ from typing import Final
 
 import pytest
 
-import crowds
-from builders import zig_library
-from building import build
-from terminal import Session
-from wheels import write
+from support.projects.building import build
+from support.tools.terminal import Session
+from support.wheels import crowds
+from support.wheels.builders import zig_library
+from support.wheels.wheels import write
 
 OURS: Final = (sys.executable, "-m", "muslbackend")
 NEEDY: Final = "needy-1.0-cp311-cp311-linux_x86_64.whl"

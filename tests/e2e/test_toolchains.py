@@ -10,16 +10,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from building import EXTENSION, PY, build, members, pip_install, python, write_project
-from clibraries import ZLIB, library
-from debian import cached, unpack
-from loaders import dlopen, loader
-from marks import CROSSES
 from muslbackend.build.cross.compilers import ZIG_TARGETS
 from muslbackend.build.cross.zig import ZIG_REQUIREMENT, find_zig
 from muslbackend.build.hooks import get_requires_for_build_wheel
 from muslbackend.elf.reader import read_elf
-from muslgcc import musl_gcc
+from support.loaders.clibraries import ZLIB, library
+from support.loaders.loaders import dlopen, loader
+from support.loaders.muslgcc import musl_gcc
+from support.projects.building import (
+    EXTENSION,
+    PY,
+    build,
+    members,
+    pip_install,
+    python,
+    write_project,
+)
+from support.tools.debian import cached, unpack
+from support.tools.marks import CROSSES
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,10 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from marks import CROSSES
 from muslbackend.build.cross.toolchain import cross_toolchain
 from muslbackend.build.cross.zig import Zig, find_zig, kept_library, library_key
 from muslbackend.musl.releases import ARCHITECTURES
+from support.tools.marks import CROSSES
 
 #: Prints the environment of a cross build, as one isolated environment has it.
 ASK = """

@@ -12,7 +12,6 @@ import zipfile
 import zlib
 from typing import TYPE_CHECKING, Final
 
-from builders import SOURCE, findings_of, gcc_library, zig_library
 from fuzz.elffields import with_field
 from fuzz.mutating import mutated
 from muslbackend.build.settings import parse_settings
@@ -23,7 +22,8 @@ from muslbackend.musl.tags import Facts
 from muslbackend.policy.check_wheel import check_wheel
 from muslbackend.repair.options import Settings
 from muslbackend.repair.repair import repair_wheel
-from wheels import whole
+from support.wheels.builders import SOURCE, findings_of, gcc_library, zig_library
+from support.wheels.wheels import whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from loaders import dlopen
 from muslbackend.elf.edit import Edit
 from muslbackend.elf.reader import read_elf
 from muslbackend.errors import ToolError
@@ -21,7 +20,17 @@ from muslbackend.repair import patch
 from muslbackend.repair.libraries import digests
 from muslbackend.repair.plan import Plan, Wishes, make_plan
 from muslbackend.wheel.member import Member
-from samples import Library, function, graph_of, lay_out, members, promised, verdict_on, write
+from support.loaders.loaders import dlopen
+from support.loaders.samples import (
+    Library,
+    function,
+    graph_of,
+    lay_out,
+    members,
+    promised,
+    verdict_on,
+    write,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path

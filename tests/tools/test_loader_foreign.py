@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-import loaders
-from loaders import dlopen
 from muslbackend.musl.releases import MuslVersion
-from samples import (
+from support.loaders import loaders
+from support.loaders.loaders import dlopen
+from support.loaders.samples import (
     EXTENSION,
     Library,
     Maker,
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from muslbackend.policy.verdict import Verdict
-    from samples import Compare
+    from support.loaders.samples import Compare
 
 CORE: Final = "demo/_core.so"
 FORTIFY: Final = ("-D_FORTIFY_SOURCE=2",)

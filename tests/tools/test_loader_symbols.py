@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from loaders import dlopen
 from muslbackend.musl import releases
-from patching import DT_DEBUG, DT_GNU_HASH, DT_HASH, retagged, with_empty_buckets, with_symbol
-from samples import (
+from support.loaders.loaders import dlopen
+from support.loaders.samples import (
     EXTENSION,
     Library,
     Maker,
@@ -22,11 +21,19 @@ from samples import (
     lay_out,
     verdict_on,
 )
+from support.wheels.patching import (
+    DT_DEBUG,
+    DT_GNU_HASH,
+    DT_HASH,
+    retagged,
+    with_empty_buckets,
+    with_symbol,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from samples import Compare, Content
+    from support.loaders.samples import Compare, Content
 
 CORE: Final = "demo/_core.so"
 BESIDE: Final = "demo/libx.so"

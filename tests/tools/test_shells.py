@@ -12,7 +12,7 @@ from muslbackend.cli.main import main
 from muslbackend.cli.outline import read
 from muslbackend.cli.parser import COMMANDS, parser
 from muslbackend.musl.releases import ARCHITECTURES
-from shells import Terminal
+from support.tools.shells import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,10 +6,10 @@ import struct
 import subprocess
 from typing import TYPE_CHECKING
 
-from debian import compile_c
 from muslbackend.musl.releases import ARCHITECTURES
 from muslbackend.musl.tags import Facts
 from muslbackend.repair.interpreter import named_loader
+from support.tools.debian import compile_c
 
 if TYPE_CHECKING:
     from pathlib import Path

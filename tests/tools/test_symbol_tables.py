@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 import muslbackend
-from loaders import loader
-from machines import DEBIAN_EXPORTS
 from muslbackend.cli import extend_tables
 from muslbackend.elf.reader import read_elf
 from muslbackend.musl import releases
 from muslbackend.musl.releases import ARCHITECTURES, MuslVersion
+from support.loaders.loaders import loader
+from support.loaders.machines import DEBIAN_EXPORTS
 
 DATA = Path(next(iter(muslbackend.__path__))) / "musl/data"
 X86_64 = ARCHITECTURES["x86_64"]

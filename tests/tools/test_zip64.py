@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-import sparse
-from debiantools import seven_zip, unzip
 from measuring import Command, measure
 from muslbackend.wheel.zip.directory import DEFLATED, STORED
 from muslbackend.wheel.zip.reader import open_zip
 from muslbackend.wheel.zip.writer import Entry, write_archive
+from support.tools.debiantools import seven_zip, unzip
+from support.wheels import sparse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,7 +38,7 @@ from muslbackend.wheel.member import Member
 from muslbackend.wheel.name import WheelName
 from muslbackend.system import atomic
 from muslbackend.repair.write import write_wheel
-from sparse import SparsePath
+from support.wheels.sparse import SparsePath
 
 atomic._unnamed = lambda folder: None  # a path of ours is asked to open it
 folder = SparsePath(sys.argv[1])
@@ -57,7 +57,7 @@ from muslbackend.wheel.member import Scratch
 from muslbackend.wheel.reader import unpack
 from muslbackend.system import atomic
 from muslbackend.repair.write import write_wheel
-from sparse import SparsePath
+from support.wheels.sparse import SparsePath
 
 atomic._unnamed = lambda folder: None  # a path of ours is asked to open it
 folder = SparsePath(sys.argv[1])

@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from corpus import ROWS, each, every_row
 from muslbackend.musl.releases import MuslVersion
 from muslbackend.policy.check_wheel import check_wheel
 from muslbackend.policy.findings import Severity
 from muslbackend.policy.question import Question
+from support.wheels.corpus import ROWS, each, every_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from corpus import Row
     from muslbackend.policy.findings import Finding
+    from support.wheels.corpus import Row
 
 pytestmark = [pytest.mark.network]
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pytest
 
-from corpus import ROWS, Row, each
-from loaders import Outcome, dlopen, loader
 from muslbackend.elf.info import MAGIC
 from muslbackend.elf.reader import read_elf
 from muslbackend.elf.relr import expand
+from support.loaders.loaders import Outcome, dlopen, loader
+from support.wheels.corpus import ROWS, Row, each
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -6,8 +6,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Final
 
-from builders import zig_library
-from wheels import write
+from support.wheels.builders import zig_library
+from support.wheels.wheels import write
 
 if TYPE_CHECKING:
     from pathlib import Path
