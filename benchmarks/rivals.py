@@ -14,6 +14,8 @@ from measuring import PHYSICAL, Command
 from support.projects.frontends import install
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from inputs import Given
 
 PROJECT: Final = Path(__file__).resolve().parents[1]
@@ -96,17 +98,21 @@ class Tools:
             COPY: Command([self.python, PHYSICAL, "copy", given.unpacked, copied], output=copied),
         }
 
-    def check(self, wheel: Path) -> dict[str, Command]:
-        """Return who judges a finished wheel, and the limit of reading it."""
+    def check(self, wheels: Sequence[Path]) -> dict[str, Command]:
+        """Return who judges finished wheels, and the limit of reading them.
+
+        auditwheel takes one wheel at a time.
+        """
         start: list[str | Path] = [self.python, "-m"]
-        check = [*start, OURS, "check", wheel]
+        check = [*start, OURS, "check", *wheels]
         answers = 0, 1  # that a tag is not true is an answer too
-        return {
+        commands = {
             FAST: Command(check, ours(self.extra), answers=answers),
             OURS: Command(check, ours(), answers=answers),
-            AUDITWHEEL: Command([*start, AUDITWHEEL, "show", wheel]),
-            INFLATE: Command([self.python, PHYSICAL, "inflate", wheel]),
         }
+        if len(wheels) == 1:
+            commands[AUDITWHEEL] = Command([*start, AUDITWHEEL, "show", *wheels])
+        return {**commands, INFLATE: Command([self.python, PHYSICAL, "inflate", *wheels])}
 
 
 def _packages(python: Path) -> Path:

@@ -34,3 +34,5 @@ def lines(row: Row) -> Iterator[str]:
         times = f"{cost.wall / own.wall:.2f}" if own else ""
         seconds = (f"{cost.cpu:.2f}", f"{cost.wall:.2f}", f"{cost.peak / MIB:.0f}")
         yield LINE.format(start, name, *seconds, times)
+    if own is not None and row.group == "check" and row.amount > 1:
+        yield f"{row.amount / own.wall:.1f} wheels per second"

@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from inputs import LARGE, MB, SMALL
+from inputs import LARGE, MANY, MB, SMALL
 from limits import judged
 from measuring import Command, Cost, Result, Row, measure
 from plot import write_plot
@@ -98,6 +98,17 @@ def test_repair_is_judged_by_auditwheel_and_by_the_physical_limit() -> None:
     ours = row("repair", LARGE, fast=took(1.4), ours=took(2.5), ng=took(1), pack=took(2))
     large = replace(ours, results={**ours.results, AUDITWHEEL: took(6)})
     assert outcome(small, large) == [(True, 3.0), (False, 4.286), (False, 1.4), (True, 1.25)]
+
+
+def test_a_repair_of_many_files_is_judged_without_the_extra() -> None:
+    many = row("repair", MANY, fast=took(1), ours=took(2), audit=took(11), pack=took(1))
+    assert outcome(many) == [(False, 5.5), (False, 2.0)]
+
+
+def test_a_check_of_many_wheels_is_judged_by_reading_them() -> None:
+    many = row("check", MANY, amount=80, ours=took(1.6), read=took(1, cpu=2))
+    assert outcome(many) == [(False, 1.6), (True, 0.8)]
+    assert list(lines(many))[-1] == "50.0 wheels per second"
 
 
 def test_what_cannot_be_measured_is_not_met() -> None:
