@@ -77,7 +77,7 @@ def test_the_package_has_these_folders_and_few_modules_beside_them() -> None:
     folders = {path.name for path in PACKAGE.iterdir() if path.is_dir()} - {"__pycache__"}
     assert folders == set(FOLDERS) - {"errors"}
     files = {path.name for path in PACKAGE.iterdir() if path.is_file()}
-    assert files == {"__init__.py", "__main__.py", "errors.py", "py.typed"}
+    assert files == {"__init__.py", "__main__.py", "api.py", "errors.py", "py.typed"}
 
 
 def test_every_folder_says_what_it_is() -> None:
