@@ -156,8 +156,8 @@ def check_wheel(  # noqa: PLR0913 - keywords
     alone; both take a :class:`MuslVersion` or a text such as ``1.2.3``. ``arch`` selects the
     machine (by default the tag's). ``library_dirs`` are folders whose libraries will be in the
     system's search path. ``exclude``, ``assume_symbols`` and ``ignore`` are globs of library names,
-    symbols and paths in the wheel, as the settings of the same names. ``max_unpacked`` limits the bytes
-    that the wheel may unpack to (8 GB by default).
+    symbols and paths in the wheel, as the settings of the same names. ``max_unpacked`` limits the
+    bytes that the wheel may unpack to (8 GB by default).
 
     A damaged wheel is a finding (MB100). Raises :class:`MuslBackendError` if an argument is not
     valid or the file cannot be read.
@@ -202,8 +202,9 @@ def repair_wheel(
     The wheel is written into the folder ``output``, which is created if necessary; ``None``
     computes the plan and writes nothing. ``floor`` is the oldest musl release to promise (by
     default the one that the tag or the wheel declares, else 1.2.0). Libraries come from
-    ``library_dirs``, and on a musl machine from the system. ``settings`` has further settings by the names and values of
-    ``[tool.muslbackend]``, such as ``{"exclude": ["libGL.so*"], "strip": True}``.
+    ``library_dirs``, and on a musl machine from the system. ``settings`` has further settings by
+    the names and values of ``[tool.muslbackend]``, such as ``{"exclude": ["libGL.so*"], "strip":
+    True}``.
 
     Raises :class:`FindingsError` if the wheel cannot get a true tag (nothing is written then), and
     :class:`MuslBackendError` for every other problem that a user can fix: a setting that is not
