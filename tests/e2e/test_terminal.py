@@ -174,7 +174,7 @@ def test_a_check_of_several_wheels_says_which_one_it_is_at(tmp_path: Path) -> No
     write(pure, {"pure.py": "x = 1"})
     crowd = crowds.write(tmp_path, crowds.past_the_limit(extensions=200))
     session = Session([*OURS, "check", str(pure), str(crowd)])
-    # It takes two million look-ups until this one is given up.
+    # It takes two million lookups until the check gives up.
     session.until(f"[2/2] judging: {crowd.name}")
     assert session.end() == 1
     first, nothing, second_line, *_ = session.screen.splitlines()

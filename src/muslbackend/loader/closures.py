@@ -1,7 +1,7 @@
-"""What each of many things leads to, as the bits of whole numbers.
+"""Transitive closures of a directed graph, as bit sets in integers.
 
-Two thousand files that need each other lead to four million pairs. As bits they take half a
-megabyte, and two sets of files are compared in one step.
+Two thousand files that require each other have four million pairs; as bits these take half a
+megabyte, and one operation compares two sets.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def bits(mask: int) -> Iterator[int]:
-    """Yield the numbers that are set, the lowest first."""
+    """Yield the positions of the set bits, lowest first."""
     for at, byte in enumerate(mask.to_bytes((mask.bit_length() + 7) // 8, "little")):
         while byte:
             yield 8 * at + (byte & -byte).bit_length() - 1
@@ -21,7 +21,7 @@ def bits(mask: int) -> Iterator[int]:
 
 
 def union(masks: Iterable[int]) -> int:
-    """Return the numbers that any of some masks has."""
+    """Return the bits that are set in at least one mask."""
     result = 0
     for mask in masks:
         result |= mask
@@ -29,7 +29,7 @@ def union(masks: Iterable[int]) -> int:
 
 
 def twice(masks: Iterable[int]) -> tuple[int, int]:
-    """Return the numbers that any of some masks has, and those that more than one has."""
+    """Return the bits that are set in at least one mask, and in at least two."""
     once = more = 0
     for mask in masks:
         more |= once & mask
@@ -38,10 +38,10 @@ def twice(masks: Iterable[int]) -> tuple[int, int]:
 
 
 def circles(following: Sequence[Iterable[int]]) -> list[list[int]]:
-    """Return the strongly connected components: what is led to stands before what leads there.
+    """Return the strongly connected components, successors first.
 
-    Tarjan's algorithm ("Depth-first search and linear graph algorithms", 1972), without recursion:
-    a chain may be as long as a wheel has files.
+    This is Tarjan's algorithm ("Depth-first search and linear graph algorithms", 1972) without
+    recursion: a chain may contain every file of a wheel.
     """
     walk = _Walk(following)
     for start in range(len(following)):
@@ -83,7 +83,7 @@ class _Walk:
         self.path.append((number, iter(self.following[number])))
 
     def _next(self, at: int, rest: Iterator[int]) -> int | None:
-        """Return the next number that is new; take down to which old ones it leads until then."""
+        """Return the next unvisited successor; update the low link with earlier ones."""
         order, done, lowest = self.order, self.done, self.lowest[at]
         for target in rest:
             if not order[target]:
@@ -95,7 +95,7 @@ class _Walk:
         return None
 
     def _take(self, last: int) -> None:
-        """Take a component off the end of what is open."""
+        """Remove a finished component from the stack."""
         taken: list[int] = []
         while not (taken and taken[-1] == last):
             taken.append(self.open.pop())
@@ -104,7 +104,7 @@ class _Walk:
 
 
 def closures(following: Sequence[Set[int]]) -> tuple[list[int], list[int]]:
-    """Return for each number what it leads to, and what leads to it; itself included."""
+    """Return the reachable nodes of each node, and the nodes that reach it, itself included."""
     parts = circles(following)
     down = [0] * len(following)
     for part in parts:

@@ -1,7 +1,7 @@
-"""Who loads whom, as values; :mod:`resolve` makes them.
+"""The dependency graph of a wheel's ELF files, as values; :mod:`resolve` creates them.
 
-Two kinds of path meet here, both as text: a path inside the wheel (``demo/_core.so``, from the
-root of the archive) and an absolute path on the machine that builds (``/usr/lib/libfoo.so.1``).
+There are two kinds of path, both as text: a path inside the wheel (``demo/_core.so``, from the root
+of the archive) and an absolute path on the machine that builds (``/usr/lib/libfoo.so.1``).
 """
 
 from __future__ import annotations
@@ -26,46 +26,46 @@ if TYPE_CHECKING:
     _Answer = TypeVar("_Answer")
 
     class Files(Protocol):
-        """What the resolver may ask of the outside world."""
+        """The files that the resolver can read."""
 
         @property
         def package(self) -> Package:
-            """What the wheel says beside its ELF files."""
+            """Facts from the Python files and the metadata of the wheel."""
 
         def wheel_paths(self) -> tuple[str, ...]:
             """Return the path of every ELF file in the wheel, sorted."""
 
         def look(self, path: str) -> ElfInfo | str | None:
-            """Return what is at ``path``: an ELF file, else why it cannot be loaded, else ``None``.
+            """Return an ELF file, the reason why it cannot be loaded, or ``None`` if it is absent.
 
-            A path in the wheel is that of the file once it is installed, or that in the archive.
+            A path in the wheel is the installed path or the path in the archive.
             """
 
         def folders_with(self, name: str) -> Set[str]:
-            """Return the folders of the installed wheel with a file or a folder of that name.
+            """Return the folders of the installed wheel that contain a file or folder of a name.
 
-            The root is ``.``; ``name`` is that of one thing, no path.
+            The root is ``.``; ``name`` contains no slash.
             """
 
         def real(self, path: str) -> str:
-            """Return the path of the file itself, symlinks followed."""
+            """Return a path with all symlinks resolved."""
 
 
-#: What :meth:`Files.look` says of a folder.
+#: The answer of :meth:`Files.look` for a folder.
 FOLDER: Final = "is a folder"
-#: So many needed names of a file are each told of; of more it is said how many.
+#: Needed names of a file that are reported one by one; the others are counted.
 _MOST_OF_A_FILE: Final = 20
-#: What makes a glob more than a name.
+#: Characters that make a glob more than a name.
 _WILD: Final = frozenset("*?[")
 
 
 class Via(Enum):
-    """How a needed name is satisfied."""
+    """The way in which a needed name is satisfied."""
 
     LOADER = "loader"
     """musl's loader finds it inside the wheel as the files are now."""
     WHEEL = "wheel"
-    """It is in the wheel, but the loader will not look there."""
+    """It is in the wheel, in a folder that the loader does not search."""
     OUTSIDE = "outside"
     """It is on the machine that builds and must be bundled."""
     PYTHON = "python"
@@ -78,7 +78,7 @@ class Via(Enum):
 
 
 class Unfit(Enum):
-    """Why a file of the right name will not do."""
+    """The reason why a file of the right name cannot be used."""
 
     GLIBC = "was linked against glibc"
     ARCH = "is for another machine"
@@ -87,12 +87,12 @@ class Unfit(Enum):
 
 
 class Rejected(NamedTuple):
-    """A file that has the needed name and will not do."""
+    """A file that has the needed name and cannot be used."""
 
     path: str
     why: Unfit
     detail: str
-    """The reason in words, to follow the path."""
+    """The reason as a phrase that follows the path in a message."""
 
 
 class Edge(NamedTuple):
@@ -103,9 +103,9 @@ class Edge(NamedTuple):
     via: Via
     provider: str | None = None
     searched: tuple[str, ...] = ()
-    """Where it was looked for, in order; filled in for what is missing."""
+    """The folders that were searched, in order; only if the name is missing."""
     rejected: tuple[Rejected, ...] = ()
-    """Files of that name outside the wheel which will not do, in the order of the search."""
+    """External files of that name that cannot be used, in the order of the search."""
 
 
 class Aside(NamedTuple):
@@ -114,11 +114,11 @@ class Aside(NamedTuple):
     data: Mapping[str, str] = {}
     """Files that nothing loads, and a description of each; they are in no other field."""
     ignored: Mapping[str, bool] = {}
-    """Files that the settings exclude from judgement, likewise; ``True``: the loader, or the
-    kernel, of the target could map the file."""
+    """Files that the settings exclude from judgement, likewise; ``True`` if the loader or the
+    kernel of the target could map the file."""
     needed: Mapping[str, str] = {}
-    """Files that are judged although the settings ignore them, and the name of a file that needs
-    each."""
+    """Files that are judged although the settings ignore them, each with the name of a file that
+    requires it."""
     in_place: frozenset[str] = frozenset()
     """Files that are judged and not changed."""
 
@@ -126,7 +126,7 @@ class Aside(NamedTuple):
 def remembered(
     function: Callable[Concatenate[Graph, _Others], _Answer],
 ) -> Callable[Concatenate[Graph, _Others], _Answer]:
-    """Have a function of a graph, and of what can be hashed, work out each answer only once."""
+    """Cache the results of a function in the graph, its first argument; others must be hashable."""
 
     @wraps(function)
     def answer(graph: Graph, /, *args: _Others.args, **kwargs: _Others.kwargs) -> _Answer:
@@ -140,67 +140,67 @@ def remembered(
 
 
 class _Facts(NamedTuple):
-    """What a graph is made of."""
+    """The fields of a graph."""
 
     wheel: tuple[str, ...]
     """ELF files of the wheel, sorted."""
     elf: Mapping[str, ElfInfo]
-    """By path: the wheel's files and the libraries outside that they need."""
+    """By path, the wheel's files and the external libraries that they require."""
     broken: Mapping[str, str]
-    """Files that begin like ELF but are damaged, and how."""
+    """Damaged ELF files, with the reason."""
     loads: Mapping[str, tuple[str, ...]]
-    """For each file that is opened by name (extension, program, lone library): it and all that
-    is loaded with it, in musl's order. Where many files load many, go through ``loading``."""
+    """For each file that is opened by name (extension, program, lone library), the file itself and
+    the files loaded with it, in musl's order. ``loading`` is cheaper for large graphs."""
     edges: tuple[Edge, ...]
     """Sorted by needer, then in file order; musl itself is not listed."""
     package: Package = Package()
     aside: Aside = Aside()
     assumed: tuple[str, ...] = ()
-    """Globs of symbols that the user says libraries outside of the wheel define."""
+    """Globs of symbols that external libraries define, according to the settings."""
     ours: bool = False
-    """The tag is one that we write: it rests on the files and on what the user says alone."""
+    """The tag is written by muslbackend: it depends on the files and the settings alone."""
 
 
 class Graph(_Facts):
-    """Every file that is or would be loaded, and every needed name of each."""
+    """Every file that is loaded, and every needed name of each."""
 
     @cached_property
     def answers(self) -> dict[object, Any]:
-        """Those of :func:`remembered` functions: many rules ask the same."""
+        """The cached results of :func:`remembered` functions: several rules call the same ones."""
         return {}
 
     def outside(self) -> tuple[str, ...]:
-        """Return the libraries that are not in the wheel, sorted."""
+        """Return the external libraries, sorted."""
         return tuple(
             sorted({e.provider for e in self.edges if e.via is Via.OUTSIDE and e.provider})
         )
 
     @cached_property
     def loading(self) -> Loads:
-        """The same as ``loads``, to ask which files are loaded together without a list of them."""
+        """``loads`` as bit sets: which files are loaded together, without a list of them."""
         return Loads.of(self.loads)
 
     def loaders(self, path: str) -> int:
-        """Return the files that are opened and load a file, as bits."""
+        """Return the roots that load a file, as bits."""
         return self.loading.loaders().get(path, 0)
 
     @remembered
     def not_programs(self) -> int:
-        """Return what is opened by ``import`` or by hand, as bits."""
+        """Return the roots that ``import`` or ``dlopen`` opens, as bits."""
         return self.loading.mask(root for root in self.loads if not self.is_program(root))
 
     def is_program(self, path: str) -> bool:
-        """Say whether a file is a program, and not a library that can be started too.
+        """Return whether a file is a program, not a library that can also be started.
 
-        Libraries that tell their version when they are started have a PT_INTERP.
+        Some libraries have a PT_INTERP because they print their version when started.
         """
         named = names_library(path) or extension_suffix(path) is not None
         return self.elf[path].executable and not named
 
     def is_plugin(self, path: str) -> bool:
-        """Say whether a file is opened by hand, perhaps after others that it takes symbols from.
+        """Return whether ``dlopen`` opens a file, possibly after files that define its symbols.
 
-        It is no program, and by name and content no extension module.
+        It is neither a program nor, by name and content, an extension module.
         """
         elf = self.elf[path]
         extension = elf.modules or extension_suffix(path) or path in self._imported()
@@ -208,9 +208,9 @@ class Graph(_Facts):
 
     @remembered
     def _imported(self) -> frozenset[str]:
-        """Return the opened files of which ``import`` finds the function in what they load.
+        """Return the roots whose init function is defined by a file that they load.
 
-        ``dlsym`` searches that too (``do_dlsym``, ldso/dynlink.c).
+        ``dlsym`` searches the dependencies too (``do_dlsym``, ldso/dynlink.c).
         """
         roots: dict[str, list[str]] = {}
         for root in self.loads:
@@ -226,24 +226,24 @@ class Graph(_Facts):
 
     @remembered
     def plugins(self) -> int:
-        """Return the plugins among the files that are opened, as bits."""
+        """Return the plugins among the roots, as bits."""
         return self.loading.mask(root for root in self.loads if self.is_plugin(root))
 
     @remembered
     def opened(self) -> tuple[str, ...]:
-        """Return what is opened by ``import`` or by hand, and what that loads; sorted.
+        """Return the files that ``import`` or ``dlopen`` opens or loads, sorted.
 
-        Not what a program loads when it starts.
+        Files that only a program loads are not included.
         """
         roots = self.not_programs()
         return tuple(sorted(p for p, mask in self.loading.loaders().items() if mask & roots))
 
     def is_open(self, root: str) -> bool:
-        """Say whether something loaded with ``root`` is unknown, so its symbols are too."""
+        """Return whether a library that is loaded with ``root`` has unknown symbols."""
         return bool(self._with_unknown() & self.loading.mask([root]))
 
     def loads_unknown(self, path: str) -> bool:
-        """Say whether a file is loaded with something unknown, which may define what it lacks."""
+        """Return whether a file is loaded with an unknown library, which may define its symbols."""
         return bool(self._with_unknown() & self.loaders(path))
 
     @remembered
@@ -255,42 +255,42 @@ class Graph(_Facts):
 
 
 def first_of_each(edges: Iterable[Edge]) -> Iterator[tuple[Edge, str]]:
-    """Yield the first of very many edges of each file, and how many more there are, in words."""
+    """Yield the first edges of each file, the last of them with the number of the others."""
     for _, group in groupby(edges, key=attrgetter("needer")):
         same = list(group)
         more = len(same) - _MOST_OF_A_FILE
         for edge in same[: _MOST_OF_A_FILE - 1]:
             yield edge, ""
         for edge in same[_MOST_OF_A_FILE - 1 : _MOST_OF_A_FILE]:
-            yield edge, f"; so it is with {more} more of its needed names" if more > 0 else ""
+            yield edge, f"; the same applies to {more} more of its needed names" if more > 0 else ""
 
 
 class Supply(NamedTuple):
-    """Where libraries to bundle may be taken from."""
+    """The sources of libraries to bundle."""
 
     directories: tuple[str, ...] = ()
     """Absolute folders, in order of preference."""
     follow_rpath: bool = False
-    """Also the absolute rpath entries that the linker left in the files."""
+    """Search the absolute rpath entries that the linker left in the files too."""
     foreign: bool = False
-    """Somebody else built the wheel: paths of this machine in its own files are not followed."""
+    """The wheel was built elsewhere: absolute paths in its files are not followed."""
     exclude: tuple[str, ...] = ()
-    """Globs of names that are left to the system."""
+    """Globs of names that the system provides."""
     system: tuple[str, ...] = ()
-    """Globs of names that every machine has."""
+    """Globs of names that every machine provides."""
     include: tuple[str, ...] = ()
-    """Globs of names that are neither, whatever else fits."""
+    """Globs of names that are bundled, even if another glob matches."""
     sysroot: str = ""
-    """The folder that libraries below it take for the root of the file system."""
+    """The folder that libraries below it use as the root of the file system."""
     installed: bool = False
-    """They are where the loader of the user's machine looks last: nothing is bundled."""
+    """The folders are the default search path of the user's machine: nothing is bundled."""
     ignore: tuple[str, ...] = ()
     """Globs of files of the wheel that are not judged."""
     in_place: tuple[str, ...] = ()
-    """Globs of files of the wheel that are judged and not changed: nothing is bundled for them."""
+    """Globs of files of the wheel that are judged and not changed; nothing is bundled for them."""
 
     def left(self, name: str) -> Via | None:
-        """Return how a needed name is left to the machine, ``None`` if it is not."""
+        """Return the setting that leaves a needed name to the machine, else ``None``."""
         if fits(name, self.include):
             return None
         if fits(name, self.system):
@@ -299,16 +299,16 @@ class Supply(NamedTuple):
 
 
 def fits_path(path: str, globs: Iterable[str]) -> bool:
-    """Say whether a glob fits a path in the wheel; one without a slash, whether it fits the name.
+    """Return whether a glob matches a path in the wheel, or the file name if it has no slash.
 
-    ``*`` stands for slashes too.
+    ``*`` matches slashes too.
     """
     name = path.rpartition("/")[2]
     return any(_fits_one(path if "/" in glob else name, glob) for glob in globs)
 
 
 def fits(name: str, globs: Iterable[str]) -> bool:
-    """Say whether a name is one of the globs, or matched by one."""
+    """Return whether a glob matches a name."""
     return any(_fits_one(name, glob) for glob in globs)
 
 

@@ -1,4 +1,4 @@
-"""Which files each file loads, in musl's order, without a list for each of them."""
+"""The files that each file loads, in musl's order, without a list for each root."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 
 class Plain(NamedTuple):
-    """Files whose needed names mean the same to each file that loads them."""
+    """Files whose needed names resolve to the same files for every root that loads them."""
 
     following: Sequence[tuple[int, ...]]
-    """By file, what is found for its needed names, in order."""
+    """By file, the files that its needed names resolve to, in order."""
     reached: Sequence[int]
-    """By file, what it loads, as bits."""
+    """By file, the files that it loads, as bits."""
     reaching: Sequence[int]
-    """By file, what loads it, as bits."""
+    """By file, the files that load it, as bits."""
 
     def order(self, root: int) -> list[int]:
-        """Return what a file loads, breadth first as musl does (``load_deps``, ldso/dynlink.c)."""
+        """Return the files that a root loads, breadth first (``load_deps``, ldso/dynlink.c)."""
         order, seen, count = [root], {root}, self.reached[root].bit_count()
         for at in order:
             if len(order) == count:
@@ -35,9 +35,9 @@ class Plain(NamedTuple):
 
 
 class Loads(Mapping[str, tuple[str, ...]]):
-    """For each file that is opened by name: it and all that is loaded with it, in musl's order.
+    """The files that each root (a file opened by name) loads, itself first, in musl's order.
 
-    What many files load is held once, as bits; the order is worked out for who asks.
+    The sets are stored once, as bits; an order is computed on request.
     """
 
     def __init__(
@@ -47,10 +47,7 @@ class Loads(Mapping[str, tuple[str, ...]]):
         plain: Plain,
         single: Mapping[int, tuple[int, ...]],
     ) -> None:
-        """Take the files that are opened, by number, and what some of them load by themselves.
-
-        What is not in ``single`` is ``plain``.
-        """
+        """Store the roots by number; ``single`` has the load order of roots not in ``plain``."""
         self.paths = paths
         self._roots = {paths[root]: root for root in roots}
         self._plain = plain
@@ -66,7 +63,7 @@ class Loads(Mapping[str, tuple[str, ...]]):
 
     @classmethod
     def of(cls, loads: Mapping[str, tuple[str, ...]]) -> Loads:
-        """Return the same from lists."""
+        """Return the equivalent of a plain mapping."""
         if isinstance(loads, Loads):
             return loads
         paths = tuple(dict.fromkeys(path for loaded in loads.values() for path in loaded))
@@ -98,20 +95,20 @@ class Loads(Mapping[str, tuple[str, ...]]):
         return f"Loads({dict(self)!r})"
 
     def mask(self, roots: Iterable[str]) -> int:
-        """Return some of the files that are opened, as bits."""
+        """Return some of the roots, as bits."""
         return union(1 << self._roots[root] for root in roots)
 
     def reached(self, root: str) -> int:
-        """Return a file that is opened and all that is loaded with it, as bits."""
+        """Return a root and the files that are loaded with it, as bits."""
         return self._reached[self._roots[root]]
 
     def loaded(self) -> tuple[str, ...]:
-        """Return all that any of the files loads, sorted."""
+        """Return the files that at least one root loads, sorted."""
         whole = union(set(self._reached.values()))
         return tuple(sorted([self.paths[number] for number in bits(whole)]))
 
     def loaders(self) -> Mapping[str, int]:
-        """Return for each file that is loaded the opened files that it is loaded with, as bits."""
+        """Return the roots that load each loaded file, as bits."""
         if self._loaders is None:
             self._loaders = self._inverted()
         return self._loaders

@@ -1,4 +1,4 @@
-"""What each file asks of musl: symbols and features of the loader, each with its release."""
+"""The requirements of each file on musl: symbols and loader features, with their releases."""
 
 from __future__ import annotations
 
@@ -15,33 +15,33 @@ if TYPE_CHECKING:
     from muslbackend.loader.graph import Graph
     from muslbackend.musl.releases import Architecture, MuslVersion
 
-#: The loader reads packed relative relocations from this release on; older ones leave them
-#: undone without a word and crash (musl commit d32dadd6).
+#: The loader processes packed relative relocations from this release on; older ones ignore them,
+#: and the program crashes (musl commit d32dadd6).
 RELR_SINCE: Final = releases.MuslVersion(1, 2, 4)
-#: The loader maps segments of no size from this release on (musl commit cfdfd5ea).
+#: The loader accepts empty segments from this release on (musl commit cfdfd5ea).
 EMPTY_SEGMENT_SINCE: Final = releases.MuslVersion(1, 2, 3)
 
-#: Begin the names of CPython's C API; what follows is in capitals, or an underscore.
+#: Prefixes of CPython's C API; an uppercase letter or an underscore follows.
 _PYTHONS: Final = ("Py", "_Py")
 
 
 class Reason(NamedTuple):
-    """Why a file needs a certain musl: a symbol, or a feature of the loader."""
+    """A reason why a file requires a musl release: a symbol, or a feature of the loader."""
 
     file: str
     what: str
     """The symbol, or a short name of the feature."""
     since: MuslVersion
     feature: str = ""
-    """What the loader must know, in words; empty for a symbol."""
+    """The feature as a phrase; empty for a symbol."""
 
 
 @remembered
 def needs(graph: Graph, arch: Architecture) -> tuple[Reason, ...]:
-    """Return what each file needs of musl, sorted by file and name.
+    """Return the requirements of each file on musl, sorted by file and name.
 
-    Symbols that the wheel's own closure or the interpreter defines do not count; musl itself is
-    searched first, but where it lacks the name the closure serves.
+    Symbols that a loaded file or the interpreter defines are not included: the loader searches
+    musl first, but uses the other definition if musl lacks the symbol.
     """
     found = [
         Reason(path, symbol, since)
@@ -58,7 +58,7 @@ def _features(path: str, elf: ElfInfo, arch: Architecture) -> Iterator[Reason]:
     if elf.relr:
         yield Reason(path, "DT_RELR", RELR_SINCE, "packed relative relocations (DT_RELR)")
     if elf.empty_segment:
-        yield Reason(path, "PT_LOAD", EMPTY_SEGMENT_SINCE, "a segment of no size")
+        yield Reason(path, "PT_LOAD", EMPTY_SEGMENT_SINCE, "an empty segment")
     for kind in sorted(elf.relocations) if elf.fits(arch) else ():
         since = relocations.since(kind, arch)
         if since is not None and since > releases.oldest(arch):
@@ -66,17 +66,17 @@ def _features(path: str, elf: ElfInfo, arch: Architecture) -> Iterator[Reason]:
 
 
 class Asked(NamedTuple):
-    """For each file the symbols that only musl is left to define."""
+    """The symbols of each file that only musl can define."""
 
     started: dict[str, frozenset[str]]
-    """Among what a program or an extension module loads."""
+    """For files that a program or an extension module loads."""
     opened: dict[str, frozenset[str]]
-    """Among what is opened by hand, perhaps after others: see :meth:`Graph.is_plugin`."""
+    """For files that ``dlopen`` opens, possibly after others: see :meth:`Graph.is_plugin`."""
 
 
 @remembered
 def asked_of_musl(graph: Graph) -> Mapping[str, frozenset[str]]:
-    """Return for each file the symbols that only musl is left to define, however it is loaded."""
+    """Return the symbols of each file that only musl can define, for any way of loading it."""
     started, opened = asked(graph)
     none: frozenset[str] = frozenset()
     return {path: started.get(path, none) | opened.get(path, none) for path in started | opened}
@@ -84,9 +84,9 @@ def asked_of_musl(graph: Graph) -> Mapping[str, frozenset[str]]:
 
 @remembered
 def asked(graph: Graph) -> Asked:
-    """Return for each file what it asks of musl, in each of the two ways of being loaded.
+    """Return the symbols of each file that only musl can define, by the way of loading it.
 
-    A bundled libc defines nothing: the loader puts the running musl in its place.
+    A bundled libc does not count: the loader replaces it by the running musl.
     """
     lacking = opened_without(graph)
     plugins = graph.plugins()
@@ -103,12 +103,12 @@ def asked(graph: Graph) -> Asked:
 
 @remembered
 def opened_without(graph: Graph) -> Mapping[str, int]:
-    """Return for each symbol that some file defines the opened files that load no such file."""
+    """Return for each defined symbol the roots that do not load a definition, as bits."""
     loaders = graph.loading.loaders()
     every = union(loaders.values())
     imported = frozenset().union(*(graph.elf[path].imports for path in loaders))
     without: dict[str, int] = {}
-    # Those first that are held: what is left for the others is looked up one by one.
+    # Files with a set of exports first; the remaining symbols are looked up in the other files.
     for path in sorted(loaders, key=lambda path: _is_looked_up(_defined(graph, path))):
         defined = _defined(graph, path)
         mask = ~loaders[path]
@@ -122,10 +122,7 @@ def opened_without(graph: Graph) -> Mapping[str, int]:
 
 
 def _lacked_with(graph: Graph, mask: int, without: Mapping[str, int]) -> list[str]:
-    """Return what the files that some of the opened ones load import, and no file so far defines.
-
-    ``mask`` has the opened ones.
-    """
+    """Return the imports of files that the roots in ``mask`` load, if no definition is known."""
     return [name for name in _imported_with(graph, mask) if without.get(name, mask) & mask]
 
 
@@ -145,7 +142,7 @@ def _defined(graph: Graph, path: str) -> Set[str]:
 
 
 def is_pythons(symbol: str) -> bool:
-    """Say whether a symbol counts as one of CPython's C API, which the interpreter defines."""
+    """Return whether a symbol belongs to CPython's C API, which the interpreter defines."""
     if not symbol.startswith(_PYTHONS):
         return False
     following = symbol[symbol.index("y") + 1 :][:1]

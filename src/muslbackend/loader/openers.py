@@ -1,8 +1,8 @@
-"""Which Python files open libraries with RTLD_GLOBAL, by their syntax trees.
+"""Find Python files that open libraries with RTLD_GLOBAL, by their syntax trees.
 
-Everything that is loaded after such a call also finds the symbols of the library it opened
-(``do_dlsym`` and ``find_sym`` search what is global, ldso/dynlink.c). The word alone proves
-nothing: it may be in a comment, a string or a flag that is taken away.
+Files that are loaded after such a call also find the symbols of the opened library (``do_dlsym``
+and ``find_sym`` search global libraries, ldso/dynlink.c). The word alone is no evidence: it may be
+in a comment, a string or a flag that is cleared.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _MODE: Final = "RTLD_GLOBAL"
-#: Functions that open a library, and how many arguments come before the mode: those of ctypes,
-#: ``dlopen`` of _ctypes and cffi, and ``sys.setdlopenflags``, which sets the mode of ``import``.
+#: Functions that open a library, with the number of arguments before the mode: ctypes, ``dlopen``
+#: of _ctypes and cffi, and ``sys.setdlopenflags``, which sets the mode of ``import``.
 _OPENING: Final = {"CDLL": 1, "PyDLL": 1, "LoadLibrary": 1, "dlopen": 1, "setdlopenflags": 0}
-#: Begin the names of libcs and their parts.
+#: Prefixes of the names of libcs and their parts.
 _LIBCS: Final = ("libc.so", "libc.musl-", "libm.so", "libdl.so", "libpthread.so")
-#: It is true for type checkers alone (PEP 484).
+#: True for type checkers only (PEP 484).
 _NEVER: Final = "TYPE_CHECKING"
 _KEYWORDS: Final = frozenset({"mode", "flags"})
 
@@ -28,17 +28,17 @@ _KEYWORDS: Final = frozenset({"mode", "flags"})
 def openers(sources: Iterable[tuple[str, bytes]]) -> tuple[str, ...]:
     """Return the paths of the sources that call a function to open a library with RTLD_GLOBAL.
 
-    A source that this Python cannot parse is no evidence.
+    A source that this Python cannot parse is ignored.
     """
     return tuple(path for path, text in sources if opens(text))
 
 
 def opens(source: bytes) -> bool:
-    """Say whether a Python source opens a library with RTLD_GLOBAL somewhere."""
+    """Return whether a Python source opens a library with RTLD_GLOBAL."""
     try:
         # Text, not bytes: a coding cookie would choose which module decodes it.
         return _Names(_parsed(source.decode("utf-8-sig"))).opens()
-    # The last two are what the parser has for an expression that is nested too deeply.
+    # The parser raises the last two for deeply nested expressions.
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False
 
@@ -46,12 +46,12 @@ def opens(source: bytes) -> bool:
 def _parsed(text: str) -> list[ast.AST]:
     """Return every node of the syntax tree; nothing is compiled or run."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of escapes in strings, which are not ours
+        warnings.simplefilter("ignore")  # about escapes in strings
         return list(_walked(ast.parse(text)))
 
 
 def _walked(tree: ast.AST) -> Iterator[ast.AST]:
-    """Yield the nodes of a tree, without what never runs: the body of ``if False``."""
+    """Yield the nodes of a tree, except code that never runs: the body of ``if False``."""
     left = [tree]
     while left:
         node = left.pop()
@@ -70,11 +70,11 @@ def _is_never(test: ast.expr) -> bool:
 
 
 class _Names:
-    """The names that one source uses, and what they stand for."""
+    """The names in a source, and their meanings."""
 
     def __init__(self, nodes: list[ast.AST]) -> None:
         self.nodes = nodes
-        #: Local names of what was imported under another one.
+        #: Imported names by their local alias.
         self.imported = {
             alias.asname: alias.name
             for node in nodes
@@ -82,19 +82,19 @@ class _Names:
             for alias in node.names
             if alias.asname is not None
         }
-        #: Names that somewhere are set to a mode with RTLD_GLOBAL in it.
+        #: Names that are assigned a mode with RTLD_GLOBAL.
         self.modes: set[str] = set()
         for name, value in (pair for node in nodes for pair in _bound(node)):
             if self.is_global(value):
                 self.modes.add(name)
 
     def opens(self) -> bool:
-        """Say whether one of the calls opens a library with RTLD_GLOBAL."""
+        """Return whether a call opens a library with RTLD_GLOBAL."""
         calls = (n for n in self.nodes if isinstance(n, ast.Call) and not _opens_nothing(n))
         return any(self.is_global(mode) for call in calls for mode in self._modes_of(call))
 
     def is_global(self, mode: ast.expr) -> bool:
-        """Say whether the value of an expression can have the bit of RTLD_GLOBAL."""
+        """Return whether the value of an expression can contain the bit RTLD_GLOBAL."""
         if isinstance(mode, ast.BinOp):
             combined = isinstance(mode.op, ast.BitOr | ast.Add)
             return combined and (self.is_global(mode.left) or self.is_global(mode.right))
@@ -105,34 +105,34 @@ class _Names:
         return self._called(mode) == _MODE or (isinstance(mode, ast.Name) and mode.id in self.modes)
 
     def _is_looked_up(self, call: ast.Call) -> bool:
-        """Say whether a call is ``getattr(module, "RTLD_GLOBAL", ...)``."""
+        """Return whether a call is ``getattr(module, "RTLD_GLOBAL", ...)``."""
         named = call.args[1:2]
         looks_up = self._called(call.func) == "getattr"
         return looks_up and any(isinstance(n, ast.Constant) and n.value == _MODE for n in named)
 
     def _modes_of(self, call: ast.Call) -> Iterator[ast.expr]:
-        """Yield the arguments of a call that can be the mode in which it opens a library."""
+        """Yield the arguments of a call that can be the mode."""
         before = _OPENING.get(self._called(call.func))
         if before is not None:
             yield from call.args[before : before + 1]
             yield from (k.value for k in call.keywords if k.arg in _KEYWORDS)
 
     def _called(self, node: ast.expr) -> str:
-        """Return the name of a variable, or of an attribute without that of its object."""
+        """Return the name of a variable or attribute, without its object."""
         if isinstance(node, ast.Name):
             return self.imported.get(node.id, node.id)
         return node.attr if isinstance(node, ast.Attribute) else ""
 
 
 def _opens_nothing(call: ast.Call) -> bool:
-    """Say whether the program itself is opened, or musl: their symbols are global anyway."""
+    """Return whether a call opens the program or musl, whose symbols are always global."""
     named = [*call.args[:1], *(k.value for k in call.keywords if k.arg == "name")]
     values = [node.value for node in named if isinstance(node, ast.Constant)]
     return any(v is None or (isinstance(v, str) and v.startswith(_LIBCS)) for v in values)
 
 
 def _bound(node: ast.AST) -> Iterator[tuple[str, ast.expr]]:
-    """Yield (name, value) of what an assignment or the defaults of a function set."""
+    """Yield the (name, value) pairs of an assignment or of a function's defaults."""
     if isinstance(node, ast.Assign):
         yield from ((t.id, node.value) for t in node.targets if isinstance(t, ast.Name))
     elif isinstance(node, ast.AnnAssign | ast.AugAssign | ast.NamedExpr):

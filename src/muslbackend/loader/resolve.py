@@ -1,7 +1,7 @@
-"""Every needed name resolved as musl's loader will resolve it once the wheel is installed.
+"""Resolve every needed name as musl's loader does once the wheel is installed.
 
-What a file loads is known at once where its needed names are :mod:`settled`. Else each dlopen()
-is gone through, name by name, which is dear where many files load many: there is a limit to it.
+If the needed names of a file are :mod:`settled`, its dependencies are known at once. Otherwise each
+``dlopen`` is simulated name by name; that is expensive for large graphs and therefore limited.
 """
 
 from __future__ import annotations
@@ -25,28 +25,27 @@ if TYPE_CHECKING:
     from muslbackend.loader.supplied import Chain
     from muslbackend.musl.releases import Architecture
 
-#: Files of a wheel that are judged.
+#: The most files of a wheel that are judged.
 MOST_FILES: Final = 20_000
 
-#: Begins the names of libcs.
 _LIBC = "libc."
 
 
 def resolve(files: Files, arch: Architecture, supply: Supply) -> Graph:
-    """Return the graph of the wheel's files and of what they need.
+    """Return the graph of the wheel's files and of the libraries that they require.
 
-    A name is searched in the wheel by musl's rules; what is not found there is searched in
-    ``supply``. The result does not depend on the order in which ``files`` lists its paths. Raises
-    :class:`TooMuchError` for files that need each other in more ways than can be followed.
+    A name is searched in the wheel by musl's rules, then in ``supply``. The result does not depend
+    on the order in which ``files`` lists its paths. Raises :class:`TooMuchError` for dependencies
+    that are too many to follow.
     """
     count = len(files.wheel_paths())
     if count > MOST_FILES:
-        msg = f"{count:,} files of native code are more than the {MOST_FILES:,} that are judged"
-        raise TooMuchError(msg, hint="make several wheels of them")
+        msg = f"{count:,} ELF files exceed the limit of {MOST_FILES:,}"
+        raise TooMuchError(msg, hint="split the wheel")
     search = Search(files, arch, supply)
     known = -1
     while known != len(search.supplied):
-        # What is bundled because a later root found it will serve the earlier ones too.
+        # A library that is bundled for a later root serves the earlier ones too.
         known = len(search.supplied)
         resolver = _Resolver(search)
         loads = resolver.loads()
@@ -57,28 +56,28 @@ def resolve(files: Files, arch: Architecture, supply: Supply) -> Graph:
 
 
 class _Kept(NamedTuple):
-    """What was found for a needed name: of several answers the least counts."""
+    """An answer for a needed name; the smallest of several answers counts."""
 
     found: bool
-    """The loader finds it as the files are now: an answer that needs more work comes first."""
+    """The loader finds the file without a repair; ``False`` sorts first."""
     root: int
-    """Counts the files that are opened."""
+    """The position of the root."""
     edge: Edge
 
 
 class _Resolver:
-    """Loads every file that is opened, and remembers what was found for each needed name."""
+    """Load every root, and record the answer for each needed name."""
 
     def __init__(self, search: Search) -> None:
         self.search = search
         self.settled: Settled = settle(search)
         self.paths, self.numbers = self.settled.paths, self.settled.numbers
         self.plain = self.settled.plain
-        #: By file, what was found where it is settled.
+        #: By file, the answers if they are settled.
         self.edges: dict[str, tuple[int, tuple[Edge, ...]]] = {}
-        #: By file and name, what was found where it is not.
+        #: By file and name, the other answers.
         self.others: dict[tuple[str, str], _Kept] = {}
-        #: What each opened file loads of which it is not settled.
+        #: The files that each root loads if that is not settled.
         self.single: dict[int, tuple[int, ...]] = {}
         self.wheel = (1 << len(search.wheel)) - 1
         inside = len(self.paths) == len(search.wheel)
@@ -87,7 +86,7 @@ class _Resolver:
                 search.remember(edge)
 
     def loads(self) -> Loads:
-        """Load each file that is opened, and return what that loads."""
+        """Load each root, and return the files that each loads."""
         elf = self.search.elf
         roots = [n for n in bits(self.wheel) if _is_opened(elf[self.paths[n]])]
         for rank, root in enumerate(roots):
@@ -100,10 +99,10 @@ class _Resolver:
         return Loads(self.paths, roots, self.plain, self.single)
 
     def _opened_by_hand(self, opened: Sequence[int]) -> list[int]:
-        """Return the files that only what they need themselves loads: by ctypes, or by hand.
+        """Return the files that no root loads: code opens them with ctypes or ``dlopen``.
 
-        So are those that are loaded only by files that load another of the name when they are
-        loaded themselves: no file of the wheel is left out.
+        They include files that are loaded only by files that load another file of the same name, so
+        that every file of the wheel is judged.
         """
         seen = union(self._reached(root) for root in opened)
         if not self.wheel & ~seen:
@@ -120,7 +119,7 @@ class _Resolver:
         return found
 
     def _loaders(self, reached: Mapping[int, int], wanted: int) -> dict[int, int]:
-        """Return by file, of those that are ``wanted``, all that load it, as bits."""
+        """Return the files that load each ``wanted`` file, as bits."""
         settled = union(1 << n for n in reached if not self.settled.loose >> n & 1)
         loaders = {n: self.plain.reaching[n] & settled for n in bits(wanted)}
         for number in bits(self.wheel & ~settled):
@@ -129,16 +128,16 @@ class _Resolver:
         return loaders
 
     def _reached(self, root: int) -> int:
-        """Return what a file loads, as bits."""
+        """Return the files that a file loads, as bits."""
         if not self.settled.loose >> root & 1:
             return self.plain.reached[root]
         single = self.single[root] if root in self.single else self._load(root)
         return union(1 << number for number in single)
 
     def _load(self, root: int, rank: int | None = None) -> tuple[int, ...]:
-        """Load a file and, breadth first as musl does, all that it needs.
+        """Load a file and its dependencies, breadth first as musl does.
 
-        With ``rank`` it is one that is opened, and what is found is remembered.
+        ``rank`` is the position of a root; its answers are recorded.
         """
         if not self.settled.loose >> root & 1:
             return ()
@@ -156,7 +155,7 @@ class _Resolver:
         return number
 
     def _take_settled(self, roots: Sequence[int]) -> None:
-        """Remember what was found for all that settled files load."""
+        """Record the answers for the files that settled roots load."""
         names, done = self._first_needed(roots), 0
         for rank, root in enumerate(roots):
             if self.settled.loose >> root & 1:
@@ -173,7 +172,7 @@ class _Resolver:
                 self.edges[self.paths[number]] = rank, edges
 
     def _chains(self, root: int, new: int) -> dict[int, Chain]:
-        """Return what is searched for files that lack something, where others load them."""
+        """Return the search chains of files with missing names, as loaded by a root."""
         lacking = {
             n for n in bits(new & ~(1 << root)) if any(map(_is_missing, self.settled.edges[n]))
         }
@@ -188,11 +187,11 @@ class _Resolver:
         return {number: chains[number] for number in lacking}
 
     def _said(self, edge: Edge, chain: Chain) -> Edge:
-        """Return an edge that says of something missing where else it was looked for."""
+        """Return an edge; if its name is missing, with the folders that a chain adds."""
         return self.search.find(chain, edge.name) if _is_missing(edge) else edge
 
     def _known(self, edge: Edge, first: Set[str]) -> Edge:
-        """Return an edge as it is where the file that it leads to is loaded already."""
+        """Return the edge for a file whose provider is already loaded."""
         if edge.via is not Via.WHEEL or edge.provider is None or edge.name in first:
             return edge
         if "/" in edge.name:
@@ -200,7 +199,7 @@ class _Resolver:
         return Edge(edge.needer, edge.name, self.search.via(edge.provider), edge.provider)
 
     def _first_needed(self, roots: Sequence[int]) -> dict[int, set[str]]:
-        """Return by file the names that it is the first to need, of those with no way to them."""
+        """Return by file the unreachable names that it is the first to require."""
         wanted = wheel_names(self.settled)
         first = {number: set[str]() for number in wanted}
         left = union(1 << number for number in wanted)
@@ -219,7 +218,7 @@ class _Resolver:
         return first
 
     def edges_of(self, path: str) -> list[Edge]:
-        """Return what was found for each needed name of a file, in order."""
+        """Return the edge of each needed name of a file, in order."""
         rank, edges = self.edges.get(path, (0, ()))
         if not self.others:
             return list(edges)
@@ -232,22 +231,22 @@ class _Resolver:
 
 
 class _Session:
-    """What one dlopen() has loaded so far."""
+    """The state of one simulated ``dlopen``."""
 
     def __init__(
         self, search: Search, kept: dict[tuple[str, str], _Kept] | None, rank: int
     ) -> None:
-        """Take what is remembered of how needed names are satisfied, if anything is to be."""
+        """Record answers in ``kept``, if it is given."""
         self.search = search
         self.kept = kept
         self.rank = rank
         self.chains: dict[str, Chain] = {}
-        """In the order of loading."""
-        #: Libraries found by a search, under the name they were searched by.
+        """By file, in the order of loading."""
+        #: Libraries by the name under which a search found them.
         self.by_name: dict[str, str] = {}
 
     def load(self, root: str) -> None:
-        """Load a file and what it needs."""
+        """Load a file and its dependencies."""
         self.search.forget()
         self.chains[root] = self.search.chain(root)
         queue = deque(self.chains.values())
@@ -262,7 +261,7 @@ class _Session:
     def _find(self, chain: Chain, name: str) -> str | None:
         """Return the file that satisfies a needed name."""
         known = self.by_name.get(name)
-        # musl takes a loaded library by its name, wherever it came from; a path it opens anew.
+        # musl reuses a loaded library of the same name; it opens a path again.
         if known is None or "/" in name:
             edge = self.search.remember(self.search.find(chain, name))
             self._keep(edge)
@@ -272,7 +271,7 @@ class _Session:
         self.search.count()
         via = self.search.via(known)
         if via is Via.OUTSIDE and chain.owner in self.search.aside.in_place:
-            # Nothing is bundled for a file that stays as it is.
+            # Nothing is bundled for a file that stays unchanged.
             self._keep(Edge(chain.owner, name, Via.EXCLUDED))
             return None
         if self.kept is not None and (

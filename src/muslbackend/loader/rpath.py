@@ -1,4 +1,4 @@
-"""What an rpath means to musl, for a file that is going to be installed from a wheel.
+"""The meaning of an rpath to musl, for a file that is installed from a wheel.
 
 The rules are those of ``fixup_rpath`` in musl's ldso/dynlink.c (commit a897a20a).
 """
@@ -13,28 +13,28 @@ if TYPE_CHECKING:
 
     from muslbackend.elf.info import ElfInfo
 
-#: Schemes that are installed to site-packages. Scripts are installed beside the interpreter, at no
-#: fixed distance from there.
+#: Schemes that are installed to site-packages. The path from there to the scripts folder is not
+#: fixed.
 _AT_ROOT: Final = ("platlib", "purelib")
 _ORIGIN: Final = ("$ORIGIN", "${ORIGIN}")
-#: Of a path that the system opens (PATH_MAX of Linux), in characters.
+#: PATH_MAX of Linux.
 _LONGEST_PATH: Final = 4096
 
 
 def site_path(path: str) -> str:
-    """Return where a wheel's file is installed, from the root of site-packages."""
+    """Return the installed path of a wheel's file, relative to site-packages."""
     return path.split("/", 2)[2] if scheme(path) in _AT_ROOT else path
 
 
 def is_rootless(path: str) -> bool:
-    """Say whether a wheel's file is installed somewhere else than in site-packages."""
+    """Return whether a wheel's file is installed outside site-packages."""
     return scheme(path) not in (None, *_AT_ROOT)
 
 
 def scheme(path: str) -> str | None:
-    """Return under which scheme a file in a wheel's ``.data`` folder is installed (PEP 427).
+    """Return the installation scheme of a file in a wheel's ``.data`` folder (PEP 427).
 
-    Empty for one that is there under none; ``None`` for all other files.
+    The result is empty for a file directly in that folder, and ``None`` for all other files.
     """
     folder, _, rest = path.partition("/")
     if not rest or not folder.endswith(".data") or folder == ".data":
@@ -45,7 +45,7 @@ def scheme(path: str) -> str | None:
 def origin_entries(elf: ElfInfo, path: str) -> Iterator[tuple[str, str]]:
     """Yield (entry, folder in site-packages) for the rpath entries that stay inside the wheel.
 
-    Nothing for a file with any ``$`` token but ``$ORIGIN``: musl drops its whole rpath.
+    A file with another ``$`` token than ``$ORIGIN`` has no entries: musl ignores its whole rpath.
     """
     if is_rootless(path) or _is_void(elf.rpath):
         return
@@ -56,7 +56,7 @@ def origin_entries(elf: ElfInfo, path: str) -> Iterator[tuple[str, str]]:
 
 
 def inside(entry: str, path: str) -> str | None:
-    """Return the folder of site-packages that an rpath entry of ``path`` names, if it does."""
+    """Return the folder of site-packages that an rpath entry of ``path`` names, else ``None``."""
     token, _, below = entry.partition("/")
     if token not in _ORIGIN or len(below) > _LONGEST_PATH:
         return None
@@ -66,9 +66,9 @@ def inside(entry: str, path: str) -> str | None:
 
 
 def passed(entry: str, path: str) -> Iterator[str]:
-    """Yield the folders that an rpath entry of ``path`` enters and leaves again by ``..``.
+    """Yield the folders that an rpath entry of ``path`` enters and leaves again with ``..``.
 
-    The system walks through them: if they are not there, the entry leads nowhere.
+    The kernel resolves each of them: if one is missing, the entry has no effect.
     """
     origin = posixpath.dirname(site_path(path))
     folder = origin

@@ -1,4 +1,4 @@
-"""What lies on disk and in wheels, read once and kept: implements :class:`graph.Files`."""
+"""Read ELF files from a wheel or from disk, each once; implements :class:`graph.Files`."""
 
 from __future__ import annotations
 
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from muslbackend.wheel.reader import Wheel
 
 _NOT_ELF: Final = "is not an ELF file"
-#: How much of a text is looked at together.
+#: Bytes of a text that are searched at a time.
 _BLOCK: Final = 1 << 20
 
 
 class _Known(NamedTuple):
     content: object
-    """Held, so that no other gets its ``id``."""
+    """A reference that keeps the ``id`` of the content from being reused."""
     elf: ElfInfo | str
 
 
 class Scan:
-    """The ELF files of a wheel, and any file outside that the resolver asks for."""
+    """The ELF files of a wheel, and any external file that the resolver asks for."""
 
     def __init__(
         self,
@@ -59,10 +59,10 @@ class Scan:
         platforms: Iterable[str] = (),
         before: Scan | None = None,
     ) -> Scan:
-        """Read what counts among the members of a wheel that is being made.
+        """Read the ELF files among the members of a wheel that is being built.
 
-        ``platforms`` are those of its tags. Files that ``before`` has read and nobody has changed
-        since are not read again.
+        ``platforms`` are the platforms of its tags. Members whose content is unchanged since
+        ``before`` are not read again.
         """
         known = {} if before is None else before._known
         now, elf, texts = dict(known), {}, Texts()
@@ -72,7 +72,7 @@ class Scan:
             if place in known:
                 elf[member.path] = known[place].elf
                 continue
-            data = _told(member)
+            data = _elf_bytes(member)
             names.append(member.path)
             texts.add(member.path, _text(member))
             if data[: len(MAGIC)] == MAGIC:
@@ -90,33 +90,33 @@ class Scan:
         read: dict[str, ElfInfo | str] = {}
         texts = Texts()
         for member in wheel.members:
-            data = _told(member)
+            data = _elf_bytes(member)
             if data[: len(MAGIC)] == MAGIC:
                 read[member.path] = _read(data, wheel.checksums[member.path])
             texts.add(member.path, _text(member))
-        # Whichever was read first.
+        # In the order of the archive.
         elf = {path: read[path] for path in wheel.sizes if path in read}
         return cls(elf, wheel.names, describe(wheel.platforms, texts))
 
     @cached_property
     def _names(self) -> frozenset[str]:
-        """Every file of the wheel, where it is installed."""
+        """The installed path of every file of the wheel."""
         return frozenset(map(site_path, self._files))
 
     @cached_property
     def _in_order(self) -> list[str]:
-        """The same, sorted: what is in a folder stands in a row."""
+        """The installed paths, sorted, so that the files of a folder are adjacent."""
         return sorted(self._names)
 
     def _is_folder(self, path: str) -> bool:
-        from bisect import bisect_left  # most of what is looked for is a file, or nothing
+        from bisect import bisect_left
 
         at = bisect_left(self._in_order, f"{path}/")
         return at < len(self._in_order) and self._in_order[at].startswith(f"{path}/")
 
     @cached_property
     def _holders(self) -> dict[str, set[str]]:
-        """By name of a file or folder, the folders that it is in."""
+        """The folders that contain a file or folder, by its name."""
         holders: dict[str, set[str]] = {}
         left: Iterable[str] = self._names
         while left:
@@ -129,7 +129,7 @@ class Scan:
         return holders
 
     def folders_with(self, name: str) -> Set[str]:
-        """Return the folders of the installed wheel with a file or a folder of that name."""
+        """Return the folders of the installed wheel that contain a file or folder of a name."""
         return self._holders.get(name, frozenset())
 
     def wheel_paths(self) -> tuple[str, ...]:
@@ -137,7 +137,7 @@ class Scan:
         return tuple(sorted(self._wheel))
 
     def look(self, path: str) -> ElfInfo | str | None:
-        """Return what is at ``path``: an ELF file, else why it cannot be loaded, else ``None``."""
+        """Return an ELF file, the reason why it cannot be loaded, or ``None`` if it is absent."""
         if path in self._wheel:
             return self._wheel[path]
         if not path.startswith("/"):
@@ -147,12 +147,12 @@ class Scan:
         return self._outside[path]
 
     def real(self, path: str) -> str:
-        """Return the path of the file itself, symlinks followed."""
+        """Return a path with all symlinks resolved."""
         return os.path.realpath(path)
 
 
 def read_file(path: str | Path) -> ElfInfo | str | None:
-    """Return what is at a path on disk, as :meth:`Scan.look` does."""
+    """Return the ELF file at a path on disk, as :meth:`Scan.look` does."""
     try:
         with os.fdopen(open_regular(path), "rb") as stream:
             return _read(mapped(stream)) if stream.read(len(MAGIC)) == MAGIC else _NOT_ELF
@@ -162,10 +162,10 @@ def read_file(path: str | Path) -> ElfInfo | str | None:
         return f"cannot be read: {error.strerror}"
 
 
-def _told(member: Member) -> Bytes:
-    """Return the bytes of an ELF file; of others nothing."""
+def _elf_bytes(member: Member) -> Bytes:
+    """Return the bytes of an ELF file, empty for any other file."""
     data = member.data
-    if data is None:  # no ELF file is only packed
+    if data is None:  # only files that are not ELF stay compressed
         return b""
     if isinstance(data, bytes | bytearray):
         return data if data.startswith(MAGIC) else b""
@@ -174,7 +174,7 @@ def _told(member: Member) -> Bytes:
 
 
 def _text(member: Member) -> bytes:
-    """Return as much of a file as :func:`describe` has to know of it."""
+    """Return the part of a file that :func:`describe` requires."""
     if not tells(member.path):
         return b""
     if isinstance(member.data, bytes | bytearray):

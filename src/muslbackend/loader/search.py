@@ -1,7 +1,7 @@
-"""Where musl's loader looks for a needed name, each distinct search made once.
+"""Search needed names in the folders that musl's loader searches; cache each distinct search.
 
-The loader's rules are those of ``load_library`` in musl's ldso/dynlink.c (commits 3e3753c1,
-709355e1); it never reads a SONAME.
+The rules are those of ``load_library`` in musl's ldso/dynlink.c (commits 3e3753c1, 709355e1). The
+loader never reads a SONAME.
 """
 
 from __future__ import annotations
@@ -21,37 +21,37 @@ if TYPE_CHECKING:
     from muslbackend.loader.graph import Files, Supply
     from muslbackend.musl.releases import Architecture
 
-    #: An entry of an rpath that stays inside the wheel, its folder, and whether it leads on.
+    #: An rpath entry that stays inside the wheel, its folder, and whether the folder is reachable.
     Entry: TypeAlias = tuple[str, str, bool]
 
-#: So many folders that were searched are kept for the report.
+#: The most searched folders that are kept for the report.
 MOST_SEARCHED: Final = 250
-#: Begins the names of libcs.
+#: The start of a libc's name.
 _LIBC: Final = "libc."
-#: Names that no list of what is in a folder has.
+#: Names that folder listings do not contain.
 _FOLDERS: Final = frozenset({"", ".", ".."})
 
 
 class Place(NamedTuple):
-    """One distinct search: the entries of an rpath, as they are for files of one folder."""
+    """A distinct search: the rpath entries of files in one folder."""
 
     entries: tuple[Entry, ...]
     folders: dict[str, int]
-    """Those that lead on, with the number of the first entry for each."""
+    """The reachable folders, each with the position of its first entry."""
 
 
 class Search(Supplied):
-    """The files that a wheel has, and those outside that were found, by where they are found."""
+    """The files of a wheel and the external libraries, indexed by the searches that find them."""
 
     def __init__(self, files: Files, arch: Architecture, supply: Supply) -> None:
         super().__init__(files, arch, supply)
-        #: The first one has no entries: that of files that inherit all they search.
+        #: The first one has no entries: it belongs to files without an rpath of their own.
         self.places = [Place((), {})]
         self._numbers: dict[tuple[Entry, ...], int] = {(): 0}
         self._place_of: dict[str, int] = {}
         self._having: dict[str, int] = {}
         self._holding: dict[str, int] = {}
-        #: Each list of folders that were searched in vain.
+        #: Each distinct list of searched folders, to share memory.
         self._lists: dict[tuple[str, ...], tuple[str, ...]] = {}
         self._entries: dict[Chain, tuple[Entry, ...]] = {}
         self._musl: dict[str, bool] = {}
@@ -62,7 +62,7 @@ class Search(Supplied):
             self.place(path)
 
     def place(self, path: str) -> int:
-        """Return the number of the search that a file's own rpath makes."""
+        """Return the number of the search for a file's own rpath."""
         known = self._place_of.get(path)
         if known is None:
             known = self._place_of[path] = self._number(path) if path in self.installed else 0
@@ -85,7 +85,7 @@ class Search(Supplied):
         return number
 
     def names(self, path: str) -> tuple[str, ...]:
-        """Return the needed names of a file that musl itself does not satisfy, each once."""
+        """Return the needed names of a file that musl does not provide itself, each once."""
         known = self._names.get(path)
         if known is None:
             needed, musl = dict.fromkeys(self.elf[path].needed), self._musl
@@ -98,10 +98,10 @@ class Search(Supplied):
         return known
 
     def private(self, path: str) -> Mapping[str, str]:
-        """Return by needed name the libraries outside that have a name of musl's for their own.
+        """Return by needed name the external libraries that have a name reserved by musl.
 
-        Each defines something that no musl does. The loader never opens a library of such a name,
-        which the copy in the wheel does not keep.
+        Each defines a symbol that no musl defines. The loader never opens a library of such a name;
+        the copy in the wheel gets another one.
         """
         known = self._private.get(path)
         if known is None:
@@ -125,15 +125,15 @@ class Search(Supplied):
                     break
 
     def forget(self) -> None:
-        """Forget what was searched up to files whose libraries are not asked for any more."""
+        """Clear the cache of inherited entries."""
         self._entries.clear()
 
     def chain(self, path: str, above: Chain | None = None) -> Chain:
-        """Return what is searched for the libraries of a file that another one has loaded."""
+        """Return the search chain of a file that ``above`` has loaded."""
         return Chain(path, self.place(path), above)
 
     def holding(self, name: str) -> int:
-        """Return the places with a folder that has something of a name, as bits."""
+        """Return the searches with a folder that contains a name, as bits."""
         known = self._holding.get(name)
         if known is None:
             known = 0
@@ -146,11 +146,11 @@ class Search(Supplied):
         return self._having if name in _FOLDERS else self.files.folders_with(name)
 
     def own(self, place: int, name: str) -> str | Rejected | None:
-        """Return the file of the wheel that is found by the entries of one place alone."""
+        """Return the file of the wheel that one search finds."""
         return self._in(place, name)[0]
 
     def _in(self, place: int, name: str) -> tuple[str | Rejected | None, int]:
-        """Return that file, and how many entries were looked at for it."""
+        """Return that file, and the number of entries that were examined."""
         known = self._found.get((place, name))
         if known is None:
             known = self._found[place, name] = self._looked_for(self.places[place], name)
@@ -167,21 +167,21 @@ class Search(Supplied):
                 return found, folders[folder] + 1
             other = reason or self.files.look(path)
             other = self.left_out.get(path, other)
-            if isinstance(other, str):  # musl takes the first file, whatever it is
+            if isinstance(other, str):  # musl uses the first file of the name
                 return Rejected(path, Unfit.BROKEN, other), folders[folder] + 1
         return None, len(place.entries)
 
     def find(self, chain: Chain, name: str) -> Edge:
-        """Return how a needed name is satisfied that nothing loaded before has."""
+        """Return the edge for a needed name that no loaded file has."""
         edge = self._found_by(chain, name)
         return self._without_bundling(edge) if chain.owner in self.aside.in_place else edge
 
     @staticmethod
     def _without_bundling(edge: Edge) -> Edge:
-        """Return the edge of a file that is not changed as one that nothing is bundled for.
+        """Return the edge of an unchanged file, for which nothing is bundled.
 
         A library of the wheel that the loader does not find is left to the system too: the file
-        may be copied elsewhere. One that it finds and refuses is an error all the same.
+        may be copied elsewhere. A library that the loader finds and refuses remains an error.
         """
         refused = any(not rejected.path.startswith("/") for rejected in edge.rejected)
         if refused or edge.via not in (Via.WHEEL, Via.OUTSIDE, Via.MISSING):
@@ -205,7 +205,7 @@ class Search(Supplied):
         return self.left(chain.owner, name) or self.from_supply(chain, name)
 
     def _inherited(self, chain: Chain, name: str) -> str | Rejected | None:
-        """Return the file of the wheel that is found by the entries of files further up."""
+        """Return the file of the wheel that the entries of the loading files find."""
         there = chain.mask & self.holding(name)
         if there and not there & there - 1:
             return self.own(there.bit_length() - 1, name)
@@ -217,7 +217,7 @@ class Search(Supplied):
         return None
 
     def _searched(self, chain: Chain, name: str) -> tuple[str, ...]:
-        """Return the first of the entries that were looked at; to look twice finds no more."""
+        """Return the first entries that were examined, each once."""
         if not chain.mask & self.holding(name):
             return tuple([entry for entry, *_ in self._all(chain)])
         known: dict[Entry, None] = {}
@@ -230,7 +230,7 @@ class Search(Supplied):
         return tuple([entry for entry, *_ in known])[:MOST_SEARCHED]
 
     def _all(self, chain: Chain) -> tuple[Entry, ...]:
-        """Return the first of the entries of a file and of all that it inherits from."""
+        """Return the first entries of a file and of the files that loaded it."""
         new = []
         link: Chain | None = chain
         while link is not None and link not in self._entries:
@@ -246,7 +246,7 @@ class Search(Supplied):
         return known
 
     def all_searched(self, chain: Chain, name: str, folders: tuple[str, ...]) -> tuple[str, ...]:
-        """Return where a name was looked for in vain: held once for all names of a file."""
+        """Return the folders that were searched without success; files share the list."""
         inside = () if "/" in name else self._searched(chain, name)
         searched = tuple(dict.fromkeys((*inside, *folders)))[:MOST_SEARCHED]
         return self._lists.setdefault(searched, searched)

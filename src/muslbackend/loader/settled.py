@@ -1,9 +1,10 @@
-"""Needed names that mean the same whoever loads the file that needs them: nearly all.
+"""Find needed names that resolve to the same file for every root: nearly all of them.
 
-musl's loader looks for a name among what one dlopen() has loaded already, then by the rpath of the
-file, then by those of the files that loaded it (``load_library`` in ldso/dynlink.c). Where the
-file's own rpath finds the name, and no other file found another under it before, the rest does not
-matter: what a file loads is what it leads to, and is worked out for all files at once.
+musl's loader searches a name among the files that the ``dlopen`` has already loaded, then by the
+rpath of the file, then by the rpaths of the files that loaded it (``load_library`` in
+ldso/dynlink.c). If the file's own rpath finds the name, and no other file finds another library of
+that name first, the root does not matter. The dependencies of all files are then a transitive
+closure.
 """
 
 from __future__ import annotations
@@ -22,24 +23,24 @@ if TYPE_CHECKING:
 
 
 class Settled(NamedTuple):
-    """What each file's needed names mean by its own rpath, and for whom that holds."""
+    """The resolution of needed names by each file's own rpath, and its exceptions."""
 
     paths: list[str]
-    """By number: the wheel's files, sorted, then those outside."""
+    """By number: the wheel's files, sorted, then external libraries."""
     numbers: dict[str, int]
     edges: Sequence[tuple[Edge, ...]]
-    """By number; where something is missing, as if nobody had loaded the file."""
+    """By number; missing names are searched without inherited rpaths."""
     plain: Plain
     loose: int
-    """The files of which it does not hold for all that they load, as bits."""
+    """The files with a dependency whose resolution depends on the root, as bits."""
 
 
 def settle(search: Search) -> Settled:
-    """Look for each needed name of each file by the file's own rpath."""
+    """Search each needed name of each file by the file's own rpath."""
     paths = list(search.wheel)
     numbers = {path: number for number, path in enumerate(paths)}
     edges: list[tuple[Edge, ...]] = []
-    for path in paths:  # which grows
+    for path in paths:  # grows in the loop
         chain = search.chain(path)
         found = tuple([search.find(chain, name) for name in search.names(path)])
         edges.append(found)
@@ -59,7 +60,7 @@ def settle(search: Search) -> Settled:
 
 
 def _may_inherit(search: Search, edge: Edge) -> bool:
-    """Say whether the rpath of another file may find what the file's own does not."""
+    """Return whether only the rpath of another file may find a name."""
     if edge.via is Via.LOADER or "/" in edge.name or not search.holding(edge.name):
         return False
     return search.own(search.place(edge.needer), edge.name) is None
@@ -68,7 +69,7 @@ def _may_inherit(search: Search, edge: Edge) -> bool:
 def _searching_outside(
     search: Search, paths: Sequence[str], edges: Sequence[tuple[Edge, ...]], up: Sequence[int]
 ) -> Iterator[int]:
-    """Yield the files for whose libraries a folder outside is searched that another brings."""
+    """Yield the files whose search includes an external folder of another file."""
     bringing = union(1 << n for n, path in enumerate(paths) if search.brings(path))
     asked = (Via.OUTSIDE, Via.MISSING, *((Via.WHEEL,) if search.supply.installed else ()))
     for number, found in enumerate(edges) if bringing else ():
@@ -77,7 +78,7 @@ def _searching_outside(
 
 
 def _ambiguous(edges: Sequence[tuple[Edge, ...]], up: Sequence[int]) -> int:
-    """Return the files that load two which mean different files by one name, as bits."""
+    """Return the files that load two files with different libraries of one name, as bits."""
     meanings: dict[str, str | None] = {}
     several = set()
     for found in edges:
@@ -94,10 +95,9 @@ def _ambiguous(edges: Sequence[tuple[Edge, ...]], up: Sequence[int]) -> int:
 
 
 def wheel_names(settled: Settled) -> Mapping[int, tuple[str, ...]]:
-    """Return by file the names that only a new rpath would lead to, to a file of the wheel.
+    """Return by file the names of wheel files that only a new rpath can reach.
 
-    The first file that needs it loads it, as far as a plan is concerned; those behind it find it by
-    its name.
+    A repair makes the first file that requires a name load it; later files find it by name.
     """
     found = {}
     for number, edges in enumerate(settled.edges):

@@ -1,4 +1,4 @@
-"""The files of a wheel, and what it lacks: left to the machine, or taken from outside."""
+"""The files of a wheel, and the search for external libraries."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 #: Object files and static programs; ``map_library`` in ldso/dynlink.c.
 NOT_DYNAMIC: Final = "has no dynamic section, so musl's loader refuses it (Exec format error)"
 #: ``map_library``: a file that is not ET_DYN goes to its own addresses or nowhere.
-NOT_MOVABLE: Final = "is a program for fixed addresses (ET_EXEC), which are free by chance only"
+NOT_MOVABLE: Final = "is a program with fixed addresses (ET_EXEC), which are rarely free"
 NOT_HASHED: Final = "has no hash table, and musl crashes without one in what it opens"
 _NOT_JUDGED: Final = "is excluded from judgement"
-#: So often a name is looked for, and a file is asked on the way up to the one that was opened.
+#: The most steps of the search: looking up a name, visiting a file of a chain.
 MOST_STEPS: Final = 2_000_000
 
 
 class Chain:
-    """What is searched for the libraries of a file: its own entries, then those it inherits."""
+    """The search chain of a file: its own rpath entries, then those of the files that loaded it."""
 
     __slots__ = ("above", "folders", "mask", "owner", "place")
 
@@ -38,12 +38,12 @@ class Chain:
         self.place = place
         self.above = above
         self.mask: int = 1 << place | (above.mask if above is not None else 0)
-        """All places from here on up, as bits."""
+        """The searches of this file and of those above, as bits."""
         self.folders: tuple[str, ...] | None = None
-        """The folders outside from here on up, once they were asked for."""
+        """The external folders of this file and of those above, once computed."""
 
     def up(self) -> Iterator[Chain]:
-        """Yield this file, the one that loaded it, and so on."""
+        """Yield this file, the file that loaded it, and so on."""
         link: Chain | None = self
         while link is not None:
             yield link
@@ -51,7 +51,7 @@ class Chain:
 
 
 class Supplied:
-    """The files that a wheel has, and the libraries outside that were found."""
+    """The files of a wheel, and the external libraries that were found."""
 
     def __init__(self, files: Files, arch: Architecture, supply: Supply) -> None:
         self.files = files
@@ -59,13 +59,13 @@ class Supplied:
         self.supply = supply
         self.elf: dict[str, ElfInfo] = {}
         self.broken: dict[str, str] = {}
-        #: Where a library outside was found that a file needs: the same for every root.
+        #: The external library for a needed name of a file: the same for every root.
         self.supplied: dict[tuple[str, str], str] = {}
         self.aside = sort_out(files, arch, supply)
         for path in files.wheel_paths():
             if path not in self.aside.data and path not in self.aside.ignored:
                 self._read(path, files.look(path))
-        #: Why the loader refuses, or is not known to take, what stands at these places.
+        #: Reasons why the loader refuses, or may refuse, the files at these paths.
         self.left_out = {site_path(p): f"is an {kind}" for p, kind in self.aside.data.items()}
         self.left_out |= {site_path(path): _NOT_JUDGED for path in self.aside.ignored}
         self.left_out |= {site_path(path): reason for path, reason in self.broken.items()}
@@ -73,56 +73,54 @@ class Supplied:
         self.at = {site_path(p): p for p in self.wheel if not is_rootless(p)}
         self.installed = frozenset(self.at.values())
         self.named: dict[str, list[str]] = {}
-        # Of several files of one name, that of the first folder: the plan's rpath leads there.
+        # For several files of one name, the plan's rpath points to the first folder.
         for path in sorted(self.wheel, key=lambda p: posixpath.split(site_path(p))):
             self.named.setdefault(posixpath.basename(path), []).append(path)
         self._unreached: dict[str, str | None] = {}
-        #: A library outside was found.
+        #: An external library was found.
         self._outside = False
         self._directories = tuple(dict.fromkeys(supply.directories))
-        #: What was done up to now: names looked for, and files that were asked on the way up.
+        #: The steps so far.
         self._steps = 0
 
     def _read(self, path: str, found: ElfInfo | str | None) -> None:
-        """Remember a file of the wheel as one that can be loaded, or as one that cannot."""
+        """Record whether a file of the wheel can be loaded."""
         if not isinstance(found, ElfInfo):
-            self.broken[path] = found or "is gone"
+            self.broken[path] = found or "no longer exists"
         elif self._is_to_be_loaded(path, found) and (reason := no_library(found)):
             self.broken[path] = reason
         else:
             self.elf[path] = found
 
     def _is_to_be_loaded(self, path: str, elf: ElfInfo) -> bool:
-        """Say whether a file is for the loader by its name, or for nobody else by its kind."""
+        """Return whether a file is meant for the loader, by its name or its type."""
         if extension_suffix(path) or (elf.kind not in (ET_EXEC, ET_DYN) and elf.fits(self.arch)):
             return True
         return names_library(path) and elf.fits(self.arch)
 
     def count(self, steps: int = 1) -> None:
-        """Count what is done; raise :class:`TooMuchError` when it is too much."""
+        """Count steps; raise :class:`TooMuchError` above the limit."""
         self._steps += steps
         if self._steps > MOST_STEPS:
             msg = (
-                "its libraries need each other in too many ways to be followed: more than "
-                f"{MOST_STEPS:,} look-ups"
+                "its libraries depend on each other in too many ways: more than "
+                f"{MOST_STEPS:,} lookups"
             )
-            hint = (
-                "give each an rpath that finds what it needs, and each library one name and place"
-            )
+            hint = "give each library an rpath that finds its dependencies, and one name and folder"
             raise TooMuchError(msg, hint=hint)
 
     def via(self, known: str) -> Via:
-        """Return how a name is satisfied by a library that is loaded already."""
+        """Return the way in which an already loaded library satisfies a name."""
         return Via.LOADER if known in self.installed else Via.OUTSIDE
 
     def remember(self, edge: Edge) -> Edge:
-        """Remember where a library outside was found, and return the edge."""
+        """Record an external library, and return the edge."""
         if edge.via is Via.OUTSIDE and edge.provider is not None:
             self.supplied.setdefault((edge.needer, edge.name), edge.provider)
         return edge
 
     def left(self, needer: str, name: str) -> Edge | None:
-        """Return how a name is left to the machine that runs, ``None`` if it is not."""
+        """Return the edge for a name that the running machine provides, else ``None``."""
         left = self.supply.left(name)
         if left is not None:
             return Edge(needer, name, left)
@@ -131,7 +129,7 @@ class Supplied:
         return None
 
     def unreached(self, name: str) -> str | None:
-        """Return the file of the wheel that has a name, wherever it is."""
+        """Return a file of the wheel by its name, in any folder."""
         base = posixpath.basename(name)
         if base not in self._unreached:
             others = self.named.get(base, ())
@@ -140,7 +138,7 @@ class Supplied:
         return self._unreached[base]
 
     def from_supply(self, chain: Chain, name: str) -> Edge:
-        """Return how a name is satisfied that is not found in the wheel."""
+        """Return the edge for a name that the search in the wheel does not find."""
         needer = chain.owner
         unreached = self.unreached(name)
         if unreached is not None and not self.supply.installed:
@@ -165,18 +163,18 @@ class Supplied:
         return Edge(needer, name, Via.MISSING, None, searched, tuple(rejected))
 
     def _taken(self, path: str, found: ElfInfo) -> str:
-        """Take a library outside, and return the path of the file itself."""
+        """Add an external library, and return its path without symlinks."""
         real = self.files.real(path)
         self.elf.setdefault(real, found)
         self._outside = True
         return real
 
     def all_searched(self, chain: Chain, name: str, folders: tuple[str, ...]) -> tuple[str, ...]:
-        """Return where a name was looked for in vain."""
+        """Return the folders that were searched without success."""
         raise NotImplementedError
 
     def _folders(self, chain: Chain, name: str) -> tuple[str, ...]:
-        """Return the folders outside that are searched, in order."""
+        """Return the external folders to search, in order."""
         follows = self.supply.follow_rpath
         full = name.startswith("/") and self._follows(chain.owner)
         # A library without a SONAME, linked by its full path.
@@ -185,9 +183,9 @@ class Supplied:
         return tuple(dict.fromkeys((*first, *folders))) if first else folders
 
     def _outside_of(self, chain: Chain) -> tuple[str, ...]:
-        """Return the folders outside that are searched for what a file of a chain loads.
+        """Return the external folders for the libraries of a chain's first file.
 
-        A file that adds none shares the list of the one that loaded it.
+        A file that adds no folder shares the list of the file that loaded it.
         """
         unknown = list(takewhile(lambda link: link.folders is None, chain.up()))
         top = unknown[-1].above if unknown else chain
@@ -202,11 +200,11 @@ class Supplied:
         return known
 
     def brings(self, path: str) -> bool:
-        """Say whether a file has folders outside searched for what it loads."""
+        """Return whether a file adds external folders to the search."""
         return next(self.folders_of(path), None) is not None
 
     def folders_of(self, owner: str) -> Iterator[str]:
-        """Yield the folders outside that a file has searched, for itself and what it loads."""
+        """Yield the external folders that a file adds to the search."""
         if not (owner.startswith("/") or self._follows(owner)):
             return
         for entry in self.elf[owner].rpath:
@@ -219,12 +217,12 @@ class Supplied:
             yield posixpath.dirname(owner)
 
     def _follows(self, owner: str) -> bool:
-        """Say whether absolute paths in a file are followed: not where a stranger wrote them."""
+        """Return whether absolute paths in a file are followed: not in a wheel built elsewhere."""
         ours = owner.startswith("/") or not self.supply.foreign
         return self.supply.follow_rpath and ours
 
     def _rooted(self, entry: str, owner: str) -> str:
-        """Return where an absolute rpath entry of a library in the sysroot leads in there."""
+        """Return the path in the sysroot of an absolute rpath entry of one of its libraries."""
         root = self.supply.sysroot
         inside = root and owner.startswith(f"{root}/") and not entry.startswith(f"{root}/")
         return root + entry if inside else entry
@@ -245,7 +243,7 @@ class Supplied:
 
 
 def no_library(elf: ElfInfo) -> str:
-    """Return why the loader does not take a file for a library; empty if it does."""
+    """Return the reason why the loader refuses a file as a library; empty if it accepts it."""
     if not elf.dynamic:
         return NOT_DYNAMIC
     if elf.kind == ET_EXEC:
@@ -254,7 +252,7 @@ def no_library(elf: ElfInfo) -> str:
 
 
 def _is_libpython(name: str) -> bool:
-    """Say whether a library is that of CPython, such as ``libpython3.12.so.1.0``."""
+    """Return whether a name is that of CPython's library, such as ``libpython3.12.so.1.0``."""
     if "/" in name or not names_library(name):
         return False
     stem, ending, _ = name.partition(".so")

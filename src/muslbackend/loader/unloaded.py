@@ -1,8 +1,7 @@
-"""ELF files of a wheel that nothing loads: data, and files that the settings exclude.
+"""Find ELF files of a wheel that nothing loads: data, and files that the settings exclude.
 
-A file is data if the loader and the kernel of the target cannot map it, no file that is judged
-requires its name, and neither its name nor its place says that Python or a user opens it.
-Rules as in :mod:`rules`: ``(Graph, Target)`` in, findings out, one code for each.
+A file is data if the loader and the kernel of the target cannot map it, no judged file requires its
+name, and neither its name nor its folder indicates that Python or a user opens it.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from muslbackend.musl.releases import Architecture
 
 _ET_REL, _ET_CORE = 1, 4
-#: Machines that data is often for (``e_machine``, registry of the System V gABI).
+#: Machines of typical data files (``e_machine``, registry of the System V gABI).
 _MACHINES: Final = {
     2: "SPARC",
     3: "x86",
@@ -76,17 +75,17 @@ class _Facts(NamedTuple):
     needed: frozenset[str]
     """Names of files, without folders."""
     is_module: bool
-    """It defines a function by which ``import`` starts it."""
+    """It defines an init function for ``import``."""
 
 
 def sort_out(files: Files, arch: Architecture, supply: Supply) -> Aside:
-    """Return which ELF files of the wheel are not judged, and which are not to be changed."""
+    """Return the ELF files of the wheel that are not judged, or not changed."""
     facts = {path: _facts(files.look(path)) for path in files.wheel_paths()}
     paths = list(facts)
     ignored = {path for path in paths if fits_path(path, supply.ignore)}
     data = {p for p in paths if p not in ignored and _may_be_data(p, facts[p], arch)}
     if not any(_is_mapped(f.header, arch) for p, f in facts.items() if p not in data | ignored):
-        # Programs for one machine only are for the wrong one, whatever else is in the wheel.
+        # Without a file for the target, programs are for the wrong machine.
         data -= {p for p in data if not _is_for_no_wheel(p, facts[p].header)}
     needers = _needers(facts, data | ignored, arch)
     judged = facts.keys() - (data | ignored) | needers.keys()
@@ -99,7 +98,7 @@ def sort_out(files: Files, arch: Architecture, supply: Supply) -> Aside:
 
 
 def is_data_anywhere(path: str, found: ElfInfo | str | None) -> bool:
-    """Say whether an ELF file is data on every machine that musl runs on."""
+    """Return whether an ELF file is data on every machine that musl supports."""
     facts = _facts(found)
     fitting = [a for a in ARCHITECTURES.values() if _is_mapped(facts.header, a)]
     return not fitting and _may_be_data(path, facts, None)
@@ -113,47 +112,47 @@ def _facts(found: ElfInfo | str | None) -> _Facts:
 
 
 def _is_mapped(header: Header | None, arch: Architecture) -> bool:
-    """Say whether the loader or the kernel of a machine maps the file.
+    """Return whether the loader or the kernel of a machine maps the file.
 
-    A file with a damaged header counts: it may be a program that was cut short.
+    A file with a damaged header counts: it may be a truncated program.
     """
     return header is None or (header.kind in (ET_EXEC, ET_DYN) and header.fits(arch))
 
 
 def _may_be_data(path: str, facts: _Facts, arch: Architecture | None) -> bool:
-    """Say whether a file is data unless another one needs it."""
+    """Return whether a file is data unless another file requires it."""
     if facts.header is None or (arch is not None and _is_mapped(facts.header, arch)):
         return False
     if facts.is_module or extension_suffix(path) or _is_on_the_path(path):
         return False
     if not _is_library(path):
         return True
-    # Of a library for this very machine the name of the machine is no excuse.
+    # The name of the machine does not make a library for this machine data.
     ours = arch is not None and facts.header.machine == arch.machine
     return not ours and _names_its_machine(path, facts.header)
 
 
 def _is_library(path: str) -> bool:
-    """Say whether a file is named like what ``import``, ``ctypes`` and the loader open."""
+    """Return whether a file has the name of a library."""
     name = path.rpartition("/")[2]
     return name.endswith(".so") or ".so." in name
 
 
 def _is_on_the_path(path: str) -> bool:
-    """Say whether a file is installed to a folder of programs (PEP 427, ``.data``)."""
+    """Return whether a file is installed to a folder of programs (PEP 427, ``.data``)."""
     below = path.split("/")[2:]
     return scheme(path) == "scripts" or (scheme(path) == "data" and below[0] == "bin")
 
 
 def _names_its_machine(path: str, header: Header) -> bool:
-    """Say whether a path has a word for the machine that the file is for."""
+    """Return whether a path contains a name of the file's machine."""
     text = site_path(path).lower().replace("x86_64", "x8664").replace("x86-64", "x8664")
     words = "".join(letter if letter.isalnum() else " " for letter in text).split()
     return not set(words).isdisjoint(_WORDS.get(header.machine, ()))
 
 
 def _is_for_no_wheel(path: str, header: Header | None) -> bool:
-    """Say whether a file cannot be what a build for another target left behind."""
+    """Return whether a file cannot be a remnant of a build for another target."""
     if header is None:
         return False
     known = any(header.fits(arch) for arch in ARCHITECTURES.values())
@@ -161,10 +160,10 @@ def _is_for_no_wheel(path: str, header: Header | None) -> bool:
 
 
 def _needers(facts: Mapping[str, _Facts], aside: set[str], arch: Architecture) -> dict[str, str]:
-    """Return those files of ``aside`` that a judged file needs, and one that needs each.
+    """Return the files of ``aside`` that a judged file requires, each with one such file.
 
-    A file that is needed is judged, and so is all that it needs. A file is not needed if a judged
-    one has its name too: the resolver sees which of the two the loader finds first.
+    A required file is judged, and so are its dependencies. A file is not required if a judged file
+    has the same name: the resolver determines which of them the loader finds first.
     """
     judged = (path for path in facts if path not in aside and not is_rootless(path))
     others = {p.rpartition("/")[2] for p in judged if _is_mapped(facts[p].header, arch)}
@@ -183,7 +182,7 @@ def _needers(facts: Mapping[str, _Facts], aside: set[str], arch: Architecture) -
 
 
 def _description(header: Header | None) -> str:
-    """Return what kind of ELF file it is, in words."""
+    """Return the type and machine of an ELF file, as a phrase."""
     number = header.machine if header else 0
     machine = _MACHINES.get(number, f"machine {number}")
     kind = {_ET_REL: "object", _ET_CORE: "core", ET_EXEC: "program", ET_DYN: "shared object"}

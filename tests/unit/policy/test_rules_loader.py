@@ -88,7 +88,7 @@ def test_mb104_a_segment_of_no_size() -> None:
     (found,) = judge(graph, target_for()).findings
     assert found.code == "MB104"
     assert found.message == (
-        "has a segment of no size, which musl reads from 1.2.3 on; it must load on 1.2.0"
+        "has an empty segment, which musl reads from 1.2.3 on; it must load on 1.2.0"
     )
     assert found.hint == 'promise less with floor = "1.2.3" (Alpine 3.16 and later)'
     assert judge(graph, target_for(floor="1.2.3")).findings == ()

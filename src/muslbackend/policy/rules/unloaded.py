@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def data_files(graph: Graph, target: Target) -> Iterator[Finding]:
-    """The loader refuses what is no program or shared object; code of other machines is data."""
+    """An ELF file that the target cannot map, and that no file requires, is data."""
     for path, description in graph.aside.data.items():
         yield Finding(
             "MB146",
@@ -26,7 +26,7 @@ def data_files(graph: Graph, target: Target) -> Iterator[Finding]:
 
 
 def set_aside(graph: Graph, _: Target) -> Iterator[Finding]:
-    """The user answers for what the settings exclude: the report must name it."""
+    """The report lists every file that the settings exclude from judgement or from changes."""
     for path, loadable in graph.aside.ignored.items():
         yield Finding(
             "MB147",
