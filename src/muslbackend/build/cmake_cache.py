@@ -1,4 +1,4 @@
-"""What CMake's cache says of a build that the files of the wheel do not show."""
+"""Facts about a build that only CMake's cache contains."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _NO_OPENMP: Final = re.compile(r"(?m)^OpenMP_(\w+)_FLAGS:\w+=NOTFOUND$")
 
 
 def without_openmp(cache: str) -> Iterator[Finding]:
-    """Yield a warning if ``CMakeCache.txt`` says that OpenMP was looked for and is not there.
+    """Yield a warning if, according to ``CMakeCache.txt``, OpenMP was searched and not found.
 
-    A project that does without it builds, and CMake says so in one line among hundreds.
+    A project for which OpenMP is optional builds without it, and CMake prints a single line.
     """
     languages = _NO_OPENMP.findall(cache)
     if languages:

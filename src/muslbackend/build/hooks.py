@@ -1,4 +1,4 @@
-"""The hooks of PEP 517 and PEP 660: scikit-build-core's own, but for a wheel made for musl."""
+"""The hooks of PEP 517 and PEP 660: scikit-build-core's, except for a wheel for musl."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = sorted(HOOKS & skbuild.hook_names())
 
 
 class _Asked(NamedTuple):
-    """What a hook is asked for: pyproject.toml, the environment, this interpreter."""
+    """The input of a hook: pyproject.toml, the environment, this interpreter."""
 
     pyproject: Mapping[str, Any]
     settings: Settings
@@ -41,7 +41,7 @@ class _Asked(NamedTuple):
     """scikit-build-core's ``-C`` keys."""
     facts: Facts
     target: Target | None
-    """``None``: nothing musl is asked for, the result is scikit-build-core's own."""
+    """``None`` if there is no target for musl: the result is scikit-build-core's own."""
 
 
 def build_wheel(
@@ -84,9 +84,9 @@ def _job(asked: _Asked, target: Target, output: str, metadata: str | None = None
 
 
 def _tell(asked: _Asked) -> None:
-    """Say what holds for an interpreter that musllinux tags, or our rules, leave out.
+    """Report an interpreter that musllinux tags, or the rules of this project, do not cover.
 
-    Raises :class:`MuslBackendError` for the former if nothing but a promise will do.
+    Raises :class:`MuslBackendError` for the former if ``strict`` is set.
     """
     why, hint = asked.facts.excluded, "name a target, such as musl.target=x86_64, to build for musl"
     if why and asked.settings.strict:
@@ -102,7 +102,7 @@ def _tell(asked: _Asked) -> None:
 
 
 def get_requires_for_build_wheel(config_settings: Config = None) -> list[str]:
-    """Return what is needed besides ``build-system.requires``; ours only for musl (PEP 517)."""
+    """Return requirements in addition to ``build-system.requires`` (PEP 517)."""
     with _boundary():
         asked = _read(config_settings)
         if asked.target is None:
@@ -139,19 +139,19 @@ def build_sdist(sdist_directory: str, config_settings: Config = None) -> str:
 
 
 def get_requires_for_build_editable(config_settings: Config = None) -> list[str]:
-    """Return what is needed besides ``build-system.requires`` (PEP 660)."""
+    """Return requirements in addition to ``build-system.requires`` (PEP 660)."""
     return list(_pass("get_requires_for_build_editable", config_settings))
 
 
 def get_requires_for_build_sdist(config_settings: Config = None) -> list[str]:
-    """Return what is needed besides ``build-system.requires`` (PEP 517)."""
+    """Return requirements in addition to ``build-system.requires`` (PEP 517)."""
     return list(_pass("get_requires_for_build_sdist", config_settings))
 
 
 def prepare_metadata_for_build_wheel(
     metadata_directory: str, config_settings: Config = None
 ) -> str:
-    """Write a ``.dist-info`` folder and return its name; its tag is not judged yet (PEP 517)."""
+    """Write a ``.dist-info`` folder and return its name; the tag is preliminary (PEP 517)."""
     with _boundary():
         asked = _read(config_settings)
         if asked.target is None:
@@ -170,13 +170,13 @@ def prepare_metadata_for_build_editable(
 
 
 def _pass(name: str, config_settings: Config, *args: str) -> Any:  # noqa: ANN401 - theirs
-    """Check our settings, so that a typing error shows early, and call scikit-build-core."""
+    """Validate the settings and call scikit-build-core."""
     with _boundary():
         return skbuild.call(name, *args, _read(config_settings).foreign)
 
 
 def _read(config_settings: Config) -> _Asked:
-    """Read the facts that all else follows."""
+    """Read the settings and the facts about the interpreter."""
     import tomllib
 
     try:
@@ -194,7 +194,7 @@ def _read(config_settings: Config) -> _Asked:
 
 @contextmanager
 def _ended_in_order() -> Iterator[None]:
-    """Have signals end a build with one line, and nothing left; that takes the main thread."""
+    """End a build with one line and no remains on a signal; only in the main thread."""
     from threading import current_thread, main_thread
 
     from muslbackend.system.signals import Interrupted, signals
@@ -213,7 +213,7 @@ def _ended_in_order() -> Iterator[None]:
 
 
 def _signal_all(number: int) -> None:
-    """Let a signal reach compilers too; only few builds are ended so."""
+    """Send a signal to all descendants, such as compilers."""
     from muslbackend.system.processes import signal_descendants
 
     signal_descendants(number)
@@ -221,7 +221,7 @@ def _signal_all(number: int) -> None:
 
 @contextmanager
 def _boundary() -> Iterator[None]:
-    """Show our own errors without a traceback and leave with their exit code."""
+    """Show errors of this project without a traceback and exit with their exit code."""
     show_everything(sys.stdout)
     try:
         yield

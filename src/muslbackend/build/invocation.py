@@ -1,7 +1,6 @@
-"""How scikit-build-core is to be called for a target: its ``-C`` keys and its environment.
+"""The ``-C`` keys and environment variables with which scikit-build-core is called for a target.
 
-Everything here is a suggestion to CMake that the project's own words override; nothing is
-written into the project.
+The project's own settings take precedence, and the project is never changed.
 """
 
 from __future__ import annotations
@@ -18,16 +17,15 @@ if TYPE_CHECKING:
     from muslbackend.build.cross.toolchain import Toolchain
     from muslbackend.musl.tags import Target
 
-#: Keeps the build folder, which is another one each time, out of the rpath that files are
-#: linked with, and so out of their build-id.
+#: Keeps the temporary build folder out of the rpath of linked files, and so out of their build-id.
 _RELATIVE_RPATH: Final = "CMAKE_BUILD_RPATH_USE_ORIGIN"
-#: Where scikit-build-core and CMake are told of a toolchain file.
+#: Variables and keys that name a toolchain file for scikit-build-core and CMake.
 _FILE_VARIABLES: Final = ("SKBUILD_CMAKE_TOOLCHAIN_FILE", "CMAKE_TOOLCHAIN_FILE")
 _FILE_KEYS: Final = ("cmake.toolchain-file", "skbuild.cmake.toolchain-file")
 
 
 class Invocation(NamedTuple):
-    """What differs from a call without us."""
+    """The differences from an ordinary call."""
 
     config: Mapping[str, object]
     environment: Mapping[str, str]
@@ -41,10 +39,11 @@ def plan_invocation(
     environ: Mapping[str, str],
     toolchain: Toolchain | None,
 ) -> Invocation:
-    """Return how to call scikit-build-core.
+    """Return the ``-C`` keys and variables for scikit-build-core.
 
     ``table`` is ``[tool.scikit-build]``; ``toolchain`` is ``None`` for a native build. Raises
-    :class:`SettingsError` when the user names a CMake toolchain file where ours cannot include it.
+    :class:`SettingsError` if the user names a CMake toolchain file in a place from which the
+    generated one cannot include it.
     """
     args = environ.get("CMAKE_ARGS", "")
     if toolchain is None:
@@ -54,7 +53,7 @@ def plan_invocation(
     _refuse_hidden_toolchain(target, config, table, environ)
     file = shlex.quote(f"-DCMAKE_TOOLCHAIN_FILE={toolchain.cmake_file}")
     environment = {**toolchain.environment, "CMAKE_ARGS": f"{file} {args}".strip()}
-    # Ours, which includes the one that the user named there.
+    # The generated file includes the one that the user named there.
     environment |= {n: str(toolchain.cmake_file) for n in _FILE_VARIABLES if environ.get(n)}
     config = {k: str(toolchain.cmake_file) if k in _FILE_KEYS else v for k, v in config.items()}
     variant = f"{target.arch.name}-{toolchain.key}"
@@ -65,9 +64,9 @@ def plan_invocation(
 def named_toolchain(
     setting: str | None, config: Mapping[str, object], environ: Mapping[str, str]
 ) -> tuple[str, str] | None:
-    """Return (where it is set, path) of the CMake toolchain file of the user, if one is named.
+    """Return (setting, path) of the user's CMake toolchain file, ``None`` if there is none.
 
-    ``setting`` is our own ``toolchain-file``, which comes first.
+    ``setting`` is the value of ``toolchain-file``, which takes precedence.
     """
     named = [("toolchain-file", setting or "")]
     named += [(name, environ.get(name, "")) for name in _FILE_VARIABLES]
@@ -94,7 +93,7 @@ def _refuse_hidden_toolchain(
 def _said(
     config: Mapping[str, object], table: Mapping[str, Any], environ: Mapping[str, str]
 ) -> str:
-    """Return all that the user said to CMake, to look a name up in."""
+    """Return the user's arguments for CMake as one text, to search a name in it."""
     names = ("CMAKE_ARGS", "SKBUILD_CMAKE_ARGS", "SKBUILD_CMAKE_DEFINE")
     return f"{table!r} {config!r} {[environ.get(name) for name in names]}"
 
@@ -102,9 +101,9 @@ def _said(
 def build_dir_setting(
     config: Mapping[str, object], table: Mapping[str, Any], environ: Mapping[str, str]
 ) -> tuple[str, str] | None:
-    """Return (where it is set, value) of scikit-build-core's ``build-dir``, if it is set.
+    """Return (setting, value) of scikit-build-core's ``build-dir``, ``None`` if it is not set.
 
-    ``table`` is that of pyproject.toml; what overrides say is for the caller to put into it.
+    ``table`` is ``[tool.scikit-build]``, after its overrides.
     """
     if environ.get("SKBUILD_BUILD_DIR"):
         return "SKBUILD_BUILD_DIR", environ["SKBUILD_BUILD_DIR"]
@@ -120,10 +119,10 @@ def _own_build_dir(
     table: Mapping[str, Any],
     environ: Mapping[str, str],
 ) -> tuple[Mapping[str, object], Mapping[str, str]]:
-    """Give a persistent build folder a name of its own for each target and toolchain.
+    """Give a persistent build folder a separate name for each target and toolchain.
 
-    CMake ignores a toolchain file in a folder that was configured without it, without a word:
-    a native build's cache would make the cross build native.
+    CMake silently ignores a toolchain file in a folder that was configured without it: the cache of
+    a native build would make the cross build native.
     """
     setting = build_dir_setting(config, table, environ)
     if setting is None:

@@ -1,6 +1,7 @@
-"""Where nothing musl is asked for: the wheel is scikit-build-core's own, and its tag is true too.
+"""Builds without a target: the wheel is scikit-build-core's own.
 
-A project may claim musllinux by itself, with ``wheel.tags`` or ``_PYTHON_HOST_PLATFORM``.
+A project may claim a musllinux tag itself, with ``wheel.tags`` or ``_PYTHON_HOST_PLATFORM``; such a
+tag is verified.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ if TYPE_CHECKING:
 
 
 def hand_over(config: Mapping[str, object], output: Path, metadata: str | None) -> str:
-    """Have scikit-build-core write its own wheel, and return its name.
+    """Let scikit-build-core write its own wheel, and return its name.
 
-    Raises :class:`PolicyError` if it claims a musllinux tag that is not true; the output folder
-    then is as it was.
+    Raises :class:`PolicyError` if the wheel has a musllinux tag that is not true; the output folder
+    is then unchanged.
     """
     with temporary_folder() as folder:
         name = str(skbuild.call("build_wheel", folder, dict(config), metadata))

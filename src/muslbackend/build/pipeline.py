@@ -1,8 +1,4 @@
-"""The story: what happens to a project, from beginning to end. Read this page first.
-
-``build_wheel`` stages and finishes; ``prepare_metadata`` announces what the wheel will say of
-itself. What is finished already is judged in :mod:`check`.
-"""
+"""Build a wheel for musl, from the project to the written file. Read this module first."""
 
 from __future__ import annotations
 
@@ -41,8 +37,6 @@ if TYPE_CHECKING:
     from muslbackend.system.paths import Place
     from muslbackend.wheel.name import WheelName
 
-# What only some builds take is imported when it comes to it.
-
 
 class Job(NamedTuple):
     """A wheel to build for musl."""
@@ -60,10 +54,10 @@ class Job(NamedTuple):
 
 
 def build_wheel(job: Job) -> Outcome:
-    """Build, judge, bundle, prove and write one wheel; return what came of it.
+    """Build, judge, bundle, prove and write one wheel; return the outcome.
 
-    Raises :class:`PolicyError` when the promise cannot be kept and the target is strict; the
-    output folder then is as it was.
+    Raises :class:`PolicyError` if the promise cannot be kept and the target is strict; the output
+    folder is then unchanged.
     """
     progress = Progress()
     progress.enter("build")
@@ -75,7 +69,7 @@ def build_wheel(job: Job) -> Outcome:
         order = order._replace(opener=_opener(arch, toolchain, emulation))
     outcomes: list[Outcome] = []
 
-    # Only what a cross build is started with notes anything down.
+    # Only cross builds write notes.
     noting = nullcontext(_nothing) if native else _noting(job)
     with noting as notes, skbuild.machine_of(job.target):
         table = _table(job)
@@ -110,7 +104,7 @@ def _places(job: Job, build_dir: tuple[str, str] | None, made: Toolchain | None)
 
 
 class Foreseen(NamedTuple):
-    """What a build would be started with."""
+    """The call and the toolchain of a build."""
 
     call: Invocation
     toolchain: Toolchain | None
@@ -118,9 +112,9 @@ class Foreseen(NamedTuple):
 
 
 def foresee(job: Job) -> Foreseen:
-    """Return what a build would be started with; nothing is run or written.
+    """Return the call and the toolchain of a build without running or writing anything.
 
-    Raises :class:`MuslBackendError` for what would stop it before scikit-build-core is called.
+    Raises :class:`MuslBackendError` for errors that occur before scikit-build-core is called.
     """
     order = order_for(job.target, job.settings, job.project, job.output)
     native = job.target.native
@@ -133,9 +127,9 @@ def foresee(job: Job) -> Foreseen:
 
 
 def prepare_metadata(job: Job) -> str:
-    """Write the ``.dist-info`` folder that the wheel will have, and return its name (PEP 517).
+    """Write the wheel's ``.dist-info`` folder, and return its name (PEP 517).
 
-    Of ``WHEEL`` only tag and floor may become others: they are known when the files are judged.
+    The tag and the floor in ``WHEEL`` may still change: they depend on the files.
     """
     from muslbackend.build.cross.toolchain import PLATFORM_VARIABLE
 
@@ -150,7 +144,7 @@ def prepare_metadata(job: Job) -> str:
 
 
 def _table(job: Job) -> Mapping[str, Any]:
-    """Return ``[tool.scikit-build]`` with the ``build-dir`` that its overrides decide for."""
+    """Return ``[tool.scikit-build]`` with the ``build-dir`` after its overrides."""
     table: Mapping[str, Any] = job.pyproject.get("tool", {}).get("scikit-build", {})
     if not table.get("overrides"):
         return table
@@ -162,7 +156,7 @@ def _generator(backend: str) -> str:
 
 
 def _opener(arch: Architecture, toolchain: Toolchain | None, emulation: Emulation | None) -> Opener:
-    """Return what opens the files of the wheel; without a toolchain that is this interpreter."""
+    """Return the opener for the files of the wheel: this interpreter for a native build."""
     from muslbackend.build.cross.emulation import find_emulation
     from muslbackend.repair.libraries import own_loader
 
@@ -177,7 +171,7 @@ def _opener(arch: Architecture, toolchain: Toolchain | None, emulation: Emulatio
 
 
 def _cross(job: Job, sysroot: Path | None, *, make: bool = True) -> tuple[Toolchain, Emulation]:
-    """Return what a cross build is started with, and what runs programs of the target."""
+    """Return the toolchain of a cross build, and the means to run programs of the target."""
     from muslbackend.build.cross.toolchain import cross_toolchain
     from muslbackend.system.cache import cache_folder, plainly_named
 
@@ -188,7 +182,7 @@ def _cross(job: Job, sysroot: Path | None, *, make: bool = True) -> tuple[Toolch
 
 
 def _choice(job: Job, sysroot: Path | None) -> Choice:
-    """Return what was decided about the toolchain; :class:`SettingsError` for a missing file."""
+    """Return the choice of the toolchain; raise :class:`SettingsError` for a missing file."""
     from muslbackend.build.cross.toolchain import Choice
 
     named = named_toolchain(job.settings.toolchain_file, job.config, os.environ)
@@ -208,9 +202,9 @@ def _nothing() -> Sequence[Note]:
 
 @contextmanager
 def _noting(job: Job) -> Iterator[Callable[[], Sequence[Note]]]:
-    """Have wrappers and CMake note down what happens; if they fail, say what of it is the reason.
+    """Collect notes of the compiler wrappers and CMake; on a failure, report its cause.
 
-    Gives a function that reads what was noted up to then.
+    The context is a function that returns the notes so far.
     """
     from muslbackend.build.cross.notes import failure, parse_notes, said
     from muslbackend.build.cross.wrapper import NOTES_VARIABLE
@@ -226,13 +220,13 @@ def _noting(job: Job) -> Iterator[Callable[[], Sequence[Note]]]:
         try:
             with _environment({NOTES_VARIABLE: str(file)}):
                 yield notes
-        except SystemExit as error:  # scikit-build-core's, which has printed what it knows
+        except SystemExit as error:  # by scikit-build-core, which has printed its message
             texts = skbuild.cmake_texts(job.project)
             raise failure(notes(), said(job.config, os.environ), texts) or error from None
 
 
 def _refuse_unanswered(notes: Sequence[Note]) -> None:
-    """Raise for programs that could not be run: CMake went on without their answer."""
+    """Raise an error for programs that could not be run: CMake continued without their answer."""
     if notes:
         from muslbackend.build.cross.notes import unanswered
 
@@ -250,7 +244,7 @@ def _remarks(notes: Sequence[Note]) -> tuple[str, ...]:
 
 
 def _emulation(job: Job, sysroot: Path | None) -> Emulation:
-    """Return what runs programs of the target here."""
+    """Return the means to run programs of the target on this machine."""
     from muslbackend.build.cross.emulation import find_emulation, read_loader
 
     arch, named = job.target.arch, job.settings.loader
@@ -271,8 +265,8 @@ def _about_the_build(staged: Staged) -> Iterator[Finding]:
 def _agree(staged: Staged, metadata: Path | None) -> None:
     """Check that the wheel has the metadata that were prepared for it (PEP 517).
 
-    In ``WHEEL`` tag and floor may differ: they are known only when the files are judged. The wheel
-    may have more, such as what CMake installs into ``SKBUILD_METADATA_DIR``.
+    The tag and the floor in ``WHEEL`` may differ: they depend on the files. The wheel may have more
+    files, such as those that CMake installs into ``SKBUILD_METADATA_DIR``.
     """
     if metadata is None:
         return
@@ -302,7 +296,7 @@ def _environment(changes: Mapping[str, str]) -> Iterator[None]:
 
 
 def opener_for(emulation: Emulation, compiler: Path | None) -> Opener:
-    """Return what opens files; :class:`ToolError` where no loader for the target runs here."""
+    """Return the opener; raise :class:`ToolError` if no loader for the target runs here."""
     from muslbackend.repair.verify import Opener
 
     through = Path(emulation.qemu or "").name

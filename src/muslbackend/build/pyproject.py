@@ -1,4 +1,4 @@
-"""Reads a project's pyproject.toml."""
+"""Read a project's pyproject.toml."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ FILE = "pyproject.toml"
 
 
 def read_pyproject(project: Path, given: Path) -> tuple[str, Mapping[str, Any]]:
-    """Return the text of pyproject.toml and what is in it.
+    """Return the text of pyproject.toml and its parsed contents.
 
-    ``given`` is what the user named, for messages. Raises :class:`SettingsError` where there is
-    none, and where it is no TOML.
+    ``given`` is the user's argument, for messages. Raises :class:`SettingsError` if the file is
+    missing or is not valid TOML.
     """
     try:
         text = (project / FILE).read_bytes().decode("utf-8")

@@ -1,4 +1,4 @@
-"""What a build asks a frontend for besides ``build-system.requires``."""
+"""Requirements of a build in addition to ``build-system.requires``."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ def tools(
     config: Mapping[str, object],
     target: Target,
 ) -> Iterator[str]:
-    """Yield what compiles and is not there; where CMake does not run, nothing is compiled.
+    """Yield the missing build tools (none if the project does not run CMake).
 
-    ``config`` is scikit-build-core's share of the ``-C`` keys. Raises :class:`SettingsError` for a
-    ``CC`` that is no command.
+    ``config`` has scikit-build-core's ``-C`` keys. Raises :class:`SettingsError` for a ``CC`` that
+    is not a command.
     """
     if target.native or not skbuild.decided(pyproject, config).cmake:
         return

@@ -1,7 +1,7 @@
 """``[tool.muslbackend]``, ``-C musl.KEY=VALUE`` and ``MUSLBACKEND_KEY`` → :class:`Settings`.
 
-The environment wins over ``-C``, ``-C`` over pyproject.toml, as in scikit-build-core. What is
-not ours (every other ``-C`` key) is handed on to scikit-build-core untouched.
+The environment takes precedence over ``-C``, and ``-C`` over pyproject.toml, as in
+scikit-build-core. All other ``-C`` keys are passed to scikit-build-core unchanged.
 """
 
 from __future__ import annotations
@@ -35,17 +35,17 @@ class _Key(NamedTuple):
 
 
 def names() -> tuple[str, ...]:
-    """Return the names of all settings, as pyproject.toml has them, in the README's order."""
+    """Return the names of all settings as in pyproject.toml, in the order of the reference."""
     return tuple(key.name for key in _KEYS)
 
 
 class Read(NamedTuple):
-    """Settings, and where each of them was said."""
+    """Settings, and the origin of each."""
 
     settings: Settings
     places: Mapping[str, str]
     """By field: ``MUSLBACKEND_FLOOR``, ``musl.floor`` (a ``-C`` key), ``tool.muslbackend.floor``;
-    what is not among them has its default."""
+    other fields have their defaults."""
 
 
 def parse_settings(
@@ -55,7 +55,7 @@ def parse_settings(
 ) -> Settings:
     """Return the settings of ``[tool.muslbackend]``, our ``-C`` keys and the environment.
 
-    As :func:`read_settings`, which also says where each was said.
+    Errors are those of :func:`read_settings`.
     """
     return read_settings(table, config, environ).settings
 
@@ -65,11 +65,11 @@ def read_settings(
     config: Mapping[str, object],
     environ: Mapping[str, str],
 ) -> Read:
-    """Return the settings, and where each of them was said.
+    """Return the settings, and the origin of each.
 
-    ``config`` holds every ``-C`` key; those that do not begin with ``musl.`` are passed over.
-    Raises :class:`SettingsError` for a name that is not a setting, and for a value of the wrong
-    kind; the message names the place the value came from.
+    ``config`` has every ``-C`` key; keys that do not start with ``musl.`` are ignored. Raises
+    :class:`SettingsError` for an unknown name and for a value of the wrong type; the message names
+    the origin of the value.
     """
     own = {k.removeprefix(PREFIX): v for k, v in config.items() if k.startswith(PREFIX)}
     env = {k: v for k, v in environ.items() if k.startswith(ENV_PREFIX)}
@@ -100,10 +100,10 @@ def read_settings(
 
 
 def cli_settings(options: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
-    """Return the settings of the environment with those options of a command that were given.
+    """Return the settings of the environment, overridden by the options of a command.
 
-    ``options`` may hold more than settings: names that are none are passed over. Raises
-    :class:`SettingsError` as :func:`parse_settings` does.
+    ``options`` may have other names, which are ignored. Raises :class:`SettingsError` as
+    :func:`parse_settings` does.
     """
     same = ("floor", "exclude", "include", "strip", "ignore", "keep_in_place", "drop_copies")
     given = {name: options[name] for name in (*same, "debug_info_dir")}
@@ -203,7 +203,7 @@ def _version(place: str, value: object) -> MuslVersion:
         raise SettingsError(f"{place} = {value!r}: {error}", hint=hint) from None
 
 
-#: Decimal for MB, as PyPI and shops count; binary for MiB.
+#: Factors of units: decimal for MB, binary for MiB.
 _UNITS: Final = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 2**10, "mi": 2**20, "gi": 2**30}
 
 

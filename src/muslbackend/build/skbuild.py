@@ -1,9 +1,14 @@
-"""Runs scikit-build-core and hands over what it would have put into the wheel.
+"""Run scikit-build-core and return the files that it would put into the wheel.
 
-The only module that knows scikit-build-core. While its ``build_wheel`` runs, its wheel writer is
-replaced by one that notes down the list of files and calls us back before anything is zipped;
-the build folder is still there at that moment. Where that seam is not found (a release we do not
-know), the public hook is called instead and its wheel is read back.
+This is the only module that depends on scikit-build-core. While its ``build_wheel`` runs, its wheel
+writer is replaced by one that records the list of files and calls back before an archive is
+written, while the build folder still exists. In an unknown release without that writer, the public
+hook is called instead and its wheel is read.
+
+- scikit-build-core compares the prepared ``WHEEL`` byte for byte with its own, so it never gets
+  ``metadata_directory``; :mod:`pipeline` compares the parts that must not differ.
+- It archives Python files from the source tree (since 1.1.1): never edit a member in place.
+- It raises ``SystemExit`` for its own errors, which are passed on.
 """
 
 from __future__ import annotations
@@ -25,25 +30,23 @@ if TYPE_CHECKING:
     from muslbackend.wheel.member import Member
     from muslbackend.wheel.name import WheelName
 
-# Most hooks only ask for scikit-build-core's: what building takes is imported when it comes to it.
-
 
 class Staged(NamedTuple):
-    """A wheel that is ready but not written."""
+    """A complete wheel that is not written yet."""
 
     name: WheelName
     members: tuple[Member, ...]
     """In the order of the archive, without RECORD."""
     build_dir: Path | None
-    """CMake's build folder, while it exists; libraries that were not installed lie there."""
+    """CMake's build folder, while it exists; it contains libraries that were not installed."""
     backend: str
     """``scikit-build-core X.Y.Z``"""
 
 
 def call(name: str, *args: object) -> Any:  # noqa: ANN401 - theirs
-    """Call scikit-build-core's own hook of that name and return what it returns.
+    """Call a hook of scikit-build-core and return its result.
 
-    Raises :class:`MuslBackendError` if it offers none for this project.
+    Raises :class:`MuslBackendError` if the hook does not exist for this project.
     """
     backend = import_module("scikit_build_core.build")
     if name not in backend.__all__:
@@ -58,14 +61,14 @@ def hook_names() -> frozenset[str]:
 
 
 def log(text: str) -> None:
-    """Print one line among those of scikit-build-core and CMake."""
+    """Print one line in the log of the build."""
     from muslbackend.report import terminal  # where musl is asked for
 
     terminal.tell(f"muslbackend: {text}", flush=True)
 
 
 def cmake_texts(project: Path) -> dict[str, str]:
-    """Return the texts that tell CMake of a project what to do, by their paths below it."""
+    """Return the CMake files and pyproject.toml of a project, by path."""
     names = ("pyproject.toml", "**/CMakeLists.txt", "**/*.cmake")
     found = (path for name in names for path in project.glob(name))
     return {
@@ -76,18 +79,18 @@ def cmake_texts(project: Path) -> dict[str, str]:
 
 
 class Decided(NamedTuple):
-    """What scikit-build-core decided for a project: pyproject.toml with overrides and the rest."""
+    """Settings of scikit-build-core for a project, after overrides."""
 
     cmake: bool = True
-    """It runs CMake for a wheel (``wheel.cmake``)."""
+    """Whether CMake runs for a wheel (``wheel.cmake``)."""
     build_dir: str = ""
     """``build-dir`` with its placeholders; empty for a temporary one."""
 
 
 def decided(pyproject: Mapping[str, Any], config: Mapping[str, object]) -> Decided:
-    """Return its settings for a wheel; the defaults where its reader is none that we know.
+    """Return scikit-build-core's settings for a wheel; the defaults if its reader is unknown.
 
-    Mistakes in the settings are for its own hooks to tell.
+    Errors in the settings are reported by its own hooks.
     """
     try:
         reader = import_module("scikit_build_core.settings.skbuild_read_settings").SettingsReader
@@ -98,18 +101,18 @@ def decided(pyproject: Mapping[str, Any], config: Mapping[str, object]) -> Decid
 
 
 class Program(NamedTuple):
-    """What it builds with."""
+    """A build program."""
 
     name: str
     path: str = ""
-    """Empty if it is not there."""
+    """Empty if it is missing."""
     version: str = ""
     works: bool = True
-    """It told its release, if it was asked."""
+    """Whether it printed its version, if that was requested."""
 
 
 def programs() -> Iterator[Program]:
-    """Yield the ``cmake``, ``ninja`` and ``make`` that it would take here."""
+    """Yield the ``cmake``, ``ninja`` and ``make`` that scikit-build-core would use here."""
     for name in ("cmake", "ninja", "make"):
         try:
             search = import_module("scikit_build_core.program_search")
@@ -127,10 +130,9 @@ def programs() -> Iterator[Program]:
 
 
 def requires(pyproject: Mapping[str, Any], config: Mapping[str, object]) -> tuple[str, ...]:
-    """Return what it asks a frontend for, to build a wheel of the project in the current folder.
+    """Return scikit-build-core's requirements for the project in the current folder.
 
-    Raises :class:`MuslBackendError` where it does not get so far, or ends by its settings later,
-    whatever the reason.
+    Raises :class:`MuslBackendError` if it fails, or if its settings are not valid.
     """
     try:
         asked = tuple(call("get_requires_for_build_wheel", dict(config)))
@@ -147,10 +149,10 @@ def requires(pyproject: Mapping[str, Any], config: Mapping[str, object]) -> tupl
 
 @contextmanager
 def machine_of(target: Target) -> Iterator[None]:
-    """Have overrides (``if.platform-machine``) look at the machine that the wheel is for."""
+    """Make overrides (``if.platform-machine``) use the machine of the target."""
     module = import_module("scikit_build_core.settings.skbuild_overrides")
     before = getattr(module, "platform", None)
-    # A release that asks another way: its overrides look at this machine.
+    # In other releases, overrides use this machine.
     if target.native or before is None:
         yield
         return
@@ -182,9 +184,9 @@ def build(
 ) -> str:
     """Build the project in the current folder; return the name of the wheel ``finish`` wrote.
 
-    ``config`` is scikit-build-core's share of the ``-C`` keys; ``keeps_no_build_dir`` says that
-    nothing sets its ``build-dir``. Its own errors (``SystemExit`` among them) pass through;
-    nothing is written to any output folder here.
+    ``config`` has scikit-build-core's ``-C`` keys; ``keeps_no_build_dir`` means that no setting
+    names a ``build-dir``. Errors of scikit-build-core (such as ``SystemExit``) are passed on. No
+    output folder is changed here.
     """
     from muslbackend.system.temporary import temporary_folder
 
@@ -201,7 +203,7 @@ def build(
         from muslbackend.wheel.member import Scratch
         from muslbackend.wheel.reader import unpack
 
-        # Its build folder must outlive the call: libraries to bundle may lie there.
+        # The build folder must outlive the call: it may contain libraries to bundle.
         build_dir = Path(folder) / "build"
         kept = {"build-dir": str(build_dir)} if keeps_no_build_dir else {}
         name = call("build_wheel", folder, {**config, **kept}, None)
@@ -212,12 +214,12 @@ def build(
 
 
 def version() -> str:
-    """Return ``scikit-build-core X.Y.Z``, as ``WHEEL`` files name it."""
+    """Return ``scikit-build-core X.Y.Z``, the generator in ``WHEEL`` files."""
     return f"scikit-build-core {import_module('scikit_build_core').__version__}"
 
 
 def _writer_class() -> type[Any] | None:
-    """Return scikit-build-core's wheel writer if it has the shape the seam was made for."""
+    """Return scikit-build-core's wheel writer if it has the expected methods."""
     import inspect
 
     module = import_module("scikit_build_core.build.wheel")
@@ -231,7 +233,7 @@ def _writer_class() -> type[Any] | None:
 
 @contextmanager
 def _seam(base: type[Any], finish: Callable[[Staged], WheelName]) -> Iterator[None]:
-    """Put our writer in place of scikit-build-core's, and note CMake's build folder."""
+    """Replace scikit-build-core's writer, and record CMake's build folder."""
     wheel_module = import_module("scikit_build_core.build.wheel")
     builder = import_module("scikit_build_core.builder.builder").Builder
     build_dirs: list[Path] = []
@@ -253,18 +255,18 @@ def _seam(base: type[Any], finish: Callable[[Staged], WheelName]) -> Iterator[No
 def _plan_writer(
     base: type[Any], finish: Callable[[Staged], WheelName], build_dirs: list[Path]
 ) -> type[Any]:
-    """Return a wheel writer that writes nothing and calls ``finish`` with what it was given."""
+    """Return a wheel writer that writes nothing and calls ``finish`` with the list of files."""
     from muslbackend.wheel.member import Member
     from muslbackend.wheel.member_names import name_for
     from muslbackend.wheel.name import WheelName
 
     class PlanWriter(base):  # type: ignore[misc]
-        """Notes members down in the order in which they are written."""
+        """Record members in the order in which they are written."""
 
         tags: Collection[Tag]
 
         def __enter__(self) -> PlanWriter:
-            self.timestamp()  # tells of a SOURCE_DATE_EPOCH that is none, in its own words
+            self.timestamp()  # reports an invalid SOURCE_DATE_EPOCH
             self.noted: list[Member] = []
             return self
 
@@ -290,7 +292,7 @@ def _plan_writer(
             )
             build_dir = next((d for d in reversed(build_dirs) if d.is_dir()), None)
             final = finish(Staged(name, tuple(self.noted), build_dir, version()))
-            # What scikit-build-core reports and returns is the name it would have given.
+            # scikit-build-core reports and returns the name with these tags.
             self.tags = final.tags
 
     return PlanWriter

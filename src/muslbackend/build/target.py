@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 def decide(settings: Settings, facts: Facts) -> Target | None:
-    """Return what to build for, or ``None`` when nothing musl is asked for.
+    """Return the target of a build, or ``None`` if the result is scikit-build-core's own.
 
-    ``None`` means: the result is scikit-build-core's own. Raises :class:`SettingsError` when the
-    settings contradict each other or name an architecture that musl does not have.
+    Raises :class:`SettingsError` if the settings contradict each other or name an architecture
+    that musl does not support.
     """
     here = facts.musl_arch
     if settings.target in ("auto", "host"):
@@ -30,7 +30,7 @@ def decide(settings: Settings, facts: Facts) -> Target | None:
 
 
 def _named_target(settings: Settings) -> tuple[Architecture, MuslVersion]:
-    """Return the architecture and the floor that ``target`` names, one way or the other."""
+    """Return the architecture and the floor that ``target`` names."""
     name = settings.target
     if name in ARCHITECTURES:
         return ARCHITECTURES[name], settings.floor or DEFAULT_FLOOR
