@@ -1,4 +1,9 @@
-"""The text of the CMake toolchain file: compilers, where to look for what, the target's Python."""
+"""The text of the CMake toolchain file: compilers, search paths, the target's Python.
+
+FindPython forgets a preset ``_Python_CONFIG`` if the interpreter is not requested, but keeps a
+cached ``Python_SOABI``; CMake 3 with the interpreter reads only the former. The file therefore sets
+both. ``variable_watch`` on a compiler variable stops CMake before it searches the host's compiler.
+"""
 
 from __future__ import annotations
 
@@ -14,33 +19,33 @@ if TYPE_CHECKING:
 PACKAGES_VARIABLE: Final = "_MUSLBACKEND_PACKAGES"
 TOOLCHAIN_VARIABLE: Final = "_MUSLBACKEND_TOOLCHAIN_FILE"
 
-#: The languages of CMake that no compiler of ours compiles, and C++ for a compiler of C alone.
+#: Languages of CMake without a cross compiler; C++ if there is only a C compiler.
 _LANGUAGES: Final = ("CXX", "CUDA", "Fortran", "HIP", "ISPC", "Swift")
 
 
 class Ground(NamedTuple):
-    """What the file is written for."""
+    """The target of a toolchain file."""
 
     root: Path
-    """The folder that it lies in, with all that it names."""
+    """The folder of the file and of the programs that it names."""
     processor: str
     soabi: str
     """``cpython-311-x86_64-linux-musl``"""
     sysconfigdata: str
-    """The module that ``_PYTHON_SYSCONFIGDATA_NAME`` names."""
+    """The module in ``_PYTHON_SYSCONFIGDATA_NAME``."""
     headers: str
-    """Where Python's headers are below ``root``."""
+    """The folder of Python's headers, relative to ``root``."""
     pointer: int
-    """Bytes of a pointer."""
+    """The size of a pointer in bytes."""
     programs: Collection[str]
-    """In ``bin``: ``cc``, ``c++``, ``ar`` ...; empty if the user's own file says what compiles."""
+    """Names in ``bin``: ``cc``, ``c++``, ``ar`` ...; empty with a toolchain file of the user."""
     zig: bool
     roots: Collection[str] = ()
-    """Folders that the compilers have the target's libraries in."""
+    """Folders in which the compilers have the target's libraries."""
 
 
 def cmake_text(ground: Ground) -> str:
-    """Return the toolchain file."""
+    """Return the text of the toolchain file."""
     parts = [_ONCE, _compilers(ground), _WATCH, _COMMON, _SEARCH, _PYTHON]
     names = {
         "languages": " ".join(_missing_languages(ground)),
@@ -78,9 +83,9 @@ def _compilers(ground: Ground) -> str:
 
 
 def _missing_languages(ground: Ground) -> list[str]:
-    """Return the languages that stop CMake when it looks for a compiler of theirs.
+    """Return the languages for which CMake stops when it searches a compiler.
 
-    CMake would take the host's: its objects are for another libc, and perhaps machine.
+    CMake would use the host's compiler, whose objects are for another libc or machine.
     """
     has_cxx = "c++" in ground.programs or not ground.programs
     return [name for name in _LANGUAGES if name != "CXX" or not has_cxx]

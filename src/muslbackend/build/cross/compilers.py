@@ -1,6 +1,6 @@
-"""Which compilers a cross build uses: the user's own, if they are for musl on the target, or zig.
+"""Choose the compilers of a cross build: the user's, if they target musl on the machine, or zig.
 
-A compiler is not known by its name: it is asked for the macros that it and its ``stdlib.h`` define.
+A compiler is recognized by the macros that it and its ``stdlib.h`` define, not by its name.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ ZIG_TARGETS: Final[Mapping[str, str]] = {
     "loongarch64": "loongarch64-linux-musl",
 }
 
-#: What a compiler for each architecture defines, as a pattern over ``NAME VALUE`` lines.
+#: A macro of the compilers for each architecture, as a pattern for ``NAME VALUE`` lines.
 _MACROS: Final = {
     "x86_64": r"__x86_64__ 1",
     "aarch64": r"__aarch64__ 1",
@@ -48,35 +48,35 @@ _MACROS: Final = {
     "riscv64": r"__riscv_xlen 64",
     "loongarch64": r"__loongarch_grlen 64",
 }
-#: Other C libraries for Linux; musl defines nothing by which it could be known.
+#: Macros of other C libraries for Linux; musl defines no macro of its own.
 _OTHER_LIBCS: Final = {"__UCLIBC__": "uClibc", "__GLIBC__": "glibc", "__BIONIC__": "Android"}
 
 
 class Compilers(NamedTuple):
-    """Compilers for one target, as programs that a toolchain folder gets."""
+    """Compilers for one target, as programs for a toolchain folder."""
 
     description: str
-    """``zig 0.17.0``, or the user's own words."""
+    """``zig 0.17.0``, or the user's command."""
     programs: Mapping[str, str]
-    """``cc``, ``c++``, ``ar`` ... → text; what is not among them there is none of."""
+    """The text of each program: ``cc``, ``c++``, ``ar`` ...; missing ones are not available."""
     environment: Mapping[str, str] = {}
     zig: Zig | None = None
-    """If it is zig's."""
+    """zig, if it is the compiler."""
     roots: tuple[str, ...] = ()
-    """Folders that the compilers have the target's libraries in."""
+    """Folders in which the compilers have the target's libraries."""
     passed_over: str = ""
-    """The compiler that was named and is not for the target, and what it is for."""
+    """The user's compiler and its target, if it is not used because of that."""
 
 
 class Answer(NamedTuple):
-    """What a compiler said of itself."""
+    """The properties of a compiler, from its macros."""
 
     libc: str
-    """``musl``, another libc, or empty if it compiles nothing for Linux."""
+    """``musl``, another libc, or empty if it does not compile for Linux."""
     archs: frozenset[str]
 
     def fits(self, arch: Architecture) -> bool:
-        """Say whether it makes what musl on an architecture loads."""
+        """Return whether musl on an architecture loads the compiler's output."""
         return self.libc == "musl" and arch.name in self.archs
 
     def __str__(self) -> str:
@@ -86,17 +86,17 @@ class Answer(NamedTuple):
 
 
 def needs_zig(arch: Architecture, environ: Mapping[str, str]) -> bool:
-    """Say whether zig must be installed to compile for ``arch``."""
+    """Return whether zig must be installed to compile for ``arch``."""
     said = _asked(command("CC", environ), "c")
     return not (said and said.fits(arch)) and find_zig() is None
 
 
 def find_compilers(arch: Architecture, environ: Mapping[str, str]) -> Compilers:
-    """Return what ``CC`` and ``CXX`` name, if that is for musl on ``arch``, else zig.
+    """Return the compilers in ``CC`` and ``CXX`` if they target musl on ``arch``, else zig.
 
-    ``CXX`` may be missing: the C++ compiler that goes by the name of the C compiler is taken, if
-    it is there. Raises :class:`ToolError` when zig would be needed and is missing or has no such
-    target, and :class:`SettingsError` for a ``CC`` or ``CXX`` that is no command.
+    Without ``CXX`` the C++ compiler that matches the name of the C compiler is used, if it exists.
+    Raises :class:`ToolError` if zig is required and is missing or lacks the target, and
+    :class:`SettingsError` for a ``CC`` or ``CXX`` that is not a command.
     """
     cc, named = command("CC", environ), command("CXX", environ)
     said = _asked(cc, "c")
@@ -123,8 +123,7 @@ def find_compilers(arch: Architecture, environ: Mapping[str, str]) -> Compilers:
 def zig_compilers(arch: Architecture) -> Compilers:
     """Return zig's compilers.
 
-    Raises :class:`ToolError` when zig is missing, is of a release that was not tried, or has no
-    such target.
+    Raises :class:`ToolError` if zig is missing, has an untested version, or lacks the target.
     """
     if arch.name not in ZIG_TARGETS:
         msg = f"zig does not compile for {arch.name}"
@@ -133,14 +132,14 @@ def zig_compilers(arch: Architecture) -> Compilers:
     if zig is None:
         msg = "zig is needed to compile for musl and was not found, or is of another release"
         raise ToolError(msg, hint=f"pip install '{ZIG_REQUIREMENT}'")
-    # UBSan is zig's default without optimisation and drags in its runtime. Without -dynamic a
-    # program is linked statically: CMake's first checks would build all of musl for nothing.
+    # zig enables UBSan by default without optimization, which adds its runtime. Without -dynamic,
+    # programs are linked statically: CMake's first checks would build all of musl in vain.
     flags = f"-target {ZIG_TARGETS[arch.name]} -fno-sanitize=undefined -dynamic"
     programs = {
         name: zig_wrapper(zig.version, f"{name} {flags}", arch.name) for name in ("cc", "c++")
     }
     programs |= {name: tool_wrapper(zig.version, name) for name in ("ar", "ranlib")}
-    # zig cannot strip what is linked already; the linker does it (see CMAKE_*_RELEASE_INIT).
+    # zig cannot strip linked files; the linker strips them (see CMAKE_*_RELEASE_INIT).
     programs["strip"] = "#!/bin/sh\nexit 0\n"
     return Compilers(f"zig {zig.version}", programs, {ZIG_VARIABLE: zig.program}, zig)
 
@@ -150,13 +149,13 @@ def _asked(command: Sequence[str], language: str) -> Answer | None:
 
 
 def ask(command: Sequence[str], language: str) -> Answer:
-    """Return for which libc and architectures a compiler is; a broken one is for nothing."""
+    """Return the libc and architectures of a compiler; none for a broken one."""
     options = ["-x", language, "-E", "-dM", "-include", "stdlib.h", os.devnull]
     return read_macros(_output([*command, *options]))
 
 
 def read_macros(text: str) -> Answer:
-    """Return what the lines ``#define NAME VALUE`` say of a compiler and its headers."""
+    """Return the properties of a compiler from its ``#define NAME VALUE`` lines."""
     lines = {line.removeprefix("#define ") for line in text.splitlines()}
     names = {line.partition(" ")[0] for line in lines}
     archs = frozenset(arch for arch, macro in _MACROS.items() if macro in lines)
@@ -167,7 +166,7 @@ def read_macros(text: str) -> Answer:
 
 
 def _sibling(cc: Sequence[str]) -> list[str]:
-    """Return the C++ compiler that goes by the name of a C compiler, whether it is there or not."""
+    """Return the name of the C++ compiler that matches a C compiler; it may not exist."""
     names = {"gcc": "g++", "clang": "clang++", "cc": "c++"}
     for index, word in enumerate(cc):
         match = re.fullmatch(r"((?:.*[-/])?)(gcc|clang|cc)(-[\d.]+)?", word)
@@ -178,7 +177,7 @@ def _sibling(cc: Sequence[str]) -> list[str]:
 
 
 def command(name: str, environ: Mapping[str, str]) -> list[str]:
-    """Return the words of a command that a variable holds; :class:`SettingsError` if it is none."""
+    """Return the words of a command in a variable; raise :class:`SettingsError` if invalid."""
     try:
         return shlex.split(environ.get(name, ""))
     except ValueError as error:
@@ -187,13 +186,13 @@ def command(name: str, environ: Mapping[str, str]) -> list[str]:
 
 
 def _absolute(command: Sequence[str]) -> list[str]:
-    """Return a command that works in any folder and with another PATH."""
+    """Return a command that works in any folder and with any PATH."""
     found = shutil.which(command[0])
     return [str(Path(found).absolute()) if found else command[0], *command[1:]]
 
 
 def _output(command: Iterable[str]) -> str:
-    """Return what a command prints, nothing if it fails."""
+    """Return the output of a command, empty if it fails."""
     try:
         done = subprocess.run(
             list(command), capture_output=True, text=True, errors="replace", check=False

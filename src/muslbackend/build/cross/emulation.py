@@ -1,7 +1,9 @@
-"""How programs of the target run on the machine that builds: by musl's loader, or in QEMU by it.
+"""Run programs of the target on the build machine, through musl's loader and, if needed, QEMU.
 
-CMake runs what a project built, and FindPython the host's interpreter, through one script. It is
-kept with the toolchain; what differs from build to build comes in through the environment.
+CMake runs the project's programs, and FindPython runs the host's interpreter (policy CMP0190),
+through one script, which tells them apart. It belongs to the toolchain; environment variables carry
+the values that differ between builds. The script removes LD_PRELOAD, which fakeroot sets and musl's
+loader obeys.
 """
 
 from __future__ import annotations
@@ -24,29 +26,29 @@ if TYPE_CHECKING:
 
     from muslbackend.musl.releases import Architecture
 
-#: QEMU's names for architectures, where they are not the wheel's.
+#: QEMU's names of architectures that differ from the wheel's.
 _QEMU_NAMES: Final = {"i686": "i386", "armv7l": "arm", "armv6l": "arm"}
-#: What the script tells programs apart with.
+#: The tool with which the script identifies programs.
 SCRIPT_TOOLS: Final = ("dd", "grep", "od", "tr")
 _ROOT: Final = Path("/")
-#: Seconds after which the loader is taken to hang.
+#: Seconds after which the loader is considered to hang.
 _PATIENCE: Final = 60
 
 
 class Emulation(NamedTuple):
-    """What runs programs of one architecture here."""
+    """The means to run programs of an architecture on this machine."""
 
     arch: Architecture
     loader: Path | None
-    """musl's dynamic loader, ``None`` where there is none."""
+    """musl's dynamic loader, ``None`` if there is none."""
     qemu: str | None
-    """QEMU's program; empty: the kernel runs them without it; ``None``: nothing does."""
+    """QEMU's program; empty if the kernel runs the programs itself; ``None`` if neither does."""
     libraries: tuple[str, ...] = ()
     """Folders of the target's own libraries."""
 
     @property
     def environment(self) -> dict[str, str]:
-        """Variables to set for the script that :func:`emulate_script` returns."""
+        """The environment variables for the script of :func:`emulate_script`."""
         return {
             "_MUSLBACKEND_LOADER": str(self.loader or ""),
             "_MUSLBACKEND_QEMU": "missing" if self.qemu is None else self.qemu,
@@ -55,9 +57,9 @@ class Emulation(NamedTuple):
 
     @property
     def start(self) -> tuple[str, ...]:
-        """The words to start the loader with; a program and its arguments may follow.
+        """The command that starts the loader; a program and its arguments may follow.
 
-        Raises :class:`ToolError` where there is no loader or nothing that runs it.
+        Raises :class:`ToolError` if there is no loader, or no way to run it.
         """
         if self.loader is None:
             raise _no_loader(self.arch)
@@ -67,7 +69,7 @@ class Emulation(NamedTuple):
         return (*filter(None, [self.qemu]), str(self.loader), *libraries)
 
     def musl(self) -> MuslVersion:
-        """Return the release that the loader says it is of; :class:`ToolError` as for ``start``."""
+        """Return the loader's release; raise :class:`ToolError` as ``start`` does."""
         command = self.start[: 2 if self.qemu else 1]
         told = _told(command)
         if told is None:
@@ -79,10 +81,10 @@ class Emulation(NamedTuple):
 def find_emulation(
     arch: Architecture, given: Path | None = None, sysroot: Path | None = None
 ) -> Emulation:
-    """Return what runs programs for ``arch``; ``given`` is the loader that the user named.
+    """Return the means to run programs for ``arch``; ``given`` is the user's loader.
 
-    A loader is run once, without a program, to see whether the kernel runs it (32-bit programs,
-    binfmt_misc) or QEMU is needed.
+    The loader is run once, without a program, to determine whether the kernel runs it (32-bit
+    programs, binfmt_misc) or QEMU is required.
     """
     places = [root / f"lib/{arch.loader_name}" for root in (sysroot, _ROOT) if root]
     loader = given or next(filter(Path.is_file, places), None)
@@ -95,7 +97,7 @@ def find_emulation(
 def read_loader(base: Path, name: str, arch: Architecture) -> Path:
     """Return the absolute path of the setting ``loader``, which is relative to ``base``.
 
-    Raises :class:`SettingsError` for a file that is not there or not for ``arch``.
+    Raises :class:`SettingsError` for a missing file and for a file for another machine.
     """
     path = (base / name).resolve()
     if not path.is_file():
@@ -111,7 +113,7 @@ def read_loader(base: Path, name: str, arch: Architecture) -> Path:
 
 
 def emulate_script(arch: Architecture) -> str:
-    """Return the script that CMake runs programs through (``CMAKE_CROSSCOMPILING_EMULATOR``)."""
+    """Return the script for ``CMAKE_CROSSCOMPILING_EMULATOR``."""
     start, machine = _identity(arch)
     parts = {
         "arch": arch.name,
@@ -126,7 +128,7 @@ def emulate_script(arch: Architecture) -> str:
 
 
 def _identity(arch: Architecture) -> tuple[bytes, bytes]:
-    """Return the first six bytes of its ELF files and the two of ``e_machine``, at 18."""
+    """Return the first six bytes of an architecture's ELF files, and its ``e_machine``."""
     little = arch.byteorder == "little"
     classes = bytes([arch.bits // 32, 1 if little else 2])
     return b"\x7fELF" + classes, arch.machine.to_bytes(2, "little" if little else "big")
@@ -138,7 +140,7 @@ def _qemu_programs(arch: Architecture) -> tuple[str, str]:
 
 
 def _told(command: Sequence[str]) -> MuslVersion | None:
-    """Return the release that a loader tells when it gets no program, ``None`` if it does not."""
+    """Return the release that a loader prints without a program, ``None`` if it prints none."""
     try:
         done = subprocess.run(
             command,

@@ -1,7 +1,8 @@
-"""What wrappers and CMake noted down during a build → words for the user.
+"""Translate the notes of wrappers and CMake into messages for the user.
 
-A note is a line of a file: what happened, to what, and in which folder, with tabs between them. The
-file is there because those who write it are programs that CMake runs, and what they print drowns.
+A note is a line of a file: an event, its subject and the folder, separated by tabs. The output of
+compiler wrappers disappears in CMake's log, and a failing check of CMake is not an error; the
+meaning of the notes is therefore determined when the build has ended.
 """
 
 from __future__ import annotations
@@ -14,52 +15,52 @@ from muslbackend.errors import ToolError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-#: A flag that the linker does not know and that was left out.
+#: A flag that the linker does not support and that was removed.
 DROPPED: Final = "dropped"
 #: A flag that the compiler or the linker refused.
 REFUSED: Final = "refused"
-#: A language that there is no compiler for.
+#: A language without a compiler.
 LANGUAGE: Final = "language"
 #: A program for the target that could not be run.
 NOT_RUN: Final = "not-run"
 
 _KINDS: Final = frozenset({DROPPED, REFUSED, LANGUAGE, NOT_RUN})
 
-#: Variables of the environment that flags come from.
+#: Environment variables that contain flags.
 _FLAGS: Final = (
     *("CFLAGS", "CPPFLAGS", "CXXFLAGS", "ASMFLAGS", "LDFLAGS"),
     *("CMAKE_ARGS", "SKBUILD_CMAKE_ARGS", "SKBUILD_CMAKE_DEFINE"),
 )
-#: Where CMake tries things out: try_compile, check_language, and which compiler it has.
+#: Folders of CMake's checks: try_compile, check_language, compiler identification.
 _TRIAL: Final = re.compile(
     r"/CMakeFiles/(CMakeTmp|CMakeScratch|Check[A-Z]\w*|[\d.]+/CompilerId\w+)(/|$)"
 )
 
 
 class Note(NamedTuple):
-    """One thing that happened."""
+    """One event."""
 
     kind: str
     subject: str
     folder: str
-    """The current folder of who wrote it."""
+    """The current folder of the program that wrote the note."""
 
     @property
     def trial(self) -> bool:
-        """CMake was trying out whether something works."""
+        """Whether a check of CMake caused the event."""
         return _TRIAL.search(self.folder) is not None
 
 
 def parse_notes(text: str) -> tuple[Note, ...]:
-    """Return the notes of a file, each once, in order; lines that are none are passed over."""
-    # A path may have a tab in it, and a line break, after which it is no note.
+    """Return the notes of a file, each once, in order; other lines are ignored."""
+    # A path may contain a tab, or a line break, after which the line is not a note.
     rows = (line.split("\t", 2) for line in text.split("\n"))
     notes = (Note(*row, *[""] * (3 - len(row))) for row in rows if row[0] in _KINDS and row[1:])
     return tuple(dict.fromkeys(notes))
 
 
 def remarks(notes: Iterable[Note]) -> tuple[str, ...]:
-    """Return what is to be said of a build that succeeded, in lines of the report."""
+    """Return lines of the report about a successful build."""
     dropped = dict.fromkeys(note.subject for note in notes if note.kind == DROPPED)
     if not dropped:
         return ()
@@ -68,7 +69,7 @@ def remarks(notes: Iterable[Note]) -> tuple[str, ...]:
 
 
 def said(config: Mapping[str, object], environ: Mapping[str, str]) -> dict[str, str]:
-    """Return what the user said beside the project, by the place where it was said."""
+    """Return the user's flags outside the project, by their origin."""
     options = {f"-C {key}": str(value) for key, value in config.items()}
     return options | {name: environ[name] for name in _FLAGS if environ.get(name)}
 
@@ -76,10 +77,10 @@ def said(config: Mapping[str, object], environ: Mapping[str, str]) -> dict[str, 
 def failure(
     notes: Iterable[Note], said: Mapping[str, str], files: Mapping[str, str]
 ) -> ToolError | None:
-    """Return the reason why a build failed, ``None`` if no note tells.
+    """Return the reason why a build failed, ``None`` if no note explains it.
 
-    A refused flag is looked for in what the user said, see :func:`said`, and in the project's
-    ``files``, texts by path.
+    The origin of a refused flag is searched in the user's flags (see :func:`said`) and in the
+    project's ``files``, texts by path.
     """
     notes = list(notes)
     languages = [note.subject for note in notes if note.kind == LANGUAGE and not note.trial]
@@ -89,7 +90,7 @@ def failure(
     if idle is not None:
         return idle
     refused = [note for note in notes if note.kind == REFUSED]
-    # CMake's trials may fail; but if nothing else did, it was the trial of the compiler itself.
+    # Checks of CMake may fail; if nothing else failed, it was the check of the compiler itself.
     flags = [note.subject for note in refused if not note.trial]
     flags = list(dict.fromkeys(flags or [n.subject for n in refused]))
     placed = [(flag, origin(flag, said, files)) for flag in flags]
@@ -99,7 +100,7 @@ def failure(
 
 
 def unanswered(notes: Iterable[Note]) -> ToolError | None:
-    """Return the error of programs that could not be run: what they would have told is unknown."""
+    """Return the error for programs that could not be run, so that their answers are unknown."""
     programs = dict.fromkeys(
         note.subject.rpartition("/")[2] for note in notes if note.kind == NOT_RUN
     )
@@ -143,9 +144,9 @@ def _refused(placed: Sequence[tuple[str, str]]) -> ToolError:
 
 
 def origin(flag: str, said: Mapping[str, str], files: Mapping[str, str]) -> str:
-    """Return where a flag is said: a place of ``said``, or ``file:line``; empty if nowhere.
+    """Return the origin of a flag: a key of ``said``, or ``file:line``; empty if unknown.
 
-    A flag with a value is looked for without it: CMake may have put the two together.
+    A flag with a value is searched without it: CMake may have joined the two.
     """
     name = flag.partition(" ")[2] or (flag if flag.startswith("-m") else flag.partition("=")[0])
     for place in sorted(said):

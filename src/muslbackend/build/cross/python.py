@@ -1,7 +1,9 @@
-"""A target Python made from the host's: what CMake asks a Python for, answered for musl.
+"""Make a Python for the target from the host's: the answers that CMake requires, for musl.
 
-CPython's headers of one X.Y are the same on every platform but for ``pyconfig.h``. An overlay
-corrects there what depends on the machine, and what glibc has and musl has not.
+CPython's headers of one X.Y are the same on every platform except for ``pyconfig.h``. An overlay
+corrects the macros that depend on the machine, and those for functions that musl lacks.
+``_PYTHON_HOST_PLATFORM`` must be ``linux-ARCH``: with ``musllinux`` scikit-build-core loses the
+ABI.
 """
 
 from __future__ import annotations
@@ -23,12 +25,12 @@ if TYPE_CHECKING:
 
     from muslbackend.musl.releases import Architecture
 
-#: ``sizeof(long double)`` where it is not 16, and ``_Alignof(max_align_t)`` where that is not 16.
+#: ``sizeof(long double)`` and ``_Alignof(max_align_t)`` on machines where they are not 16.
 _LONG_DOUBLE: Final = {"i686": 12, "armv7l": 8, "armv6l": 8, "ppc64le": 8}
 _MAX_ALIGN: Final = dict.fromkeys(("i686", "armv7l", "armv6l", "ppc64le", "s390x"), 8)
 
-#: What CPython's configure script finds in glibc and not in musl 1.2.0; the last is a part of
-#: CPython that is only made for glibc.
+#: Features that CPython's configure script finds in glibc and not in musl 1.2.0; the last is a part
+#: of CPython for glibc only.
 _NOT_IN_MUSL: Final = (
     "HAVE_BACKTRACE",
     "HAVE_CLOSEFROM",
@@ -49,8 +51,8 @@ _NOT_IN_MUSL: Final = (
 )
 
 
-#: Python.h has no <stdio.h> where its API is limited, and libc++ none in <string>, as libstdc++
-#: has: nanobind's own sources, compiled for the stable ABI, need it.
+#: Python.h does not include <stdio.h> with the limited API, and libc++'s <string> does not either,
+#: unlike libstdc++'s: nanobind's sources require it with the stable ABI.
 _STDIO: Final = """\
 #if defined __cplusplus && defined Py_LIMITED_API
 #include <stdio.h>
@@ -59,7 +61,7 @@ _STDIO: Final = """\
 
 
 class HostPython(NamedTuple):
-    """What the target Python is made from."""
+    """The source of the target Python."""
 
     include: Path
     pyconfig: Path
@@ -73,16 +75,16 @@ class HostPython(NamedTuple):
 
 
 def read_facts() -> Facts:
-    """Return what the interpreter that runs us says of itself and of the machine."""
+    """Return facts about the running interpreter and the machine."""
     suffix = str(sysconfig.get_config_var("EXT_SUFFIX") or "")
     loader = named_loader(Path(sys.executable)) if sys.platform == "linux" else None
     return Facts(sys.platform, suffix, platform.machine(), loader, sys.implementation.name)
 
 
 def read_host_python() -> HostPython:
-    """Return the facts of the interpreter that runs us.
+    """Return the facts about the running interpreter that a target Python requires.
 
-    Raises :class:`ToolError` when it is not CPython or its headers are not installed.
+    Raises :class:`ToolError` if it is not CPython, or if its headers are not installed.
     """
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
     include = Path(sysconfig.get_path("include"))
@@ -96,7 +98,7 @@ def read_host_python() -> HostPython:
             hint=f"install them: apt install python{version}-dev (Debian, Ubuntu), "
             "dnf install python3-devel (Fedora), apk add python3-dev (Alpine)",
         )
-    # As sysconfig does it: there is no public name for the module of build-time variables.
+    # As in sysconfig: the module of build-time variables has no public name.
     name = f"_sysconfigdata_{sys.abiflags}_{sys.platform}_{sys.implementation._multiarch}"
     try:
         variables = dict(import_module(name).build_time_vars)
@@ -109,17 +111,17 @@ def read_host_python() -> HostPython:
 def _pyconfig(include: Path, multiarch: str) -> Path:
     """Return the host's own ``pyconfig.h``.
 
-    Debian keeps one for each architecture and puts a file in its place that chooses; a cross
-    compiler does not find what that one includes.
+    Debian has one file per architecture and a ``pyconfig.h`` that selects it; a cross compiler does
+    not find the selected file.
     """
     own = include.parent / multiarch / include.name / "pyconfig.h"
     return own if own.is_file() else include / "pyconfig.h"
 
 
 def pyconfig_macros(arch: Architecture) -> dict[str, int | None]:
-    """Return the macros of ``pyconfig.h`` that may be another on ``arch`` than on the host.
+    """Return the macros of ``pyconfig.h`` that may differ between ``arch`` and the host.
 
-    ``None`` is for one that is not defined. Sizes and alignments are in bytes.
+    The value ``None`` means undefined. Sizes and alignments are in bytes.
     """
     word = arch.bits // 8
     big = arch.byteorder == "big"
@@ -127,7 +129,7 @@ def pyconfig_macros(arch: Architecture) -> dict[str, int | None]:
     pointers = ("SIZEOF_PTHREAD_T", "ALIGNOF_LONG", "ALIGNOF_SIZE_T")
     return {
         **dict.fromkeys((*words, *pointers), word),
-        # musl's own on every machine; glibc's time_t has 4 bytes on some.
+        # 8 bytes in musl on every machine; 4 in glibc on some.
         "SIZEOF_FPOS_T": 16,
         "SIZEOF_OFF_T": 8,
         "SIZEOF_TIME_T": 8,
@@ -150,7 +152,7 @@ def pyconfig_macros(arch: Architecture) -> dict[str, int | None]:
 
 
 def pyconfig_overlay(arch: Architecture) -> str:
-    """Return what is to follow the host's ``pyconfig.h`` for it to be true on ``arch``."""
+    """Return the text that corrects the host's ``pyconfig.h`` for ``arch``."""
     lines = ["", f"/* for {arch.multiarch} */"]
     for name, value in pyconfig_macros(arch).items():
         lines.append(f"#undef {name}")
@@ -162,14 +164,14 @@ def pyconfig_overlay(arch: Architecture) -> str:
 def target_python_files(host: HostPython, arch: Architecture, root: Path) -> dict[str, str]:
     """Return the text files of the target Python by their path below ``root``.
 
-    The headers are links to the host's, made by :func:`link_headers`; files of their own are
-    ``pyconfig.h`` and those that include it. They do so from their own folder, and that is to GCC
-    where a link leads to, if it takes fewer letters (``-fcanonical-system-headers``).
+    The headers are links to the host's, made by :func:`link_headers`, except for ``pyconfig.h`` and
+    the headers that include it. These must be copies: GCC may search an included file in the folder
+    of the link's target (``-fcanonical-system-headers``).
     """
     soabi = f"{host.soabi}-{arch.multiarch}"
     include = str(root / header_folder(host))
     macros = {name: value or 0 for name, value in pyconfig_macros(arch).items()}
-    # sysconfig has the macros among its variables: 0 for those that are not defined.
+    # sysconfig has the macros among its variables, with the value 0 if undefined.
     variables = host.variables | {n: v for n, v in macros.items() if n in host.variables}
     variables |= {
         "EXT_SUFFIX": f".{soabi}.so",
@@ -178,7 +180,7 @@ def target_python_files(host: HostPython, arch: Architecture, root: Path) -> dic
         "HOST_GNU_TYPE": arch.multiarch,
         "INCLUDEPY": include,
         "CONFINCLUDEPY": include,
-        # sysconfig puts the folder of headers together from these.
+        # sysconfig composes the include folder from these.
         "installed_base": str(root),
         "installed_platbase": str(root),
     }
@@ -196,12 +198,12 @@ def target_python_files(host: HostPython, arch: Architecture, root: Path) -> dic
 
 
 def header_folder(host: HostPython) -> str:
-    """Return where the headers are below the root of the target Python, as CPython has them."""
+    """Return CPython's include folder, relative to the root of the target Python."""
     return f"include/python{host.version}{host.abiflags}"
 
 
 def link_headers(host: HostPython, include: Path) -> None:
-    """Fill ``include``, which has those files, with links to the host's other headers."""
+    """Fill ``include`` with links to the host's other headers."""
     include.mkdir(parents=True, exist_ok=True)
     for header in sorted(host.include.iterdir()):
         if not (include / header.name).exists():
@@ -217,7 +219,7 @@ def _includers(include: Path) -> Iterator[tuple[str, str]]:
 
 
 def sysconfigdata_name(host: HostPython, arch: Architecture) -> str:
-    """Return the module that ``_PYTHON_SYSCONFIGDATA_NAME`` names for this target."""
+    """Return the value of ``_PYTHON_SYSCONFIGDATA_NAME`` for a target."""
     return f"_sysconfigdata_{host.abiflags}_linux_{arch.multiarch}"
 
 

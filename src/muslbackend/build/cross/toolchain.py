@@ -1,8 +1,11 @@
-"""What a cross build is started with: compilers, wrapped for CMake, and a Python of the target.
+"""The toolchain of a cross build: compiler wrappers for CMake, and a Python for the target.
 
-Everything CMake needs stands in one folder, which is named after its contents and made once:
-the wrappers, the toolchain file, the target Python. zig itself is found through an environment
-variable at run time, so that a build folder survives the isolated environment zig came in.
+One folder contains the wrappers, the toolchain file and the target Python. Its name is a digest of
+its contents, and it is written once. zig is found through an environment variable at run time, so
+that a build folder remains valid when the isolated environment with zig is removed.
+
+CMake ignores a toolchain file in a build folder that was configured before; cross builds therefore
+get a build folder of their own (:mod:`muslbackend.build.invocation`).
 """
 
 from __future__ import annotations
@@ -34,36 +37,36 @@ if TYPE_CHECKING:
     from muslbackend.musl.releases import Architecture
 
 
-#: What sysconfig, and so scikit-build-core, takes for the platform when it is set.
+#: The platform for sysconfig and scikit-build-core.
 PLATFORM_VARIABLE: Final = "_PYTHON_HOST_PLATFORM"
 
 
 class Toolchain(NamedTuple):
-    """What a cross build is started with."""
+    """The toolchain of a cross build."""
 
     cmake_file: Path
     environment: Mapping[str, str]
-    """Variables to set while scikit-build-core runs."""
+    """Environment variables to set while scikit-build-core runs."""
     description: str
-    """What compiles, for the log."""
+    """The compiler, for the log."""
     key: str
-    """Tells it from others: what CMake found by one is not in another."""
+    """An identifier: toolchains with different keys have separate build folders."""
     compiler: Path | None = None
-    """The C compiler; ``None`` if only the user's toolchain file knows it."""
+    """The C compiler; ``None`` if only the user's toolchain file names it."""
 
     @property
     def cache(self) -> Path:
-        """The folder that it was made in, beside others."""
+        """The folder that contains it and other toolchains."""
         return self.cmake_file.parents[2]
 
 
 class Choice(NamedTuple):
-    """What the user decided about it."""
+    """The user's choices."""
 
     sysroot: Path | None = None
-    """Where the target's libraries and their headers are; musl's own are the compiler's."""
+    """The folder of the target's libraries and headers; musl itself comes with the compiler."""
     file: Path | None = None
-    """A CMake toolchain file that says what compiles."""
+    """A CMake toolchain file that names the compilers."""
 
 
 NO_CHOICE = Choice()
@@ -76,12 +79,11 @@ def cross_toolchain(
     *,
     make: bool = True,
 ) -> Toolchain:
-    """Return the toolchain for ``arch``, made in the user's cache if it is not there yet.
+    """Return the toolchain for ``arch``, and create it in the user's cache if necessary.
 
-    Without ``make`` nothing is written: it says what a build would be started with.
-    What compiles is the user's toolchain file, or what ``CC`` and ``CXX`` name if that is for musl
-    on ``arch``, or zig. Raises :class:`ToolError` when zig is needed and missing or has no such
-    target, and when the host's Python headers are missing.
+    Without ``make`` nothing is written. The compilers are those of the user's toolchain file, those
+    in ``CC`` and ``CXX`` if they target musl on ``arch``, or zig. Raises :class:`ToolError` if zig
+    is required and is missing or lacks the target, and if the host's Python headers are missing.
     """
     compilers = find_compilers(arch, os.environ) if choice.file is None else _theirs(choice.file)
     host = read_host_python()
@@ -92,10 +94,10 @@ def cross_toolchain(
     soabi = f"{host.soabi}-{arch.multiarch}"
     environment = {
         **compilers.environment,
-        # The tag of the platform, for scikit-build-core; ours is written afterwards.
+        # A preliminary platform tag for scikit-build-core.
         PLATFORM_VARIABLE: f"linux-{arch.name}",
         "SETUPTOOLS_EXT_SUFFIX": f".{soabi}.so",
-        # ccache asks for the compiler's time; the wrapper's says nothing about zig's.
+        # ccache checks the compiler's modification time; the wrapper's does not depend on zig.
         "CCACHE_COMPILERCHECK": os.environ.get("CCACHE_COMPILERCHECK", "content"),
     }
     if compilers.zig is not None:
@@ -105,12 +107,11 @@ def cross_toolchain(
         environment |= _zig_cache(cache)
     if choice.sysroot is not None:
         environment[SYSROOT_VARIABLE] = str(choice.sysroot)
-        # The sysroot's headers are named inside the wrapper, where ccache does not see which they
-        # are: it is to preprocess each time, and compare what comes of it.
+        # The wrapper adds the sysroot's headers, which ccache's direct mode does not see: make it
+        # compare preprocessed sources.
         environment["CCACHE_NODIRECT"] = "1"
     if choice.sysroot is not None or compilers.zig is None:
-        # CMake packages that are Python packages (pybind11, nanobind) are found beside those of
-        # the roots.
+        # CMake packages in Python packages (pybind11, nanobind) are found in addition to the roots.
         packages = [p for p in sys.path if Path(p).name in ("site-packages", "dist-packages")]
         environment[PACKAGES_VARIABLE] = ";".join(packages)
     words = f"{compilers.description} compiles for musl on {arch.name}"
@@ -122,7 +123,7 @@ def cross_toolchain(
 
 
 def _zig_cache(cache: Path) -> dict[str, str]:
-    """Return where zig keeps what it compiled, if it would look for HOME in vain."""
+    """Return the variable for zig's cache, if zig cannot derive it from HOME."""
     if os.environ.get("ZIG_GLOBAL_CACHE_DIR") or user_cache() is not None:
         return {}
     return {"ZIG_GLOBAL_CACHE_DIR": str(cache / "zig-global")}
@@ -133,8 +134,8 @@ def _theirs(file: Path) -> Compilers:
 
 
 def _root(arch: Architecture, compilers: Compilers, host: HostPython, cache: Path) -> Path:
-    """Return the folder of the toolchain; concurrent builds may make it at the same time."""
-    # The folder's own name is part of its contents: hash them under a name of the same kind.
+    """Return the folder of the toolchain; concurrent builds may create it at the same time."""
+    # The contents include the name of the folder: hash them with a placeholder.
     key = repr((arch, host, _files(arch, compilers, host, Path("/"))))
     return cache / "cross" / f"{arch.name}-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
 

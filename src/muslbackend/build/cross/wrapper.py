@@ -1,8 +1,8 @@
-"""The text of the compiler wrappers: what CMake calls in the place of a compiler.
+"""The text of the compiler wrappers that CMake calls.
 
-zig's linker knows fewer flags than GNU's, and takes an unknown one for an error. Those that change
-nothing in what is computed are left out, and noted; some have another spelling; the rest reaches
-zig, and what zig then refuses is noted too (see :mod:`muslbackend.build.cross.notes`).
+zig's linker supports fewer flags than GNU's, and treats an unknown one as an error. The wrapper
+removes flags that do not change the result, with a note; it translates others and passes the rest
+to zig. Refused flags are noted too (see :mod:`muslbackend.build.cross.notes`).
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: Names the environment variable with the file that notes are appended to.
+#: The environment variable that names the file for notes.
 NOTES_VARIABLE: Final = "_MUSLBACKEND_NOTES"
 SYSROOT_VARIABLE: Final = "_MUSLBACKEND_SYSROOT"
 ZIG_VARIABLE: Final = "_MUSLBACKEND_ZIG"
 
-#: Linker flags, as patterns of sh, that zig refuses and without which the product does the same:
-#: they optimise, report, check, or say what musl passes over. Symbols of static libraries stay
-#: visible without --exclude-libs; where that can matter, a finding says so.
+#: Linker flags, as patterns of sh, that zig refuses and that do not change the behavior of the
+#: result: they optimize, report, check, or set properties that musl ignores. Without --exclude-libs
+#: symbols of static libraries stay visible; a finding reports cases where that can matter.
 HARMLESS: Final = (
     *("--add-needed", "--no-add-needed", "--copy-dt-needed-entries", "--no-copy-dt-needed-entries"),
     *("-Bsymbolic-functions", "--dynamic-list-data", "--dynamic-list-cpp-*", "--default-symver"),
@@ -37,10 +37,10 @@ HARMLESS: Final = (
     *("--ctors-in-init-array", "--no-ctors-in-init-array", "--no-insert-timestamp"),
     *("--ld-generated-unwind-info", "--no-ld-generated-unwind-info", "--no-define-common"),
     *("--disable-multiple-abs-defs", "--traditional-format", "--no-export-dynamic"),
-    # What these allow is an error without them, never another product.
+    # Without these flags the link may fail, but its result is never different.
     *("--allow-multiple-definition", "--unresolved-symbols=*", "--error-unresolved-symbols"),
 )
-#: The same, whose value is the next word.
+#: Such flags with a value in the next word.
 HARMLESS_PAIRS: Final = ("--exclude-libs", "-Map", "--Map", "-plugin-opt", "--plugin", "-y")
 #: Words after -z.
 HARMLESS_Z: Final = (
@@ -50,23 +50,23 @@ HARMLESS_Z: Final = (
     *("start-stop-visibility=*", "rodynamic", "dynamic-undefined-weak"),
     *("nodynamic-undefined-weak", "execstack", "initfirst", "interpose", "global", "nodlopen"),
 )
-#: They name symbols that a program exports; it exports all of them instead.
+#: Flags that name the exported symbols of a program; it exports all symbols instead.
 LISTS: Final = ("--dynamic-list=*", "--export-dynamic-symbol=*", "--export-dynamic-symbol-list=*")
 LIST_PAIRS: Final = ("--dynamic-list", "--export-dynamic-symbol", "--export-dynamic-symbol-list")
 
 
 def plain_wrapper(command: str) -> str:
-    """Return a program that runs ``command``, words quoted for sh, with our sysroot's headers."""
+    """Return a program that runs ``command``, quoted for sh, with the headers of the sysroot."""
     return f'#!/bin/sh\nexec {command} "$@" {_SYSROOT_HEADERS}\n'
 
 
 def tool_wrapper(version: str, command: str) -> str:
-    """Return a program that runs one of zig's tools; the version is for those who cache it."""
+    """Return a program that runs one of zig's tools; its text contains the version for caches."""
     return f'#!/bin/sh\n# zig {version}\nexec {_ZIG} {command} "$@"\n'
 
 
 def zig_wrapper(version: str, command: str, arch: str) -> str:
-    """Return a program that runs ``zig cc`` or ``zig c++`` with flags as gcc takes them."""
+    """Return a program that runs ``zig cc`` or ``zig c++`` with gcc's flags."""
     parts = {
         "version": version,
         "zig": _ZIG,
@@ -84,19 +84,19 @@ def zig_wrapper(version: str, command: str, arch: str) -> str:
 
 
 def fill(template: str, parts: Mapping[str, str]) -> str:
-    """Return a text with what ``parts`` has in the place of each ``@name@``.
+    """Return a text with each ``@name@`` replaced by its value in ``parts``.
 
-    sh and CMake have braces, dollars and percent signs of their own.
+    Braces, dollars and percent signs have a meaning in sh and CMake.
     """
     return re.sub("@([a-z_]+)@", lambda match: parts[match[1]], template)
 
 
 _ZIG: Final = f'"${{{ZIG_VARIABLE}:?is not set: run this through muslbackend}}"'
-#: After all other folders of headers: zig's and the compiler's of musl and C++ come first. CMake
-#: sees that the folder is searched anyway and does not give it again.
+#: After all other header folders: those of zig and of the compiler for musl and C++ come first.
+#: CMake detects that the folder is searched and does not add it again.
 _SYSROOT_HEADERS: Final = f'${{{SYSROOT_VARIABLE}:+-idirafter "${SYSROOT_VARIABLE}/usr/include"}}'
 
-#: Processors as gcc names them, in zig's words, which takes -march for -mcpu: cases of sh.
+#: gcc's names of processors in zig's spelling, as cases of sh; zig treats -march like -mcpu.
 _DASHES: Final = """\
     -march=*-*|-mcpu=*-*) set -- "$@" "${arg%%=*}=$(printf %s "${arg#*=}" | tr - _)" ;;
 """

@@ -1,7 +1,7 @@
-"""Finds zig, and keeps what zig must find again: a folder of ours in the user's cache.
+"""Find zig, and keep its library folder in the user's cache.
 
-zig compiles libc++ anew when its library folder has files of another inode or time, as that of
-each isolated environment has.
+zig compiles libc++ again if the files in its library folder have another inode or time, as in each
+new isolated environment.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ from muslbackend.system.cache import once
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-#: The releases whose command line and runtime the wrappers were made for and tested with; older
-#: ones refuse -rpath-link, which CMake gives for every library that needs another one.
+#: The releases with which the wrappers are tested; older ones refuse -rpath-link, which CMake
+#: passes for every library that requires another one.
 ZIG_REQUIREMENT: Final = "ziglang>=0.16,<0.18"
 _OLDEST_ZIG: Final = (0, 16, 0)
 _FIRST_UNTRIED_ZIG: Final = (0, 18, 0)
@@ -37,12 +37,12 @@ class Zig(NamedTuple):
 
 
 def find_zig() -> Zig | None:
-    """Return the zig of the ``ziglang`` package or of PATH, ``None`` if there is none we know."""
+    """Return a tested zig of the ``ziglang`` package or of PATH, ``None`` if there is none."""
     return next((zig for zig in found_zigs() if is_tried(zig.version)), None)
 
 
 def found_zigs() -> Iterator[Zig]:
-    """Yield all zigs, of whatever release, in the order in which they are looked at."""
+    """Yield all zigs, of any version, in the order of the search."""
     for program in _zig_programs():
         try:
             answer = subprocess.run([program, "version"], capture_output=True, check=False)
@@ -54,7 +54,7 @@ def found_zigs() -> Iterator[Zig]:
 
 
 def is_tried(version: str) -> bool:
-    """Say whether a release of zig is one that we know."""
+    """Return whether a version of zig was tested."""
     match = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
     known = tuple(map(int, match.groups())) if match else ()
     return _OLDEST_ZIG <= known < _FIRST_UNTRIED_ZIG
@@ -65,15 +65,15 @@ def _zig_programs() -> list[str]:
     packaged = Path(spec.origin).parent / "zig" if spec and spec.origin else None
     found = [str(packaged)] if packaged and packaged.is_file() else []
     on_path = shutil.which("zig")
-    # PATH may have folders relative to the current one; CMake is in another.
+    # PATH may have relative folders; CMake runs in another folder.
     return [*found, str(Path(on_path).absolute())] if on_path else found
 
 
 def kept_library(zig: Zig, cache: Path) -> Path | None:
-    """Return a lasting twin of the library folder of a zig that was installed from PyPI.
+    """Return a permanent copy of the library folder of a zig that was installed from PyPI.
 
-    An isolated build gets its zig in a new folder each time. ``None`` for any other zig, which is
-    where it was the last time, and where there is no room: zig then compiles more, no less right.
+    An isolated build gets zig in a new folder each time. ``None`` for any other zig, whose folder
+    does not change, and if the disk is full: zig then compiles more, with the same result.
     """
     library = library_place(zig, cache)
     if library is not None:
@@ -84,7 +84,7 @@ def kept_library(zig: Zig, cache: Path) -> Path | None:
 
 
 def library_place(zig: Zig, cache: Path) -> Path | None:
-    """Return where that twin is or will be, ``None`` for a zig that was not installed from PyPI."""
+    """Return the path of that copy, ``None`` for a zig that was not installed from PyPI."""
     folder = Path(zig.program).resolve().parent
     records = sorted(folder.parent.glob("ziglang-*.dist-info/RECORD"))
     key = library_key(records[0].read_text(encoding="utf-8")) if len(records) == 1 else None
@@ -94,13 +94,13 @@ def library_place(zig: Zig, cache: Path) -> Path | None:
 
 
 def library_key(record: str) -> str | None:
-    """Return what tells one library folder from another, by the digests in ``RECORD``."""
+    """Return an identifier of a library folder, from the digests in ``RECORD``."""
     lines = sorted(line for line in record.splitlines() if line.startswith("ziglang/lib/"))
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16] if lines else None
 
 
 def _link_tree(source: Path, new: Path) -> None:
-    """Copy a folder, by hard links where the file system lets us."""
+    """Copy a folder, with hard links if the file system supports them."""
 
     def link(old: str, to: str) -> None:
         try:
