@@ -202,8 +202,8 @@ def test_a_screen_reader_is_told_what_is_what(chromium: Browser, pages: dict[str
         assert roles.count(landmark) == 1
     assert next(name for role, name in told if role == "navigation") == "Wheels"
     pictures = [name for role, name in told if role == "image"]
-    assert pictures.count("Who loads whom") == 4
-    assert pictures.count("What is how large") == 4  # of two shapes the one that is seen
+    assert pictures.count("Dependency graph") == 4
+    assert pictures.count("Size by file") == 4  # of two shapes the one that is seen
     for role in ("navigation", "region", "heading", "link", "image", "rowheader", "columnheader"):
         names = [name for known, name in told if known == role]
         assert names

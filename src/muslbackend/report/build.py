@@ -1,4 +1,4 @@
-"""What came of a build or a repair → text and JSON."""
+"""The outcome of a build or a repair as text and JSON."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from muslbackend.report.text import Paint
 
 
-#: Every file has a few bytes that strip takes out: this many are worth a line.
+#: Bytes that strip can remove from which on a line is printed; every file has a few.
 WORTH_A_LINE: Final = 100_000
 
 
 def build_text(outcome: Outcome, paint: Paint = text.paint, *, guided: bool = False) -> str:
     """Return the report at the end of a build, several lines.
 
-    ``guided``: the last one says how to learn more of what was found.
+    With ``guided`` the last line names the command that explains the findings.
     """
     more = more_lines(outcome.verdict.findings, paint) if guided else ()
     return "\n".join([*_build_lines(outcome, paint), *more])
@@ -68,7 +68,7 @@ def _build_lines(outcome: Outcome, paint: Paint) -> Iterator[str]:
 
 
 def _cost(paths: Iterable[str], outcome: Outcome) -> str:
-    """Return how much files add to a wheel: their sizes, and packed where that is known."""
+    """Return the size that files add to a wheel, and the compressed size if known."""
     elf = outcome.graph.elf if outcome.graph else {}
     sizes = [outcome.sizes.get(path, (elf[path].size, 0)) for path in paths]
     whole, packed = (sum(numbers) for numbers in zip(*sizes, strict=True))
@@ -78,7 +78,7 @@ def _cost(paths: Iterable[str], outcome: Outcome) -> str:
 def plan_lines(
     plan: Plan, sizes: Mapping[str, tuple[int, int]], paint: Paint = text.paint
 ) -> Iterator[str]:
-    """Yield what was done to the files, or will be; with sizes in bytes where they are known."""
+    """Yield the changes to the files, done or planned, with sizes in bytes if known."""
     for label, words in _done(plan, sizes):
         yield text.item(label, spelled(words), paint)
 
@@ -102,7 +102,7 @@ def _done(plan: Plan, sizes: Mapping[str, tuple[int, int]]) -> Iterator[tuple[st
 
 
 def _changes(edit: Edit) -> list[str]:
-    """Say what changes in a file; of a bundled library only what it was not bundled for."""
+    """Return the changes to a file; for a bundled library, only those beyond bundling."""
     parts = []
     if edit.soname is None:
         parts += [f"{old} is now {new}" for old, new in edit.needed]
@@ -119,7 +119,7 @@ def _changes(edit: Edit) -> list[str]:
 
 
 def verbose_lines(result: Repaired, paint: Paint = text.paint) -> Iterator[str]:
-    """Yield what is told of a wheel on request: what each file needs now, and the seconds."""
+    """Yield the lines of ``--verbose``: the needed libraries of each file, and the seconds."""
     if result.outcome is not None and result.outcome.graph is not None:
         yield from file_lines(result.outcome.graph, paint=paint)
     yield from took_lines(result.seconds, paint)
@@ -128,7 +128,7 @@ def verbose_lines(result: Repaired, paint: Paint = text.paint) -> Iterator[str]:
 def repair_json(results: Iterable[Repaired], *, written: bool) -> str:
     """Return a JSON array with one object for each wheel, in the order given.
 
-    ``written`` says that it was done, not only planned. docs/reference.md describes the keys.
+    ``written`` is false for a plan. docs/reference.md describes the keys.
     """
     return json.dumps([_repaired(r, written=written) for r in results], indent=2)
 

@@ -1,4 +1,4 @@
-"""What ``check`` found out → text and JSON; only here and in :mod:`outcome` results get words."""
+"""The results of ``check`` as text and JSON."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from muslbackend.report.text import Paint
 
 
-#: How a needed name is satisfied.
+#: The providers of needed names, by the way they are found.
 _VIA: Final = {
     Via.LOADER: "{}",
     Via.OUTSIDE: "{}",
@@ -37,7 +37,7 @@ _VIA: Final = {
 
 
 def reach_text(verdict: Verdict) -> str:
-    """Return from which musl and which Alpine on all loads, and why."""
+    """Return the oldest musl and Alpine that load every file, and the reasons."""
     if verdict.floor is None:
         return "no musl"
     text = f"musl {verdict.floor} and later"
@@ -50,7 +50,7 @@ def reach_text(verdict: Verdict) -> str:
 
 
 def promise_text(checked: Checked) -> str:
-    """Return the tags that promise a musl, and the floor that the wheel declares besides."""
+    """Return the tags that promise a musl, and the floor that the wheel declares."""
     tags = [tag for tag in checked.claimed if claimed_floor([tag])]
     alpine = checked.declared and alpine_with(checked.declared)
     which = f", Alpine {alpine}" if alpine else ""
@@ -64,7 +64,7 @@ def _because(reasons: tuple[Reason, ...]) -> str:
 
 
 def findings_lines(findings: Iterable[Finding], paint: Paint = plain.paint) -> Iterator[str]:
-    """Yield the lines that show findings, each with its remedy."""
+    """Yield the lines for findings, each with its hint."""
     for finding in findings:
         severity = finding.severity.value
         mark, subject = f"{severity}[{finding.code}]", spelled(finding.subject)
@@ -76,25 +76,25 @@ def findings_lines(findings: Iterable[Finding], paint: Paint = plain.paint) -> I
 
 
 def more_lines(findings: Iterable[Finding], paint: Paint = plain.paint) -> Iterator[str]:
-    """Yield the line with the command that says more of findings, if there are any."""
+    """Yield the line with the command that explains the findings, if there are any."""
     codes = sorted({finding.code for finding in findings})
     if codes:
         command = paint(f"muslbackend explain {' '.join(codes)}", "subject")
-        what = "what it means and how to mend it" if len(codes) == 1 else "what each means"
+        what = "its meaning and fixes" if len(codes) == 1 else "their meanings and fixes"
         yield plain.item("more", f"{command}  {what}", paint)
 
 
 def shown(findings: Iterable[Finding], *, quiet: bool) -> list[Finding]:
-    """Return the findings that are told of; ``quiet``: only those that are errors."""
+    """Return the findings to show: with ``quiet`` only errors."""
     return [f for f in findings if not quiet or f.severity is Severity.ERROR]
 
 
 def check_text(
     checked: Checked, *, quiet: bool = False, verbose: bool = False, paint: Paint = plain.paint
 ) -> str:
-    """Return what ``check`` prints of one wheel, several lines.
+    """Return the output of ``check`` for one wheel, several lines.
 
-    ``quiet``: of the findings only errors; ``verbose``: also what each file needs, and seconds.
+    ``quiet`` omits warnings and notes; ``verbose`` adds needed libraries and seconds.
     """
     findings = checked.verdict.findings
     verdict, because = judgement(checked)
@@ -112,7 +112,7 @@ def check_text(
 def file_lines(
     graph: Graph, files: Mapping[str, File] | None = None, paint: Paint = plain.paint
 ) -> Iterator[str]:
-    """Yield a line for each ELF file of a wheel: what it needs, and who has that."""
+    """Yield a line for each ELF file of a wheel: its needed libraries, and their providers."""
     needed: dict[str, list[str]] = {}
     for edge in graph.edges:
         whose = provided_by(edge)
@@ -128,19 +128,19 @@ def file_lines(
 
 
 def provided_by(edge: Edge) -> str:
-    """Return who has what a file needs, in words."""
+    """Return the provider of a needed library as a phrase."""
     return _VIA[edge.via].format(edge.provider)
 
 
 def took_lines(seconds: Mapping[str, float], paint: Paint = plain.paint) -> Iterator[str]:
-    """Yield the line with the seconds of all stages, if they were counted."""
+    """Yield the line with the seconds of all stages, if they were measured."""
     if seconds:
         stages = ", ".join(f"{s} {t:.2f}" for s, t in seconds.items() if s != "total")
         yield plain.item("took", f"{seconds['total']:.2f} s: {stages}", paint)
 
 
 def judgement(checked: Checked) -> tuple[str, str]:
-    """Return the answer to what was asked of a wheel, and the rest of the sentence, if any."""
+    """Return the answer for a wheel, and the rest of the sentence, if any."""
     asked, reach = checked.question, reach_text(checked.verdict)
     wrong = {finding.code for finding in shown(checked.verdict.findings, quiet=True)}
     if wrong <= ABOUT_THE_ARCHIVE:
@@ -164,9 +164,9 @@ def judgement(checked: Checked) -> tuple[str, str]:
 
 
 def _loads(checked: Checked) -> str:
-    """Return where a wheel loads of which no file is wrong."""
+    """Return the releases on which a wheel without errors loads."""
     if checked.graph is None:
-        return "no native code for musl in it"
+        return "contains no musl binaries"
     if checked.libc == "glibc":
         return "not for musl: its files were linked against glibc"
     release = checked.question.against
@@ -245,7 +245,7 @@ def _files(checked: Checked, graph: Graph) -> list[dict[str, Any]]:
 
 
 def _provider(edge: Edge, inside: Collection[str]) -> str | None:
-    """Return the file of the wheel that the loader takes."""
+    """Return the file of the wheel that the loader uses."""
     return edge.provider if edge.via is Via.LOADER and edge.provider in inside else None
 
 

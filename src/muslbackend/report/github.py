@@ -1,7 +1,7 @@
-"""Findings as annotations of GitHub Actions, which shows them beside a run.
+"""Findings as annotations of GitHub Actions.
 
-The format is that of GitHub's "Workflow commands", and the escapes are those of its toolkit
-(actions/toolkit, packages/core/src/command.ts): a newline would begin a command of its own.
+The format is described in GitHub's "Workflow commands"; the escapes are those of its toolkit
+(actions/toolkit, packages/core/src/command.ts): a newline would start another command.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
     from muslbackend.policy.findings import Finding
 
-#: GitHub's words for our severities.
+#: GitHub's names of severities.
 _COMMANDS: Final = {"error": "error", "warning": "warning", "note": "notice"}
 _ESCAPES: Final = (("%", "%25"), ("\r", "%0D"), ("\n", "%0A"))
-#: In properties, such as ``file``, also what ends them.
+#: Additional escapes in properties, such as ``file``.
 _MORE_ESCAPES: Final = ((":", "%3A"), (",", "%2C"))
 
 
 def of_findings(findings: Iterable[Finding], wheel: str = "") -> Iterator[str]:
-    """Yield one line for each finding, with its hint; ``wheel`` is the one that they are in."""
+    """Yield one line for each finding about ``wheel``, with its hint."""
     for finding in findings:
         places = dict.fromkeys(spelled(name) for name in (wheel, finding.subject) if name)
         message = ": ".join([*places, spelled(finding.message)])
@@ -34,7 +34,7 @@ def of_findings(findings: Iterable[Finding], wheel: str = "") -> Iterator[str]:
 
 
 def of_error(words: str) -> str:
-    """Return the line for what stopped us."""
+    """Return the line for an error."""
     lines = "\n".join(map(spelled, words.split("\n")))
     return command("error", {"title": "muslbackend"}, lines)
 

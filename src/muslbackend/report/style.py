@@ -1,4 +1,4 @@
-"""Text for a terminal: colours, and long lines folded below where their text begins."""
+"""Text for a terminal: colors, and long lines folded with a hanging indent."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from muslbackend.report.text import columns as width_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-#: What a text is, and how that looks (ECMA-48 8.3.117, select graphic rendition): of the colours
-#: only those that each user has chosen for dark and for light.
+#: Roles and their colors (ECMA-48 8.3.117, select graphic rendition): only colors of the user's
+#: palette.
 CODES: Final[Mapping[str, str]] = {
     "error": "1;31",
     "warning": "1;33",
@@ -22,21 +22,21 @@ CODES: Final[Mapping[str, str]] = {
     "hint": "2",
 }
 _CODE: Final = re.compile(r"\x1b\[[\d;]*m")
-#: What stands before the text of a line: spaces, and a label with two spaces or more behind it.
+#: The start of a line: spaces, and a label that is followed by two or more spaces.
 _HEAD: Final = re.compile(r" *(?:[a-z]+ {2,})?")
 #: A label of :func:`muslbackend.report.text.item` that leaves room for one space, and its width.
 _FULL: Final = re.compile(r"  [a-z ]{9} ")
-#: How far a line goes in that has none of these.
+#: The indent of the continuation of other lines.
 _HANGING: Final = 6
-#: No terminal is so narrow that folding helps.
+#: Lines are not folded below this width.
 _NARROWEST: Final = 40
 
 
 def wanted(environ: Mapping[str, str], *, terminal: bool) -> bool:
-    """Say whether a stream gets colours.
+    """Return whether a stream gets colors.
 
-    ``NO_COLOR`` (https://no-color.org) forbids them, else ``FORCE_COLOR`` (https://force-color.org)
-    asks for them, each unless it is empty; else a terminal gets them that is not ``dumb``.
+    A ``NO_COLOR`` (https://no-color.org) that is not empty disables them, else a ``FORCE_COLOR``
+    (https://force-color.org) enables them; otherwise a terminal that is not ``dumb`` gets them.
     """
     if environ.get("NO_COLOR"):
         return False
@@ -44,13 +44,13 @@ def wanted(environ: Mapping[str, str], *, terminal: bool) -> bool:
 
 
 def paint(text: str, role: str) -> str:
-    """Return a text, which may be several lines, in the colours of what it is."""
+    """Return a text of one or more lines in the color of its role."""
     lines = (f"\x1b[{CODES[role]}m{line}\x1b[0m" if line else "" for line in text.split("\n"))
     return "\n".join(lines)
 
 
 def folded(text: str, columns: int) -> str:
-    """Return lines of painted text, none longer than a terminal has columns if spaces allow it."""
+    """Return lines of painted text, folded at spaces to the width of a terminal."""
     if columns < _NARROWEST:
         return text
     return "\n".join(part for line in text.split("\n") for part in _folded(line, columns))

@@ -1,4 +1,4 @@
-"""Where text is shown: plainly, or in colours and folded on a terminal; and to GitHub Actions."""
+"""Write text: plain, or colored and folded on a terminal; and annotations for GitHub Actions."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _LONGEST: Final = 96
 
 
 class Output:
-    """A stream and what it can show; into a pipe, a file or a log goes plain text."""
+    """A stream and its abilities; pipes, files and logs get plain text."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self.paint: Paint = plain.paint
-        """What is shown is to be painted with it."""
+        """The function that paints text for this stream."""
         self.columns = 0
-        """Of the terminal, which folds long lines; 0 where there is none."""
+        """The columns of the terminal, 0 for other streams."""
         terminal = stream.isatty()
         if not terminal and not os.environ.get("FORCE_COLOR"):
             return
@@ -42,11 +42,11 @@ class Output:
 
     @property
     def guides(self) -> bool:
-        """There is somebody before it who may want to be told what to do next."""
+        """Whether to suggest further commands."""
         return self.columns > 0
 
     def rule(self) -> None:
-        """Draw a line that parts what is shown from what others have written; on a terminal."""
+        """Draw a separator line, if the stream is a terminal."""
         if self.columns:
             char = "\N{BOX DRAWINGS LIGHT HORIZONTAL}"
             if not (self._stream.encoding or "").lower().startswith("utf"):
@@ -54,7 +54,7 @@ class Output:
             self.show(self.paint(char * min(self.columns, _LONGEST), "hint"))
 
     def show(self, text: str, *, table: bool = False, flush: bool = False) -> None:
-        """Write lines; those of a ``table`` are not folded. ``flush``: they are seen now."""
+        """Write lines; those of a ``table`` are not folded."""
         if self.columns and not table:
             from muslbackend.report import style
 
@@ -73,29 +73,29 @@ def _columns(stream: TextIO) -> int:
 
 
 def say(words: str) -> None:
-    """Write lines to standard error, unfolded and in one piece; they are seen now."""
+    """Write lines to standard error, unfolded, in one write, and flush it."""
     painted = Output(sys.stderr).paint is not plain.paint
-    # Jobs speak at the same time.
+    # Jobs write at the same time.
     put(f"{plain.shown(words, painted=painted)}\n", sys.stderr)
     sys.stderr.flush()
 
 
 def tell(words: str, *, flush: bool = False) -> None:
-    """Write lines to standard output, plainly and unfolded."""
+    """Write lines to standard output, plain and unfolded."""
     put(plain.shown(words), sys.stdout)
-    # Apart: an unbuffered stream (PYTHONUNBUFFERED) tells only then that nobody reads any more.
+    # Separately: an unbuffered stream (PYTHONUNBUFFERED) reports a closed pipe only here.
     put("\n", sys.stdout)
     if flush:
         sys.stdout.flush()
 
 
 def give(text: str) -> None:
-    """Write a text of ours to standard output as it is, for another program to read."""
+    """Write a text to standard output unchanged, for another program."""
     put(text, sys.stdout)
 
 
 def put(text: str, stream: SupportsWrite[str]) -> None:
-    """Write a text that may be shown: nothing else of the package writes to a terminal or a log."""
+    """Write a safe text; no other function of the package writes to a terminal or a log."""
     stream.write(text)
 
 
@@ -106,14 +106,14 @@ def give_json(text: str) -> None:
 
 
 def complain(error: Exception | str) -> None:
-    """Say on stderr what stopped us."""
+    """Write an error to standard error."""
     output = Output(sys.stderr)
     output.show(plain.error(str(error), output.paint))
     annotate_error(str(error))
 
 
 def annotate_error(words: str) -> None:
-    """Have GitHub Actions show what stopped us, if it is what runs us."""
+    """Write an annotation for an error, if GitHub Actions is running."""
     if _on_github():
         from muslbackend.report import github
 
@@ -121,7 +121,7 @@ def annotate_error(words: str) -> None:
 
 
 def annotate(findings: Iterable[Finding], wheel: str = "") -> None:
-    """Have GitHub Actions show findings, if it is what runs us."""
+    """Write annotations for findings, if GitHub Actions is running."""
     if _on_github():
         from muslbackend.report import github
 
@@ -133,7 +133,7 @@ def _on_github() -> bool:
 
 
 def _annotate(lines: Iterable[str]) -> None:
-    # GitHub reads both streams: what is piped from stdout stays what it is.
+    # GitHub reads both streams; the output in a pipe stays unchanged.
     sys.stdout.flush()
     put("".join(f"{line}\n" for line in lines), sys.stderr)
     sys.stderr.flush()

@@ -1,7 +1,7 @@
-"""Text without colours, in which nothing of what others wrote is hidden.
+"""Plain text in which names from wheels are safe.
 
-Names of files and symbols come out of wheels: a newline, a terminal's escape sequence or a mark
-that turns the direction of writing in one of them would lie about what stands beside it.
+A newline, a terminal's escape sequence or a mark that reverses the direction of writing in the name
+of a file or a symbol could falsify the text around it.
 """
 
 from __future__ import annotations
@@ -11,30 +11,29 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    #: Returns a text as it is to be shown; the second argument is what the text is, one of the
-    #: keys of :data:`muslbackend.report.style.CODES`.
+    #: A function that colors a text; the second argument is its role, a key of
+    #: :data:`muslbackend.report.style.CODES`.
     Paint: TypeAlias = Callable[[str, str], str]
 
 
 def paint(text: str, _role: str) -> str:
-    """Return a text as it is."""
+    """Return a text unchanged."""
     return text
 
 
 def spelled(text: str) -> str:
-    r"""Return a text with what prints nothing, or elsewhere, spelled out: ``\n``, ``\u202e``."""
+    r"""Return a text with unprintable characters escaped: ``\n``, ``\u202e``."""
     if text.isprintable():
         return text
     return "".join([char if char.isprintable() else _escape(char) for char in text])
 
 
 def shown(text: str, *, painted: bool = False) -> str:
-    """Return lines as they may be written to a terminal or a log, whatever is in them.
+    """Return lines that are safe to write to a terminal or a log.
 
-    What prints nothing is spelled out, but for line feeds and, in a ``painted`` text, colours. No
-    line is a command to the machine that keeps the log: of GitHub Actions (``::`` begins one, and
-    ``##[`` one of its predecessor), Azure Pipelines (``##vso[``, ``##[``) or TeamCity
-    (``##teamcity[``).
+    Unprintable characters are escaped, except line feeds and, in a ``painted`` text, colors. No
+    line is a command to GitHub Actions (``::``, ``##[``), Azure Pipelines (``##vso[``, ``##[``) or
+    TeamCity (``##teamcity[``).
     """
     if "::" not in text and "##" not in text and text.replace("\n", "").isprintable():
         return text
@@ -51,12 +50,12 @@ def _shown(line: str, *, painted: bool) -> str:
 
 
 def json(text: str) -> str:
-    """Return the text of JSON without what a log may take for a command; it says the same."""
+    """Return equivalent JSON in which no line can be a command to a CI service."""
     return text.replace("##", "#\\u0023")
 
 
 def columns(text: str) -> int:
-    """Return how many columns a text takes where each character has one width or two."""
+    """Return the number of columns of a text; a character takes one or two."""
     if text.isascii():
         return len(text)
     from unicodedata import combining, east_asian_width  # most names are ASCII
@@ -66,7 +65,7 @@ def columns(text: str) -> int:
 
 
 def shortened(text: str, room: int) -> str:
-    """Return a text without its end if it takes more columns than there is room for."""
+    """Return a text, shortened to a number of columns."""
     if columns(text) <= room:
         return text
     while text and columns(text) >= room:
@@ -79,13 +78,13 @@ def _escape(char: str) -> str:
 
 
 def error(words: str, paint: Paint = paint) -> str:
-    """Return what is said of an error: its message, below it the hint if it has one."""
+    """Return the text of an error: its message, and its hint on the next line."""
     message, line, hint = _one_message(words).partition("\n")
     return f"{paint('muslbackend: error:', 'error')} {message}" + line + paint(hint, "hint")
 
 
 def _one_message(words: str) -> str:
-    """Return words in which each further line is one of ours, which are indented."""
+    """Return a message with its further lines indented."""
     first, *more = words.split("\n")
     return first + "".join([("\n" if w.startswith("  ") else "\\n") + w for w in more])
 

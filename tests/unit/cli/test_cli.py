@@ -288,7 +288,7 @@ def test_a_wheel_without_native_code_is_ok(
     wheels.write(path, {"demo.py": "x = 1"})
     assert main(["check", str(path)]) == 0
     assert capsys.readouterr().out == (
-        "demo-1.0-py3-none-any.whl: ok, no native code for musl in it\n"
+        "demo-1.0-py3-none-any.whl: ok, contains no musl binaries\n"
     )
 
 

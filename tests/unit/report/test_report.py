@@ -97,7 +97,7 @@ def test_a_finding_is_shown_with_its_details_and_its_remedy() -> None:
         ),
         (
             checked(Verdict(None, (), ()), libc=None, claimed=("any",), graph=None),
-            f"{WHEEL}: ok, no native code for musl in it",
+            f"{WHEEL}: ok, contains no musl binaries",
         ),
         (
             checked(Verdict(None, (), ()), libc="glibc", claimed=("manylinux_2_17_x86_64",)),
@@ -150,10 +150,10 @@ def test_on_a_terminal_each_part_has_a_role() -> None:
         f"<subject>{WHEEL}</>: <ok>ok</>, loads on musl 1.1.0"
     )
     assert list(more_lines([MISSING, LEFT, LEFT], paint)) == [
-        "  <label>more</>      <subject>muslbackend explain MB101 MB109</>  what each means"
+        "  <label>more</>      <subject>muslbackend explain MB101 MB109</>  their meanings and fixes"
     ]
     assert list(more_lines([LEFT])) == [
-        "  more      muslbackend explain MB109  what it means and how to mend it"
+        "  more      muslbackend explain MB109  its meaning and fixes"
     ]
     assert list(more_lines([])) == []
 
@@ -289,7 +289,7 @@ def test_on_a_terminal_the_report_of_a_build_ends_with_what_to_do() -> None:
         "  <label>loads on</>  musl 1.1.0 and later (Alpine 3.6 and later)\n"
         f"<warning>warning[MB109]</> <subject>{CORE}</>: needs libz.so.1\n"
         "  <label>more</>      <subject>muslbackend explain MB109</>  "
-        "what it means and how to mend it"
+        "its meaning and fixes"
     )
     broken = Outcome(NAME, Verdict(None, (), (MISSING,)), Plan(), promised=False)
     assert build_text(broken, paint).startswith(

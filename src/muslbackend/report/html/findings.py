@@ -1,4 +1,4 @@
-"""What was found of a wheel, and how to mend it, as HTML."""
+"""The findings about a wheel and their fixes, as HTML."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
     from muslbackend.policy.findings import Finding
 
-#: So many findings of one code are shown at once, the others on demand.
+#: Findings of one code that are shown at once; the others are collapsed.
 _SHOWN: Final = 6
 _WEIGHTS: Final = {severity.value: -place for place, severity in enumerate(Severity)}
 
 
 def worst(findings: Iterable[Finding]) -> dict[str, str]:
-    """Return for each file of which something was found the worst severity."""
+    """Return the worst severity of each file with findings."""
     states: dict[str, str] = {}
     for finding in findings:
         severity = finding.severity.value
@@ -38,12 +38,12 @@ def by_code(findings: Iterable[Finding]) -> dict[str, list[Finding]]:
 
 
 def mark(state: str, words: str) -> Markup:
-    """Return a few words in the colours of a state."""
+    """Return a short text in the color of a state."""
     return tag("span", text(words), class_=f"mark {state}")
 
 
 def articles(findings: Iterable[Finding], prefix: str) -> Markup:
-    """Return all findings, put together by their codes, with what is known of each code."""
+    """Return all findings by code, with the explanation of each code."""
     return join(_article(code, found, prefix) for code, found in by_code(findings).items())
 
 
@@ -89,14 +89,14 @@ def _item(finding: Finding, severity: str, shared: str) -> Markup:
 
 
 def _all(symbols: Sequence[str]) -> Markup:
-    """Return all symbols, of which the message has only the first."""
+    """Return all symbols; the message has only the first."""
     names = join([tag("code", text(symbol)) for symbol in symbols], Markup(", "))
     summary = tag("summary", text(f"All {len(symbols)} symbols"))
     return tag("details", summary, tag("p", names))
 
 
 def path(name: str) -> Markup:
-    """Return the name of a file, which may be broken behind each folder."""
+    """Return the path of a file, with possible line breaks after each folder."""
     return tag("code", join(map(text, name.split("/")), Markup("/<wbr>")))
 
 

@@ -1,4 +1,4 @@
-"""The picture of who loads whom, as SVG."""
+"""The dependency graph as SVG."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ if TYPE_CHECKING:
     from muslbackend.report.html.graph_layout import Line, Place
     from muslbackend.report.html.grouping import Drawn, Group
 
-#: Of the two lines in a box: pixels for each character of a fixed-width font, and characters.
+#: The two lines in a box: pixels per character of a fixed-width font, and characters.
 _NAME, _NOTE = 7.3, 7.0
 _LONGEST: Final = 34
 _HEIGHT, _PADDING, _MARGIN = 40, 20, 8
-#: A picture that is wider than the window may be made smaller by so much; then it scrolls.
+#: The smallest scale of a picture that is wider than the window; beyond it the picture scrolls.
 _LEAST: Final = 0.8
-#: Words for several of a kind.
+#: Plurals of kinds.
 _PLURALS: Final = {"library": "libraries", "library outside": "libraries outside"}
 
 
 class _Segment(NamedTuple):
-    """A part of a line; where several lines are one, of all of them."""
+    """A segment of a line, shared by all lines that pass it."""
 
     start: tuple[float, float]
     end: tuple[float, float]
     found: bool
     last: bool
-    """It has the head of an arrow."""
+    """Whether it ends in an arrowhead."""
 
 
 def picture(graph: Graph, states: Mapping[str, str], prefix: str) -> Markup:
-    """Return the picture for the files of a wheel; ids in it begin with ``prefix``.
+    """Return the picture for the files of a wheel; its ids start with ``prefix``.
 
-    ``states`` has the worst severity of what was found of a file, if anything was.
+    ``states`` has the worst severity of each file with findings.
     """
     shown = drawn(graph, states)
     labels = {name: _labels(group) for name, group in shown.groups.items()}
@@ -54,7 +54,7 @@ def picture(graph: Graph, states: Mapping[str, str], prefix: str) -> Markup:
     width, height = (round(side) + 2 * _MARGIN for side in (places.width, places.height))
     return tag(
         "svg",
-        tag("title", text("Who loads whom"), id=f"{prefix}-title"),
+        tag("title", text("Dependency graph"), id=f"{prefix}-title"),
         tag("desc", text(_description(shown)), id=f"{prefix}-desc"),
         *(arrows, *lines, *boxes),
         role="img",
@@ -101,7 +101,7 @@ def _labels(group: Group) -> tuple[str, str]:
 
 
 def _shortened(words: str) -> str:
-    """Return a text short enough for a box, without its middle if need be."""
+    """Return a text that fits a box, without its middle if necessary."""
     words = spelled(words)
     if len(words) <= _LONGEST:
         return words
@@ -154,7 +154,7 @@ def _arrow(name: str, kind: str) -> Markup:
 
 
 def _segments(lines: Iterable[Line], found: Mapping[tuple[str, str], bool]) -> Iterable[_Segment]:
-    """Return the parts of all lines, each once, whole ones last: they are red."""
+    """Return the segments of all lines, each once, broken ones (red) last."""
     parts: dict[_Segment, None] = {}
     for line in sorted(lines, key=lambda line: not found[line.source, line.target]):
         right = found[line.source, line.target]
@@ -164,7 +164,7 @@ def _segments(lines: Iterable[Line], found: Mapping[tuple[str, str], bool]) -> I
 
 
 def _segment(segment: _Segment, heads: tuple[str, str]) -> Markup:
-    """Return a part of a line, which is level at both ends."""
+    """Return a segment of a line, horizontal at both ends."""
     (x, y), (next_x, next_y) = segment.start, segment.end
     middle, height, next_height = _number((x + next_x) / 2), _number(y), _number(next_y)
     way = f"C{middle} {height} {middle} {next_height} {_number(next_x)} {next_height}"

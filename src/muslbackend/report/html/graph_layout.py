@@ -1,8 +1,8 @@
-"""Places for boxes that are joined by lines: in columns, each box right of those that lead to it.
+"""Lay out a directed graph in columns, each box right of its predecessors.
 
-The method is that of Sugiyama, Tagawa and Toda (1981): layers, points where long lines pass
-through a layer, an order with few crossings, then heights near those of the neighbours. It leaves
-nothing to chance: the same boxes and lines give the same picture.
+The method is that of Sugiyama, Tagawa and Toda (1981): layers, points where long lines pass a
+layer, an order with few crossings, then heights close to those of the neighbors. It is
+deterministic.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
     #: A line, by the names of its boxes.
     Pair: TypeAlias = tuple[str, str]
-    #: What has a place in a column: a box, or what passes on the way to one; and the column.
+    #: An item of a column: a box, or a line that passes the column; and the column.
     Item: TypeAlias = tuple[str, bool, int]
     Steps: TypeAlias = Sequence[Sequence[tuple[Item, Item]]]
 
 #: Between boxes, and around a line that passes a column.
 _GAP, _NARROW = 10, 4
-#: Between columns: at least, for each line between the two, and at most.
+#: The distance of columns: minimum, addition per line between them, maximum.
 _AISLE: Final = (48, 4, 112)
-#: What boxes without lines may take in width, where the others take less.
+#: The width for boxes without lines, if the others are narrower.
 _WIDTH: Final = 720
 _SWEEPS: Final = 12
 
 
 class Place(NamedTuple):
-    """Where a box is; from the upper left."""
+    """The position of a box, from the upper left corner."""
 
     x: float
     y: float
@@ -38,7 +38,7 @@ class Place(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A line from one box to another, by way of points; at each of them it is level."""
+    """A line from one box to another through points, at which it is horizontal."""
 
     source: str
     target: str
@@ -46,7 +46,7 @@ class Line(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """Boxes and lines, and the size of the whole."""
+    """Boxes and lines, and the size of the picture."""
 
     boxes: Mapping[str, Place]
     lines: tuple[Line, ...]
@@ -55,10 +55,10 @@ class Picture(NamedTuple):
 
 
 def arranged(sizes: Mapping[str, tuple[int, int]], pairs: Iterable[Pair]) -> Picture:
-    """Return a picture of boxes, each at least as wide and as high as its size, and of their lines.
+    """Return the layout of boxes, each at least as large as its size, and of their lines.
 
-    Lines lead from left to right, but for those that close a circle; those to one box become one
-    on the way. Boxes without lines stand below the others.
+    Lines lead from left to right, except those that close a cycle; lines to one box are merged.
+    Boxes without lines are below the others.
     """
     known = sorted({(source, target) for source, target in pairs if source != target})
     turned = _turned(tuple(sizes), known)
@@ -91,7 +91,7 @@ def arranged(sizes: Mapping[str, tuple[int, int]], pairs: Iterable[Pair]) -> Pic
 
 
 def _turned(names: Sequence[str], pairs: Sequence[Pair]) -> dict[Pair, Pair]:
-    """Return each line so that it leads from left to right, turned where it closes a circle."""
+    """Return the lines from left to right, those that close a cycle reversed."""
     following: dict[str, list[str]] = {name: [] for name in names}
     for source, target in pairs:
         following[source].append(target)
@@ -115,7 +115,7 @@ def _turned(names: Sequence[str], pairs: Sequence[Pair]) -> dict[Pair, Pair]:
 
 
 def _layers(names: Sequence[str], turned: Mapping[Pair, Pair]) -> dict[str, int]:
-    """Return the column of each box that has lines: one right of the last that leads to it."""
+    """Return the column of each box with lines: right of its last predecessor."""
     lines = sorted(set(turned.values()))
     waiting = dict.fromkeys(names, 0)
     following: dict[str, list[str]] = {name: [] for name in names}
@@ -137,7 +137,7 @@ def _layers(names: Sequence[str], turned: Mapping[Pair, Pair]) -> dict[str, int]
 def _columns(
     layers: Mapping[str, int], turned: Mapping[Pair, Pair]
 ) -> tuple[list[list[Item]], Steps]:
-    """Return what is in each column, and what leads from each column to the next."""
+    """Return the items of each column, and the links from each column to the next."""
     count = max(layers.values(), default=-1) + 1
     columns: list[dict[Item, None]] = [{} for _ in range(count)]
     steps: list[dict[tuple[Item, Item], None]] = [{} for _ in range(count)]
@@ -173,7 +173,7 @@ def _put_in_order(columns: list[list[Item]], steps: Steps) -> None:
 def _means(
     column: Sequence[Item], pairs: Iterable[tuple[Item, Item]], known: Mapping[Item, float]
 ) -> dict[Item, float]:
-    """Return for each item the mean of what is known of its neighbours, or its own place."""
+    """Return the mean position of each item's neighbors, or its own position."""
     near: dict[Item, list[float]] = {}
     for item, other in pairs:
         near.setdefault(item, []).append(known[other])
@@ -196,7 +196,7 @@ def _crossings(columns: Sequence[Sequence[Item]], steps: Steps) -> int:
 def _middles(
     columns: Sequence[Sequence[Item]], steps: Steps, heights: Mapping[str, int]
 ) -> dict[Item, float]:
-    """Return the height of the middle of each item, near to what it is joined with."""
+    """Return the height of each item's center, close to its neighbors."""
     halves = {
         item: _NARROW if item[1] else heights[item[0]] / 2 for column in columns for item in column
     }
@@ -215,9 +215,9 @@ def _middles(
 def _apart(
     column: Sequence[Item], wanted: Mapping[Item, float], halves: Mapping[Item, float]
 ) -> dict[Item, float]:
-    """Return heights as near as may be to those that are wanted, in order and apart.
+    """Return heights as close as possible to the wanted ones, in order and without overlap.
 
-    By least squares: neighbours that would overlap move together (isotonic regression).
+    The method is least squares: neighbors that would overlap move together (isotonic regression).
     """
     offsets, at = [], 0.0
     for before, item in zip([None, *column], column, strict=False):
@@ -240,7 +240,7 @@ def _apart(
 def _across(
     columns: Sequence[Sequence[Item]], steps: Steps, sizes: Mapping[str, tuple[int, int]]
 ) -> tuple[list[float], list[float]]:
-    """Return where each column begins, and its width."""
+    """Return the left edge and the width of each column."""
     least, each, most = _AISLE
     widths = [
         float(max((sizes[item[0]][0] for item in column if not item[1]), default=0))
@@ -254,7 +254,7 @@ def _across(
 
 
 def _rows(sizes: Mapping[str, tuple[int, int]], width: float, top: float) -> dict[str, Place]:
-    """Return places for boxes side by side, in rows."""
+    """Return positions for boxes in rows."""
     widest = max((size[0] for size in sizes.values()), default=0)
     highest = max((size[1] for size in sizes.values()), default=0)
     count = max(1, int((width + _GAP) // (widest + _GAP)))

@@ -1,4 +1,4 @@
-"""What a picture of who loads whom shows: files, or where they are many, those that are alike."""
+"""Choose the boxes of the dependency graph: files, or groups of similar files if they are many."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
     Key: TypeAlias = Callable[["Node"], tuple[object, ...]]
 
-#: So many boxes and lines can be read; where there are more, some boxes stand for several files.
+#: The most boxes and lines that are readable; beyond them, boxes represent several files.
 MOST, MOST_LINES = 30, 60
-#: So many lines are all drawn; of more, those are left out that say nothing new.
+#: The most lines that are all drawn; beyond them, redundant ones are omitted.
 _ALL_LINES: Final = 40
-#: What a needed name is that no file which we know has.
+#: The kind of a needed name without a known file.
 _WITHOUT_FILE: Final = {
     Via.MISSING: "missing",
     Via.EXCLUDED: "left to the system",
@@ -28,41 +28,41 @@ _WITHOUT_FILE: Final = {
 
 
 class Node(NamedTuple):
-    """A file, or a library that only the machine of the user can have."""
+    """A file, or a library that only the user's machine can have."""
 
     name: str
     """The path of a file, else the needed name."""
     kind: str
-    """``extension``, ``program``, ``library``, ``library outside``, or why there is no file."""
+    """``extension``, ``program``, ``library``, ``library outside``, or the reason for no file."""
     state: str
-    """The worst severity of what was found of it; empty if nothing was."""
+    """The worst severity of its findings; empty without findings."""
     needs: frozenset[str] = frozenset()
-    """What it leads to; names of nodes."""
+    """The names of its successors."""
     needed_by: frozenset[str] = frozenset()
 
 
 class Group(NamedTuple):
-    """A box of the picture: nodes that are alike, nearly always one."""
+    """A box of the picture: similar nodes, nearly always one."""
 
     nodes: tuple[Node, ...]
     """Sorted by name; not empty."""
 
 
 class Drawn(NamedTuple):
-    """What the picture shows."""
+    """The boxes and lines of the picture."""
 
     groups: Mapping[str, Group]
-    """By the name of the first of their nodes."""
+    """The groups by the name of their first node."""
     lines: Mapping[tuple[str, str], bool]
-    """From group to group, by these names, sorted; whether musl's loader finds the way."""
+    """Pairs of group names, sorted, and whether musl's loader finds the library."""
     reduced: bool
-    """Lines are left out to what is loaded by way of others too."""
+    """Whether lines to indirectly loaded files are omitted."""
 
 
 def drawn(graph: Graph, states: Mapping[str, str]) -> Drawn:
-    """Return the boxes and lines for a graph: as many as can be read.
+    """Return the boxes and lines for a graph: as many as a reader can distinguish.
 
-    ``states`` has the worst severity of what was found of a file, if anything was.
+    ``states`` has the worst severity of each file with findings.
     """
     nodes = _nodes(graph, states)
     for number, key in enumerate(_KEYS, 1):
@@ -91,7 +91,7 @@ def _shown(graph: Graph, boxes: Iterable[Group]) -> Drawn:
 
 
 def _needless(lines: Mapping[tuple[str, str], bool]) -> frozenset[tuple[str, str]]:
-    """Return the lines beside which others lead to the same box; none of a circle, none wrong."""
+    """Return the redundant lines, beside which others lead to the same box; no broken ones."""
     following: dict[str, set[str]] = {}
     for source, target in lines:
         following.setdefault(source, set()).add(target)
@@ -138,7 +138,7 @@ def _nodes(graph: Graph, states: Mapping[str, str]) -> dict[str, Node]:
 
 
 def _target(edge: Edge) -> str:
-    # A name may be that of a file in the root of the wheel too.
+    # A name may also be the path of a file in the root of the wheel.
     return edge.provider or f"{edge.name} ({_WITHOUT_FILE.get(edge.via, '')})"
 
 
@@ -161,7 +161,7 @@ def _top(node: Node) -> str:
     return node.name.partition("/")[0]
 
 
-#: What makes files alike, the strictest first: each of them leaves fewer boxes than the one before.
+#: Criteria of similarity, the strictest first: each gives fewer boxes than the one before.
 _KEYS: Final[tuple[Key, ...]] = (
     lambda node: (node.name,),
     lambda node: (node.kind, node.state, _folder(node), node.needs, node.needed_by),

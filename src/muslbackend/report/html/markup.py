@@ -1,6 +1,6 @@
-"""Pieces of HTML and SVG; text gets into one escaped, or not at all.
+"""Compose HTML and SVG from escaped text.
 
-A type of its own parts what is markup from what is text, so that mypy sees what was not escaped.
+A separate type distinguishes markup from text, so that mypy detects unescaped text.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ _VOID: Final = frozenset({"br", "link", "meta", "wbr"})
 
 
 def text(words: object) -> Markup:
-    """Return text as markup; characters that print nothing are spelled out."""
+    """Return a text as markup; unprintable characters are escaped visibly."""
     return Markup(escape(spelled(str(words))))
 
 
 def join(parts: Iterable[Markup], between: Markup = NOTHING) -> Markup:
-    """Return pieces of markup as one."""
+    """Return the concatenation of pieces of markup."""
     return Markup(between.join(parts))
 
 
 def tag(name: str, /, *inside: Markup, **attributes: object) -> Markup:
     """Return an element.
 
-    An attribute that is ``None`` is left out; one whose name is a word of Python is written with
-    ``_`` behind it, and ``_`` elsewhere stands for ``-``.
+    An attribute with the value ``None`` is omitted. A trailing ``_`` in its name (after a Python
+    keyword) is removed, and ``_`` elsewhere becomes ``-``.
     """
     shown = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{text(value)}"'

@@ -1,4 +1,4 @@
-"""What ``check`` found out, as one page of HTML that loads nothing and runs nothing."""
+"""The results of ``check`` as one HTML page without scripts that loads nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from muslbackend.policy.question import Checked
 
-#: A browser refuses what a page might load or run, should a name ever get out of its place.
+#: Makes a browser refuse scripts and external resources, should escaping ever fail.
 _POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
     "form-action 'none'"
@@ -23,7 +23,7 @@ _POLICY: Final = (
 
 
 def page(results: Iterable[Checked]) -> str:
-    """Return the page on wheels, in the order given; the same for the same results."""
+    """Return the page about wheels, in the given order; it is deterministic."""
     found = list(results)
     wheels = [(f"w{number}", checked) for number, checked in enumerate(found, 1)]
     title = found[0].wheel if len(found) == 1 else f"{len(found)} wheels"
@@ -55,7 +55,7 @@ _END: Final = (
 
 
 def _overview(wheels: Sequence[tuple[str, Checked]]) -> Markup:
-    """Return the list of wheels, each with what was found out."""
+    """Return the list of wheels, each with its verdict."""
     items = [
         tag(
             "li",

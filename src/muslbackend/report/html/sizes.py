@@ -1,4 +1,4 @@
-"""The picture of what in a wheel is how large, as SVG."""
+"""The sizes of a wheel's files as an SVG treemap."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ if TYPE_CHECKING:
 
     from muslbackend.wheel.zip.directory import Listed
 
-#: So many native files, and so many folders of others, get a rectangle of their own.
+#: The most native files, and folders of other files, with a separate rectangle.
 _FILES, _FOLDERS = 40, 12
-#: Width and height of the picture for wide windows and for narrow ones, in its units; pixels are a
-#: little less or more.
+#: Width and height of the picture for wide and for narrow windows, in units of about a pixel.
 SHAPES: Final = {"wide": (800, 380), "narrow": (340, 480)}
-#: Of a line of text: height, and width of each character.
+#: A line of text: height, and width of each character.
 _LINE, _CHARACTER = 15, 7.4
 _PADDING: Final = 6
-#: Characters of a name that say something.
+#: The fewest characters of a name that are useful.
 _LEAST: Final = 6
 
 
@@ -31,19 +30,19 @@ class Part(NamedTuple):
 
     name: str
     note: str
-    """More words, for a second line and for who points at it."""
+    """A second line, also shown as a tooltip."""
     size: int
-    """In bytes, as installed."""
+    """The installed size in bytes."""
     state: str
-    """The worst severity of what was found of a file, ``clean``; ``other``: no native code."""
+    """The worst severity of a file, ``clean``, or ``other`` for files that are not native code."""
 
 
 def parts(
     listed: Iterable[Listed], native: Collection[str], states: Mapping[str, str]
 ) -> list[Part]:
-    """Return what the picture shows of the members of a wheel, the largest first.
+    """Return the rectangles for the members of a wheel, the largest first.
 
-    Native files stand for themselves; all others, and what are too many, are put together.
+    Each native file has a rectangle; other files, and native files beyond a limit, are combined.
     """
     files: list[Part] = []
     folders: dict[str, tuple[int, int]] = {}
@@ -77,7 +76,7 @@ def _largest(found: list[Part], most: int, what: str, state: str) -> list[Part]:
 
 
 def amount(size: int) -> str:
-    """Return a number of bytes as it is read: ``512 bytes``, ``3.4 kB``, ``12 MB``."""
+    """Return a size as text: ``512 bytes``, ``3.4 kB``, ``12 MB``."""
     for unit, name in ((10**9, "GB"), (10**6, "MB"), (10**3, "kB")):
         if size >= unit:
             value = size / unit
@@ -86,7 +85,7 @@ def amount(size: int) -> str:
 
 
 def picture(found: list[Part], prefix: str) -> Markup:
-    """Return the picture, once for wide windows and once for narrow ones."""
+    """Return the picture in two versions, for wide and for narrow windows."""
     return join(_drawn(found, shape, f"{prefix}-{shape}") for shape in SHAPES)
 
 
@@ -99,7 +98,7 @@ def _drawn(found: list[Part], shape: str, prefix: str) -> Markup:
     words = f"{len(found)} rectangles, as large as the files are; {amount(total)} in all."
     return tag(
         "svg",
-        tag("title", text("What is how large"), id=f"{prefix}-title"),
+        tag("title", text("Size by file"), id=f"{prefix}-title"),
         tag("desc", text(words), id=f"{prefix}-desc"),
         *boxes,
         role="img",
@@ -129,7 +128,7 @@ def _box(part: Part, place: Rectangle, total: int) -> Markup:
 
 
 def _shortened(words: str, room: int) -> str:
-    """Return a text without its end if it is too long, nothing where hardly any would be left."""
+    """Return a text, shortened if it is too long; empty if hardly any of it would remain."""
     words = spelled(words)
     if columns(words) <= room:
         return words

@@ -1,4 +1,4 @@
-"""How a page looks: colours for light and for dark, and the style sheet."""
+"""The style sheet of a page, with light and dark colors."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: By their name in the style sheet: for light, for dark.
+#: Colors by their name in the style sheet: light, dark.
 COLOURS: Final[Mapping[str, tuple[str, str]]] = {
     "back": ("#ffffff", "#11151a"),
     "panel": ("#f4f6f8", "#1a2027"),
@@ -30,13 +30,13 @@ COLOURS: Final[Mapping[str, tuple[str, str]]] = {
     "other": ("#4d5866", "#a7b2bf"),
     "other-back": ("#f4f6f8", "#1a2027"),
 }
-#: What stands on what: text, and what is behind it.
+#: Pairs of text colors and backgrounds.
 ON: Final = (
     *((front, back) for front in ("text", "muted", "link") for back in ("back", "panel")),
     *((state, f"{state}-back") for state in ("ok", "error", "warning", "note", "clean", "other")),
     *((state, back) for state in ("ok", "error", "warning", "note") for back in ("back", "panel")),
 )
-#: Lines and edges that mean something, on what is behind them.
+#: Pairs of meaningful line colors and backgrounds.
 LINES: Final = (
     *((line, back) for line in ("edge", "error", "focus") for back in ("back", "panel")),
 )
@@ -147,7 +147,7 @@ tbody th{min-width:10rem}
 
 
 def sheet() -> str:
-    """Return the style sheet of a page, light or dark as the reader's system is."""
+    """Return the style sheet of a page; the reader's system selects light or dark."""
     light, dark = (
         "".join(f"--{name}:{pair[n]};" for name, pair in COLOURS.items()) for n in (0, 1)
     )

@@ -1,4 +1,4 @@
-"""The tables of a page: on which musl what loads, and what was found of which file."""
+"""The tables of a page: musl releases per file, and findings per file."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ if TYPE_CHECKING:
     from muslbackend.policy.matrix import Cell, Matrix
     from muslbackend.policy.question import Checked, File
 
-#: From so many files on, those that load on the same releases have one row.
+#: The number of files from which on files with the same releases share a row.
 _ALIKE: Final = 12
-#: So few files in a row are all named.
+#: The most files in a row that are all named.
 _FEW: Final = 3
-#: From so many files on, those of which nothing was found are shown on demand.
+#: The number of files from which on files without findings are collapsed.
 _CLEAN: Final = 30
-#: Pixels of a column of the releases, and of each character in a cell.
+#: Pixels per column of releases, and per character in a cell.
 _COLUMN, _CHARACTER = 24, 8
 
 
 def scroller(inside: Markup, label: str) -> Markup:
-    """Return what may be wider than the window, in a part of the page that scrolls by keys too."""
+    """Return wide markup in a container that scrolls, with the keyboard too."""
     return tag("div", inside, class_="scroll", tabindex=0, role="region", aria_label=label)
 
 
 def releases(found: Matrix, promised: Callable[[MuslVersion], bool], name: str) -> Markup:
-    """Return the table of what loads on which release.
+    """Return the table of files and the releases on which they load.
 
-    ``promised`` says of which releases the wheel was asked whether it loads there.
+    ``promised`` has the releases that the question is about.
     """
     heads = [tag("th", text("File"), scope="col")]
     for release in found.releases:
@@ -66,7 +66,7 @@ _RELEASES: Final = (
 
 
 def _alike(files: Mapping[str, tuple[Cell, ...]]) -> Iterator[tuple[Markup, tuple[Cell, ...]]]:
-    """Yield the head and the cells of each row; files that are alike may share one."""
+    """Yield the head and the cells of each row; similar files may share a row."""
     if len(files) <= _ALIKE:
         yield from ((path(name), cells) for name, cells in files.items())
         return
@@ -85,7 +85,7 @@ def _several(names: Sequence[str]) -> Markup:
 
 
 def _row(head: Markup, cells: Sequence[Cell], names: Sequence[str]) -> Markup:
-    """Return a row in which releases that answer alike share a cell."""
+    """Return a row in which adjacent releases with the same answer share a cell."""
     spans, at, good = [], 0, []
     for codes, group in groupby(cells, key=lambda cell: cell.codes):
         same = list(group)
@@ -121,7 +121,7 @@ def _span(codes: Sequence[str], files: Sequence[str], first: str, last: str, cou
 
 
 def files(checked: Checked, prefix: str) -> Markup:
-    """Return the table of files and what was found of each."""
+    """Return the table of files and their findings."""
     findings = checked.verdict.findings
     states, codes = worst(findings), list(by_code(findings))
     every = sorted({*checked.files, *(checked.graph.broken if checked.graph else ()), *states})

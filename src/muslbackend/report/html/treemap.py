@@ -1,4 +1,4 @@
-"""Sizes as rectangles side by side, none much longer than wide.
+"""Lay out sizes as a treemap of nearly square rectangles.
 
 The method is that of Bruls, Huizing and van Wijk, "Squarified Treemaps" (2000).
 """
@@ -21,9 +21,9 @@ class Rectangle(NamedTuple):
 
 
 def squarified(sizes: Sequence[float], whole: Rectangle) -> list[Rectangle]:
-    """Return a rectangle for each size, in their order, which together fill ``whole``.
+    """Return a rectangle for each size, in order; together they fill ``whole``.
 
-    ``sizes`` must be positive, and should fall: the method is made for that.
+    ``sizes`` must be positive and should be in descending order.
     """
     total = sum(sizes)
     scale = whole.width * whole.height / total if total else 0.0
@@ -42,7 +42,7 @@ def squarified(sizes: Sequence[float], whole: Rectangle) -> list[Rectangle]:
 
 
 def _worst(row: list[float], rest: Rectangle) -> float:
-    """Return how far the rectangle of a row that is least like a square is from one."""
+    """Return the worst aspect ratio in a row."""
     side = min(rest.width, rest.height)
     depth = sum(row) / side if side else 0.0
     if not depth:
@@ -52,7 +52,7 @@ def _worst(row: list[float], rest: Rectangle) -> float:
 
 
 def _laid(row: list[float], rest: Rectangle) -> tuple[list[Rectangle], Rectangle]:
-    """Lay a row along the shorter side; return its rectangles and what is left."""
+    """Lay a row along the shorter side; return its rectangles and the remaining area."""
     placed, at = [], 0.0
     side = min(rest.width, rest.height)
     depth = sum(row) / side if side else 0.0

@@ -1,4 +1,4 @@
-"""The part of a page that is about one wheel: the verdict, and below it why."""
+"""The section of a page about one wheel: the verdict, then the reasons."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ if TYPE_CHECKING:
     from muslbackend.musl.releases import MuslVersion
     from muslbackend.policy.question import Checked
 
-#: The parts of a section, by the end of their ids.
+#: The parts of a section, by the suffix of their ids.
 PARTS: Final = {
     "found": "What was found",
     "releases": "On which musl it loads",
-    "loads": "Who loads whom",
-    "sizes": "What is how large",
+    "loads": "Dependency graph",
+    "sizes": "Size by file",
     "files": "Files",
 }
 _REASONS: Final = 5
 
 
 def answer(checked: Checked) -> str:
-    """Return the verdict in a few words."""
+    """Return the verdict as a short text."""
     words, _ = judgement(checked)
     if not checked.ok or checked.graph is None or words != "ok":
         return f"the tag {words}" if " is not true" in words else words
@@ -47,14 +47,14 @@ def answer(checked: Checked) -> str:
 
 
 def state(checked: Checked) -> str:
-    """Return the state whose colours a wheel has."""
+    """Return the state that determines a wheel's color."""
     if not checked.ok:
         return "error"
     return "other" if checked.libc == "glibc" or checked.graph is None else "ok"
 
 
 def section(checked: Checked, prefix: str) -> Markup:
-    """Return all about one wheel; ids in it begin with ``prefix``."""
+    """Return the section about one wheel; its ids start with ``prefix``."""
     graph, parts = checked.graph, {}
     states = worst(checked.verdict.findings)
     parts["found"] = articles(checked.verdict.findings, prefix) or tag("p", text("Nothing."))
@@ -175,7 +175,7 @@ def _loads(checked: Checked, graph: Graph, prefix: str) -> Markup:
     )
     return tag(
         "figure",
-        tables.scroller(picture, f"Who loads whom in {checked.wheel}"),
+        tables.scroller(picture, f"Dependency graph of {checked.wheel}"),
         tag("figcaption", text(caption)),
         tag("details", summary, tag("ul", *items)),
     )
