@@ -1,7 +1,8 @@
-"""Put debugging information that was removed from a wheel where debuggers find it.
+"""Store debugging information that was removed from a wheel where debuggers find it.
 
-``FOLDER/WHEEL/PATH.debug`` for each file, and ``FOLDER/.build-id/XX/REST.debug``, a link to it, for
-each file with a build-id: the layout of GDB's manual, "Debugging Information in Separate Files".
+The layout is that of GDB's manual, "Debugging Information in Separate Files":
+``FOLDER/WHEEL/PATH.debug`` for each file, and a link ``FOLDER/.build-id/XX/REST.debug`` to it for
+each file with a build-id.
 """
 
 from __future__ import annotations
@@ -18,19 +19,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-#: What is added to the name of a file.
+#: The suffix of files with debugging information.
 ENDING: Final = ".debug"
-#: Folder for the files in the folder where a wheel is made.
+#: The folder for these files in the working folder.
 DEBUG: Final = "debug"
 
 
 @contextlib.contextmanager
 def put_aside(made: Path, folder: Path, wheel: str, build_ids: Mapping[str, str]) -> Iterator[None]:
-    """Give the files in ``made`` their names in ``folder`` while a wheel is written.
+    """Move the files in ``made`` to their names in ``folder`` while a wheel is written.
 
-    ``build_ids`` has those of files of the wheel, by path. On any exception ``folder`` is as it
-    was, and is not there if it was not. Raises :class:`MuslBackendError` where it cannot be
-    written.
+    ``build_ids`` has the build-ids of the wheel's files by path. On any exception ``folder`` is
+    restored. Raises :class:`MuslBackendError` if it cannot be written.
     """
     with contextlib.ExitStack() as undo:
         try:
@@ -58,7 +58,7 @@ def _place(
     build_ids: Mapping[str, str],
     undo: contextlib.ExitStack,
 ) -> None:
-    """Move the files into ``folder``; ``undo`` takes what reverses each step."""
+    """Move the files into ``folder``; ``undo`` collects the reverse of each step."""
     _make_folder(folder, undo)
     final, old = folder / name, _old(folder, name)
     partial = folder / f".muslbackend-{int.from_bytes(os.urandom(8))}.partial"
@@ -81,7 +81,7 @@ def _place(
 
 
 def _check_ours(final: Path) -> None:
-    """Raise for a folder with something in it that we never put there: it is not replaced."""
+    """Raise an error for a folder with foreign files, which is never replaced."""
     for folder, _, names in os.walk(final):
         other = next((name for name in names if not name.endswith(ENDING)), None)
         if other is not None:
@@ -96,7 +96,7 @@ def _rename(old: Path, final: Path) -> None:
 
 
 def _make_folder(folder: Path, undo: contextlib.ExitStack) -> None:
-    """Make a folder and those above it; undone, they are gone unless something else is there."""
+    """Create a folder and its parents; the undo removes those that are empty."""
     for above in reversed((folder, *folder.parents)):
         if not above.exists():
             above.mkdir(exist_ok=True)
@@ -109,7 +109,7 @@ def _remove_folder(folder: Path) -> None:
 
 
 def _link(link: Path, target: str, undo: contextlib.ExitStack) -> None:
-    """Make a symlink, or let one that is there lead elsewhere."""
+    """Create a symlink, or replace an existing one."""
     before = link.readlink() if link.is_symlink() else None
     partial = link.with_name(f".muslbackend-{int.from_bytes(os.urandom(8))}.partial")
     with held():

@@ -1,6 +1,6 @@
-"""From files that are ready to a wheel whose tag is true: judge, plan, patch, prove, write.
+"""Make a wheel with a true tag from its files: judge, plan, patch, prove, write.
 
-One ``finish`` for what a build staged and for a finished wheel that is repaired.
+Builds and repairs share this module.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ if TYPE_CHECKING:
 
 
 def finish(material: Material, order: Order) -> Outcome:
-    """Turn the files into a wheel whose tag is true, and return what came of it.
+    """Make a wheel with a true tag, and return the outcome.
 
-    Raises :class:`PolicyError` when the promise cannot be kept and the target is strict; the
-    output folder then is as it was.
+    Raises :class:`PolicyError` if the promise cannot be kept and the target is strict; the output
+    folder is then unchanged.
     """
     with readable():
         return _with_warning(_finished(material, order))
 
 
 def _with_warning(made: Outcome) -> Outcome:
-    """Return the outcome with the warning that its tag says less than its files need, if so."""
+    """Return the outcome, with a warning if the files require a later musl than the tag."""
     if not made.promised:
         return made
     verdict, platforms = made.verdict, (tag.platform for tag in made.name.tags)
@@ -95,7 +95,7 @@ def _finished(material: Material, order: Order) -> Outcome:
 
 
 class _Known(NamedTuple):
-    """What was found out about the files before any was changed."""
+    """The analysis of the unchanged files."""
 
     scan: Scan
     plan: Plan
@@ -104,7 +104,7 @@ class _Known(NamedTuple):
 
 
 def _carried_out(material: Material, order: Order, known: _Known) -> Outcome:
-    """Patch copies, prove that they are what was promised, account for them and write the wheel."""
+    """Patch copies, prove the result, add the inventory and write the wheel."""
     # Most builds change no file.
     from muslbackend.repair import patch
     from muslbackend.system.temporary import temporary_folder
@@ -136,7 +136,7 @@ def _carried_out(material: Material, order: Order, known: _Known) -> Outcome:
 
 @contextlib.contextmanager
 def _put_aside(work: Path, folder: Path | None, wheel: str, graph: Graph) -> Iterator[None]:
-    """Keep the debugging information that was removed, if that was asked for and there is any."""
+    """Store the debugging information that was removed, if requested."""
     if folder is None:
         yield
         return
@@ -158,7 +158,7 @@ def _opened(order: Order, members: Sequence[Member], graph: Graph) -> Opened | N
 
 
 def _laid_out(material: Material, order: Order) -> tuple[Material, Scan, Graph, Plan]:
-    """Put the wheel's own files where they belong; return them, their graph and what was done."""
+    """Move the wheel's own files to their folders; return them, their graph and the changes."""
     scan, graph = _resolved(material, order)
     moves = layout.moves(graph, (member.path for member in material.members))
     copies = _dropped(material, graph, order.settings.drop_copies)
@@ -172,19 +172,19 @@ def _laid_out(material: Material, order: Order) -> tuple[Material, Scan, Graph, 
 
 
 def _dropped(material: Material, graph: Graph, globs: Sequence[str]) -> tuple[layout.Copy, ...]:
-    """Return the copies of libraries that the settings leave out."""
+    """Return the copies of libraries that the settings remove."""
     return layout.copies(graph, *_twins(material), globs) if globs else ()
 
 
 def _twins(material: Material) -> tuple[dict[str, str], set[str]]:
-    """Return the digests of files that may be one, and those of their names that text mentions."""
+    """Return the digests of possible copies, and their names that occur in texts of the wheel."""
     by_path = {member.path: member for member in material.members}
     chains = layout.chains(by_path)
     if not chains:
         return {}, set()
     shas = {path: by_path[path].sha256() for chain in chains for path in chain}
     names = sorted({posixpath.basename(path) for path in shas})
-    # libx.so is no part of libx.so.1 here.
+    # libx.so is not a match in libx.so.1.
     found = re.compile(
         rb"(?<![\w.+-])(?:%s)(?![\w.+-])" % b"|".join(re.escape(name).encode() for name in names)
     )
@@ -202,12 +202,12 @@ def _resolved(material: Material, order: Order, before: Scan | None = None) -> t
 
 
 def _ours(graph: Graph, order: Order) -> Graph:
-    """Return the graph of a wheel whose tag we write, with what the user takes for given."""
+    """Return the graph of a wheel to be tagged, with the symbols that the user assumes."""
     return graph._replace(assumed=order.settings.assume_symbols, ours=True)
 
 
 def _for_no_musl(material: Material, order: Order) -> Outcome:
-    """Write a wheel for any platform, or for one that is none of ours, as it is."""
+    """Write a wheel for any platform, or for another one, unchanged."""
     order.progress.enter("judge")
     verdict = judge(_resolved(material, order)[1], order.target, ABOUT_THE_PACKAGE)
     if not verdict.ok and order.target.strict:
@@ -218,9 +218,9 @@ def _for_no_musl(material: Material, order: Order) -> Outcome:
 
 
 def _prove(members: Sequence[Member], order: Order, known: _Known) -> tuple[Verdict, Graph]:
-    """Read what was patched, resolve, judge and plan all again: by the wheel alone it must hold.
+    """Read, resolve, judge and plan the patched files again, by the wheel alone.
 
-    Raises ``RuntimeError`` when it does not: that is a bug of ours, not of the project.
+    Raises ``RuntimeError`` if the promise does not hold: that is a bug of muslbackend.
     """
     order.progress.enter("prove")
     supply = order.supply._replace(directories=(), follow_rpath=False)
@@ -237,7 +237,7 @@ def _prove(members: Sequence[Member], order: Order, known: _Known) -> tuple[Verd
 def _write(
     order: Order, material: Material, *, as_it_is: bool = False
 ) -> dict[str, tuple[int, int]]:
-    """Write the wheel if one is wanted; return the sizes of its members."""
+    """Write the wheel, unless it is a dry run; return the sizes of its members."""
     if order.output is None:
         return {}
     packing = Packing(order.settings.compression_level, order.settings.max_size, order.progress)
@@ -249,9 +249,9 @@ def _write(
 
 
 def _promise(tags: Iterable[Tag], target: Target) -> tuple[Target, bool]:
-    """Return the target, with the floor that explicit tags claim, and whether they claim one.
+    """Return the target with the floor that explicit tags claim, and whether they claim one.
 
-    A floor of the settings within the claimed X.Y stands: the project has declared it.
+    A floor of the settings within the claimed X.Y takes precedence.
     """
     claimed = claimed_floor(tag.platform for tag in tags)
     if claimed is None:
@@ -271,14 +271,14 @@ def _wishes(material: Material, expand: frozenset[str], order: Order) -> Wishes:
 
 
 def _says(material: Material) -> bool:
-    """Say whether the ``WHEEL`` file declares the floor already, or none where there is none."""
+    """Return whether the ``WHEEL`` file already has the right declaration of the floor."""
     path = f"{material.name.dist_info}WHEEL"
     said = next((member.read() for member in material.members if member.path == path), b"")
     return with_floor(said, material.floor) == said
 
 
 def tagged_members(material: Material) -> list[Member]:
-    """Return the members with the ``WHEEL`` file that goes with the name, and the floor in it."""
+    """Return the members with a ``WHEEL`` file for the name and the floor."""
     return [_made(member, material) for member in material.members]
 
 

@@ -1,4 +1,4 @@
-"""Names that nothing in a wheel has yet, for what is added to it."""
+"""Find unused names in a wheel for files that are added."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ if TYPE_CHECKING:
 
 
 class Taken:
-    """The paths of the files of a wheel where they are installed, in any spelling of case."""
+    """The installed paths of a wheel's files, case-insensitive."""
 
     def __init__(self, paths: Iterable[str] = ()) -> None:
         self._paths = {folded(site_path(path)) for path in paths}
         self._names = {posixpath.basename(path) for path in self._paths}
 
     def has_name(self, name: str) -> bool:
-        """Say whether a file of that name is in any folder: musl goes by names alone."""
+        """Return whether a file of a name is in any folder: musl identifies libraries by name."""
         return folded(name) in self._names
 
     def folder(self, wanted: str) -> str:
-        """Return the name of a folder at the root where no file has that name."""
+        """Return the name of a folder at the root that is not the name of a file."""
         return next(name for name in _numbered(wanted) if folded(name) not in self._paths)
 
     def path(self, folder: str, name: str) -> str:
-        """Return a path that is free, in that folder or one beside it, and take it."""
+        """Return an unused path, in a folder or one beside it, and reserve it."""
         for each in _numbered(folder):
             path = f"{each}/{name}"
             if not {folded(each), folded(path)} & self._paths:

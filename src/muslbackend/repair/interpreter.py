@@ -13,10 +13,10 @@ _PT_INTERP: Final = 3
 
 
 def named_loader(program: Path) -> str | None:
-    """Return the loader that a program names in its PT_INTERP, empty if it names none.
+    """Return the loader in a program's PT_INTERP, empty if it has none.
 
-    ``None`` for what is no ELF file, such as a script that starts an interpreter. Only the headers
-    are read: every hook asks this. System V gABI, chapter 5.
+    ``None`` for a file that is not ELF, such as a script. Only the headers are read, because every
+    hook calls this function. System V gABI, chapter 5.
     """
     try:
         with program.open("rb") as file:

@@ -1,4 +1,4 @@
-"""What was bundled, accounted for in the wheel: an SBOM (PEP 770), licence texts (PEP 639)."""
+"""Account for bundled libraries in the wheel: an SBOM (PEP 770), license texts (PEP 639)."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 
 
 class Places(NamedTuple):
-    """Folders that tell where a library comes from."""
+    """Folders that indicate the origin of a library."""
 
     build_dir: Path | None = None
-    """Where CMake made what the project itself builds."""
+    """CMake's build folder."""
     sysroot: Path | None = None
     """An unpacked root of another system, with a package database of its own."""
 
     def owners(self, sources: Iterable[str]) -> dict[str, Owner]:
-        """Return the packages of libraries, as the database of their own system has them."""
+        """Return the packages of libraries, according to their system's database."""
         root, all_of_them = str(self.sysroot), list(sources)
         inside = {p.removeprefix(root): p for p in all_of_them if p.startswith(f"{root}/")}
         known = dict(find_owners(p for p in all_of_them if p not in inside.values()))
@@ -52,11 +52,11 @@ def bundled(
     names: Mapping[str, str],
     places: Places,
 ) -> list[Bundled]:
-    """Describe the libraries that were copied into the wheel, in the order of ``grafts``.
+    """Return descriptions of the bundled libraries, in the order of ``grafts``.
 
-    ``members`` and ``graph`` are those of the patched files; ``names`` has the digest of each
-    source but for the folders in its rpath. The digest of a source that names its folder is left
-    out: the next build of the same tree has another.
+    ``members`` and ``graph`` describe the patched files; ``names`` has the digest of each source
+    without the folders in its rpath. The plain digest of a source with a build folder in its rpath
+    is omitted: it differs between builds of the same tree.
     """
     by_path = {member.path: member for member in members}
     owners = places.owners(graft.source for graft in grafts)
@@ -81,7 +81,7 @@ def bundled(
 
 
 def _loads(graph: Graph) -> dict[str, tuple[str, ...]]:
-    """Return by file the files of the wheel that musl's loader finds for it, sorted."""
+    """Return the files of the wheel that musl's loader finds for each file, sorted."""
     found: dict[str, set[str]] = {}
     for edge in graph.edges:
         if edge.via is Via.LOADER and edge.provider is not None:
@@ -102,10 +102,10 @@ def account_for(
     name: WheelName,
     texts: Sequence[LicenceText],
 ) -> tuple[list[Member], tuple[Finding, ...]]:
-    """Return the members with the SBOM and the licence texts, and notes on what has no text.
+    """Return the members with the SBOM and the license texts, and notes on missing texts.
 
-    Libraries that an earlier repair of the wheel bundled stay in the SBOM. Raises
-    :class:`MalformedError` for an SBOM under our name that we did not write.
+    Libraries from an earlier repair stay in the SBOM. Raises :class:`MalformedError` for an SBOM of
+    the same name that muslbackend did not write.
     """
     place = sbom_path(name.dist_info)
     new = {library.dest for library in libraries}
@@ -121,7 +121,7 @@ def account_for(
 
 
 def _before(members: Sequence[Member], place: str) -> list[Earlier]:
-    """Return what the SBOM of an earlier repair lists, as it is in the wheel now."""
+    """Return the libraries in the SBOM of an earlier repair, with their present digests."""
     by_path = {member.path: member for member in members}
     if place not in by_path:
         return []
@@ -143,7 +143,7 @@ def _before(members: Sequence[Member], place: str) -> list[Earlier]:
 
 
 def _without_text(libraries: Sequence[Bundled]) -> Iterator[Finding]:
-    # What the project's own build made is under the licence of the project, or it names others.
+    # Libraries of the project's own build are covered by the project's license files.
     for library in (one for one in libraries if one.origin is not Origin.BUILD):
         yield Finding(
             "MB133",

@@ -1,4 +1,4 @@
-"""Which of the wheel's own files must lie elsewhere, and which lie there twice."""
+"""Find files of the wheel that must move, and duplicates."""
 
 from __future__ import annotations
 
@@ -28,36 +28,33 @@ os.execv(program, [program, *sys.argv[1:]])
 
 
 class Move(NamedTuple):
-    """A program that cannot find its libraries from the folder of scripts."""
+    """A program in the scripts folder that cannot find its libraries from there."""
 
     path: str
-    """In ``.data/scripts``; something that starts the program stays here."""
+    """The path in ``.data/scripts``, where a script that starts the program remains."""
     dest: str
-    """Path in the wheel."""
+    """The path in the wheel."""
 
     @property
     def starter(self) -> bytes:
-        """The script that stays; installers put their interpreter in the place of ``#!python``.
-
-        That is the rule of PEP 427 for ``.data/scripts``.
-        """
+        """The script that remains; installers replace ``#!python`` (PEP 427)."""
         name = self.dest.partition("/")[0].rpartition(".scripts")[0]
         return _STARTER.format(name=name, dest=self.dest).encode()
 
 
 class Copy(NamedTuple):
-    """A library that is in the wheel a second time, where a symlink was."""
+    """A second copy of a library, in place of a symlink."""
 
     path: str
     of: str
-    """The file of the same bytes that stays."""
+    """The identical file that remains."""
 
 
 def moves(graph: Graph, paths: Iterable[str] = ()) -> tuple[Move, ...]:
-    """Return the programs among the scripts that need a library of the wheel, sorted.
+    """Return the programs among the scripts that require a library of the wheel, sorted.
 
-    Scripts are installed at no fixed distance from the libraries, so no rpath leads there.
-    ``paths`` are those of all files of the wheel: none is written over.
+    The relative path from the scripts folder to the libraries is not fixed, so no rpath can reach
+    them. ``paths`` has all files of the wheel; none is overwritten.
     """
     taken = Taken(paths)
     lost = {e.needer for e in graph.edges if e.via in (Via.WHEEL, Via.OUTSIDE)}
@@ -67,10 +64,10 @@ def moves(graph: Graph, paths: Iterable[str] = ()) -> tuple[Move, ...]:
 
 
 def chains(paths: Iterable[str]) -> tuple[tuple[str, ...], ...]:
-    """Return the libraries of one folder whose names differ only behind ``.so``, sorted.
+    """Return groups of libraries in one folder whose names differ only after ``.so``, sorted.
 
     CMake installs libfoo.so, libfoo.so.2 and libfoo.so.2.1 as one file and two symlinks; a wheel
-    has no symlinks, so all three are files in it.
+    cannot contain symlinks, so all three are files.
     """
     found: dict[str, list[str]] = {}
     for path in sorted(paths):
@@ -81,10 +78,10 @@ def chains(paths: Iterable[str]) -> tuple[tuple[str, ...], ...]:
 
 
 def kept_copies(graph: Graph) -> tuple[tuple[str, ...], ...]:
-    """Return the libraries of :func:`chains` that are one build, each with the name to keep first.
+    """Return the groups of :func:`chains` with the same contents, the name to keep first.
 
-    That is one that another file requires, else the shortest. Builds and repairs change copies
-    alike, so copies that were equal still are.
+    That is a name that another file requires, else the shortest. Builds and repairs change copies
+    in the same way, so that equal copies stay equal.
     """
     asked = {edge.provider for edge in graph.edges}
     found: list[tuple[str, ...]] = []
@@ -102,12 +99,12 @@ def kept_copies(graph: Graph) -> tuple[tuple[str, ...], ...]:
 def copies(
     graph: Graph, digests: Mapping[str, str], mentioned: Collection[str], globs: Collection[str]
 ) -> tuple[Copy, ...]:
-    """Return the files of :func:`chains` that a glob fits and nothing asks for, sorted.
+    """Return the files of :func:`chains` that a glob matches and nothing uses, sorted.
 
-    ``digests`` has the SHA-256 of the files of each chain. A file stays if another file requires
-    it by that name, or if text of the wheel mentions it (``mentioned``, file names); of a chain
-    that nothing asks for, the shortest name stays. Nothing is left out unless the user says so:
-    code may put the name of a library together while it runs.
+    ``digests`` has the SHA-256 of the files. A file remains if another file requires it by that
+    name, or if a text of the wheel mentions it (``mentioned``, file names); the shortest name of an
+    unused group remains. Nothing is removed without a setting: code may compute the name of a
+    library.
     """
     asked = {e.provider for e in graph.edges}
     found = []

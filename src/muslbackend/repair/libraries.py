@@ -1,4 +1,4 @@
-"""Libraries outside of the wheel: the folders that they are taken from, and their digests."""
+"""External libraries: the folders to search, and their digests."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ if TYPE_CHECKING:
 
     from muslbackend.musl.releases import Architecture
 
-#: Where the loader and the linker of a system look, as they stand in an unpacked root.
+#: The library folders of a system, relative to an unpacked root.
 SYSROOT_FOLDERS: Final = ("lib", "usr/lib", "usr/local/lib")
 
 
 class Digests(NamedTuple):
-    """SHA-256 of a library on disk, in hexadecimal."""
+    """The SHA-256 of a library on disk, in hexadecimal."""
 
     whole: str
     placeless: str
-    """But for the folders that its rpath names. Linkers leave the build folder there, which is
-    another one in each build; the copy in the wheel gets an rpath of its own."""
+    """The SHA-256 without the folders in its rpath. Linkers put the temporary build folder there;
+    the copy in the wheel gets another rpath."""
 
 
 def digests(path: str, rpath: Iterable[str]) -> Digests:
-    """Return both digests of a library whose rpath is known."""
+    """Return both digests of a library with a known rpath."""
     import hashlib  # of OpenSSL, which takes time to load: ``check`` needs no digest
 
     folders = [os.fsencode(entry) for entry in rpath if entry.startswith("/")]
     with (
         os.fdopen(open_regular(path), "rb") as stream,
-        # What is changed is ours alone.
+        # The copy is private.
         mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_COPY) as data,
     ):
         whole = placeless = hashlib.sha256(data).hexdigest()
@@ -55,10 +55,10 @@ def digests(path: str, rpath: Iterable[str]) -> Digests:
 
 
 def build_folders(root: Path) -> tuple[str, ...]:
-    """Return the folders that the programs and libraries in a build folder are linked from.
+    """Return the folders of the libraries with which a build folder's files are linked.
 
-    Those that hold shared libraries, and those that the linker left in the rpath of what it
-    made there (CMake's install step takes them out again). Sorted, the build's own first.
+    They are the folders with shared libraries, and those in the rpaths of the linked files (CMake's
+    install step removes these rpaths). Sorted, folders of the build first.
     """
     own, linked = set(), set()
     for path in map(Path, files_below(root)):
@@ -75,10 +75,10 @@ def build_folders(root: Path) -> tuple[str, ...]:
 
 
 def system_folders(program: Path, arch: Architecture) -> tuple[str, ...]:
-    """Return the folders where the loader of a musl program looks last, in order.
+    """Return the default search path of a musl program's loader, in order.
 
-    The loader reads ``etc/ld-musl-ARCH.path`` beside its own folder, colons or newlines between
-    the entries; without it the default path holds (ldso/dynlink.c ``load_library``).
+    The loader reads ``etc/ld-musl-ARCH.path`` beside its own folder, with entries separated by
+    colons or newlines, else it uses a built-in path (ldso/dynlink.c ``load_library``).
     """
     loader = own_loader(program)
     if loader is None:
@@ -92,7 +92,7 @@ def system_folders(program: Path, arch: Architecture) -> tuple[str, ...]:
 
 
 def own_loader(program: Path) -> Path | None:
-    """Return the loader that a program names, ``None`` if it names none."""
+    """Return the loader of a program, ``None`` if it names none."""
     from muslbackend.repair.interpreter import named_loader  # knows more than ``check`` asks for
 
     named = named_loader(program)
@@ -102,7 +102,7 @@ def own_loader(program: Path) -> Path | None:
 def read_sysroot(base: Path, name: str, arch: Architecture) -> Path:
     """Return the absolute path of the setting ``sysroot``, which is relative to ``base``.
 
-    Raises :class:`SettingsError` for what is no root of a system with musl for ``arch``.
+    Raises :class:`SettingsError` for a folder that is not the root of a musl system for ``arch``.
     """
     root = (base / name).resolve()
     if not root.is_dir():

@@ -1,9 +1,10 @@
-"""The licence texts of bundled libraries, for ``.dist-info/licenses/bundled/`` (PEP 639).
+"""The license texts of bundled libraries, for ``.dist-info/licenses/bundled/`` (PEP 639).
 
-They come from the package databases and from the setting ``bundled-licenses``. METADATA is left
-as it is: which libraries are bundled shows only when the wheel is built, and by then
-``prepare_metadata_for_build_wheel`` may have announced the metadata (PEP 517), and an sdist its
-``License-File`` lines (PEP 643). What is listed there must be in the wheel; not the reverse.
+They come from package databases and from the setting ``bundled-licenses``. METADATA is not changed:
+the bundled libraries are known only when the wheel is built, and
+``prepare_metadata_for_build_wheel`` may already have returned the metadata (PEP 517), as may an
+sdist (PEP 643). Every ``License-File`` must be in the wheel, but not every license text must be
+listed.
 """
 
 from __future__ import annotations
@@ -28,30 +29,30 @@ class LicenceRule(NamedTuple):
     path: str
     """A file, or a pattern of files, relative to the project."""
     library: str = ""
-    """A glob of library names; empty for all that are bundled."""
+    """A glob of library names; empty for all bundled libraries."""
 
 
 class LicenceText(NamedTuple):
-    """A file that a rule has led to."""
+    """A file that a rule matched."""
 
     file: Path
     library: str = ""
 
 
 class Licences(NamedTuple):
-    """What goes into the wheel, and what is missing there."""
+    """The texts for the wheel, and the libraries without one."""
 
     members: tuple[tuple[str, Path], ...]
-    """(path in the wheel, file on disk), sorted."""
+    """Pairs of a path in the wheel and a file on disk, sorted."""
     without: tuple[Bundled, ...]
-    """The libraries that no text was found for, sorted by path."""
+    """The libraries without a text, sorted by path."""
 
 
 def parse_rules(place: str, entries: Iterable[str]) -> tuple[LicenceRule, ...]:
-    """Return the rules of a setting; ``place`` is what messages call it.
+    """Return the rules of a setting; ``place`` is its name in messages.
 
-    Raises :class:`SettingsError` for an entry that lacks its path or its library. A path with
-    an equals sign in it is written ``*=PATH``.
+    Raises :class:`SettingsError` for an entry without a path or a library. A path that contains an
+    equals sign is written ``*=PATH``.
     """
     rules = []
     for entry in entries:
@@ -66,10 +67,9 @@ def parse_rules(place: str, entries: Iterable[str]) -> tuple[LicenceRule, ...]:
 
 
 def find_texts(place: str, rules: Iterable[LicenceRule], project: Path) -> tuple[LicenceText, ...]:
-    """Return the files that the rules name, each once for each rule, in their order.
+    """Return the files that the rules match, each once per rule, in order.
 
-    Raises :class:`SettingsError` for a rule that leads to no file: a text that is left out
-    without a word is worse than a build that stops.
+    Raises :class:`SettingsError` for a rule that matches no file.
     """
     texts = []
     for rule in rules:
@@ -88,16 +88,16 @@ def find_texts(place: str, rules: Iterable[LicenceRule], project: Path) -> tuple
 def _matches(path: str, project: Path) -> list[Path]:
     if (project / path).is_file():
         return [project / path]
-    # Path.glob knows no absolute patterns.
+    # Path.glob does not support absolute patterns.
     names = glob.glob(path, root_dir=project, recursive=True)  # noqa: PTH207
     return sorted(file for file in (project / name for name in names) if file.is_file())
 
 
 def collect(libraries: Sequence[Bundled], texts: Sequence[LicenceText], dist_info: str) -> Licences:
-    """Return where each text goes, and the libraries that have none.
+    """Return the path of each text, and the libraries without one.
 
-    A library's own texts go into a folder of its name. Those for all libraries are put once
-    beside these folders, and serve every library that has no other.
+    The texts of a library go into a folder of its name. Texts for all libraries are beside these
+    folders, and cover every library without a text of its own.
     """
     base = f"{dist_info}licenses/bundled"
     common = [text.file for text in texts if not text.library] if libraries else []
@@ -116,7 +116,7 @@ def collect(libraries: Sequence[Bundled], texts: Sequence[LicenceText], dist_inf
 
 
 def _put(members: dict[str, Path], folder: str, file: Path) -> None:
-    """Add a file, under another name where the folder has a different file of its name."""
+    """Add a file, under another name if the folder contains a different file of its name."""
     number, name = 1, file.name
     while members.setdefault(posixpath.join(folder, name), file) != file:
         number += 1

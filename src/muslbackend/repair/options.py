@@ -11,27 +11,27 @@ if TYPE_CHECKING:
 
 
 class Settings(NamedTuple):
-    """What the user decided; every field has the default of a project that says nothing."""
+    """The settings; every field has the default of a project without settings."""
 
     target: str = "auto"
     """``auto``, ``host``, an architecture, or a full platform tag; see :mod:`target`."""
     floor: MuslVersion | None = None
-    """The oldest musl promised; ``None``: the ``X.Y.0`` of a full tag in ``target``, else
-    :data:`target.DEFAULT_FLOOR`."""
+    """The oldest musl promised; ``None`` for the ``X.Y.0`` of a full tag in ``target``,
+    else :data:`muslbackend.musl.tags.DEFAULT_FLOOR`."""
     strict: bool = False
     exclude: tuple[str, ...] = ()
-    """Globs of library names that are left to the system."""
+    """Globs of library names that the system provides."""
     library_dirs: tuple[str, ...] = ()
-    """More folders to take private libraries from, as the user wrote them, in order."""
+    """Additional folders with private libraries, as the user wrote them, in order."""
     include: tuple[str, ...] = ()
-    """Globs of library names that are bundled although ``exclude`` or ``system-libraries`` fits."""
+    """Globs of library names to bundle even if ``exclude`` or ``system-libraries`` matches."""
     system_libraries: tuple[str, ...] = ()
-    """Globs of library names that the user knows to be on every machine."""
+    """Globs of library names that every machine provides."""
     assume_symbols: tuple[str, ...] = ()
-    """Globs of symbols that the user knows libraries outside of the wheel to define."""
+    """Globs of symbols that external libraries define."""
     strip: str = ""
-    """Remove from the files of the wheel: ``debug``, debugging information; ``all``, symbol tables
-    too; empty: nothing."""
+    """The sections to remove from files: ``debug`` for debugging information, ``all`` for symbol
+    tables too, empty for none."""
     debug_info_dir: str | None = None
     """A folder for the debugging information that ``strip`` removes."""
     ignore: tuple[str, ...] = ()
@@ -39,21 +39,21 @@ class Settings(NamedTuple):
     keep_in_place: tuple[str, ...] = ()
     """Globs of ELF files of the wheel that are judged as they are, and not changed."""
     drop_copies: tuple[str, ...] = ()
-    """Globs of libraries that are left out if the wheel has the same bytes under another name."""
+    """Globs of libraries that are removed if the wheel has an identical file of another name."""
     bundled_licenses: tuple[str, ...] = ()
-    """Licence texts for what is bundled, each ``PATH`` or ``LIBRARY=PATH``; see :mod:`licences`."""
+    """License texts of bundled libraries: ``PATH`` or ``LIBRARY=PATH``; see :mod:`licenses`."""
     max_size: int | None = None
-    """In bytes; a larger wheel is not written."""
+    """The largest size of a wheel to write, in bytes."""
     max_unpacked: int | None = None
-    """In bytes; a finished wheel that unpacks to more is not read. ``None``:
-    :data:`wheelfile.MOST_UNPACKED`."""
+    """The largest unpacked size of a wheel to read, in bytes; ``None`` for
+    :data:`muslbackend.wheel.archive.MOST_UNPACKED`."""
     compression_level: int = DEFAULT_LEVEL
-    """Of zlib, 0 to 9; 0 stores all files as they are."""
+    """The level of zlib, 0 to 9; 0 stores files uncompressed."""
     sysroot: str | None = None
-    """An unpacked root of the target, whose headers and libraries a cross build uses."""
+    """An unpacked root of the target with headers and libraries for a cross build."""
     toolchain_file: str | None = None
     """A CMake toolchain file for a cross build."""
     loader: str | None = None
-    """musl's dynamic loader for the target, which programs of a cross build are run with."""
+    """musl's dynamic loader for the target, to run programs of a cross build."""
     verify: bool = False
-    """Have the real loader open every file before the wheel is written."""
+    """Whether the real loader opens every file before the wheel is written."""

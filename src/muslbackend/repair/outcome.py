@@ -16,46 +16,46 @@ if TYPE_CHECKING:
 
 
 class Outcome(NamedTuple):
-    """What a build wrote."""
+    """The outcome of a build or a repair."""
 
     name: WheelName
     verdict: Verdict
     plan: Plan
     promised: bool | None
-    """The tag is the promise; or it is the plain one and the findings say why; ``None``: the
-    wheel is for any platform and there was nothing to promise."""
+    """Whether the tag promises a musl; if not, the findings give the reasons. ``None`` for a wheel
+    without native code."""
     sizes: Mapping[str, tuple[int, int]] = {}
-    """Of each member of the wheel that was written: bytes, and bytes in the archive."""
+    """The size and the compressed size of each member of the wheel, in bytes."""
     opened: Opened | None = None
-    """What a real loader opened before the wheel was written, if that was asked for."""
+    """The result of the real loader, if ``verify`` is set."""
     graph: Graph | None = None
-    """Of its files as they are in the end, if there was anything to judge."""
+    """The graph of the final files, if there are any to judge."""
     remarks: tuple[str, ...] = ()
-    """Lines of the report about how it was compiled."""
+    """Lines of the report about the compilation."""
     seconds: Mapping[str, float] = {}
-    """Of each stage, in order, and of all as ``total``; empty where nobody counted."""
+    """The seconds of each stage, in order, and ``total``; empty if they were not measured."""
     declared: MuslVersion | None = None
-    """The floor that the wheel declares, where its tag does not name it."""
+    """The floor that the wheel declares, if its tag cannot express it."""
 
     @property
     def strippable(self) -> int:
-        """About how many bytes of its ELF files ``strip`` would take out."""
+        """The approximate number of bytes that ``strip`` would remove from its ELF files."""
         return sum(elf.strippable for elf in self.graph.elf.values()) if self.graph else 0
 
     @property
     def wheel(self) -> str:
-        """Its file name."""
+        """The file name."""
         return str(self.name)
 
 
 class Repaired(NamedTuple):
-    """What ``repair`` made of one wheel: an outcome, or what stopped it."""
+    """The result of ``repair`` for one wheel: an outcome or an error."""
 
     wheel: str
-    """File name of the wheel that was given."""
+    """The file name of the input."""
     outcome: Outcome | None = None
     error: str | None = None
     verdict: Verdict | None = None
-    """Whose findings stopped it, if it was findings."""
+    """The verdict, if its findings are the reason of the error."""
     seconds: Mapping[str, float] = {}
-    """As those of :class:`Outcome`."""
+    """As in :class:`Outcome`."""

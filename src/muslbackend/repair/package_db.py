@@ -1,7 +1,7 @@
-"""Which package of the distribution a library on this machine belongs to, and its licence texts.
+"""Find the distribution's package of a library, and its license texts.
 
-Read from Alpine's and Debian's package databases as they lie on disk. Neither is an API, so
-whatever is missing, damaged or unreadable means that no owner is known, never an error.
+The sources are Alpine's and Debian's package databases on disk. Neither is an API: a missing,
+damaged or unreadable database means an unknown owner, never an error.
 """
 
 from __future__ import annotations
@@ -23,10 +23,9 @@ if TYPE_CHECKING:
 
 #: With a merged /usr, apk-tools has its database in the second.
 APK_DATABASES: Final = ("lib/apk/db/installed", "usr/lib/apk/db/installed")
-#: Alpine's and Debian's rules for package names, taken together: none can leave its folder.
+#: The package names of Alpine and Debian; none can leave its folder.
 _PACKAGE: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
-#: Debian's copyright files name the common licences' texts instead of repeating them
-#: (Debian Policy 12.5).
+#: Debian's copyright files refer to the texts of common licenses (Debian Policy 12.5).
 _COMMON: Final = re.compile(r"/(usr/share/common-licenses/[A-Za-z0-9.+-]*[A-Za-z0-9])")
 _PATCH_RELEASE: Final = re.compile(r"(\d+\.\d+)\.\d+")
 
@@ -38,16 +37,16 @@ class _Distribution(NamedTuple):
 
     @property
     def qualifier(self) -> str:
-        """What it is called in package URLs: ``alpine-3.20``, ``debian-12``."""
+        """The name in package URLs: ``alpine-3.20``, ``debian-12``."""
         return f"{self.ident}-{self.version}" if self.ident and self.version else ""
 
 
 class _Wanted:
-    """The files in question, by their real paths.
+    """The files to search, by their real paths.
 
-    Databases name folders as the package has them: ``/lib`` may by now be a symlink to
-    ``/usr/lib``. So the folder is resolved; the name is not, for the owner of a symlink need not
-    be that of the file.
+    Databases have the folders of the package: ``/lib`` may now be a symlink to ``/usr/lib``. The
+    folder is therefore resolved, but not the file name, because a symlink and its target may belong
+    to different packages.
     """
 
     def __init__(self, paths: Iterable[str], root: Path) -> None:
@@ -58,7 +57,7 @@ class _Wanted:
         self._folders: dict[str, str] = {}
 
     def match(self, folder: str, name: str) -> str | None:
-        """Return the real path that a database's entry means, ``None`` if it is not wanted."""
+        """Return the real path of a database's entry, ``None`` if it is not searched."""
         if name not in self.names or "\0" in folder:
             return None
         if folder not in self._folders:
@@ -71,10 +70,10 @@ class _Wanted:
 
 
 def find_owners(paths: Iterable[str], root: Path = Path("/")) -> Mapping[str, Owner]:
-    """Return the package of each path that a package database knows.
+    """Return the package of each path in a package database.
 
-    ``paths`` are absolute, as seen from ``root``. A file that two packages claim (as with
-    Debian's diversions) has no owner.
+    ``paths`` are absolute paths below ``root``. A file of two packages (as with Debian's
+    diversions) has no owner.
     """
     wanted = _Wanted(paths, root)
     distribution = _distribution(root)
@@ -129,7 +128,7 @@ def _apk_owner(fields: dict[str, str], distribution: _Distribution, root: Path) 
 def _dpkg_owners(wanted: _Wanted, distribution: _Distribution) -> Iterator[tuple[str, Owner]]:
     """Read dpkg's database: ``info/PACKAGE[:ARCH].list`` and ``status`` (deb-control format).
 
-    The lists are as ``dpkg-query --search`` reads them, one absolute path a line.
+    A list has one absolute path per line.
     """
     admin = wanted.root / "var/lib/dpkg"
     claims = []
@@ -176,7 +175,7 @@ def _dpkg_owner(fields: dict[str, str], distribution: _Distribution, root: Path)
 
 
 def _distribution(root: Path) -> _Distribution:
-    """Read os-release(5); a patch release, 3.20.3 say, has the packages of its 3.20."""
+    """Read os-release(5); a patch release such as 3.20.3 counts as 3.20."""
     text = _read(root / "etc/os-release") or _read(root / "usr/lib/os-release")
     values = {}
     for name, value in re.findall(r"(?m)^([A-Z_]+)=(.*)$", text):

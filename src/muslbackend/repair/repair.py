@@ -1,4 +1,4 @@
-"""Finished wheels of whatever backend, made to load on musl: unpack and finish."""
+"""Repair finished wheels from any backend: unpack and finish."""
 
 from __future__ import annotations
 
@@ -43,17 +43,17 @@ def repair_wheel(
     output: Path | None,
     progress: Progress | None = None,
 ) -> Outcome:
-    """Bundle, prove and write a finished wheel of whatever backend; return what came of it.
+    """Bundle, prove and write a finished wheel from any backend; return the outcome.
 
-    Libraries are taken from the folders of the settings, relative to the current one, and on a
-    musl machine from the system's own. A wheel that needs nothing is copied as it is. Without
-    ``output`` nothing is written. Raises :class:`PolicyError` when the promise cannot be kept.
+    Libraries come from the folders of the settings, relative to the current folder, and on a musl
+    machine from the system. A wheel that requires no change is copied. Without ``output`` nothing
+    is written. Raises :class:`PolicyError` if the promise cannot be kept.
     """
     progress = progress or Progress()
     with readable(), Scratch() as scratch:
         unpacked = unpack(path, scratch, progress, settings.max_unpacked)
         notes = _sound(unpacked.contents)
-        # WHEEL is written anew where it does not have the tags of the name.
+        # WHEEL is rewritten if it does not have the tags of the name.
         original = None if judge_contents(unpacked.contents, ABOUT_TAGS) else unpacked.original
         name, members = _for_its_machine(unpacked.name, unpacked.members, settings.ignore)
         said = declared(unpacked.contents, {tag.platform for tag in unpacked.name.tags})
@@ -65,7 +65,7 @@ def repair_wheel(
         material = Material(name, members, generator(wheel_file))
         if target is None:
             return _pure(material, original, notes, output)
-        # What it claims of musl is found out anew.
+        # Its musllinux tags are ignored.
         plain = name.tagged(str(target.plain_tag), "linux_", "musllinux_")
         order = order_for(target, settings, Path.cwd(), output, foreign=True)
         order = order._replace(original=original, progress=progress)
@@ -75,11 +75,11 @@ def repair_wheel(
 
 
 def _sound(contents: Contents) -> tuple[Finding, ...]:
-    """Return what is to be said of a wheel that holds what it says; raise :class:`PolicyError`.
+    """Return the findings about a wheel as an archive; raise :class:`PolicyError` for errors.
 
-    Its RECORD is made anew: what somebody has changed must not get a true one by that.
+    A repair writes a new RECORD: a modified wheel must not get a valid one that way.
     """
-    # The tags of the new one are those of its name.
+    # The new WHEEL has the tags of the name.
     verdict = Verdict(None, (), in_order(judge_contents(contents, ABOUT_FILES)))
     if not verdict.ok:
         msg = "the wheel does not hold what it says of itself; nothing was written"
@@ -90,11 +90,11 @@ def _sound(contents: Contents) -> tuple[Finding, ...]:
 def _for_its_machine(
     name: WheelName, members: tuple[Member, ...], ignore: tuple[str, ...]
 ) -> tuple[WheelName, tuple[Member, ...]]:
-    """Return a wheel that is tagged ``any`` as one for the machine of its native code, if it has.
+    """Return a wheel with the tag ``any`` as a wheel for the machine of its native code, if any.
 
-    setuptools tags so what has programs and no extension module. Beside other tags ``any`` is left
-    out: they say for which machine the wheel is. Raises :class:`MalformedError`
-    when the code is not for one architecture of musl.
+    setuptools uses that tag for wheels with programs but no extension module. Beside other platform
+    tags, ``any`` is removed. Raises :class:`MalformedError` if the code is not for a single
+    architecture of musl.
     """
     platforms = {tag.platform for tag in name.tags}
     if "any" not in platforms:
@@ -123,7 +123,7 @@ def _for_its_machine(
 def _pure(
     material: Material, original: Original | None, notes: tuple[Finding, ...], output: Path | None
 ) -> Outcome:
-    """Copy a wheel that is for any machine, or write it with the tags that its name has."""
+    """Copy a wheel for any machine, or write it with the tags of its name."""
     if output is not None and original is not None:
         copy_wheel(original, output)
     elif output is not None:

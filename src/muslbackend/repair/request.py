@@ -1,4 +1,4 @@
-"""What is to be made of which files: what builds and repairs have in common."""
+"""The input of builds and repairs: files, target, settings and libraries."""
 
 from __future__ import annotations
 
@@ -38,49 +38,48 @@ if TYPE_CHECKING:
 
 
 class Material(NamedTuple):
-    """What goes into a wheel."""
+    """The files of a wheel."""
 
     name: WheelName
     members: tuple[Member, ...]
     """In the order of the archive, without RECORD."""
     generator: str
-    """What the ``WHEEL`` file is to say made it."""
+    """The generator in the ``WHEEL`` file."""
     floor: MuslVersion | None = None
-    """What the wheel is to declare beside its tag: see :mod:`declared`."""
+    """The floor to declare in ``WHEEL``: see :mod:`muslbackend.wheel.declared_floor`."""
 
 
 class Order(NamedTuple):
-    """What is to be made of it."""
+    """The goals and sources of a build or a repair."""
 
     target: Target
     supply: Supply
     settings: Settings
     output: Path | None
-    """Folder for the wheel; ``None``: only say what would be done."""
+    """The folder for the wheel; ``None`` for a dry run."""
     progress: Progress
     original: Original | None = None
-    """A finished wheel that is copied as it is if nothing is to be done."""
+    """A finished wheel, which is copied if it requires no change."""
     build_dir: Path | None = None
-    """Where CMake made what the project itself builds."""
+    """CMake's build folder."""
     sysroot: Path | None = None
-    """The unpacked root that libraries may be from."""
+    """The unpacked root of a system with libraries."""
     licences: tuple[LicenceText, ...] = ()
-    """Texts that the user named for what is bundled."""
+    """The user's license texts for bundled libraries."""
     debug_dir: Path | None = None
-    """For the debugging information that is removed, if it is kept."""
+    """The folder for removed debugging information, if it is kept."""
     opener: Opener | None = None
-    """Opens every file before it is written, if that was asked for."""
+    """The opener for every file before the wheel is written, if ``verify`` is set."""
 
 
 def order_for(
     target: Target, settings: Settings, base: Path, output: Path | None, *, foreign: bool = False
 ) -> Order:
-    """Return the order that settings make; their paths are relative to ``base``.
+    """Return the order for some settings, whose paths are relative to ``base``.
 
     Libraries come from the user's folders, then from the sysroot, or on a musl machine from the
-    system's own. What the files of a ``foreign`` wheel say of this machine is not followed: their
-    rpath may name any folder of it. Raises :class:`SettingsError` for a licence text or a sysroot
-    that is not there.
+    system. Absolute paths in the files of a ``foreign`` wheel are ignored: they may name any
+    folder. Raises :class:`SettingsError` for a missing license text or sysroot.
     """
     own = [str((base / folder).resolve()) for folder in settings.library_dirs]
     system: Iterable[str] = ()
@@ -126,7 +125,7 @@ def _licences(rules: tuple[str, ...], base: Path) -> tuple[LicenceText, ...]:
 
 
 def after_build(order: Order, build_dir: Path | None) -> Order:
-    """Return the order with libraries from CMake's build folder too, after the user's folders."""
+    """Return the order with CMake's build folder as a source, after the user's folders."""
     if build_dir is None:
         return order
     build_dir = build_dir.resolve()
@@ -141,12 +140,12 @@ def repair_target(
     facts: Facts,
     declared: MuslVersion | None = None,
 ) -> Target | None:
-    """Return what a finished wheel is to promise, ``None`` for a wheel that is for any machine.
+    """Return the target of a finished wheel, ``None`` for a wheel for any machine.
 
-    ``platforms`` are those of its tags. The floor is that of the settings, else the one that the
-    wheel declares, else the ``X.Y.0`` that a tag claims, else :data:`DEFAULT_FLOOR`. Raises
-    :class:`SettingsError` for a wheel that is not for one architecture of musl, and for a tag of a
-    musl that is not known.
+    ``platforms`` are the platforms of its tags. The floor comes from the settings, else from the
+    wheel's declaration, else from a tag (``X.Y.0``), else it is :data:`DEFAULT_FLOOR`. Raises
+    :class:`SettingsError` for a wheel that is not for a single architecture of musl, and for a tag
+    of an unknown musl.
     """
     platforms = sorted(set(platforms))
     if platforms == ["any"]:

@@ -1,9 +1,8 @@
-"""What was bundled, as a CycloneDX 1.6 document for ``.dist-info/sboms/`` (PEP 770).
+"""The bundled libraries as a CycloneDX 1.6 document for ``.dist-info/sboms/`` (PEP 770).
 
-The same wheel gives the same bytes: no time, no random number, everything in a fixed order. A
-bundled library is a modified variant of the file it was made from, so it has the SHA-256 of the
-file in the wheel, and its ``pedigree`` an ancestor with that of the original
-(https://cyclonedx.org/docs/1.6/json/).
+The document is deterministic: without times or random numbers, in a fixed order. A bundled library
+is a modified variant of its original: its digest is that of the file in the wheel, and its
+``pedigree`` has an ancestor with the digest of the original (https://cyclonedx.org/docs/1.6/json/).
 """
 
 from __future__ import annotations
@@ -22,88 +21,88 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 SCHEMA: Final = "http://cyclonedx.org/schema/bom-1.6.schema.json"
-#: The property that has the floor which the wheel declares.
+#: The property with the declared floor.
 FLOOR: Final = "muslbackend:musl-floor"
-#: What stands before the content of a document.
+#: The head of a document.
 _HEAD: Final = frozenset({"$schema", "bomFormat", "specVersion", "serialNumber"})
-#: Of an SBOM that is read, in bytes: one library takes about one thousand.
+#: The largest SBOM that is read, in bytes; a library takes about one thousand.
 LARGEST: Final = 16 << 20
 _SIZE: Final = "muslbackend:size"
 CHANGES: Final = "copied by muslbackend; names and search path rewritten"
 
 
 class Origin(Enum):
-    """Where a bundled library came from."""
+    """The origin of a bundled library."""
 
     APK = "apk"
     """A package of Alpine, by its package database."""
     DEB = "deb"
     """A package of Debian or a relative, by its package database."""
     BUILD = "build"
-    """The project's own CMake build made it."""
+    """The project's own CMake build."""
     FILE = "file"
-    """Found elsewhere on the machine; no package database knows it."""
+    """Another folder of the machine; not in a package database."""
 
 
 class Owner(NamedTuple):
-    """The package that a file on the machine belongs to."""
+    """The package of a file on the machine."""
 
     name: str
     version: str
     database: Origin
     purl: str
     source: str = ""
-    """The source package (Alpine's origin) that it was built from."""
+    """The source package (Alpine's origin)."""
     licence: str = ""
-    """As the database words it; often, not always, an SPDX expression."""
+    """The text in the database; often, but not always, an SPDX expression."""
     supplier: str = ""
     """The distribution's name."""
     licence_files: tuple[Path, ...] = ()
-    """Texts that the package or its origin left on the machine."""
+    """License texts of the package or its origin on the machine."""
 
 
 class Bundled(NamedTuple):
-    """A library that was copied into the wheel."""
+    """A library in the wheel."""
 
     dest: str
     """Path in the wheel."""
     source_name: str
-    """The name of the file it was made from."""
+    """The name of the original."""
     source_sha256: str
-    """Empty where it tells of the folder that the library was built in."""
+    """Empty if it depends on the build folder."""
     shipped_sha256: str
     size: int
-    """Of the shipped file, in bytes."""
+    """The size of the file in the wheel, in bytes."""
     origin: Origin
     owner: Owner | None = None
     needs: tuple[str, ...] = ()
-    """The bundled libraries that it loads, by their paths in the wheel."""
+    """The paths of the bundled libraries that it loads."""
 
 
 class Product(NamedTuple):
-    """The distribution that the wheel is of."""
+    """The project of the wheel."""
 
     name: str
     version: str
 
     @classmethod
     def of(cls, distribution: str) -> Product:
-        """Take the ``NAME-VERSION`` of a wheel's file name, which escapes ``-`` as ``_``."""
+        """Return the project for the ``NAME-VERSION`` of a wheel, in which ``_`` may mean ``-``."""
         name, _, version = distribution.partition("-")
         return cls(name, version)
 
     @property
     def purl(self) -> str:
-        """The package URL on PyPI, with the name as PEP 503 normalises it."""
+        """The package URL on PyPI, with the normalized name (PEP 503)."""
         return package_url("pypi", "", re.sub(r"[-_.]+", "-", self.name), self.version)
 
 
 def package_url(kind: str, namespace: str, name: str, version: str, **qualifiers: str) -> str:
-    """Return a package URL; empty qualifiers are left out.
+    """Return a package URL without empty qualifiers.
 
-    The purl specification (https://github.com/package-url/purl-spec): every part is
-    percent-encoded but for ``A-Za-z0-9.-_~`` and the colon, qualifiers are sorted. The names of
-    all types here are lower case.
+    According to the purl specification (https://github.com/package-url/purl-spec), every part is
+    percent-encoded except ``A-Za-z0-9.-_~`` and the colon, and qualifiers are sorted. Names of the
+    types used here are lowercase.
     """
     path = "/".join(quote(part.lower(), safe=":") for part in (namespace, name) if part)
     pairs = "&".join(f"{k}={quote(v, safe=':')}" for k, v in sorted(qualifiers.items()) if v)
@@ -111,19 +110,19 @@ def package_url(kind: str, namespace: str, name: str, version: str, **qualifiers
 
 
 def sbom_path(dist_info: str) -> str:
-    """Return the path in the wheel; ``dist_info`` ends with a slash."""
+    """Return the path of the SBOM in the wheel; ``dist_info`` ends with a slash."""
     return f"{dist_info}sboms/muslbackend.cdx.json"
 
 
 class Earlier(NamedTuple):
-    """A library that an earlier repair bundled, as its SBOM has it."""
+    """A library from the SBOM of an earlier repair."""
 
     dest: str
     """Path in the wheel."""
     component: dict[str, Any]
 
     def shipped(self, sha256: str, size: int) -> Earlier:
-        """Return it with the digest and the size of the file that is in the wheel now."""
+        """Return the library with the digest and the size of the present file."""
         found = self.component.get("properties")
         properties = [
             {"name": _SIZE, "value": str(size)} if _is_size(one) else one
@@ -138,7 +137,7 @@ def _is_size(prop: object) -> bool:
 
 
 def earlier(data: bytes) -> tuple[Earlier, ...]:
-    """Return the libraries that an SBOM of ours lists. Raises ``ValueError`` for any other text."""
+    """Return the libraries in an SBOM of muslbackend; raise ``ValueError`` for any other text."""
     if len(data) > LARGEST:
         msg = f"it has more than {LARGEST} bytes"
         raise ValueError(msg)
@@ -165,9 +164,9 @@ def document(
     before: Sequence[Earlier] = (),
     needs: Mapping[str, Collection[str]] | None = None,
 ) -> bytes:
-    """Return the SBOM as JSON, in UTF-8 with a newline at its end.
+    """Return the SBOM as JSON, in UTF-8 with a final newline.
 
-    ``before`` are libraries of an earlier repair, and ``needs`` what each of them loads.
+    ``before`` has libraries from an earlier repair, and ``needs`` their dependencies.
     """
     parts = {part.dest: _component(part) for part in libraries}
     parts |= {part.dest: part.component for part in before}
@@ -196,7 +195,7 @@ def document(
 
 
 def _identified(content: dict[str, Any]) -> bytes:
-    """Return a document as JSON, with a serial number that its content makes."""
+    """Return a document as JSON, with a serial number derived from its content."""
     serial = uuid.uuid5(uuid.NAMESPACE_URL, json.dumps(content, sort_keys=True))
     head = {"$schema": SCHEMA, "bomFormat": "CycloneDX", "specVersion": "1.6"}
     whole = {**head, "serialNumber": f"urn:uuid:{serial}", **content}
@@ -204,9 +203,9 @@ def _identified(content: dict[str, Any]) -> bytes:
 
 
 def declaring(sbom: bytes, floor: str) -> bytes:
-    """Return a document of ours that has the floor of the wheel as a property of its product.
+    """Return a document with the floor of the wheel as a property of its component.
 
-    Without a floor it has no such property. A document of another shape stays as it is.
+    Without a floor the property is removed. A document of another shape stays unchanged.
     """
     if (not floor and FLOOR.encode() not in sbom) or len(sbom) > LARGEST:
         return sbom
@@ -217,7 +216,7 @@ def declaring(sbom: bytes, floor: str) -> bytes:
 
 
 def _with_floor(content: dict[str, Any], floor: str) -> dict[str, Any]:
-    """Return what a document says, without its head."""
+    """Return the content of a document, without its head."""
     product = content["metadata"]["component"]
     properties = [each for each in product.pop("properties", []) if each["name"] != FLOOR]
     if floor:
@@ -273,7 +272,7 @@ def _sha256(digest: str) -> list[dict[str, str]]:
 
 
 def _licences(words: str) -> dict[str, Any]:
-    """Return what is declared: an SPDX expression, else a name, as Alpine's older ones are."""
+    """Return the declared license: an SPDX expression, else a name (in older Alpine packages)."""
     declared = {"acknowledgement": "declared"}
     if not words:
         return {}

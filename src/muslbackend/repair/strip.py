@@ -1,4 +1,4 @@
-"""Run strip, and objcopy where the debugging information that strip removes is kept."""
+"""Run strip, and objcopy if the removed debugging information is kept."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Tools(NamedTuple):
-    """The programs that strip files; LLVM's do so for every architecture."""
+    """The programs that strip files; LLVM's support every architecture."""
 
     strip: str = ""
     objcopy: str = ""
@@ -24,12 +24,12 @@ class Tools(NamedTuple):
 
 
 def find_strip() -> str | None:
-    """Return the path of a program that strips."""
+    """Return the path of a program."""
     return shutil.which("llvm-strip") or shutil.which("strip")
 
 
 def find_tools(edits: Iterable[Edit]) -> Tools:
-    """Return the programs for these edits; none if nothing is stripped.
+    """Return the programs for some edits; none if nothing is stripped.
 
     Raises :class:`ToolError` for a missing program.
     """
@@ -49,10 +49,10 @@ def find_tools(edits: Iterable[Edit]) -> Tools:
 
 
 def strip_file(file: Path, edit: Edit, tools: Tools, debug: Path | None) -> None:
-    """Strip a file as an edit says; put its debugging information into ``debug``, if given.
+    """Strip a file; write its debugging information to ``debug``, if given.
 
-    The stripped file refers to that one by name and checksum (``.gnu_debuglink``). Raises
-    :class:`ToolError` if a program fails or complains.
+    The stripped file refers to ``debug`` by name and checksum (``.gnu_debuglink``). Raises
+    :class:`ToolError` if a program fails or prints a warning.
     """
     if debug is not None:
         debug.parent.mkdir(parents=True, exist_ok=True)
@@ -71,7 +71,7 @@ def _run(command: Sequence[str], subject: str) -> str:
 
 
 def run(command: Sequence[str], tool: str, subject: str) -> str:
-    """Run a tool and return what it complained of; raise :class:`ToolError` if it fails."""
+    """Run a tool and return its warnings; raise :class:`ToolError` if it fails."""
     answer = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if answer.returncode:
         words = (answer.stderr or answer.stdout).strip()

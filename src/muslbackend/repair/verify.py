@@ -1,7 +1,7 @@
-"""The real loader's word: every file of a wheel is opened before the wheel gets its name.
+"""Open every file of a wheel with the real loader before the wheel gets its name.
 
-In a cross build a program opens it that defines what files use of Python's C API and does
-nothing else; in a native build the interpreter that runs us does.
+In a cross build, a small program opens the files; it defines the functions of Python's C API that
+they use. In a native build, the running interpreter opens them.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ if TYPE_CHECKING:
     from muslbackend.musl.tags import Target
     from muslbackend.wheel.member import Member
 
-#: Seconds after which a file is taken to hang the process that opens it.
+#: Seconds after which opening a file is considered to hang.
 PATIENCE: Final = 120
 
-#: The status of a process that opened its file, which a constructor does not end it with by itself.
+#: The exit status after success, which a constructor is unlikely to use.
 _DONE: Final = 42
-#: Ends without destructors: its status tells of the loading alone. A crash leaves no core file.
+#: Exits without destructors, so that the status depends on loading alone; writes no core file.
 _PROGRAM: Final = """\
 #include <dlfcn.h>
 #include <stdio.h>
@@ -62,27 +62,27 @@ except OSError as error:
 os._exit(42)
 """
 _C_NAME: Final = re.compile(r"\w+", re.ASCII)
-#: Those that are data; the rest are taken for functions. Constructors may look at either.
+#: Data symbols; the others are defined as functions. Constructors may read either.
 _DATA_NAME: Final = re.compile(
     r"PyExc_\w+|\w+(_Type|Struct|Flag|Hook)|_Py_EllipsisObject|_PyRuntime|Py_Version"
 )
 
 
 class Opener(NamedTuple):
-    """What opens files, ready to start."""
+    """The means to open files."""
 
     start: tuple[str, ...]
-    """The words that musl's loader is started with."""
+    """The command that starts musl's loader."""
     musl: MuslVersion
     """The loader's release."""
     through: str
     """The name of QEMU's program, empty without it."""
     compiler: Path | None
-    """What the program that opens files is compiled with; ``None``: this interpreter opens them."""
+    """The compiler for the opening program; ``None`` if the running interpreter opens files."""
 
 
 class Opened(NamedTuple):
-    """What was opened."""
+    """The result of opening all files."""
 
     musl: MuslVersion
     through: str
@@ -100,10 +100,10 @@ def open_all(
     target: Target,
     progress: Progress | None = None,
 ) -> Opened:
-    """Have the loader open each file of ``graph`` that is opened by itself; return what it did.
+    """Open each root of ``graph`` with the loader; return the result.
 
-    Programs are only listed, which starts none. Raises :class:`MuslBackendError` with the
-    loader's words on each file that it refuses or crashes on.
+    Programs are not started (``--list``). Raises :class:`MuslBackendError` with the loader's
+    message for each file that it refuses or on which it crashes.
     """
     with temporary_folder() as work:
         error = unfit([paths.opening(work)])
@@ -138,12 +138,12 @@ def open_all(
 
 
 def _count(graph: Graph, roots: Iterable[str]) -> int:
-    """Return how many files were loaded, of those that were opened."""
+    """Return the number of files that were opened or loaded."""
     return union(graph.loading.reached(root) for root in roots).bit_count()
 
 
 def _opening(opener: Opener, work: Path, graph: Graph) -> list[str | Path]:
-    """Return the command that opens the file whose path follows."""
+    """Return the command that opens a file; its path is the next argument."""
     if opener.compiler is None:
         return [sys.executable, "-I", "-S", "-c", _PYTHON_PROGRAM]
     source, program = work / "open.c", work / "open"
@@ -158,7 +158,7 @@ def _opening(opener: Opener, work: Path, graph: Graph) -> list[str | Path]:
 
 
 def _stubs(graph: Graph) -> Iterator[str]:
-    """Yield definitions of what files use of Python's C API, and none of them defines."""
+    """Yield C definitions for the undefined symbols of Python's C API in the files."""
     files = [graph.elf[path] for path in graph.wheel]
     used = {name for elf in files for name in elf.imports if is_pythons(name)}
     for elf in files:
@@ -169,7 +169,7 @@ def _stubs(graph: Graph) -> Iterator[str]:
 
 
 def _environment(opener: Opener) -> dict[str, str] | None:
-    """Return a cross build's variables without those of the host's loader, which musl's obeys."""
+    """Return the environment without the variables of the host's loader, which musl obeys too."""
     if opener.compiler is None:
         return None
     return {name: value for name, value in os.environ.items() if not name.startswith("LD_")}
@@ -178,9 +178,9 @@ def _environment(opener: Opener) -> dict[str, str] | None:
 def _end(
     command: Sequence[str | Path], done: int, folder: str, environment: dict[str, str] | None
 ) -> str:
-    """Return how a process failed, in the loader's own words if it has any.
+    """Return the reason why a process failed, if possible the loader's message.
 
-    Empty if it ended with the status ``done``.
+    The result is empty if the exit status is ``done``.
     """
     try:
         ended = subprocess.run(

@@ -1,4 +1,4 @@
-"""Write a wheel that installers take."""
+"""Write a wheel that installers accept."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def write_wheel(
 ) -> Finished:
     """Write the wheel and return its path and the sizes of its members.
 
-    Errors are those of :func:`write_sound_wheel`; a fault is what ``check`` reports as an error of
-    the archive.
+    Errors are those of :func:`write_sound_wheel`; faults are the errors that ``check`` reports
+    about an archive.
     """
     return write_sound_wheel(folder, name, members, faults, packing)

@@ -287,9 +287,7 @@ def test_a_wheel_without_native_code_is_ok(
     path = tmp_path / "demo-1.0-py3-none-any.whl"
     wheels.write(path, {"demo.py": "x = 1"})
     assert main(["check", str(path)]) == 0
-    assert capsys.readouterr().out == (
-        "demo-1.0-py3-none-any.whl: ok, contains no musl binaries\n"
-    )
+    assert capsys.readouterr().out == ("demo-1.0-py3-none-any.whl: ok, contains no musl binaries\n")
 
 
 def test_native_code_in_a_wheel_for_any_machine_is_an_error(

@@ -150,7 +150,7 @@ def test_on_a_terminal_each_part_has_a_role() -> None:
         f"<subject>{WHEEL}</>: <ok>ok</>, loads on musl 1.1.0"
     )
     assert list(more_lines([MISSING, LEFT, LEFT], paint)) == [
-        "  <label>more</>      <subject>muslbackend explain MB101 MB109</>  their meanings and fixes"
+        "  <label>more</>      <subject>muslbackend explain MB101 MB109</>  their meanings and fixes"  # noqa: E501
     ]
     assert list(more_lines([LEFT])) == [
         "  more      muslbackend explain MB109  its meaning and fixes"
