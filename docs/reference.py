@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from muslbackend.cli.main import parser
 from muslbackend.cli.outline import read
-from muslbackend.cli.parser import parser
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

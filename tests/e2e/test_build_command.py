@@ -277,7 +277,7 @@ def test_a_signal_ends_all_and_leaves_what_is_finished(
     process.send_signal(number)
     output = process.communicate(timeout=60)[0]
     assert process.returncode == 128 + number, output
-    assert f"muslbackend: ended by {number.name}; what is built is in {fleet.output}" in output
+    assert f"muslbackend: ended by {number.name}; finished wheels are in {fleet.output}" in output
     assert fleet.wheels == [f"demo-1.0-{PY}-{PY}-musllinux_1_2_x86_64.whl"]
     assert state(marker.read_text().strip()) in ("gone", "Z")
     assert not [p for p in Path("/proc").glob("[0-9]*/cmdline") if names(p, fleet.temporary)]
@@ -340,7 +340,7 @@ def test_without_the_package_build_one_message_says_so(tmp_path: Path, own_wheel
         done = run(["env", "-C", str(project), *command, "build"], tmp_path, {"PYTHONPATH": ""})
         assert done.status == 3
         assert done.output == (
-            "muslbackend: error: muslbackend build needs the package build, which is not "
+            "muslbackend: error: muslbackend build requires the package build, which is not "
             "installed\n  hint  pip install 'muslbackend[build]'\n"
         )
 
@@ -356,7 +356,7 @@ def test_without_the_package_build_one_message_says_so(tmp_path: Path, own_wheel
         (["--python", "three"], "--python three: is no version, and no path of an interpreter"),
         (["--python", "/no/python"], "--python /no/python: is no Python interpreter that starts"),
         (["--python", "/bin/sh"], "--python /bin/sh: is no Python interpreter that starts"),
-        (["--jobs", "0"], "argument -j/--jobs: '0' is not a number from 1 on"),
+        (["--jobs", "0"], "argument -j/--jobs: not a positive integer: '0'"),
         (["--archs", "all"], "unrecognized arguments: --archs"),
     ],
 )
@@ -382,13 +382,13 @@ def test_wrong_usage_stops_before_anything_is_built(
     [
         (None, 2, "there is no pyproject.toml in it"),
         ("[", 2, "pyproject.toml cannot be read: "),
-        ("", 2, "its build-backend is setuptools, which makes no wheels for musl"),
+        ("", 2, "the build-backend is setuptools, which does not build wheels for musl"),
         (
             '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n',
             2,
-            "its build-backend is hatchling.build, which makes no wheels for musl\n  hint  say ",
+            "the build-backend is hatchling.build, which does not build wheels for musl\n  hint",
         ),
-        (BACKEND + "[project]\nrequires-python = 'new'\n", 2, "'new' is not a list of versions"),
+        (BACKEND + "[project]\nrequires-python = 'new'\n", 2, "requires-python = 'new'\n  hint"),
         (BACKEND + "[project]\nrequires-python = '<3'\n", 3, "no Python on PATH can build "),
     ],
 )

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from muslbackend.cli.options import Formatter
-from muslbackend.cli.parser import COMMANDS, parser
+from muslbackend.cli.main import COMMANDS, parser
 
 if TYPE_CHECKING:
     import argparse
@@ -130,8 +129,5 @@ def test_help_is_as_wide_as_the_terminal_is_said_to_be(
 ) -> None:
     monkeypatch.setenv("COLUMNS", columns)
     monkeypatch.setattr(sys, "__stdout__", None)
-    ours = parser().format_help()
-    whole = parser()
-    whole.formatter_class = Formatter
-    assert ours == whole.format_help()
-    assert max(map(len, ours.splitlines())) <= {"40": 40, "200": 200}.get(columns, 80)
+    lines = parser().format_help().splitlines()
+    assert max(map(len, lines)) <= {"40": 40, "200": 200}.get(columns, 80)

@@ -20,8 +20,14 @@ from muslbackend.cli.doctor.diagnosis import (
     judge,
     lacks,
 )
-from muslbackend.cli.doctor.report import Build, Checkup, Project, Setting, checkup_text
-from muslbackend.cli.doctor.report_json import checkup_json
+from muslbackend.cli.doctor.report import (
+    Build,
+    Checkup,
+    Project,
+    Setting,
+    checkup_json,
+    checkup_text,
+)
 from muslbackend.musl.releases import ARCHITECTURES, MuslVersion
 from support.tools.doctored import PYTHON, RUN, SCHEMA, TOOLS, ZIG, able, machine, without
 

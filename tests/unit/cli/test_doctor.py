@@ -16,7 +16,7 @@ import pytest
 from muslbackend.build import skbuild
 from muslbackend.build.cross import emulation
 from muslbackend.build.settings import names
-from muslbackend.cli.doctor import command, survey
+from muslbackend.cli.doctor import examine, survey
 from muslbackend.cli.doctor.diagnosis import Compiling, Machine, Running, Tool, Trouble
 from muslbackend.cli.main import main
 from muslbackend.errors import ToolError
@@ -257,11 +257,11 @@ def facts(monkeypatch: pytest.MonkeyPatch, *, musl: bool = False, **changes: str
     loads = "/lib/ld-musl-x86_64.so.1" if musl else "/lib64/ld-linux-x86-64.so.2"
     suffix = f".cpython-311-x86_64-linux-{'musl' if musl else 'gnu'}.so"
     told = Facts("linux", suffix, "x86_64", loads)._replace(**changes)
-    monkeypatch.setattr(command, "read_facts", lambda: told)
+    monkeypatch.setattr(examine, "read_facts", lambda: told)
 
 
 def of(project: Path, **config: str) -> Project:
-    found = command.examine(project, {f"musl.{key}": value for key, value in config.items()})
+    found = examine.examine(project, {f"musl.{key}": value for key, value in config.items()})
     assert found.project is not None
     return found.project
 
@@ -447,18 +447,18 @@ def test_where_no_target_is_named_it_is_said_why(
     assert of(project).build is None
 
 
-# The command.
+# The examine.
 
 
 def test_without_a_project_it_is_the_current_folder_if_that_is_one(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(project)
-    found = command.examine(None, {}).project
+    found = examine.examine(None, {}).project
     assert found is not None
     assert found.folder == str(project)
     monkeypatch.chdir(tmp_path)
-    assert command.examine(None, {}).project is None
+    assert examine.examine(None, {}).project is None
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:

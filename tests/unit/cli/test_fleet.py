@@ -8,6 +8,7 @@ from packaging.specifiers import SpecifierSet
 from muslbackend.build.cross.compilers import ZIG_TARGETS
 from muslbackend.cli.multibuild import matrix
 from muslbackend.cli.multibuild.matrix import Interpreter
+from muslbackend.cli.options import config_settings
 from muslbackend.errors import SettingsError
 from muslbackend.musl.releases import ARCHITECTURES, ON_PYPI
 
@@ -159,12 +160,12 @@ def test_every_architecture_is_built_with_every_interpreter() -> None:
 
 
 def test_settings_that_come_twice_are_a_list() -> None:
-    given = matrix.config_settings(["a=1", "b=x=y", "a=2", "a=3", "c"])
+    given = config_settings(["a=1", "b=x=y", "a=2", "a=3", "c"])
     assert given == {"a": ["1", "2", "3"], "b": "x=y", "c": ""}
 
 
 def test_a_job_names_its_target_and_keeps_to_its_promise() -> None:
-    config = matrix.config_settings(["musl.floor=1.2.3", "musl.target=i686"])
+    config = config_settings(["musl.floor=1.2.3", "musl.target=i686"])
     assert matrix.job_settings(config, "s390x", verify=False) == {
         "musl.strict": "true",
         "musl.floor": "1.2.3",

@@ -60,7 +60,8 @@ def test_a_diff_is_shown_and_nothing_written(
     assert main(["init", str(project)]) == 0
     out, err = capsys.readouterr()
     assert out.startswith(
-        f"{DIFF}\nmuslbackend: pyproject.toml is not written: muslbackend init --write does it\n"
+        f"{DIFF}\nmuslbackend: pyproject.toml is unchanged; "
+        "to change it: muslbackend init --write\n"
     )
     assert err == ""
     assert (project / "pyproject.toml").read_text() == BEFORE
@@ -75,15 +76,14 @@ def test_write_writes(
     monkeypatch.chdir(project)
     (project / "pyproject.toml").chmod(0o640)
     assert main(["init", "--write"]) == 0
-    assert capsys.readouterr().out.startswith(f"{DIFF}\nmuslbackend: pyproject.toml is written\n")
+    assert capsys.readouterr().out.startswith(f"{DIFF}\nmuslbackend: pyproject.toml was changed\n")
     assert (project / "pyproject.toml").read_text() == AFTER
     assert (project / "pyproject.toml").stat().st_mode & 0o777 == 0o640
     assert sorted(path.name for path in project.iterdir()) == ["CMakeLists.txt", "pyproject.toml"]
     # And once more: there is nothing left to do.
     assert main(["init", "--write"]) == 0
     assert capsys.readouterr().out.startswith(
-        "muslbackend: the build-backend of this project is muslbackend\n"
-        "  muslbackend builds this project already\n"
+        "muslbackend: the build-backend is muslbackend\n  muslbackend builds this project already\n"
     )
     assert (project / "pyproject.toml").read_text() == AFTER
 
@@ -116,7 +116,7 @@ def test_where_nothing_can_be_changed_the_way_is_shown(
     out, err = capsys.readouterr()
     assert err == ""
     assert out == (
-        "muslbackend: the build-backend of this project is setuptools.build_meta:__legacy__\n"
+        "muslbackend: the build-backend is setuptools.build_meta:__legacy__\n"
         "  setuptools compiles its code (setup.py: ext_modules).\n"
         "  With CMake it could be crossed from one machine to all others: docs/migrating.md of "
         "muslbackend has\n  what setup.py becomes.\n"
@@ -159,7 +159,7 @@ def test_what_is_no_project_is_an_error_of_usage(
     assert main(["init", str(tmp_path)]) == 2
     assert f"muslbackend: error: {tmp_path}: {complaint}" in capsys.readouterr().err
     assert main(["init", str(tmp_path / "missing")]) == 2
-    assert "missing: is no folder\n  hint  give the folder of a project" in capsys.readouterr().err
+    assert "missing: is not a folder\n  hint  name a project folder" in capsys.readouterr().err
     (tmp_path / "pyproject.toml").unlink(missing_ok=True)
     (tmp_path / "pyproject.toml").mkdir()
     assert main(["init", str(tmp_path)]) == 2

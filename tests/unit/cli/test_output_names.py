@@ -12,7 +12,6 @@ import pytest
 
 import muslbackend
 from muslbackend.cli import main
-from muslbackend.cli import parser as arguments
 from muslbackend.cli.multibuild import driver, results
 from muslbackend.cli.multibuild.matrix import FleetJob, Interpreter
 from muslbackend.cli.multibuild.results import Result
@@ -264,7 +263,7 @@ def test_what_writes_is_seen(source: str) -> None:
 
 
 def test_the_parser_of_each_command_is_ours() -> None:
-    whole = arguments.parser()
+    whole = main.parser()
     (commands,) = (a for a in whole._actions if isinstance(a, argparse._SubParsersAction))
     assert {type(parser) for parser in commands.choices.values()} == {type(whole)}
     assert type(whole) is not argparse.ArgumentParser

@@ -158,8 +158,8 @@ def test_nothing_on_standard_input_is_an_error_of_usage(given: str, shell: Shell
     done = shell(f"muslbackend check - {given}")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "muslbackend: error: -: there is no path of a wheel on standard input\n"
-        "  hint  write one a line, such as: ls dist/*.whl | muslbackend check -\n"
+        "muslbackend: error: -: no wheel paths on standard input\n"
+        "  hint  write one path per line, such as: ls dist/*.whl | muslbackend check -\n"
     )
 
 

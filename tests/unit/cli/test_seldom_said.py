@@ -17,6 +17,7 @@ import muslbackend
 from muslbackend.build import hooks, skbuild
 from muslbackend.build.cross import compilers, python
 from muslbackend.build.cross.zig import ZIG_REQUIREMENT
+from muslbackend.cli import multibuild
 from muslbackend.cli.main import main
 from muslbackend.elf.edit import Edit
 from muslbackend.errors import MalformedError, MuslBackendError, ToolError
@@ -49,8 +50,8 @@ def test_builds_for_musl_are_made_on_linux(
     monkeypatch.delattr(os, "sched_getaffinity")
     assert main(["build", str(tmp_path)]) == 3
     assert capsys.readouterr().err == (
-        "muslbackend: error: builds for musl are made on Linux\n"
-        "  hint  run it there, or in a container\n"
+        "muslbackend: error: wheels for musl can be built on Linux only\n"
+        "  hint  run the command on Linux, or in a Linux container\n"
     )
 
 
@@ -59,11 +60,11 @@ def test_without_the_package_build_no_fleet_is_built(
 ) -> None:
     for name in ("driver", "jobs"):
         monkeypatch.delitem(sys.modules, f"muslbackend.cli.multibuild.{name}", raising=False)
-        monkeypatch.delattr(muslbackend.cli.multibuild, name, raising=False)
+        monkeypatch.delattr(multibuild, name, raising=False)
     monkeypatch.setitem(sys.modules, "build", None)
     assert main(["build", str(tmp_path)]) == 3
     assert capsys.readouterr().err == (
-        "muslbackend: error: muslbackend build needs the package build, which is not installed\n"
+        "muslbackend: error: muslbackend build requires the package build, which is not installed\n"
         "  hint  pip install 'muslbackend[build]'\n"
     )
 

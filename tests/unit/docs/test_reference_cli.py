@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 import reference
+from muslbackend.cli.main import COMMANDS, parser
 from muslbackend.cli.outline import read
-from muslbackend.cli.parser import COMMANDS, parser
 from support.projects.building import PROJECT
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def test_make_docs_writes_it() -> None:
 
 
 def test_all_commands_are_read() -> None:
-    assert tuple(command.name for command in COMMANDS_READ) == COMMANDS
+    assert tuple(command.name for command in COMMANDS_READ) == tuple(COMMANDS)
 
 
 @pytest.mark.parametrize("command", COMMANDS_READ, ids=lambda command: command.name)

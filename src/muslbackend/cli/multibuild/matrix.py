@@ -181,19 +181,6 @@ def jobs(archs: Iterable[str], pythons: Sequence[Interpreter]) -> tuple[FleetJob
     return tuple(FleetJob(arch, python) for arch in archs for python in pythons)
 
 
-def config_settings(pairs: Iterable[str]) -> dict[str, str | list[str]]:
-    """Return the values of ``KEY=VALUE`` by key; a key that comes twice has a list."""
-    settings: dict[str, str | list[str]] = {}
-    for pair in pairs:
-        key, _, value = pair.partition("=")
-        before = settings.get(key)
-        if before is None:
-            settings[key] = value
-        else:
-            settings[key] = [*([before] if isinstance(before, str) else before), value]
-    return settings
-
-
 def job_settings(
     config: Mapping[str, str | list[str]], arch: str, *, verify: bool
 ) -> dict[str, str | list[str]]:
