@@ -13,7 +13,7 @@ from packaging.tags import parse_tag
 
 from muslbackend.build import hooks, pipeline
 from muslbackend.cli.multibuild import driver, jobs
-from muslbackend.cli.multibuild.matrix import FleetJob, Interpreter
+from muslbackend.cli.multibuild.matrix import Interpreter, Job
 from muslbackend.cli.multibuild.results import Result
 from muslbackend.musl.releases import MuslVersion
 from muslbackend.musl.tags import Facts
@@ -221,8 +221,8 @@ def test_github_is_told_which_jobs_failed(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     python = Interpreter("/usr/bin/python3.11", (3, 11, 2), "cpython", False, ())
-    bad = Result(FleetJob("aarch64", python), 3.0, exit_code=1, why=("it broke", "  because"))
-    good = Result(FleetJob("x86_64", python), 3.0, "demo.whl", 1000, "musl 1.1.0")
+    bad = Result(Job("aarch64", python), 3.0, exit_code=1, why=("it broke", "  because"))
+    good = Result(Job("x86_64", python), 3.0, "demo.whl", 1000, "musl 1.1.0")
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     driver._tell([good, bad], table=True)
     out, err = capsys.readouterr()

@@ -13,7 +13,7 @@ import pytest
 import muslbackend
 from muslbackend.cli import main
 from muslbackend.cli.multibuild import driver, results
-from muslbackend.cli.multibuild.matrix import FleetJob, Interpreter
+from muslbackend.cli.multibuild.matrix import Interpreter, Job
 from muslbackend.cli.multibuild.results import Result
 from muslbackend.errors import MuslBackendError
 from muslbackend.report import github, terminal
@@ -189,7 +189,7 @@ def test_tables_of_builds(name: str, tmp_path: Path, capsys: pytest.CaptureFixtu
     log = tmp_path / "log"
     log.write_text(name, encoding="utf-8", errors="surrogateescape")
     python = Interpreter("python3.12", (3, 12, 1), "cpython", False, ())
-    job = FleetJob("x86_64", python)
+    job = Job("x86_64", python)
     done = [
         Result(job, 1.0, exit_code=1, why=(name,), log=str(log)),
         Result(job, 1.0, name, 1, name, note=name),

@@ -42,7 +42,7 @@ def test_lists_have_commas_or_spaces_or_come_twice_and_name_each_once() -> None:
 
 def test_the_machines_own_architecture_is_the_default() -> None:
     assert matrix.architectures([], "riscv64") == ("riscv64",)
-    with pytest.raises(SettingsError, match="this machine is sparc64, which no musllinux wheel"):
+    with pytest.raises(SettingsError, match="this machine is sparc64; musllinux wheels"):
         matrix.architectures([], "sparc64")
 
 
@@ -53,8 +53,8 @@ def test_the_machines_own_architecture_is_the_default() -> None:
 def test_an_unknown_architecture_is_an_error_that_helps(word: str, near: str) -> None:
     with pytest.raises(SettingsError) as caught:
         matrix.architectures(["x86_64", word], "x86_64")
-    assert f"--arch {word}: musl has no such architecture" in str(caught.value)
-    assert f"did you mean {near}? there are all, x86_64, " in str(caught.value)
+    assert f"--arch {word}: unknown architecture" in str(caught.value)
+    assert f"did you mean {near}? choose from all, x86_64, " in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -84,17 +84,17 @@ def test_the_oldest_comes_first_and_each_version_once() -> None:
     ]
     assert notes == ()
     assert matrix.fitting(found, ANY, asked=True)[1] == (
-        "left out  /b/python3.11: /a/python3.11 is the same",
+        "left out  /b/python3.11: same version as /a/python3.11",
     )
 
 
 @pytest.mark.parametrize(
     ("bad", "problem"),
     [
-        (python(10), "it is 3.10.4, the oldest that names its libc is 3.11"),
+        (python(10), "it is 3.10.4; builds require 3.11 or later"),
         (python(12, kind="pypy"), "it is pypy, not CPython"),
-        (python(12, "/usr/bin", "venv", "headers"), "without venv and headers"),
-        (python(14), "it is 3.14.4, requires-python is <3.14"),
+        (python(12, "/usr/bin", "venv", "headers"), "it lacks venv and headers"),
+        (python(14), "it is 3.14.4; requires-python is <3.14"),
     ],
 )
 def test_what_cannot_build_is_left_out_or_an_error(bad: Interpreter, problem: str) -> None:
@@ -136,7 +136,7 @@ def test_one_wheel_for_many_pythons_is_made_once(py_api: str, makers: list[str])
 
 def test_who_takes_whose_wheel_is_said() -> None:
     _, notes = matrix.makers((python(11), python(12), python(13)), "cp312")
-    assert notes == ("left out  cp313: takes the wheel of cp312 (cp312)",)
+    assert notes == ("left out  cp313: uses the wheel of cp312 (cp312)",)
 
 
 def test_the_stable_abi_is_set_where_scikit_build_core_reads_it() -> None:
