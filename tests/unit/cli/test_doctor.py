@@ -173,7 +173,7 @@ def test_what_runs_programs_is_tried(bare: Path, tmp_path: Path) -> None:
     for tool in ("dd", "grep", "od", "tr"):
         trouble = running(here).trouble
         assert trouble is not None
-        assert trouble.message.startswith("a cross build tells programs apart by dd, grep, od, tr;")
+        assert trouble.message.startswith("cross builds require dd, grep, od, tr to run programs;")
         assert tool in trouble.message.partition("not on PATH: ")[2]
         assert trouble.hint == "install coreutils and grep"
         program(bare / tool, "")
@@ -314,7 +314,9 @@ def test_a_native_build_takes_the_compiler_of_the_machine(
     has(monkeypatch, machine(native="x86_64", abilities=able("x86_64", compiling=None)))
     build = built(project, target="auto")
     assert (build.possible, build.compiler, build.fetched) == (False, "", ())
-    assert build.trouble == Trouble("this machine lacks compiler", "see what is needed, above")
+    assert build.trouble == Trouble(
+        "this machine lacks compiler", "install the needed tools listed above"
+    )
 
 
 def test_what_an_isolated_build_gets_is_told(
@@ -322,7 +324,9 @@ def test_what_an_isolated_build_gets_is_told(
 ) -> None:
     has(monkeypatch, machine(tools=without("cmake", "ninja", "make")))
     build = built(project)
-    assert build.trouble == Trouble("this machine lacks cmake, ninja", "see what is needed, above")
+    assert build.trouble == Trouble(
+        "this machine lacks cmake, ninja", "install the needed tools listed above"
+    )
     assert (build.possible, build.fetched) == (False, ("cmake", "ninja"))
     monkeypatch.setattr("muslbackend.build.cross.zig._zig_programs", list)
     lacking = {"tools": without("cmake"), "abilities": able(compiling=None)}
@@ -411,9 +415,13 @@ def test_an_error_of_scikit_build_core_is_told(
         (
             'build-backend = "flit_core.buildapi"',
             "flit_core.buildapi",
-            "flit_core.buildapi builds it; muslbackend init says whether that can change",
+            "built by flit_core.buildapi; to see if muslbackend can build it: muslbackend init",
         ),
-        ("", "setuptools", "setuptools builds it; muslbackend init says whether that can change"),
+        (
+            "",
+            "setuptools",
+            "built by setuptools; to see if muslbackend can build it: muslbackend init",
+        ),
     ],
 )
 def test_another_backend_builds_nothing_of_ours(
@@ -430,7 +438,7 @@ def test_a_backend_of_the_project_s_own_may_call_ours(project: Path) -> None:
         '[project]\nname = "demo"\nversion = "1"\n'
     )
     found = of(project, target="aarch64")
-    assert found.remark == "in the project itself; what follows holds if it calls muslbackend"
+    assert found.remark == "in the project itself; the following applies if it calls muslbackend"
     assert found.build is not None
     assert found.build.possible
 
@@ -439,7 +447,7 @@ def test_where_no_target_is_named_it_is_said_why(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     facts(monkeypatch)
-    why = "scikit-build-core's own wheel: no target is named, and this Python "
+    why = "an ordinary wheel of scikit-build-core: no target is set, and this Python "
     assert of(project).remark == f"{why}is not for musl"
     excluded = "is a mixed build: it runs on glibc"
     has(monkeypatch, machine(python=machine().python._replace(excluded=excluded)))
@@ -482,7 +490,7 @@ def test_the_exit_code_says_whether_a_wheel_can_be_built(
     has(monkeypatch, machine(tools=without("cmake")))
     status, out, err = run(capsys, *words)
     assert (status, err) == (1, "")
-    assert "gets cmake from PyPI" in out.splitlines()[-1]
+    assert "installs cmake from PyPI" in out.splitlines()[-1]
     status, out, err = run(capsys, "--json", *words)
     printed: dict[str, Any] = json.loads(out)
     jsonschema.validate(printed, SCHEMA)

@@ -83,7 +83,7 @@ def test_write_writes(
     # And once more: there is nothing left to do.
     assert main(["init", "--write"]) == 0
     assert capsys.readouterr().out.startswith(
-        "muslbackend: the build-backend is muslbackend\n  muslbackend builds this project already\n"
+        "muslbackend: the build-backend is muslbackend\n  muslbackend already builds this project\n"
     )
     assert (project / "pyproject.toml").read_text() == AFTER
 
@@ -118,9 +118,9 @@ def test_where_nothing_can_be_changed_the_way_is_shown(
     assert out == (
         "muslbackend: the build-backend is setuptools.build_meta:__legacy__\n"
         "  setuptools compiles its code (setup.py: ext_modules).\n"
-        "  With CMake it could be crossed from one machine to all others: docs/migrating.md of "
-        "muslbackend has\n  what setup.py becomes.\n"
-        "  The backend stays, and its wheels are repaired on musl, such as in Alpine:\n"
+        "  With CMake it could be cross-compiled for all architectures: docs/migrating.md of "
+        "muslbackend shows\n  how to replace setup.py.\n"
+        "  Keep the backend, and repair its wheels on a musl system, such as Alpine:\n"
         "    python -m build --wheel\n"
         "    muslbackend repair dist/*.whl -o wheelhouse\n"
         "\ncibuildwheel: a table for pyproject.toml (muslbackend init --ci repair)\n\n"
@@ -136,9 +136,9 @@ def test_what_is_refused_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFix
     out, err = capsys.readouterr()
     assert out == ""
     assert err == (
-        "muslbackend: error: pyproject.toml: [build-system] cannot be changed by this command: "
-        "there is no line of its own for build-backend\n"
-        '  hint  say there requires = ["muslbackend"] and build-backend = "muslbackend"\n'
+        "muslbackend: error: pyproject.toml: cannot edit [build-system]: "
+        "build-backend is not on a line of its own\n"
+        '  hint  set requires = ["muslbackend"] and build-backend = "muslbackend" by hand\n'
     )
     assert (tmp_path / "pyproject.toml").read_text() == text
 

@@ -83,7 +83,7 @@ def test_minimum_version_keeps_what_it_is_read_from() -> None:
     proposal = proposed(of(SKBUILD, "scikit-build-core>=0.11", more=ABOUT + table))
     assert system(proposal)["requires"] == ["muslbackend", "scikit-build-core>=0.11"]
     assert proposal.remarks == (
-        "scikit-build-core>=0.11 stays in requires: minimum-version is read from it",
+        "scikit-build-core>=0.11 stays in requires: minimum-version refers to it",
     )
     other = table.replace("build-system.requires", "0.11")
     swapped = proposed(of(SKBUILD, "scikit-build-core>=0.11", more=ABOUT + other))
@@ -95,7 +95,7 @@ def test_releases_that_are_too_old_are_told(limit: str) -> None:
     proposal = proposed(of(SKBUILD, f"scikit-build-core{limit}"))
     assert (proposal.text, proposal.ours) == (None, False)
     assert proposal.remarks[0].endswith(
-        f"is asked for: muslbackend works with scikit-build-core {OLDEST_SKBUILD} or later"
+        f"is required: muslbackend supports scikit-build-core {OLDEST_SKBUILD} or later"
     )
 
 
@@ -115,14 +115,14 @@ def test_older_pythons_are_spoken_of(requires: str, told: bool) -> None:
     (*remarks,) = proposed(of(SKBUILD, "scikit-build-core", more=about)).remarks
     assert bool(remarks) == told
     if told:
-        assert "wheels for older Pythons keep the backend they have" in remarks[0]
+        assert "build wheels for older Pythons with the current backend" in remarks[0]
         assert f"requires-python is {requires or 'not set'}" in remarks[0]
 
 
 def test_ours_stays_as_it_is() -> None:
     proposal = proposed(of("muslbackend", "muslbackend"))
     assert (proposal.text, proposal.ours) == (None, True)
-    assert proposal.remarks == ("muslbackend builds this project already",)
+    assert proposal.remarks == ("muslbackend already builds this project",)
     assert proposal.recipes == ("github", "cibuildwheel")
 
 
@@ -132,7 +132,7 @@ def test_without_a_backend_a_cmake_project_gets_one() -> None:
     assert proposal.text == (
         '[build-system]\nrequires = ["muslbackend"]\nbuild-backend = "muslbackend"\n\n' + ABOUT
     )
-    assert "there is a CMakeLists.txt and no backend was named" in proposal.remarks[0]
+    assert "the project has a CMakeLists.txt but no build backend" in proposal.remarks[0]
 
 
 SETUP: Final = "from setuptools import setup, Extension\nsetup(ext_modules=[Extension('a', [])])\n"
@@ -142,7 +142,11 @@ SETUP: Final = "from setuptools import setup, Extension\nsetup(ext_modules=[Exte
     ("text", "files", "words"),
     [
         (of("setuptools.build_meta", "setuptools"), {"setup_py": SETUP}, "(setup.py: ext_modules)"),
-        ("[tool.x]\n", {"setup_py": SETUP, "CMakeLists_txt": ""}, "A CMakeLists.txt is there"),
+        (
+            "[tool.x]\n",
+            {"setup_py": SETUP, "CMakeLists_txt": ""},
+            "It already has a CMakeLists.txt",
+        ),
         (None, {"setup_py": "x = [Extension('a')]"}, "compiles its code (setup.py: Extension)"),
         (
             of("setuptools.build_meta", "setuptools", "Cython"),
@@ -158,13 +162,13 @@ SETUP: Final = "from setuptools import setup, Extension\nsetup(ext_modules=[Exte
             {},
             "setuptools compiles its code (pyproject.toml: ext-modules)",
         ),
-        (None, {"setup_py": "from skbuild import setup\nsetup()\n"}, "scikit-build builds it"),
+        (None, {"setup_py": "from skbuild import setup\nsetup()\n"}, "scikit-build runs CMake"),
         (of("mesonpy", "meson-python"), {}, "Meson compiles its code"),
         (of("maturin", "maturin>=1"), {}, "cargo compiles its code"),
         (
             of("hatchling.build", "hatchling", more="[tool.hatch.build.hooks.cython]\nx = 1\n"),
             {},
-            "hooks of hatchling.build compile: cython",
+            "hooks of hatchling.build compile its code: cython",
         ),
         (
             of(
@@ -173,19 +177,19 @@ SETUP: Final = "from setuptools import setup, Extension\nsetup(ext_modules=[Exte
                 more='[tool.poetry.build]\nscript="b.py"\n',
             ),
             {},
-            "hooks of poetry.core.masonry.api compile: b.py",
+            "hooks of poetry.core.masonry.api compile its code: b.py",
         ),
         (
             of("poetry.core.masonry.api", "poetry-core", more='[tool.poetry]\nbuild = "b.py"\n'),
             {},
-            "hooks of poetry.core.masonry.api compile: b.py",
+            "hooks of poetry.core.masonry.api compile its code: b.py",
         ),
-        (of("scikit_build_core.setuptools.build_meta", "x"), {}, "is no backend that is known"),
-        (of("their.own", "x"), {}, "their.own is no backend that is known here"),
+        (of("scikit_build_core.setuptools.build_meta", "x"), {}, "is not a known build backend"),
+        (of("their.own", "x"), {}, "their.own is not a known build backend"),
         (
             of("backend", "scikit-build-core") + "[build-system.x]\n",
             {},
-            "backend is no backend that is known here",
+            "backend is not a known build backend",
         ),
         (
             of("backend", "scikit-build-core").replace("\n\n", '\nbackend-path = ["."]\n', 1),
@@ -224,5 +228,5 @@ def test_where_nothing_is_compiled_there_is_nothing_to_do(
     proposal = proposed(text, **files)
     assert (proposal.text, proposal.ours, proposal.recipes) == (None, True, ())
     assert proposal.remarks[0].endswith(
-        "its wheel is for any machine, and there is nothing to do for musl"
+        "its wheel supports any platform, so musl requires no change"
     )

@@ -1,4 +1,4 @@
-"""``muslbackend doctor``: show what this machine can build, and what is missing."""
+"""``muslbackend doctor``: show the wheels that this machine can build, and the missing tools."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def add_parser(commands: Commands) -> None:
         description="Inspect this machine for builds of musl wheels: the Python that runs this "
         "command, compilers and tools; the architectures that it can build for, and those whose "
         "programs it can run; the packages to install for the others. In a project folder, also "
-        "show what a build would do, and where each setting comes from. Nothing is written, "
-        "built or downloaded.",
+        "show the foreseen build, and the place that sets each setting. Nothing is written, built "
+        "or downloaded.",
         epilog=epilog(_EXAMPLES, _EXIT_CODES),
     )
     doctor.set_defaults(run=run)

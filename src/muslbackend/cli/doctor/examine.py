@@ -1,4 +1,4 @@
-"""The story of ``muslbackend doctor``: a look at the machine, then at the project in a folder."""
+"""Inspect the machine, then foresee the build of the project in a folder."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ if TYPE_CHECKING:
     from muslbackend.musl.tags import Target
 
 _BACKEND = "muslbackend"
-#: What a build ends without, where CMake runs; and one that is not crossed, or is.
+#: Requirements of a build that runs CMake: any build, a native build, a cross build.
 _FOR_ALL = frozenset({"cmake", "ninja", "system", "headers", "python"})
 _FOR_NATIVE = _FOR_ALL | {"compiler"}
 _FOR_CROSS = _FOR_ALL | {"zig"}
 
 
 def examine(project: Path | None, config: Mapping[str, object]) -> Checkup:
-    """Return what this machine can build, and what a build of the project would do.
+    """Return the state of this machine, and the foreseen build of a project.
 
-    Without a ``project`` it is the current folder, if that is one. ``config`` has the ``-C`` keys.
-    Nothing is written. Raises :class:`SettingsError` for settings that a build would refuse.
+    ``project`` defaults to the current folder, if that is a project. ``config`` contains the ``-C``
+    settings. Writes nothing. Raises :class:`SettingsError` for settings that a build would reject.
     """
     folder = (project or Path()).resolve()
     document: Mapping[str, Any] | None = None
@@ -53,7 +53,7 @@ def examine(project: Path | None, config: Mapping[str, object]) -> Checkup:
     possible = judge(machine)
     found = None
     if document is not None:
-        # What scikit-build-core says is no result.
+        # Output of scikit-build-core is not part of the report.
         with contextlib.chdir(folder), contextlib.redirect_stdout(sys.stderr):
             job = _Job(folder, document, read, config)
             found = _project(job, target, machine, possible)
@@ -61,7 +61,7 @@ def examine(project: Path | None, config: Mapping[str, object]) -> Checkup:
 
 
 class _Job:
-    """A project, as a build would get it."""
+    """A project with the settings and arguments of a build."""
 
     def __init__(
         self, folder: Path, document: Mapping[str, Any], read: Read, config: Mapping[str, object]
@@ -72,14 +72,14 @@ class _Job:
         self.system = system if isinstance(system, dict) else {}
 
     def for_target(self, target: Target) -> pipeline.Job:
-        """Return what the build hook would make of it."""
+        """Return the job that the build hook would run."""
         settings = self.read.settings
         return pipeline.Job(
             self.folder, target, settings, self.config, self.document, self.folder / "dist"
         )
 
     def tools(self, target: Target) -> Iterator[str]:
-        """Yield what compiles and is not there, as a frontend is asked for it."""
+        """Yield the missing build tools, as the requirements that a hook returns to a frontend."""
         return requirements.tools(self.document, self.read.settings, self.config, target)
 
 
@@ -91,19 +91,19 @@ def _project(
     name = str(about.get("name", "")) if isinstance(about, dict) else ""
     remark, build = "", None
     if backend != _BACKEND and "backend-path" not in job.system:
-        remark = f"{backend} builds it; muslbackend init says whether that can change"
+        remark = f"built by {backend}; to see if muslbackend can build it: muslbackend init"
     elif target is None:
         why = machine.python.excluded or "is not for musl"
-        remark = f"scikit-build-core's own wheel: no target is named, and this Python {why}"
+        remark = f"an ordinary wheel of scikit-build-core: no target is set, and this Python {why}"
     else:
         if backend != _BACKEND:
-            remark = "in the project itself; what follows holds if it calls muslbackend"
+            remark = "in the project itself; the following applies if it calls muslbackend"
         build = _build(job, target, machine, possible)
     return Project(str(job.folder), name, backend, _settings(job.read, target), build, remark)
 
 
 def _settings(read: Read, target: Target | None) -> tuple[Setting, ...]:
-    """Return all settings, in the README's order, each with the place where it was said."""
+    """Return all settings, in the order of the README, each with the place that sets it."""
     floor = (target.floor if target else None) or DEFAULT_FLOOR
     settings = read.settings._replace(floor=read.settings.floor or floor)
     fields = {name: name.replace("-", "_") for name in names()}
@@ -120,14 +120,14 @@ def _as_written(place: str | None) -> str:
 
 
 def _build(job: _Job, target: Target, machine: Machine, possible: tuple[Possible, ...]) -> Build:
-    """Say what a build for a target would do, as far as that can be told without one."""
+    """Return the build for a target, as far as it can be foreseen without running it."""
     build = Build(
         target.arch.name, str(target.tag), str(target.floor), target.native, target.strict, ""
     )
     lacking: tuple[str, ...] = ()
     try:
         with skbuild.machine_of(target):
-            requires = skbuild.requires(job.document, job.config)  # all its complaints
+            requires = skbuild.requires(job.document, job.config)  # reports invalid settings, too
             tools = tuple(job.tools(target))
             build = build._replace(requires=(*requires, *tools))
             if skbuild.decided(job.document, job.config).cmake:
@@ -139,7 +139,7 @@ def _build(job: _Job, target: Target, machine: Machine, possible: tuple[Possible
         fetched = lacking if "zig" in lacking else ()
         return _stopped(build, Trouble(error.message, error.hint), fetched)
     if foreseen.toolchain is not None:
-        # What compiles is known, be it another one than the machine has by itself.
+        # The build may use another compiler than the default one of the machine.
         build = build._replace(compiler=foreseen.toolchain.description)
     else:
         compiling = machine.abilities[target.arch.name].compiling
@@ -151,14 +151,14 @@ def _build(job: _Job, target: Target, machine: Machine, possible: tuple[Possible
     if not lacking:
         return build._replace(possible=True)
     msg = f"this machine lacks {', '.join(lacking)}"
-    return _stopped(build, Trouble(msg, "see what is needed, above"), lacking)
+    return _stopped(build, Trouble(msg, "install the needed tools listed above"), lacking)
 
 
 def _waits(target: Target, possible: tuple[Possible, ...], *, needs_zig: bool) -> tuple[str, ...]:
-    """Return what a build would end without, of what is lacking here."""
+    """Return the missing tools of this machine without which the build would fail."""
     (here,) = (each for each in possible if each.arch == target.arch.name)
-    waits = _FOR_NATIVE if target.native else _FOR_CROSS if needs_zig else _FOR_ALL
-    return tuple(what for what in here.lacking if what in waits)
+    required = _FOR_NATIVE if target.native else _FOR_CROSS if needs_zig else _FOR_ALL
+    return tuple(name for name in here.lacking if name in required)
 
 
 def _stopped(build: Build, trouble: Trouble, fetched: tuple[str, ...]) -> Build:

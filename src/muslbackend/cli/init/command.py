@@ -76,7 +76,7 @@ def add_parser(commands: Commands) -> None:
 def run(options: argparse.Namespace) -> int:
     """Print the proposal, and write it for ``--write``. Return the exit code.
 
-    Raises :class:`MuslBackendError` if the project cannot be read or its file not be changed.
+    Raises :class:`MuslBackendError` if a file cannot be read or changed.
     """
     if options.ci is not None:
         terminal.give(_recipe(options.ci))
