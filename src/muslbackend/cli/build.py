@@ -11,7 +11,6 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from muslbackend.build.invocation import build_dir_setting
 from muslbackend.build.pyproject import read_pyproject
-from muslbackend.cli.multibuild import interpreters, matrix
 from muslbackend.cli.options import (
     Formatter,
     add_config_setting,
@@ -144,7 +143,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _order(options: argparse.Namespace, project: Path) -> Order:
     """Return the builds to run. Prints the interpreters that are left out, and the reasons."""
-    from muslbackend.cli.multibuild import driver
+    from muslbackend.cli.multibuild import driver, matrix
 
     archs = matrix.architectures(matrix.words(options.arch), platform.machine())
     table = _pyproject(project, options.project)
@@ -171,6 +170,8 @@ def _pythons(
     options: argparse.Namespace, table: Mapping[str, Any], py_api: str
 ) -> tuple[Interpreter, ...]:
     """Return the interpreters to build with. Raises :class:`ToolError` if there are none."""
+    from muslbackend.cli.multibuild import interpreters, matrix
+
     asked = matrix.words(options.python)
     found = interpreters.find(asked)
     fitting, notes = matrix.fitting(found, _requires(table), asked=bool(asked))

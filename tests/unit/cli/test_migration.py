@@ -145,7 +145,7 @@ SETUP: Final = "from setuptools import setup, Extension\nsetup(ext_modules=[Exte
         (
             "[tool.x]\n",
             {"setup_py": SETUP, "CMakeLists_txt": ""},
-            "It already has a CMakeLists.txt",
+            "It already has a CMakeLists",
         ),
         (None, {"setup_py": "x = [Extension('a')]"}, "compiles its code (setup.py: Extension)"),
         (

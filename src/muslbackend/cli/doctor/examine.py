@@ -131,7 +131,7 @@ def _build(job: _Job, target: Target, machine: Machine, possible: tuple[Possible
             tools = tuple(job.tools(target))
             build = build._replace(requires=(*requires, *tools))
             if skbuild.decided(job.document, job.config).cmake:
-                lacking = _waits(target, possible, needs_zig=bool(tools))
+                lacking = _missing(target, possible, needs_zig=bool(tools))
         foreseen = pipeline.foresee(job.for_target(target))
     except SettingsError:
         raise
@@ -154,7 +154,7 @@ def _build(job: _Job, target: Target, machine: Machine, possible: tuple[Possible
     return _stopped(build, Trouble(msg, "install the needed tools listed above"), lacking)
 
 
-def _waits(target: Target, possible: tuple[Possible, ...], *, needs_zig: bool) -> tuple[str, ...]:
+def _missing(target: Target, possible: tuple[Possible, ...], *, needs_zig: bool) -> tuple[str, ...]:
     """Return the missing tools of this machine without which the build would fail."""
     (here,) = (each for each in possible if each.arch == target.arch.name)
     required = _FOR_NATIVE if target.native else _FOR_CROSS if needs_zig else _FOR_ALL

@@ -213,17 +213,17 @@ def _summary(checkup: Checkup) -> str:
     if build is not None and build.possible:
         return "The wheel can be built here."
     if build is not None:
-        return f"The wheel cannot be built {_fetching(build.fetched, 'it')}."
+        return f"The wheel cannot be built {_with_tools(build.fetched, 'it')}."
     archs = [each.arch for each in checkup.possible if each.wheel]
     if archs:
         return f"Wheels for musl can be built here, for {', '.join(archs)}."
     near = [each for each in checkup.possible if each.fetched]
     lacking = tuple(dict.fromkeys(name for each in near for name in each.lacking))
     aim = f"for {', '.join(each.arch for each in near)}"
-    return f"No wheel for musl can be built {_fetching(lacking, aim)}."
+    return f"No wheel for musl can be built {_with_tools(lacking, aim)}."
 
 
-def _fetching(lacking: tuple[str, ...], aim: str) -> str:
+def _with_tools(lacking: tuple[str, ...], aim: str) -> str:
     if not lacking:
         return "here"
     tools = ", ".join(lacking)

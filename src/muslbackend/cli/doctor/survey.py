@@ -104,9 +104,9 @@ def _compilers(environ: Mapping[str, str]) -> dict[str, tuple[Tool, compilers.An
         paths: Iterator[str] = filter(None, map(shutil.which, usual))
         path = next(paths, None)
         words = command or ([path] if path else [])
-        said = compilers.ask(words, language) if words else None
+        answer = compilers.ask(words, language) if words else None
         name = variable if command else usual[0]
-        found[language] = (Tool(name, shlex.join(words), note=str(said or "")), said)
+        found[language] = (Tool(name, shlex.join(words), note=str(answer or "")), answer)
     return found
 
 
@@ -118,7 +118,7 @@ def _tools() -> Iterator[Tool]:
     yield Tool("strip", find_strip() or "")
     patchelf = shutil.which("patchelf") or ""
     usable = not patchelf or find_patchelf() is not None
-    version = _said([patchelf, "--version"]).removeprefix("patchelf ") if patchelf else ""
+    version = _first_line([patchelf, "--version"]).removeprefix("patchelf ") if patchelf else ""
     yield Tool("patchelf", patchelf, version, usable)
     taken = zlib.__name__.startswith("zlib_ng")
     path = str(getattr(zlib, "__file__", "")) if taken else ""
@@ -134,7 +134,7 @@ def _release(package: str) -> str:
     return ""
 
 
-def _said(command: Sequence[str]) -> str:
+def _first_line(command: Sequence[str]) -> str:
     """Return the first line that a command prints; empty if it fails."""
     with contextlib.suppress(OSError, subprocess.SubprocessError):
         done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT, check=True)
@@ -172,8 +172,8 @@ def _ability(
     if facts.musl_arch == arch:
         fitting = {
             language: tool.path
-            for language, (tool, said) in own.items()
-            if said and said.fits(arch)
+            for language, (tool, answer) in own.items()
+            if answer and answer.fits(arch)
         }
         compiles = Compiling(fitting.get("c", ""), tuple(fitting)) if "c" in fitting else None
         return Ability(compiles, None, _running(arch, own_loader(Path(sys.executable))))

@@ -114,8 +114,7 @@ def _entries(text: str) -> Iterator[_Entry]:
     """Yield all keys with their values. An inline table is one value."""
     table: tuple[str, ...] = ()
     for line in _lines(text):
-        said = [token for token in line if token.lastgroup not in ("space", "comment", "newline")]
-        if not said:
+        if all(token.lastgroup in ("space", "comment", "newline") for token in line):
             continue
         equals = next((i for i, token in enumerate(line) if token[0] == "="), None)
         if equals is None:

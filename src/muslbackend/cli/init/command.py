@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from muslbackend.build.pyproject import FILE, read_pyproject
-from muslbackend.cli.init.migration import Files, propose
 from muslbackend.cli.options import Formatter, epilog
 from muslbackend.errors import SettingsError, readable
 from muslbackend.report import terminal
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from muslbackend.cli.init.migration import Proposal
+    from muslbackend.cli.init.migration import Files, Proposal
     from muslbackend.cli.options import Commands
 
 #: File in ``recipes`` and heading of each recipe for CI.
@@ -78,6 +77,8 @@ def run(options: argparse.Namespace) -> int:
 
     Raises :class:`MuslBackendError` if a file cannot be read or changed.
     """
+    from muslbackend.cli.init.migration import propose
+
     if options.ci is not None:
         terminal.give(_recipe(options.ci))
         return 0
@@ -94,6 +95,8 @@ def _read(project: Path) -> Files:
 
     Raises :class:`SettingsError` if there are none.
     """
+    from muslbackend.cli.init.migration import Files
+
     if not project.is_dir():
         msg = f"{project}: is not a folder"
         raise SettingsError(msg, hint="name a project folder")

@@ -140,8 +140,10 @@ def _kept_because(found: list[tuple[int, Requirement]], document: Mapping[str, A
 
 def _too_old(named: Requirement) -> bool:
     """Return whether a requirement excludes all releases that muslbackend supports."""
-    said = [Version(s.version.removesuffix(".*")) for s in named.specifier if s.operator != "==="]
-    tried = [OLDEST_SKBUILD, Version("0.11"), Version("1"), Version("99"), *said]
+    named_versions = [
+        Version(s.version.removesuffix(".*")) for s in named.specifier if s.operator != "==="
+    ]
+    tried = [OLDEST_SKBUILD, Version("0.11"), Version("1"), Version("99"), *named_versions]
     likely = [version for version in tried if version >= OLDEST_SKBUILD]
     return not any(named.specifier.contains(version, prereleases=True) for version in likely)
 
@@ -219,16 +221,17 @@ def _ours(backend: str, text: str | None, remark: str, files: Files) -> Proposal
 
 def _about_pythons(document: Mapping[str, Any]) -> Iterator[str]:
     """Yield a note if the project supports Pythons that muslbackend does not."""
-    said = _at(document, "project", "requires-python")
+    requires_python = _at(document, "project", "requires-python")
     try:
-        allowed = SpecifierSet(said if isinstance(said, str) else "")
+        allowed = SpecifierSet(requires_python if isinstance(requires_python, str) else "")
     except InvalidSpecifier:
         return
     older = [minor for minor in range(7, 11) if allowed.contains(f"3.{minor}.99")]
     if older:
+        allowed_now = requires_python or "not set"
         yield (
             f"muslbackend requires Python {_OLDEST_PYTHON} or later, and requires-python is "
-            f"{said or 'not set'}: build wheels for older Pythons with the current backend"
+            f"{allowed_now}: build wheels for older Pythons with the current backend"
         )
 
 

@@ -38,7 +38,7 @@ _SECONDS: Final = 60
 def ask(program: str) -> Interpreter | None:
     """Run an interpreter and return its description; ``None`` if it does not work."""
     try:
-        said = subprocess.run(
+        done = subprocess.run(
             [program, "-I", "-c", _QUESTION],
             capture_output=True,
             text=True,
@@ -47,7 +47,7 @@ def ask(program: str) -> Interpreter | None:
             timeout=_SECONDS,
             stdin=subprocess.DEVNULL,
         )
-        version, implementation, free_threaded, missing = json.loads(said.stdout)
+        version, implementation, free_threaded, missing = json.loads(done.stdout)
     except (OSError, subprocess.SubprocessError, ValueError):
         return None
     needed = tuple(name for name in missing if name != "ensurepip" or not has_own_pip())
