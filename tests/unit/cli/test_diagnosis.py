@@ -1,4 +1,4 @@
-"""What is told of machines that are made up: what can be built, what is missing, what to do."""
+"""The report of doctor on invented machines: possible builds, missing tools, remedies."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def checkup(found: Machine, project: Project | None = None) -> Checkup:
 
 
 def told(found: Machine, project: Project | None = None) -> tuple[str, dict[str, Any]]:
-    """Return both forms of what is told of a machine; the second fits its schema."""
+    """Return the report of a machine as text, and as JSON that matches the schema."""
     shown = checkup(found, project)
     printed: dict[str, Any] = json.loads(checkup_json(shown))
     jsonschema.validate(printed, SCHEMA)
@@ -65,11 +65,11 @@ def told(found: Machine, project: Project | None = None) -> tuple[str, dict[str,
     return checkup_text(shown), printed
 
 
-def test_the_schema_is_one() -> None:
+def test_the_schema_is_valid() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
 
-def test_a_machine_that_has_all_lacks_nothing() -> None:
+def test_a_complete_machine_lacks_nothing() -> None:
     found = machine(native="x86_64")
     assert judge(found) == tuple(
         Possible(arch, "native" if arch == "x86_64" else "cross", ()) for arch in ARCHITECTURES
@@ -109,7 +109,7 @@ def test_a_machine_that_has_all_lacks_nothing() -> None:
         ),
     ],
 )
-def test_what_a_wheel_cannot_be_built_without(found: Machine, lacked: tuple[str, ...]) -> None:
+def test_requirements_of_every_wheel(found: Machine, lacked: tuple[str, ...]) -> None:
     assert lacking(found) == lacked
     assert set(needed(found)) >= set(lacked)
     text, printed = told(found)
@@ -133,7 +133,7 @@ def test_what_a_wheel_cannot_be_built_without(found: Machine, lacked: tuple[str,
         ),
     ],
 )
-def test_commands_are_those_of_the_machine(
+def test_commands_use_the_package_manager_of_the_machine(
     what: str, packages: str, commands: tuple[str, ...]
 ) -> None:
     found = machine(tools=without("cmake", "ninja", "make"), packages=packages)
@@ -141,7 +141,7 @@ def test_commands_are_those_of_the_machine(
     assert needed(found)[what].fetched
 
 
-def test_what_compiles_is_named_for_those_that_lack_it() -> None:
+def test_missing_compilers_are_listed_by_architecture() -> None:
     some = machine(native="x86_64", abilities=able(compiling=None))
     others = tuple(arch for arch in ARCHITECTURES if arch != "x86_64")
     assert needed(some)["compiler"] == Lack(
@@ -169,7 +169,7 @@ def test_what_compiles_is_named_for_those_that_lack_it() -> None:
     )
 
 
-def test_for_the_python_its_own_hint_is_the_command() -> None:
+def test_the_hint_of_a_python_error_is_the_command() -> None:
     found = machine(python=PYTHON._replace(headers="", trouble=NO_HEADERS))
     assert needed(found)["headers"].commands == ("apt install python3.11-dev",)
     other = Trouble("only CPython can be crossed", "run the build with CPython")
@@ -188,7 +188,7 @@ FOREIGN: Final = tuple(arch for arch in ARCHITECTURES if arch != "x86_64")
 BY_QEMU: Final = tuple(arch for arch in FOREIGN if arch != "i686")
 
 
-def test_what_runs_programs_is_of_use() -> None:
+def test_loaders_and_qemu_are_optional() -> None:
     found = machine(abilities=able(running=NOT_RUN))
     run_here = able("x86_64", running=NOT_RUN._replace(qemu=""))["x86_64"]
     found = found._replace(abilities={**found.abilities, "x86_64": run_here})
@@ -204,7 +204,7 @@ def test_what_runs_programs_is_of_use() -> None:
     assert lacking(found) == ()
 
 
-def test_where_the_kernel_runs_no_i686_qemu_is_of_use_for_it() -> None:
+def test_qemu_for_i686_is_optional_if_the_kernel_cannot_run_it() -> None:
     trouble = Trouble("this machine runs no programs for i686", "")
     idle = Running("/lib/ld-musl-i386.so.1", None, "", trouble)
     assert of_use(machine(packages="apk", abilities=able("i686", running=idle))) == {
@@ -212,7 +212,7 @@ def test_where_the_kernel_runs_no_i686_qemu_is_of_use_for_it() -> None:
     }
 
 
-def test_tools_that_some_settings_take_are_of_use() -> None:
+def test_tools_of_some_settings_are_optional() -> None:
     old = Tool("patchelf", "/usr/bin/patchelf", "0.14.3", usable=False)
     tools = (*(t for t in without("strip", "zlib-ng") if t.name != "patchelf"), old)
     assert of_use(machine(tools=tools)) == {
@@ -224,7 +224,7 @@ def test_tools_that_some_settings_take_are_of_use() -> None:
     assert f"\npatchelf    /usr/bin/patchelf (0.14.3): {bad}\n" in told(machine(tools=tools))[0]
 
 
-def test_a_machine_is_told_as_text() -> None:
+def test_the_text_about_a_machine() -> None:
     tools = (
         Tool("cc", "/usr/bin/cc", note="compiles for glibc on x86_64"),
         Tool("zig", "/usr/bin/zig", "0.17.0"),
@@ -260,7 +260,7 @@ def test_a_machine_is_told_as_text() -> None:
     ]
 
 
-def test_a_python_is_told_as_text() -> None:
+def test_the_text_about_a_python() -> None:
     bare = PYTHON._replace(libc="", libc_version="", headers="", trouble=NO_HEADERS)
     assert told(machine(python=bare))[0].startswith(
         "python      cpython 3.11.2 for an unknown libc on x86_64: /usr/bin/python3\n"
@@ -272,7 +272,7 @@ def test_a_python_is_told_as_text() -> None:
     assert "\nbinfmt      no formats for QEMU\n" in told(machine())[0]
 
 
-def test_what_is_missing_is_told_as_text() -> None:
+def test_the_text_about_missing_tools() -> None:
     trouble = {"python": PYTHON._replace(headers="", trouble=NO_HEADERS)}
     text, printed = told(machine(tools=without("cmake", "strip"), **trouble))
     assert (
@@ -295,7 +295,7 @@ def test_what_is_missing_is_told_as_text() -> None:
     assert fetched == [("headers", True, False), ("cmake", True, True), ("strip", False, False)]
 
 
-def test_what_an_isolated_build_could_do_is_told() -> None:
+def test_the_text_about_isolated_builds() -> None:
     found = machine(native="x86_64", abilities=able(compiling=None), tools=without("cmake"))
     text, printed = told(found)
     assert text.endswith(
@@ -325,7 +325,7 @@ BUILD: Final = Build(
 )
 
 
-def test_a_project_is_told_as_text() -> None:
+def test_the_text_about_a_project() -> None:
     project = Project("/home/demo", "demo", "muslbackend", SETTINGS, BUILD, "")
     text, printed = told(machine(tools=without("cmake")), project)
     assert text.partition("\nproject ")[2] == (
@@ -362,7 +362,7 @@ def test_a_project_is_told_as_text() -> None:
     }
 
 
-def test_a_build_that_cannot_be_is_told() -> None:
+def test_the_text_about_an_impossible_build() -> None:
     trouble = Trouble("this machine lacks cmake", "install the needed tools listed above")
     build = BUILD._replace(native=True, strict=False, compiler="", config={}, environment={})
     build = build._replace(requires=(), possible=False, trouble=trouble)
@@ -390,7 +390,7 @@ def test_a_build_that_cannot_be_is_told() -> None:
     )
 
 
-def test_why_nothing_is_built_for_musl_is_told() -> None:
+def test_the_text_gives_the_reason_for_no_musl_build() -> None:
     project = Project("/home/demo", "demo", "flit_core", SETTINGS, None, "flit_core builds it")
     text, printed = told(machine(), project)
     assert "\nbackend     flit_core\nbuild       flit_core builds it\n\nsettings\n" in text
@@ -398,6 +398,6 @@ def test_why_nothing_is_built_for_musl_is_told() -> None:
     assert printed["ok"]
 
 
-def test_nothing_of_a_project_hides_among_what_is_told() -> None:
+def test_values_of_a_project_cannot_forge_lines() -> None:
     project = Project("/home/\x1b[2Jdemo", "de\nmo", "muslbackend", SETTINGS, BUILD, "")
     assert "project     de\\nmo: /home/\\x1b[2Jdemo\n" in told(machine(), project)[0]

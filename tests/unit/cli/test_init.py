@@ -1,4 +1,4 @@
-"""``muslbackend init`` as a command: what it prints, what it writes, and what it leaves alone."""
+"""``muslbackend init`` as a command: its output, and its changes."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_diff_is_shown_and_nothing_written(
         assert recipe.read_text() in out + "\n"
 
 
-def test_write_writes(
+def test_write_changes_the_file(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(project)
@@ -88,7 +88,7 @@ def test_write_writes(
     assert (project / "pyproject.toml").read_text() == AFTER
 
 
-def test_ends_of_lines_and_links_stay(project: Path) -> None:
+def test_line_ends_and_links_are_kept(project: Path) -> None:
     real = project / "real.toml"
     (project / "pyproject.toml").rename(real)
     real.write_bytes(BEFORE.replace("\n", "\r\n").encode()[:-2])
@@ -98,7 +98,7 @@ def test_ends_of_lines_and_links_stay(project: Path) -> None:
     assert (project / "pyproject.toml").is_symlink()
 
 
-def test_a_last_line_without_an_end_is_shown_as_patch_wants_it(
+def test_a_missing_last_newline_is_shown_as_patch_requires(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     short = "\n".join(BEFORE.splitlines()[1:4]) + "  # \u2028 is no end of a line"
@@ -108,7 +108,7 @@ def test_a_last_line_without_an_end_is_shown_as_patch_wants_it(
     assert "# \\u2028 is no end of a line\n\\ No newline at end of file\n" in out
 
 
-def test_where_nothing_can_be_changed_the_way_is_shown(
+def test_for_other_backends_the_repair_is_shown(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "setup.py").write_text("setup(ext_modules=[])")
@@ -129,7 +129,7 @@ def test_where_nothing_can_be_changed_the_way_is_shown(
     assert [path.name for path in tmp_path.iterdir()] == ["setup.py"]
 
 
-def test_what_is_refused_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_refused_file_is_unchanged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = 'build-system = { requires = ["x"], build-backend = "scikit_build_core.build" }\n'
     (tmp_path / "pyproject.toml").write_text(text)
     assert main(["init", "--write", str(tmp_path)]) == 1
@@ -151,7 +151,7 @@ def test_what_is_refused_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFix
         (b"\xff", "pyproject.toml cannot be read: "),
     ],
 )
-def test_what_is_no_project_is_an_error_of_usage(
+def test_a_folder_without_a_project_is_a_usage_error(
     content: bytes | None, complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if content is not None:
@@ -166,7 +166,7 @@ def test_what_is_no_project_is_an_error_of_usage(
     assert "pyproject.toml: Is a directory" in capsys.readouterr().err
 
 
-def test_a_file_that_cannot_be_written_stays(
+def test_a_file_that_cannot_be_written_is_unchanged(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def replace(self: Path, _target: Path) -> None:
@@ -193,7 +193,7 @@ def test_a_recipe_alone_is_printed_byte_for_byte(
         assert out == RECIPES[name].read_text()
 
 
-def test_all_examples_are_ours_already() -> None:
+def test_all_examples_already_use_muslbackend() -> None:
     for file in (PROJECT / "examples").glob("*/pyproject.toml"):
         assert tomllib.loads(file.read_text())["build-system"]["build-backend"] == "muslbackend"
         assert main(["init", str(file.parent)]) == 0

@@ -1,4 +1,4 @@
-"""The file in which a hook leaves its outcome, and what ``muslbackend build`` makes of it."""
+"""The file in which a hook leaves its outcome for ``muslbackend build``."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_a_wheel_for_any_platform(file: Path) -> None:
     assert results.loads_on(read_outcome(file)) == "any"
 
 
-def test_nobody_who_asks_and_nowhere_to_write(
+def test_no_variable_and_no_writable_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(outcome.VARIABLE, raising=False)
@@ -87,7 +87,7 @@ def test_a_hook_that_refuses_leaves_its_error_and_findings(
     )
 
 
-def test_a_setting_that_any_hook_refuses(
+def test_a_hook_that_rejects_a_setting_leaves_its_error(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -108,7 +108,7 @@ def test_a_hook_that_builds_leaves_its_outcome(
     assert results.loads_on(read_outcome(file)) == "musl 1.2.3"
 
 
-def test_names_print_no_lines_and_no_colors_of_their_own(file: Path) -> None:
+def test_hostile_names_cannot_print_lines_or_colors(file: Path) -> None:
     finding = FINDING._replace(subject=HOSTILE, message=HOSTILE, hint=HOSTILE, details=(HOSTILE,))
     verdict = Verdict(None, (), (finding,))
     outcome.leave(Repaired(HOSTILE, error=f"{HOSTILE}\n  hint  {HOSTILE}", verdict=verdict))

@@ -1,4 +1,4 @@
-"""Which projects become ours by two lines, and what keeps the others from it."""
+"""Projects that two lines move to muslbackend, and reasons that keep others from it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ABOUT: Final = '[project]\nname = "demo"\nversion = "1"\nrequires-python = ">=3.
 
 
 def proposed(text: str | None, **files: str) -> Proposal:
-    """Return what is proposed for a project; files are named with an underscore for the dot."""
+    """Return the proposal for a project. Files are named with an underscore for the dot."""
     names = {name.replace("_", "."): content for name, content in files.items()}
     document = {} if text is None else tomllib.loads(text)
     return propose(Files(text, document, names, frozenset(names)))
@@ -67,7 +67,9 @@ SKBUILD: Final = "scikit_build_core.build"
         ),
     ],
 )
-def test_of_scikit_build_core_two_lines_change(before: list[str], after: list[str]) -> None:
+def test_a_scikit_build_core_project_changes_in_two_lines(
+    before: list[str], after: list[str]
+) -> None:
     text = of(SKBUILD, *before)
     proposal = proposed(text)
     assert system(proposal)["requires"] == after
@@ -78,7 +80,7 @@ def test_of_scikit_build_core_two_lines_change(before: list[str], after: list[st
     assert len(stays) == (len(after) > max(1, len(before)) and bool(before) and before != ["one"])
 
 
-def test_minimum_version_keeps_what_it_is_read_from() -> None:
+def test_minimum_version_keeps_the_requirement() -> None:
     table = '[tool.scikit-build]\nminimum-version = "build-system.requires"\n'
     proposal = proposed(of(SKBUILD, "scikit-build-core>=0.11", more=ABOUT + table))
     assert system(proposal)["requires"] == ["muslbackend", "scikit-build-core>=0.11"]
@@ -91,7 +93,7 @@ def test_minimum_version_keeps_what_it_is_read_from() -> None:
 
 
 @pytest.mark.parametrize("limit", ["==0.9.3", "<0.10.7", "<=0.10.6", "~=0.9.0", "==0.8.*", "==0.5"])
-def test_releases_that_are_too_old_are_told(limit: str) -> None:
+def test_releases_that_are_too_old_are_refused(limit: str) -> None:
     proposal = proposed(of(SKBUILD, f"scikit-build-core{limit}"))
     assert (proposal.text, proposal.ours) == (None, False)
     assert proposal.remarks[0].endswith(
@@ -99,7 +101,7 @@ def test_releases_that_are_too_old_are_told(limit: str) -> None:
     )
 
 
-def test_the_oldest_release_is_that_of_our_own_metadata() -> None:
+def test_the_oldest_release_matches_our_metadata() -> None:
     project = tomllib.loads(PYPROJECT.read_text("utf-8"))["project"]
     (required,) = (d for d in project["dependencies"] if d.startswith("scikit-build-core"))
     assert required.startswith(f"scikit-build-core>={OLDEST_SKBUILD},")
@@ -110,7 +112,7 @@ def test_the_oldest_release_is_that_of_our_own_metadata() -> None:
     ("requires", "told"),
     [(">=3.11", False), (">=3.8", True), ("", True), (">=3.10,!=3.12.*", True), ("bad", False)],
 )
-def test_older_pythons_are_spoken_of(requires: str, told: bool) -> None:
+def test_older_pythons_get_a_note(requires: str, told: bool) -> None:
     about = f'[project]\nname = "demo"\nrequires-python = "{requires}"\n'
     (*remarks,) = proposed(of(SKBUILD, "scikit-build-core", more=about)).remarks
     assert bool(remarks) == told
@@ -119,7 +121,7 @@ def test_older_pythons_are_spoken_of(requires: str, told: bool) -> None:
         assert f"requires-python is {requires or 'not set'}" in remarks[0]
 
 
-def test_ours_stays_as_it_is() -> None:
+def test_a_project_of_muslbackend_is_unchanged() -> None:
     proposal = proposed(of("muslbackend", "muslbackend"))
     assert (proposal.text, proposal.ours) == (None, True)
     assert proposal.remarks == ("muslbackend already builds this project",)
@@ -198,7 +200,7 @@ SETUP: Final = "from setuptools import setup, Extension\nsetup(ext_modules=[Exte
         ),
     ],
 )
-def test_where_another_builds_wheels_are_repaired(
+def test_wheels_of_other_backends_are_repaired(
     text: str | None, files: dict[str, str], words: str
 ) -> None:
     proposal = proposed(text, **files)
@@ -222,9 +224,7 @@ def test_where_another_builds_wheels_are_repaired(
         (None, {"setup_py": "setup()"}),
     ],
 )
-def test_where_nothing_is_compiled_there_is_nothing_to_do(
-    text: str | None, files: dict[str, str]
-) -> None:
+def test_pure_projects_require_no_change(text: str | None, files: dict[str, str]) -> None:
     proposal = proposed(text, **files)
     assert (proposal.text, proposal.ours, proposal.recipes) == (None, True, ())
     assert proposal.remarks[0].endswith(

@@ -1,4 +1,4 @@
-"""What is shown of the jobs of a fleet, and the exit code."""
+"""The output of ``muslbackend build`` about its jobs, and the exit code."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def test_the_table_has_a_column_for_each_thing() -> None:
     )
 
 
-def test_failures_say_why_and_where_the_log_is() -> None:
+def test_failures_show_the_reason_and_the_log() -> None:
     assert results.failures([GOOD]) == ""
     assert results.failures([GOOD, BAD]) == (
         "muslbackend: error: aarch64-cp311: it broke\n    because\n  log   dist-logs/a"
@@ -122,7 +122,5 @@ def test_failures_say_why_and_where_the_log_is() -> None:
     ("codes", "together"),
     [((0, 0), 0), ((0, 1), 1), ((3, 0, 3), 3), ((3, 1), 1), ((2, 2), 2), ((2, 3), 1), ((), 0)],
 )
-def test_the_exit_code_is_what_all_that_failed_have_in_common(
-    codes: tuple[int, ...], together: int
-) -> None:
+def test_the_exit_code_is_shared_by_all_failed_jobs(codes: tuple[int, ...], together: int) -> None:
     assert results.exit_code([replace(GOOD, exit_code=code) for code in codes]) == together
