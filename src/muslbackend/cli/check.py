@@ -63,7 +63,11 @@ def add_parser(commands: Commands) -> None:
         help="check for this architecture (default: from the tag, else from the files)",
     )
     for option, metavar, text in (
-        ("--library-dir", "DIR", "assume the target has the libraries in this folder; check them"),
+        (
+            "--library-dir",
+            "DIR",
+            "assume the libraries in this folder are on the target; check them too",
+        ),
         ("--exclude", "GLOB", "assume libraries matching GLOB are present"),
         ("--ignore", "GLOB", "do not check ELF files of the wheel matching GLOB"),
         ("--assume-symbols", "GLOB", "assume external libraries define symbols matching GLOB"),
@@ -85,14 +89,14 @@ def _add_release(check: argparse.ArgumentParser) -> None:
         "--floor",
         type=known_release,
         metavar="X.Y.Z",
-        help="require this musl release and all later ones to load the wheels (default: the "
+        help="require that the wheels load on this musl release and all later ones (default: the "
         "release that the tag claims)",
     )
     release.add_argument(
         "--against",
         type=known_release,
         metavar="X.Y.Z",
-        help="require this musl release to load the wheels, regardless of later ones",
+        help="require that the wheels load on this musl release, regardless of later ones",
     )
 
 

@@ -21,7 +21,7 @@ COMMANDS_READ = read(parser()).commands
 def test_the_page_is_up_to_date() -> None:
     assert reference.PAGE == PROJECT / "docs" / "reference-cli.md"
     page = reference.PAGE.read_text(encoding="utf-8")
-    assert page == reference.text(read(parser())), "make docs writes it anew"
+    assert page == reference.text(read(parser())), "run make docs"
 
 
 def test_make_docs_writes_it() -> None:
