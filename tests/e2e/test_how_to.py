@@ -15,8 +15,7 @@ from dockerfile_parse import DockerfileParser
 
 from muslbackend.build.cross.python import read_facts
 from muslbackend.build.settings import parse_settings
-from muslbackend.cli.main import main
-from muslbackend.cli.parser import parser
+from muslbackend.cli.main import main, parser
 from muslbackend.musl.releases import ON_PYPI
 from muslbackend.repair.repair import repair_wheel
 from support.loaders.loaders import loader

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from muslbackend.build import settings
-from muslbackend.cli.parser import parser
+from muslbackend.cli.main import parser
 from muslbackend.musl.releases import ON_PYPI
 from support.projects.building import EXTENSION, PROJECT, PY, build, run, write_project
 from support.projects.showcase import QUICK

@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from muslbackend.build.settings import names
-from muslbackend.cli.completion_arguments import SHELLS
-from muslbackend.cli.main import main
+from muslbackend.cli.completion import SHELLS
+from muslbackend.cli.main import COMMANDS, main, parser
 from muslbackend.cli.outline import read
-from muslbackend.cli.parser import COMMANDS, parser
 from muslbackend.musl.releases import ARCHITECTURES
 from support.tools.shells import Terminal
 

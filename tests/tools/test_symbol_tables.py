@@ -108,4 +108,4 @@ def test_a_release_takes_its_date_and_its_commit(
     with pytest.raises(SystemExit) as caught:
         extend_tables.main(["--release", "1.2.99", str(loader("1.2.5", cache))], data)
     assert caught.value.code == 2
-    assert "a release of musl takes --date and --commit" in capsys.readouterr().err
+    assert "a musl release requires --date and --commit" in capsys.readouterr().err

@@ -56,7 +56,8 @@ def build_wheel(
 
             output = Path(wheel_directory)
             return passthrough.hand_over(asked.foreign, output, metadata_directory)
-        from muslbackend.build import pipeline
+        from muslbackend.build import outcome, pipeline
+        from muslbackend.repair.outcome import Repaired
         from muslbackend.report import build, terminal
 
         job = _job(asked, asked.target, wheel_directory, metadata_directory)
@@ -66,6 +67,7 @@ def build_wheel(
         shown.rule()
         shown.show(build.build_text(made, shown.paint, guided=shown.guides), flush=True)
         terminal.annotate(made.verdict.findings, made.wheel)
+        outcome.leave(Repaired(made.wheel, made))
         return made.wheel
 
 
@@ -240,4 +242,12 @@ def _boundary() -> Iterator[None]:
             output.show("\n".join(check.findings_lines(verdict.findings, output.paint)))
             terminal.annotate(verdict.findings)
         terminal.complain(error)
+        _leave_error(error)
         raise SystemExit(error.exit_code) from None
+
+
+def _leave_error(error: MuslBackendError) -> None:
+    from muslbackend.build import outcome
+    from muslbackend.repair.outcome import Repaired
+
+    outcome.leave(Repaired("", error=str(error), verdict=getattr(error, "verdict", None)))

@@ -1,6 +1,6 @@
-"""What lets shells complete our command lines, made from the parser: bash, zsh and fish.
+"""``muslbackend completion``: print a completion script for bash, zsh or fish.
 
-Each script has all words in it: nothing of ours is started when a line is completed.
+The scripts are generated from the parser and contain all words: completing a line starts no Python.
 """
 
 from __future__ import annotations
@@ -8,18 +8,25 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from muslbackend.build.settings import PREFIX, names
-from muslbackend.musl.releases import ARCHITECTURES, releases
-from muslbackend.policy.codes import entries
+from muslbackend.cli.options import EXIT_CODES_OF_INFORMATION, Formatter, epilog
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Iterator, Mapping
 
+    from muslbackend.cli.options import Commands
     from muslbackend.cli.outline import Command, Outline, Word
 
-#: Kinds of what a word may be, where it is not one of a few.
-_FOLDER, _WHEEL, _FILE, _NOTHING = "folder", "wheel", "file", ""
-#: By what help calls it.
+SHELLS: Final = ("bash", "zsh", "fish")
+_EXAMPLES: Final = (
+    'eval "$(muslbackend completion bash)"  # in ~/.bashrc',
+    "muslbackend completion zsh > ~/.zfunc/_muslbackend  # with ~/.zfunc in fpath",
+    "muslbackend completion fish > ~/.config/fish/completions/muslbackend.fish",
+)
+
+#: Kinds of values, other than words from a list.
+_FOLDER, _WHEEL, _FILE, _ANY = "folder", "wheel", "file", ""
+#: The kind of a value by its metavar.
 _KINDS: Final = {
     "DIR": _FOLDER,
     "PROJECT": _FILE,
@@ -28,37 +35,64 @@ _KINDS: Final = {
 }
 
 
-class _Taken(NamedTuple):
-    """What completes a word."""
+class _Values(NamedTuple):
+    """The values that an option or argument takes."""
 
-    kind: str = _NOTHING
+    kind: str = _ANY
     words: tuple[str, ...] = ()
-    """One of these; or several with commas between them, if it is ``listed``."""
+    """One of these words; if ``listed``, several of them, separated by commas."""
     listed: bool = False
     open: bool = False
-    """More is to be written behind it."""
+    """The user continues after the word, as in ``KEY=VALUE``."""
+
+
+def add_parser(commands: Commands) -> None:
+    """Add the parser of ``muslbackend completion``."""
+    completion = commands.add_parser(
+        "completion",
+        formatter_class=Formatter,
+        help="print a shell completion script",
+        description="Print a script that completes commands, options and their values in a shell. "
+        "It describes this release: print it again after an update.",
+        epilog=epilog(_EXAMPLES, EXIT_CODES_OF_INFORMATION),
+    )
+    completion.set_defaults(run=run)
+    completion.add_argument("shell", choices=SHELLS, metavar="SHELL", help=", ".join(SHELLS))
+
+
+def run(options: argparse.Namespace) -> int:
+    """Print the completion script for a shell."""
+    from muslbackend.cli import main, outline  # main imports this module
+    from muslbackend.report import terminal
+
+    terminal.give(script(options.shell, outline.read(main.parser())))
+    return 0
 
 
 def script(shell: str, outline: Outline) -> str:
-    """Return the script that lets ``bash``, ``zsh`` or ``fish`` complete what a parser takes."""
-    lines = _SHELLS[shell](outline)
+    """Return the completion script for ``bash``, ``zsh`` or ``fish``."""
+    lines = _SCRIPTS[shell](outline)
     head = f"# Completes muslbackend in {shell}. Written by: muslbackend completion {shell}"
     return "\n".join([*(["#compdef muslbackend"] if shell == "zsh" else []), head, *lines, ""])
 
 
-def _taken(word: Word) -> _Taken:
-    """Return what completes a word; what has a name of its own in help is the same everywhere."""
+def _values(word: Word) -> _Values:
+    """Return the values that an option or argument takes. A metavar means the same everywhere."""
+    from muslbackend.build.settings import PREFIX, names
+    from muslbackend.musl.releases import ARCHITECTURES, releases
+    from muslbackend.policy.codes import entries
+
     if word.choices:
-        return _Taken(words=word.choices)
+        return _Values(words=word.choices)
     if word.metavar == "CODE":
-        return _Taken(words=tuple(entries()))
+        return _Values(words=tuple(entries()))
     if word.metavar == "X.Y.Z":
-        return _Taken(words=tuple(str(release.version) for release in releases()))
+        return _Values(words=tuple(str(release.version) for release in releases()))
     if word.metavar == "KEY=VALUE":
-        return _Taken(words=tuple(f"{PREFIX}{name}=" for name in names()), open=True)
+        return _Values(words=tuple(f"{PREFIX}{name}=" for name in names()), open=True)
     if "--arch" in word.flags:
-        return _Taken(words=("all", *ARCHITECTURES), listed=True)
-    return _Taken(_KINDS.get(word.metavar, _NOTHING))
+        return _Values(words=("all", *ARCHITECTURES), listed=True)
+    return _Values(_KINDS.get(word.metavar, _ANY))
 
 
 def _flags(words: tuple[Word, ...]) -> str:
@@ -73,26 +107,26 @@ def _bash(outline: Outline) -> Iterator[str]:
         for option in command.options:
             if option.metavar:
                 pattern = "|".join(f"'{command.name} {flag}'" for flag in option.flags)
-                yield f"    {pattern}) {_in_bash(_taken(option))}; return ;;"
+                yield f"    {pattern}) {_in_bash(_values(option))}; return ;;"
     yield "    esac"
     yield '    case "${COMP_WORDS[1]}" in'
     for command in outline.commands:
         yield f"    {command.name})"
         yield f"        if [[ $cur == -* ]]; then _muslbackend_words '{_flags(command.options)}'"
         for argument in command.arguments:
-            yield f"        else {_in_bash(_taken(argument))}"
+            yield f"        else {_in_bash(_values(argument))}"
         yield "        fi ;;"
     yield "    esac"
     yield "}"
     yield "complete -o default -F _muslbackend muslbackend"
 
 
-def _in_bash(taken: _Taken) -> str:
-    if taken.words:
-        how = "list" if taken.listed else "open" if taken.open else "words"
-        return f"_muslbackend_{how} '{' '.join(taken.words)}'"
-    # Without an answer bash completes names of files.
-    return {_FOLDER: "_muslbackend_folders", _WHEEL: "_muslbackend_wheels"}.get(taken.kind, ":")
+def _in_bash(values: _Values) -> str:
+    if values.words:
+        how = "list" if values.listed else "open" if values.open else "words"
+        return f"_muslbackend_{how} '{' '.join(values.words)}'"
+    # Given no words, bash completes file names.
+    return {_FOLDER: "_muslbackend_folders", _WHEEL: "_muslbackend_wheels"}.get(values.kind, ":")
 
 
 _BASH_START: Final = """\
@@ -124,7 +158,7 @@ _muslbackend() {
         _muslbackend_words '@words@'
         return
     fi
-    # To bash --option=value is three words.
+    # bash splits --option=value into three words.
     if [[ $cur == = ]]; then
         cur=
     elif [[ $prev == = ]]; then
@@ -154,10 +188,10 @@ def _zsh(outline: Outline) -> Iterator[str]:
 
 
 def _arguments(words: tuple[Word, ...], indent: str) -> Iterator[str]:
-    """Yield a specification for zsh's ``_arguments`` of each word."""
+    """Yield a specification for zsh's ``_arguments`` for each option and argument."""
     for word in words:
-        value = f":{_escaped(word.metavar)}:{_in_zsh(_taken(word))}" if word.metavar else ""
-        told = f"[{_escaped(word.help)}]"
+        value = f":{_escaped(word.metavar)}:{_in_zsh(_values(word))}" if word.metavar else ""
+        help_text = f"[{_escaped(word.help)}]"
         if not word.flags:
             many = {"*": "*", "+": "*", "?": ":"}.get(word.nargs, "")
             yield f"{indent}{_quoted(many + value)} \\"
@@ -166,18 +200,20 @@ def _arguments(words: tuple[Word, ...], indent: str) -> Iterator[str]:
         for flag in word.flags:
             joined = "" if not word.metavar else "=" if flag.startswith("--") else "+"
             front = "*" if word.repeatable else f"({others})"
-            yield f"{indent}{_quoted(front + flag + joined + told + value)} \\"
+            yield f"{indent}{_quoted(front + flag + joined + help_text + value)} \\"
 
 
-def _in_zsh(taken: _Taken) -> str:
-    words = " ".join(taken.words)
-    if taken.listed:
+def _in_zsh(values: _Values) -> str:
+    words = " ".join(values.words)
+    if values.listed:
         return f"_values -s , word {words}"
-    if taken.open:
+    if values.open:
         return f" compadd -S '' - {words}"
-    if taken.words:
+    if values.words:
         return f"({words})"
-    return {_FOLDER: "_files -/", _WHEEL: '_files -g "*.whl"', _FILE: "_files"}.get(taken.kind, " ")
+    return {_FOLDER: "_files -/", _WHEEL: '_files -g "*.whl"', _FILE: "_files"}.get(
+        values.kind, " "
+    )
 
 
 def _escaped(text: str) -> str:
@@ -194,7 +230,7 @@ _muslbackend() {
     typeset -A opt_args
     local -a commands
     _arguments -C \\"""
-#: It is a function of fpath, which is run the first time, or a script that is read.
+#: zsh either autoloads the script as a function from fpath, or sources it.
 _ZSH_END: Final = """\
 if [[ $funcstack[1] == _muslbackend ]]; then
     _muslbackend "$@"
@@ -224,21 +260,21 @@ def _in_fish(word: Word) -> str:
     flags = "".join(
         f" -l {flag[2:]}" if flag.startswith("--") else f" -s {flag[1:]}" for flag in word.flags
     )
-    told = f" -d {_fish_quoted(word.help)}" if word.flags else ""
-    return f"{flags}{_fish_value(word) if word.metavar else ''}{told}"
+    help_text = f" -d {_fish_quoted(word.help)}" if word.flags else ""
+    return f"{flags}{_fish_value(word) if word.metavar else ''}{help_text}"
 
 
 def _fish_value(word: Word) -> str:
-    taken = _taken(word)
-    words = " ".join(taken.words)
-    if taken.listed:
+    values = _values(word)
+    words = " ".join(values.words)
+    if values.listed:
         words = f"(__fish_append , {words})"
     found = {_FOLDER: "(__fish_complete_directories)", _WHEEL: "(__fish_complete_suffix .whl)"}
-    words = words or found.get(taken.kind, "")
+    words = words or found.get(values.kind, "")
     wanted = " -x" if word.flags else ""
     if words:
         return f"{wanted} -a {_fish_quoted(words)}"
-    if taken.kind == _FILE:
+    if values.kind == _FILE:
         return " -r -F" if word.flags else " -F"
     return wanted
 
@@ -247,7 +283,7 @@ def _fish_quoted(text: str) -> str:
     return "'" + re.sub(r"(['\\])", r"\\\1", text) + "'"
 
 
-_SHELLS: Final[Mapping[str, Callable[[Outline], Iterator[str]]]] = {
+_SCRIPTS: Final[Mapping[str, Callable[[Outline], Iterator[str]]]] = {
     "bash": _bash,
     "zsh": _zsh,
     "fish": _fish,

@@ -1,4 +1,4 @@
-r"""Extend the tables by a new musl release, or by the musl package of an Alpine release.
+r"""Add a musl release, or the musl package of an Alpine release, to the tables in musl/data.
 
 ::
 
@@ -7,9 +7,9 @@ r"""Extend the tables by a new musl release, or by the musl package of an Alpine
     python -m muslbackend.cli.extend_tables --alpine 3.30.1 --release 1.2.7 \\
         alpine-x86_64/lib/ld-musl-x86_64.so.1 alpine-aarch64/lib/ld-musl-aarch64.so.1
 
-One file for each architecture; the architecture is read from the file. Take an upstream build of a
-release: distributions patch names in and out (Debian adds ``fts_open`` and others). For Alpine that
-is what is compared: the row says which names differ. Loader features are added to it by hand.
+Pass one file per architecture, which is read from the file. For a release, use upstream builds:
+distributions add and remove symbols (Debian adds ``fts_open`` and others). For Alpine, the row
+lists the symbols that differ from upstream; add loader features to it by hand.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ if TYPE_CHECKING:
 
 _DATA = Path(__file__).parents[1] / "musl/data"
 
-#: Names that the linker makes, not musl.
+#: Symbols that the linker defines.
 _LINKER_MADE = frozenset({"__bss_start", "_edata", "_end", "_fini", "_init", "end", "edata"})
 
 
 def extended(table: str, exported: Collection[str], previous: str, release: str) -> str:
-    """Return the text of a symbol table with one more release, which is newer than all in it.
+    """Return the text of a symbol table with one more release, newer than all others in it.
 
-    ``previous`` is the newest release in the table: spans of what is gone end there.
+    ``previous`` is the newest release in the table, in which the spans of removed symbols end.
     """
     comments = [line for line in table.splitlines() if line.startswith("#")]
     rows = dict(line.split("\t") for line in table.splitlines() if not line.startswith("#"))
@@ -51,17 +51,17 @@ def extended(table: str, exported: Collection[str], previous: str, release: str)
 
 
 def main(argv: Sequence[str] | None = None, data: Path = _DATA) -> int:
-    """Rewrite the tables in ``data`` and return 0; what does not fit them is an error."""
+    """Rewrite the tables in ``data`` and return 0, or 1 if the release is not a new one."""
     parser = _parser()
     options = parser.parse_args(argv)
     if not options.alpine and not (options.date and options.commit):
-        parser.error("a release of musl takes --date and --commit")
+        parser.error("a musl release requires --date and --commit")
     text = (data / "releases.tsv").read_text(encoding="utf-8")
     known = [line.split("\t")[0] for line in text.splitlines() if not line.startswith("#")]
     if options.alpine:
         return _add_alpine(options, data, known)
     if MuslVersion.parse(options.release) <= MuslVersion.parse(known[-1]):
-        print(f"{options.release} is not newer than {known[-1]}; nothing was changed")
+        print(f"{options.release} is not newer than {known[-1]}; no table was changed")
         return 1
     tables = {}
     for name, exported in map(_exported, options.libc):
@@ -77,12 +77,13 @@ def main(argv: Sequence[str] | None = None, data: Path = _DATA) -> int:
 
 
 def _add_alpine(options: argparse.Namespace, data: Path, known: Sequence[str]) -> int:
-    """Add the rows of an Alpine release: one for all architectures whose packages differ alike."""
+    """Add rows for an Alpine release; architectures with the same differences share a row."""
     file = data / "alpine.tsv"
     text = file.read_text(encoding="utf-8")
     newest = MuslVersion.parse(text.splitlines()[-1].split("\t")[0])
     if options.release not in known or MuslVersion.parse(options.alpine) <= newest:
-        print(f"{options.alpine} is not newer than {newest}, or no release; nothing was changed")
+        reason = f"{options.alpine} is not newer than {newest}, or {options.release} is unknown"
+        print(f"{reason}; no table was changed")
         return 1
     version = MuslVersion.parse(options.release)
     alike: dict[tuple[str, str], list[str]] = {}
@@ -102,14 +103,14 @@ def _add_alpine(options: argparse.Namespace, data: Path, known: Sequence[str]) -
 def compared(
     table: str, exported: Collection[str], release: MuslVersion
 ) -> tuple[frozenset[str], frozenset[str]]:
-    """Return the names that a ``libc.so`` has beyond those of a release, and those it lacks."""
+    """Return the symbols that a ``libc.so`` adds to an upstream release, and those it lacks."""
     rows = (line.split("\t") for line in table.splitlines() if not line.startswith("#"))
-    upstream = frozenset(name for name, text in rows if _holds(text, release)) - _LINKER_MADE
+    upstream = frozenset(name for name, text in rows if _contains(text, release)) - _LINKER_MADE
     return frozenset(exported) - upstream, upstream - frozenset(exported)
 
 
-def _holds(text: str, release: MuslVersion) -> bool:
-    """Say whether a release is within ``1.1.0..1.2.3,1.2.6..``."""
+def _contains(text: str, release: MuslVersion) -> bool:
+    """Return whether a release is in spans such as ``1.1.0..1.2.3,1.2.6..``."""
     ends = (part.partition("..") for part in text.split(","))
     return any(
         MuslVersion.parse(first) <= release <= MuslVersion.parse(last or "999.0")
@@ -126,21 +127,21 @@ def _arch(table: str) -> Architecture:
 
 
 def _exported(path: Path) -> tuple[str, frozenset[str]]:
-    """Return the table that a ``libc.so`` belongs to, and the names that it exports."""
+    """Return the table name for a ``libc.so``, and the symbols that it exports."""
     elf = read_elf(path.read_bytes())
     if elf.arch is None or "__libc_start_main" not in elf.exports:
-        msg = f"{path}: is not a musl libc.so"
-        raise MalformedError(msg, hint="give lib/libc.so of a build of musl")
+        msg = f"{path}: not a libc.so of musl"
+        raise MalformedError(msg, hint="pass lib/libc.so of a musl build")
     return ARCHITECTURES[elf.arch].symbols, frozenset(elf.exports) - _LINKER_MADE
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="muslbackend.cli.extend_tables", description=__doc__)
     parser.add_argument("--release", required=True, metavar="X.Y.Z")
-    parser.add_argument("--date", default="", help="of the git tag", metavar="YYYY-MM-DD")
-    parser.add_argument("--commit", default="", help="of the git tag, 12 digits")
+    parser.add_argument("--date", default="", help="date of the git tag", metavar="YYYY-MM-DD")
+    parser.add_argument("--commit", default="", help="commit of the git tag, 12 digits")
     parser.add_argument(
-        "--alpine", default="", metavar="X.Y.Z", help="the files are those of this Alpine release"
+        "--alpine", default="", metavar="X.Y.Z", help="the files are from this Alpine release"
     )
     parser.add_argument("libc", nargs="+", type=Path, metavar="LIBC.SO")
     return parser

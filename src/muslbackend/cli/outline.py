@@ -1,4 +1,4 @@
-"""What a parser takes, as values: for what completes command lines, and for the page on them."""
+"""The commands and options of a parser as values, for completion and for the documentation."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ if TYPE_CHECKING:
 
 
 class Word(NamedTuple):
-    """An option, or what stands without one."""
+    """An option or a positional argument."""
 
     flags: tuple[str, ...]
-    """``-q``, ``--quiet``; none for what stands without an option."""
+    """``-q``, ``--quiet``; empty for a positional argument."""
     metavar: str
-    """What it takes, as help calls it; empty if it takes nothing."""
+    """The placeholder for the value; empty for a flag without a value."""
     help: str
     choices: tuple[str, ...] = ()
-    """All that it takes, if that is known."""
+    """The accepted values, if there is a fixed set."""
     nargs: str = ""
-    """``?``, ``*`` or ``+``: how many, as for argparse."""
+    """Number of values as in argparse: ``?``, ``*`` or ``+``; empty for one."""
     repeatable: bool = False
     ends: bool = False
-    """Nothing else is done, as with ``--help``."""
+    """The program exits after this option, as after ``--help``."""
 
 
 class Command(NamedTuple):
-    """One command."""
+    """A command."""
 
     name: str
     help: str
-    """In one line."""
+    """One line."""
     description: str
     synopsis: str
     words: tuple[Word, ...]
@@ -40,26 +40,26 @@ class Command(NamedTuple):
 
     @property
     def options(self) -> tuple[Word, ...]:
-        """What has flags."""
+        """The words with flags."""
         return tuple(word for word in self.words if word.flags)
 
     @property
     def arguments(self) -> tuple[Word, ...]:
-        """What stands without an option."""
+        """The positional arguments."""
         return tuple(word for word in self.words if not word.flags)
 
 
 class Outline(NamedTuple):
-    """The whole command line."""
+    """The program: its own options and its commands."""
 
     description: str
     options: tuple[Word, ...]
-    """Those before any command."""
+    """Options in front of the command."""
     commands: tuple[Command, ...]
 
 
 def read(parser: argparse.ArgumentParser) -> Outline:
-    """Return what a parser with commands takes, in the order in which it lists them."""
+    """Return the outline of a parser with subcommands, in the order of its help."""
     (commands,) = (a for a in parser._actions if isinstance(a, argparse._SubParsersAction))
     helps = {str(c.dest): str(c.help) for c in commands._choices_actions}
     return Outline(
@@ -99,7 +99,7 @@ def _words(parser: argparse.ArgumentParser) -> Iterator[Word]:
 
 
 def _required(parser: argparse.ArgumentParser) -> Iterator[str]:
-    """Yield what cannot be left out: one of several options, and what stands without one."""
+    """Yield the required option groups and the positional arguments for the synopsis."""
     for group in parser._mutually_exclusive_groups:
         if group.required:
             yield f"({' | '.join(map(_shortly, group._group_actions))})"

@@ -133,6 +133,15 @@ def repair_json(results: Iterable[Repaired], *, written: bool) -> str:
     return json.dumps([_repaired(r, written=written) for r in results], indent=2)
 
 
+def outcome_json(result: Repaired) -> str:
+    """Return the JSON object of one build, for ``muslbackend build`` (build/outcome.py).
+
+    The keys are those of :func:`repair_json`, and ``promised`` (see :class:`Outcome`).
+    """
+    promised = result.outcome.promised if result.outcome else None
+    return json.dumps({**_repaired(result, written=True), "promised": promised})
+
+
 def _repaired(result: Repaired, *, written: bool) -> dict[str, Any]:
     outcome = result.outcome
     verdict = outcome.verdict if outcome else result.verdict

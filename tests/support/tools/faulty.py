@@ -35,7 +35,8 @@ import scikit_build_core.build, scikit_build_core.build.wheel, scikit_build_core
 import muslbackend.build.hooks
 import muslbackend.build.pipeline
 import muslbackend.cli.main
-import muslbackend.cli.parser
+import muslbackend.cli.check
+import muslbackend.cli.repair
 import muslbackend.elf.edit
 import muslbackend.elf.relr
 import muslbackend.policy.check

@@ -1,4 +1,4 @@
-"""``[build-system]`` is changed in place: nothing else of a file becomes another byte."""
+"""``[build-system]`` is edited in place: all other bytes of the file are unchanged."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def noise(draw: st.DrawFn, prefix: str) -> str:
 
 
 class Document(NamedTuple):
-    """A file that was put together from parts, of which two are to change."""
+    """A file assembled from parts, two of which change."""
 
     before: str
     requires: str
@@ -90,9 +90,9 @@ class Document(NamedTuple):
     backend: str
     after: str
     words: tuple[str, ...]
-    """Of ``requires``, as they are written there."""
+    """Items of ``requires``, as written in the file."""
     swapped: bool
-    """``requires`` comes behind ``build-backend``."""
+    """Whether ``requires`` follows ``build-backend``."""
 
     @property
     def text(self) -> str:
@@ -128,7 +128,7 @@ OLD: Final = ('"scikit_build_core.build"', "'old'", '"""old"""')
 
 @st.composite
 def documents(draw: st.DrawFn) -> Document:
-    """A pyproject.toml of any look."""
+    """A pyproject.toml in any style."""
 
     def line(*names: str, value: str) -> str:
         equals = f"{draw(SPACES)}={draw(SPACES)}"
@@ -159,7 +159,7 @@ def documents(draw: st.DrawFn) -> Document:
 
 
 def wanted(text: str, place: int | None, *, keep: bool) -> dict[str, object]:
-    """Return what the document is to be: all of it as it was, but for two keys."""
+    """Return the expected document: the original one, with two keys changed."""
     document = tomllib.loads(text)
     system = document["build-system"]
     at = place or 0
@@ -170,7 +170,7 @@ def wanted(text: str, place: int | None, *, keep: bool) -> dict[str, object]:
 
 @settings(max_examples=300, deadline=None)
 @given(documents(), st.data(), st.booleans(), st.booleans())
-def test_all_else_stays_byte_for_byte(
+def test_all_other_bytes_are_unchanged(
     made: Document, data: st.DataObject, keep: bool, windows: bool
 ) -> None:
     made = made.for_windows() if windows else made
@@ -225,7 +225,9 @@ BUILDS: Final = '    "scikit-build-core>=0.10",  # builds'
         ),
     ],
 )
-def test_order_comments_and_quotes_stay(place: int | None, keep: bool, lines: list[str]) -> None:
+def test_order_comments_and_quotes_are_kept(
+    place: int | None, keep: bool, lines: list[str]
+) -> None:
     made = edited(SIMPLE, "muslbackend", "muslbackend", place, keep=keep).splitlines()
     assert made == [
         "# of ours",
@@ -237,7 +239,7 @@ def test_order_comments_and_quotes_stay(place: int | None, keep: bool, lines: li
     ]
 
 
-def test_on_one_line_a_space_parts_them() -> None:
+def test_items_on_one_line_are_separated_by_a_space() -> None:
     text = '[build-system]\nbuild-backend="x"\nrequires=["a","b"]'
     kept = edited(text, "m", "m", 0, keep=True)
     assert kept == '[build-system]\nbuild-backend="m"\nrequires=["m", "a","b"]'
@@ -261,8 +263,8 @@ def test_on_one_line_a_space_parts_them() -> None:
         "[build-system]\nrequires = ['x'\n",
     ],
 )
-def test_what_is_not_understood_is_refused(text: str) -> None:
-    with pytest.raises(UneditableError, match="cannot be changed by this command") as caught:
+def test_unsupported_text_is_refused(text: str) -> None:
+    with pytest.raises(UneditableError, match="cannot edit") as caught:
         edited(text, "muslbackend", "muslbackend", None, keep=False)
     assert "build-backend" in caught.value.hint
 
@@ -284,13 +286,13 @@ def test_keys_with_dots_are_found() -> None:
         ("[project]\r\n", "TABLE\n[project]\n".replace("\n", "\r\n")),
     ],
 )
-def test_a_table_is_added_where_none_is(text: str, made: str) -> None:
+def test_a_missing_table_is_added(text: str, made: str) -> None:
     table = '[build-system]\nrequires = ["m"]\nbuild-backend = "m"\n'
     newline = "\r\n" if "\r\n" in text else "\n"
     assert added(text, "m", "m") == made.replace("TABLE", table.replace("\n", newline))
 
 
-def test_a_table_is_not_added_to_what_is_one_already() -> None:
+def test_a_table_is_not_added_twice() -> None:
     with pytest.raises(UneditableError):
         added("[build-system]\n", "m", "m")
 
@@ -298,7 +300,7 @@ def test_a_table_is_not_added_to_what_is_one_already() -> None:
 @settings(max_examples=100, deadline=None)
 @given(noise("root"), noise("first"))
 @example("", "")
-def test_all_stays_where_a_table_is_added(before: str, after: str) -> None:
+def test_adding_a_table_keeps_all_other_bytes(before: str, after: str) -> None:
     text = f"{before}[first]\n{after}"
     made = added(text, "muslbackend", "muslbackend")
     assert text in made

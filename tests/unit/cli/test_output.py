@@ -1,4 +1,4 @@
-"""What a stream is taken for, and what GitHub Actions is told."""
+"""Terminals, pipes, and annotations for GitHub Actions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from packaging.tags import parse_tag
 
 from muslbackend.build import hooks, pipeline
 from muslbackend.cli.multibuild import driver, jobs
-from muslbackend.cli.multibuild.matrix import FleetJob, Interpreter
+from muslbackend.cli.multibuild.matrix import Interpreter, Job
 from muslbackend.cli.multibuild.results import Result
 from muslbackend.musl.releases import MuslVersion
 from muslbackend.musl.tags import Facts
@@ -38,7 +38,7 @@ LONG = "  bundled   " + "word " * 20 + "end"
 
 @contextmanager
 def a_terminal(columns: int = 60, encoding: str = "utf-8") -> Iterator[tuple[int, TextIO]]:
-    """Give the user's end of a terminal and the program's."""
+    """Yield the user's end of a terminal and the program's."""
     user, program = pair(columns)
     with os.fdopen(program, "w", encoding=encoding) as stream:
         yield user, stream
@@ -46,7 +46,7 @@ def a_terminal(columns: int = 60, encoding: str = "utf-8") -> Iterator[tuple[int
 
 
 def shown(user: int) -> str:
-    """Return what was written to a terminal, which puts a return before each newline."""
+    """Return the text written to a terminal, which adds a return before each newline."""
     return os.read(user, 10000).decode().replace("\r\n", "\n")
 
 
@@ -55,7 +55,7 @@ def xterm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
 
 
-def test_a_pipe_gets_what_it_always_got() -> None:
+def test_a_pipe_gets_plain_text() -> None:
     stream = io.StringIO()
     output = Output(stream)
     output.rule()
@@ -65,7 +65,7 @@ def test_a_pipe_gets_what_it_always_got() -> None:
     assert stream.getvalue() == LONG + "\n"
 
 
-def test_a_terminal_gets_colours_and_folded_lines() -> None:
+def test_a_terminal_gets_colors_and_folded_lines() -> None:
     with a_terminal() as (user, stream):
         output = Output(stream)
         output.show(LONG, flush=True)
@@ -92,33 +92,33 @@ def test_a_rule_is_as_wide_as_the_terminal(encoding: str, char: str) -> None:
         assert shown(user) == style.paint(char * 60, "hint") + "\n"
 
 
-def test_without_colours_a_terminal_folds_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_terminal_without_colors_folds_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     with a_terminal() as (_, stream):
         output = Output(stream)
     assert (output.paint, output.columns) == (text.paint, 60)
 
 
-def test_a_dumb_terminal_is_no_more_than_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dumb_terminal_is_like_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
     with a_terminal() as (_, stream):
         output = Output(stream)
     assert (output.paint, output.columns) == (text.paint, 0)
 
 
-def test_forced_colours_fold_no_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_forced_colors_do_not_fold_lines_of_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     output = Output(io.StringIO())
     assert (output.paint, output.columns) == (style.paint, 0)
 
 
-def test_elsewhere_github_is_told_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+def test_annotations_appear_on_github_only(capsys: pytest.CaptureFixture[str]) -> None:
     annotate([FINDING])
     complain("it broke")
     assert capsys.readouterr() == ("", "muslbackend: error: it broke\n")
 
 
-def test_github_is_told_on_stderr(
+def test_annotations_go_to_stderr(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
@@ -148,7 +148,7 @@ OUTCOME = Outcome(
 
 @pytest.fixture
 def hook(monkeypatch: pytest.MonkeyPatch) -> Callable[[Outcome | Exception], None]:
-    """Have the hook that builds come to something; what that is, is given."""
+    """Run the build hook with a given outcome or error."""
 
     def call(result: Outcome | Exception) -> None:
         def build(_: object) -> Outcome:
@@ -163,7 +163,7 @@ def hook(monkeypatch: pytest.MonkeyPatch) -> Callable[[Outcome | Exception], Non
     return call
 
 
-def test_the_hook_tells_github_what_was_found(
+def test_the_hook_annotates_findings(
     hook: Callable[[Outcome | Exception], None],
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -182,7 +182,7 @@ def test_the_hook_tells_github_what_was_found(
     )
 
 
-def test_the_hook_tells_github_why_nothing_was_written(
+def test_the_hook_annotates_its_error(
     hook: Callable[[Outcome | Exception], None],
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
@@ -203,7 +203,7 @@ def test_the_hook_tells_github_why_nothing_was_written(
     ]
 
 
-def test_the_log_of_a_job_is_no_terminal_and_not_read_by_github(
+def test_the_log_of_a_job_gets_no_colors_and_no_annotations(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     seen: list[Mapping[str, str]] = []
@@ -217,12 +217,12 @@ def test_the_log_of_a_job_is_no_terminal_and_not_read_by_github(
     assert not {"FORCE_COLOR", "GITHUB_ACTIONS"} & environ.keys()
 
 
-def test_github_is_told_which_jobs_failed(
+def test_failed_jobs_are_annotated(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     python = Interpreter("/usr/bin/python3.11", (3, 11, 2), "cpython", False, ())
-    bad = Result(FleetJob("aarch64", python), 3.0, exit_code=1, why=("it broke", "  because"))
-    good = Result(FleetJob("x86_64", python), 3.0, "demo.whl", 1000, "musl 1.1.0")
+    bad = Result(Job("aarch64", python), 3.0, exit_code=1, why=("it broke", "  because"))
+    good = Result(Job("x86_64", python), 3.0, "demo.whl", 1000, "musl 1.1.0")
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     driver._tell([good, bad], table=True)
     out, err = capsys.readouterr()

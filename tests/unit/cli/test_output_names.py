@@ -1,4 +1,4 @@
-"""Names that lie: no log and no terminal obeys what stands in a wheel, a path or an argument."""
+"""Hostile names in wheels, paths and arguments are not commands to logs or terminals."""
 
 from __future__ import annotations
 
@@ -12,9 +12,8 @@ import pytest
 
 import muslbackend
 from muslbackend.cli import main
-from muslbackend.cli import parser as arguments
 from muslbackend.cli.multibuild import driver, results
-from muslbackend.cli.multibuild.matrix import FleetJob, Interpreter
+from muslbackend.cli.multibuild.matrix import Interpreter, Job
 from muslbackend.cli.multibuild.results import Result
 from muslbackend.errors import MuslBackendError
 from muslbackend.report import github, terminal
@@ -47,7 +46,7 @@ HOSTILE: Final = {
 
 
 def obeyed(text: str) -> Iterator[str]:
-    """Yield the lines that a log would take for a command, and what a terminal would obey."""
+    """Yield the lines that a log service would execute, and control characters of terminals."""
     for line in text.split("\n"):
         if line.lstrip().startswith("::"):
             yield line
@@ -59,14 +58,14 @@ def obeyed(text: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("name", HOSTILE.values(), ids=list(HOSTILE))
-def test_what_is_shown_is_no_command(name: str) -> None:
+def test_shown_text_is_not_a_command(name: str) -> None:
     assert list(obeyed(name))
     for text in (name, f"{name}\nmore", f"before {name}", f"    {name}"):
         assert list(obeyed(plain.shown(text))) == []
 
 
 @pytest.mark.parametrize("name", HOSTILE.values(), ids=list(HOSTILE))
-def test_colours_are_kept_and_nothing_else(name: str) -> None:
+def test_only_colors_are_kept(name: str) -> None:
     painted = f"\x1b[1;31merror\x1b[0m {name}\n\x1b[2m::debug::x\x1b[0m"
     shown = plain.shown(painted, painted=True)
     assert shown.startswith("\x1b[1;31merror\x1b[0m ")
@@ -85,18 +84,18 @@ def test_colours_are_kept_and_nothing_else(name: str) -> None:
         "demo-1.0.whl: needs é, 日本 and ß\n  hint  mend it",
     ],
 )
-def test_ordinary_text_stays_as_it_is(text: str) -> None:
+def test_ordinary_text_is_unchanged(text: str) -> None:
     assert plain.shown(text) == text
 
 
-def test_what_is_taken_apart_can_still_be_read() -> None:
+def test_escaped_text_is_readable() -> None:
     assert plain.shown("::stop-commands::x") == "\\x3a:stop-commands::x"
     assert plain.shown("  ::x") == "  \\x3a:x"
     assert plain.shown("a ##[group]b") == "a \\x23#[group]b"
     assert plain.shown("a\tb\x1b[0m") == "a\\tb\\x1b[0m"
 
 
-def test_json_says_the_same_without_a_command() -> None:
+def test_json_keeps_its_values_without_commands() -> None:
     value = {"wheel": "##vso[x]y ###[a]", "::": "##teamcity[x]"}
     text = plain.json(json.dumps(value))
     assert "##" not in text
@@ -104,7 +103,7 @@ def test_json_says_the_same_without_a_command() -> None:
 
 
 def hostile_file_names() -> list[str]:
-    """Return the names that a file on disk can have."""
+    """Return the hostile names that are valid file names."""
     return [name for name in HOSTILE.values() if "/" not in name]
 
 
@@ -180,7 +179,7 @@ def test_errors_and_lines_of_progress(name: str, capsys: pytest.CaptureFixture[s
     assert list(obeyed(out + err)) == []
 
 
-def test_a_name_begins_no_line_of_an_error() -> None:
+def test_a_name_cannot_begin_a_line_of_an_error() -> None:
     words = str(MuslBackendError("a\nmuslbackend: error: b", hint="mend it"))
     assert plain.error(words) == ("muslbackend: error: a\\nmuslbackend: error: b\n  hint  mend it")
 
@@ -190,7 +189,7 @@ def test_tables_of_builds(name: str, tmp_path: Path, capsys: pytest.CaptureFixtu
     log = tmp_path / "log"
     log.write_text(name, encoding="utf-8", errors="surrogateescape")
     python = Interpreter("python3.12", (3, 12, 1), "cpython", False, ())
-    job = FleetJob("x86_64", python)
+    job = Job("x86_64", python)
     done = [
         Result(job, 1.0, exit_code=1, why=(name,), log=str(log)),
         Result(job, 1.0, name, 1, name, note=name),
@@ -238,7 +237,7 @@ def writes(source: str) -> list[str]:
     return found
 
 
-def test_one_module_writes_what_is_shown() -> None:
+def test_one_module_writes_all_output() -> None:
     package = Path(muslbackend.__file__).parent
     found = {
         ".".join(path.relative_to(package).with_suffix("").parts): writes(path.read_text("utf-8"))
@@ -259,12 +258,12 @@ def test_one_module_writes_what_is_shown() -> None:
         "os.write(2, b'x')",
     ],
 )
-def test_what_writes_is_seen(source: str) -> None:
+def test_writing_calls_are_detected(source: str) -> None:
     assert writes(source)
 
 
-def test_the_parser_of_each_command_is_ours() -> None:
-    whole = arguments.parser()
+def test_each_command_uses_the_quoting_parser() -> None:
+    whole = main.parser()
     (commands,) = (a for a in whole._actions if isinstance(a, argparse._SubParsersAction))
     assert {type(parser) for parser in commands.choices.values()} == {type(whole)}
     assert type(whole) is not argparse.ArgumentParser

@@ -62,12 +62,12 @@ def test_a_full_disk_is_an_error(command: str, unbuffered: str, shell: Shell) ->
     assert (done.returncode, done.stderr) == (3, FULL)
 
 
-def test_a_full_disk_is_an_error_in_the_middle_too(shell: Shell) -> None:
+def test_a_full_disk_during_output_is_an_error(shell: Shell) -> None:
     done = shell("muslbackend check -v $(yes WHEEL | head -200) > /dev/full")
     assert (done.returncode, done.stderr) == (3, FULL)
 
 
-def test_a_closed_output_is_an_error_before_anything_is_done(shell: Shell, tmp_path: Path) -> None:
+def test_a_closed_output_is_an_error_before_any_work(shell: Shell, tmp_path: Path) -> None:
     done = shell("muslbackend repair WHEEL -o out >&-")
     assert done.returncode == 3
     assert done.stderr == (
@@ -77,7 +77,7 @@ def test_a_closed_output_is_an_error_before_anything_is_done(shell: Shell, tmp_p
     assert not (tmp_path / "out").exists()
 
 
-def test_without_standard_error_results_are_what_they_were(shell: Shell) -> None:
+def test_a_closed_stderr_does_not_change_results(shell: Shell) -> None:
     for line in ("muslbackend check WHEEL 2>&-", "muslbackend check WHEEL 2>/dev/full"):
         assert shell(line).stdout == TOLD
     # What is for standard error does not get among the results.
@@ -92,7 +92,9 @@ def test_without_standard_error_results_are_what_they_were(shell: Shell) -> None
 @pytest.mark.parametrize(
     "command", ["check -v $(yes WHEEL | head -400)", "explain $(yes MB103 | head -400)"]
 )
-def test_without_a_reader_it_ends_quietly(command: str, unbuffered: str, shell: Shell) -> None:
+def test_a_closed_pipe_ends_the_command_quietly(
+    command: str, unbuffered: str, shell: Shell
+) -> None:
     line = f"muslbackend {command} | head -n 1; echo ${{PIPESTATUS[0]}}"
     done = shell(line, PYTHONUNBUFFERED=unbuffered)
     first, status = done.stdout.splitlines()
@@ -100,14 +102,14 @@ def test_without_a_reader_it_ends_quietly(command: str, unbuffered: str, shell: 
     assert (status, done.stderr) == ("141", "")
 
 
-def test_complaints_without_a_reader_are_quiet_too(shell: Shell) -> None:
+def test_a_closed_pipe_for_errors_is_quiet_too(shell: Shell) -> None:
     done = shell("muslbackend chekc 2>&1 >/dev/null | true; echo ${PIPESTATUS[0]}")
     assert done.stderr == ""
     assert done.stdout in ("2\n", "141\n")  # as true was slower, or quicker
 
 
 def test_a_program_error_is_still_a_traceback(tmp_path: Path) -> None:
-    """Only what the output does not take is told in one line; all else is a bug."""
+    """Only errors of writing the output are one line; any other is a bug."""
     program = (
         "import sys\nfrom muslbackend import __main__\nfrom muslbackend.cli import main as cli\n"
         "def bug():\n    raise OSError(28, 'No space left on device')\n"
@@ -135,7 +137,7 @@ def test_names_of_wheels_are_read_from_standard_input(line: str, shell: Shell) -
     assert (done.returncode, done.stdout, done.stderr) == (0, TOLD, "")
 
 
-def test_they_stand_where_the_dash_stands(shell: Shell, tmp_path: Path) -> None:
+def test_they_replace_the_dash_in_place(shell: Shell, tmp_path: Path) -> None:
     for name in ("a", "b c", "d"):
         (tmp_path / f"{name}-1.0-py3-none-any.whl").hardlink_to(tmp_path / NAME)
     whole = ("a-1.0-py3-none-any.whl", "d-1.0-py3-none-any.whl")
@@ -154,16 +156,16 @@ def test_repair_reads_them_too(shell: Shell) -> None:
 
 
 @pytest.mark.parametrize("given", ["< /dev/null", "<&-", "<<< ''"])
-def test_nothing_on_standard_input_is_an_error_of_usage(given: str, shell: Shell) -> None:
+def test_an_empty_standard_input_is_a_usage_error(given: str, shell: Shell) -> None:
     done = shell(f"muslbackend check - {given}")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "muslbackend: error: -: there is no path of a wheel on standard input\n"
-        "  hint  write one a line, such as: ls dist/*.whl | muslbackend check -\n"
+        "muslbackend: error: -: no wheel paths on standard input\n"
+        "  hint  write one path per line, such as: ls dist/*.whl | muslbackend check -\n"
     )
 
 
-def test_names_that_are_no_text_are_shown(shell: Shell, tmp_path: Path) -> None:
+def test_names_that_are_not_utf_8_are_shown(shell: Shell, tmp_path: Path) -> None:
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff-1-py3-none-any.whl")).touch()
     for line in (
         "muslbackend check $'\\xff-1-py3-none-any.whl'",
@@ -175,14 +177,14 @@ def test_names_that_are_no_text_are_shown(shell: Shell, tmp_path: Path) -> None:
         assert done.stderr == ""
 
 
-def test_what_the_locale_does_not_have_is_shown(shell: Shell) -> None:
+def test_characters_outside_the_locale_are_shown(shell: Shell) -> None:
     line = "muslbackend check müsli-1-py3-none-any.whl"
     done = shell(line, LC_ALL="C", PYTHONIOENCODING="ascii")
     assert done.stdout.startswith("m\\xfcsli-1-py3-none-any.whl: cannot be judged\n")
     assert done.stderr == ""
 
 
-def test_ctrl_c_ends_what_waits_for_input() -> None:
+def test_ctrl_c_ends_a_command_that_waits_for_input() -> None:
     process = subprocess.Popen(
         [sys.executable, "-c", _INTERRUPTED],
         stdin=subprocess.PIPE,
@@ -211,7 +213,7 @@ sys.exit(__main__.main())
 """
 
 
-def test_without_words_help_is_shown(shell: Shell) -> None:
+def test_without_arguments_help_is_shown(shell: Shell) -> None:
     done = shell("muslbackend")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == shell("muslbackend --help").stdout

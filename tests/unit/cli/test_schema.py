@@ -1,4 +1,4 @@
-"""What ``check --json`` prints is what its schema says; test_reference.py has the page."""
+"""The output of ``check --json`` matches its schema; test_reference.py tests the page."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def wheel(folder: Path, name: str, files: dict[str, bytes]) -> str:
 
 @pytest.fixture
 def wheels(tmp_path: Path) -> list[str]:
-    """Sound, in need of a later musl, damaged in two ways, of pure Python, and no wheel at all."""
+    """Wheels: sound, for a later musl, damaged in two ways, pure Python, and not a wheel."""
     tag = "1.0-cp311-cp311-musllinux_1_2_x86_64.whl"
     core = "demo/_core.so"
     sound, late = (zig_library("x86_64", source=CALLS.format(s)) for s in ("getpid", "statx"))
@@ -50,11 +50,11 @@ def printed(wheels: list[str], capsys: pytest.CaptureFixture[str]) -> list[dict[
     return found
 
 
-def test_the_schema_is_one() -> None:
+def test_the_schema_is_valid() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
 
 
-def test_what_is_printed_fits_the_schema(
+def test_the_output_matches_the_schema(
     wheels: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = printed(wheels, capsys)

@@ -1,4 +1,4 @@
-"""What a machine can build, and what it lacks, told from what is on it."""
+"""Decide from a survey of the machine which wheels it can build, and which tools it lacks."""
 
 from __future__ import annotations
 
@@ -11,50 +11,50 @@ if TYPE_CHECKING:
 
 
 class Trouble(NamedTuple):
-    """What is wrong, and what helps."""
+    """A problem and its remedy."""
 
     message: str
     hint: str
 
 
 class Python(NamedTuple):
-    """The interpreter that runs us, and the machine that it runs on."""
+    """The running interpreter, and its machine."""
 
     program: str
     version: str
     implementation: str
-    """``cpython`` ..."""
+    """As ``sys.implementation.name``: ``cpython`` ..."""
     system: str
-    """``linux`` ..."""
+    """As ``sys.platform``: ``linux`` ..."""
     machine: str
     libc: str
-    """``musl``, ``glibc``, or empty if that is not known."""
+    """``musl``, ``glibc``, or empty if unknown."""
     libc_version: str
     suffix: str
-    """Of extension modules."""
+    """File name suffix of extension modules."""
     headers: str
-    """The folder they are in, empty if they are not installed."""
+    """The folder of the C headers; empty if they are not installed."""
     trouble: Trouble | None
-    """Why nothing can be crossed with it."""
+    """The reason why it cannot build wheels."""
     excluded: str
-    """Why musllinux tags leave it out; empty for any other."""
+    """The reason why musllinux tags exclude it, if any."""
 
 
 class Tool(NamedTuple):
-    """A program or a library that some builds take."""
+    """A program or library that some builds use."""
 
     name: str
     path: str = ""
-    """A command, for compilers; empty if it is missing."""
+    """The path, or the command of a compiler; empty if it is missing."""
     version: str = ""
     usable: bool = True
-    """Of a release that will do."""
+    """It works, and its version is supported."""
     note: str = ""
-    """What it says of itself."""
+    """Its description of itself."""
 
 
 class Compiling(NamedTuple):
-    """What compiles for one architecture."""
+    """The compilers for one architecture."""
 
     description: str
     languages: tuple[str, ...]
@@ -62,87 +62,87 @@ class Compiling(NamedTuple):
 
 
 class Running(NamedTuple):
-    """What runs programs of one architecture."""
+    """The means to run programs of one architecture."""
 
     loader: str
-    """musl's loader, empty if there is none."""
+    """Path of musl's loader; empty if it was not found."""
     qemu: str | None
-    """QEMU's program; empty if the kernel runs them without it; ``None``: nothing does."""
+    """Path of QEMU; empty if the kernel runs the programs itself; ``None``: not found."""
     musl: str
-    """The release that the loader says it is of, when it was run."""
+    """The musl release that the loader prints when it is run."""
     trouble: Trouble | None
 
 
 class Ability(NamedTuple):
-    """What is here for one architecture."""
+    """The support for one architecture on this machine."""
 
     compiling: Compiling | None
     trouble: Trouble | None
-    """Why nothing compiles for it."""
+    """The reason why there is no compiler for it."""
     running: Running
 
 
 class Machine(NamedTuple):
-    """All that counts."""
+    """The state of the machine."""
 
     python: Python
     native: str | None
-    """The architecture that this Python builds for natively."""
+    """The architecture of native builds with this Python, if it runs on musl."""
     tools: tuple[Tool, ...]
     formats: tuple[str, ...]
-    """Of binfmt_misc, those for QEMU."""
+    """The binfmt_misc formats for QEMU."""
     packages: str
-    """What installs packages: ``apt``, ``apk``, ``dnf``; empty if that is not known."""
+    """The package manager: ``apt``, ``apk``, ``dnf``; empty if unknown."""
     abilities: Mapping[str, Ability]
     """By architecture."""
 
     def tool(self, name: str) -> Tool:
-        """Return the tool of that name."""
+        """Return the tool with a name."""
         return next((tool for tool in self.tools if tool.name == name), Tool(name))
 
     def has(self, name: str) -> bool:
-        """Say whether it has a tool that will do."""
+        """Return whether the machine has a usable tool with a name."""
         tool = self.tool(name)
         return bool(tool.path) and tool.usable
 
 
 class Possible(NamedTuple):
-    """What can be done for one architecture."""
+    """The possible builds for one architecture."""
 
     arch: str
     wheel: str
     """``native``, ``cross``, or empty if no wheel can be built."""
     lacking: tuple[str, ...]
-    """What a wheel lacks, as :class:`Lack` names it."""
+    """The missing requirements of a build, named as in :class:`Lack`."""
 
     @property
     def fetched(self) -> bool:
-        """It lacks something, and all of that a frontend gets from PyPI for an isolated build."""
+        """Whether frontends can install all missing tools from PyPI for an isolated build."""
         return bool(self.lacking) and FETCHED.issuperset(self.lacking)
 
 
 class Lack(NamedTuple):
-    """What is missing."""
+    """A missing tool."""
 
-    what: str
-    """``python``, ``headers``, ``compiler``, ``zig``, ``cmake``, ``ninja`` without which there is
-    no wheel; ``loader`` and ``qemu`` to run programs; ``strip``, ``patchelf``, ``zlib-ng``."""
+    name: str
+    """``python``, ``headers``, ``compiler``, ``zig``, ``cmake``, ``ninja`` to build wheels;
+    ``loader`` and ``qemu`` to run programs; ``strip``, ``patchelf``, ``zlib-ng``."""
     purpose: str
     archs: tuple[str, ...]
-    """Those that lack it; empty for all."""
+    """The architectures that lack it; empty for all."""
     commands: tuple[str, ...]
-    """Each installs it, or says what else to do."""
+    """Alternative commands that install it, or other remedies."""
     needed: bool
-    """Without it there is no wheel."""
+    """Whether a build requires it."""
 
     @property
     def fetched(self) -> bool:
-        """A frontend gets it from PyPI for an isolated build."""
-        return self.what in FETCHED
+        """Whether frontends install it from PyPI for an isolated build."""
+        return self.name in FETCHED
 
 
 def judge(machine: Machine) -> tuple[Possible, ...]:
-    """Return what can be done for each architecture, in the order of ``musl.ARCHITECTURES``."""
+    """Return the possible builds for each architecture, in the order of ``ARCHITECTURES``."""
     return tuple(_judged(machine, arch, machine.abilities[arch]) for arch in ARCHITECTURES)
 
 
@@ -155,7 +155,7 @@ def _judged(machine: Machine, arch: str, ability: Ability) -> Possible:
 
 
 def _of_all(machine: Machine) -> Iterator[str]:
-    """Yield what is lacking for any wheel."""
+    """Yield the missing requirements of any build."""
     if machine.python.system != "linux":
         yield "system"
         return
@@ -168,27 +168,27 @@ def _of_all(machine: Machine) -> Iterator[str]:
 
 
 def lacks(machine: Machine, possible: Iterable[Possible]) -> tuple[Lack, ...]:
-    """Return all that is missing, what no wheel goes without first."""
+    """Return all missing tools; those that a build requires come first."""
     by_name: dict[str, list[str]] = {}
     for each in possible:
-        for what in each.lacking:
-            by_name.setdefault(what, []).append(each.arch)
-    needed = [_needed(machine, what, tuple(archs)) for what, archs in by_name.items()]
+        for name in each.lacking:
+            by_name.setdefault(name, []).append(each.arch)
+    needed = [_needed(machine, name, tuple(archs)) for name, archs in by_name.items()]
     return (*needed, *_for_programs(machine), *_optional(machine))
 
 
-def _needed(machine: Machine, what: str, archs: tuple[str, ...]) -> Lack:
+def _needed(machine: Machine, name: str, archs: tuple[str, ...]) -> Lack:
     trouble = machine.python.trouble
-    if what in ("headers", "python") and trouble is not None:
+    if name in ("headers", "python") and trouble is not None:
         commands: tuple[str, ...] = (trouble.hint,)
     else:
-        commands = _commands(machine, what)
+        commands = _commands(machine, name)
     everywhere = () if len(archs) == len(ARCHITECTURES) else archs
-    return Lack(what, _PURPOSES[what], everywhere, commands, needed=True)
+    return Lack(name, _PURPOSES[name], everywhere, commands, needed=True)
 
 
 def _for_programs(machine: Machine) -> Iterator[Lack]:
-    """Yield what running the programs of a build, and ``verify``, lack."""
+    """Yield the missing tools for running programs of a build, and for ``verify``."""
     if machine.python.system != "linux":
         return
     running = {arch: ability.running for arch, ability in machine.abilities.items()}
@@ -212,47 +212,47 @@ def _for_programs(machine: Machine) -> Iterator[Lack]:
 
 
 def _optional(machine: Machine) -> Iterator[Lack]:
-    for what in ("strip", "patchelf", "zlib-ng"):
-        if not machine.has(what):
-            yield Lack(what, _PURPOSES[what], (), _commands(machine, what), needed=False)
+    for name in ("strip", "patchelf", "zlib-ng"):
+        if not machine.has(name):
+            yield Lack(name, _PURPOSES[name], (), _commands(machine, name), needed=False)
 
 
-def _commands(machine: Machine, what: str) -> tuple[str, ...]:
-    return _installed(machine, _PACKAGES[what])
+def _commands(machine: Machine, name: str) -> tuple[str, ...]:
+    return _installed(machine, _PACKAGES[name])
 
 
 def _installed(machine: Machine, packages: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the commands that install a package: those of this machine, and pip's."""
+    """Return the commands that install a package: with the system's manager, and with pip."""
     words = {"apt": "apt install", "apk": "apk add", "dnf": "dnf install", "pip": "pip install"}
     known = {"pip", machine.packages} if machine.packages else set(words)
     rest = [text for manager, text in packages.items() if manager not in words]
     return (*(f"{words[m]} {packages[m]}" for m in words if m in packages and m in known), *rest)
 
 
-#: What scikit-build-core and we ask a frontend for where it is missing.
+#: Tools that the hooks request from the frontend if they are missing.
 FETCHED: Final = frozenset({"cmake", "ninja", "zig"})
-#: Architectures whose programs the kernel of another mostly runs by itself.
+#: By machine: architectures whose programs its kernel can usually run.
 _BY_KERNEL: Final = {"x86_64": ("i686",), "aarch64": ("armv7l", "armv6l"), "armv7l": ("armv6l",)}
-#: As in ``emulation``.
+#: QEMU's names of architectures, as in build/cross/emulation.py.
 _QEMU: Final = {"i686": "i386", "armv7l": "arm", "armv6l": "arm"}
 _SYSROOT: Final = "set sysroot to an unpacked Alpine root, or loader to its lib/ld-musl-*.so.1"
 _PURPOSES: Final = {
-    "system": "for any wheel: builds for musl are made on Linux",
-    "python": "for any wheel: only CPython can be built for",
+    "system": "for any wheel: builds require Linux",
+    "python": "for any wheel: builds support CPython only",
     "headers": "for any wheel: the headers of this Python",
     "compiler": "for a native build: a C compiler for musl",
-    "zig": "to compile for other machines",
+    "zig": "to compile for other architectures",
     "cmake": "for any wheel",
-    "ninja": "for any wheel; make will do",
-    "loader": "to run programs of a build, and for verify",
-    "qemu": "to run programs of other machines",
+    "ninja": "for any wheel; make also works",
+    "loader": "to run programs during a build, and for verify",
+    "qemu": "to run programs of other architectures",
     "strip": "for strip = true",
-    "patchelf": "for files with more than 64 MiB of zeros in memory, if they are to be changed",
-    "zlib-ng": "to pack wheels in a third of the time",
+    "patchelf": "to change files with more than 64 MiB of zeros in memory",
+    "zlib-ng": "to compress wheels in a third of the time",
 }
-#: By what installs them; what has another name is no command.
+#: Package names by package manager; the entry ``""`` is a remedy in words.
 _PACKAGES: Final[Mapping[str, Mapping[str, str]]] = {
-    "system": {"": "run it there, or in a container"},
+    "system": {"": "run the command on Linux, or in a Linux container"},
     "compiler": {
         "apt": "musl-tools",
         "apk": "build-base",

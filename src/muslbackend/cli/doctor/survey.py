@@ -1,4 +1,4 @@
-"""What is on this machine: its Python, compilers and tools, what runs programs of others."""
+"""Inspect this machine: its Python, compilers, tools, and support for foreign programs."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ if TYPE_CHECKING:
     from muslbackend.musl.releases import Architecture
     from muslbackend.musl.tags import Facts
 
-#: What CMake takes for a compiler where nobody says which (CMakeDetermineCCompiler.cmake).
+#: The compilers that CMake tries by default (CMakeDetermineCCompiler.cmake).
 _USUAL: Final = {"c": ("cc", "gcc", "clang"), "c++": ("c++", "g++", "clang++")}
 _VARIABLES: Final = {"c": "CC", "c++": "CXX"}
 _FORMATS: Final = Path("/proc/sys/fs/binfmt_misc")
-#: Seconds after which a tool that tells its release is taken to hang.
-_PATIENCE: Final = 60
+#: Timeout in seconds for a tool that prints its version.
+_TIMEOUT: Final = 60
 
 
 def look(environ: Mapping[str, str]) -> Machine:
-    """Return what is on this machine; nothing is written, and what fails is told.
+    """Return the state of this machine, with problems as values. Writes nothing.
 
-    Raises :class:`SettingsError` for a ``CC`` or ``CXX`` that is no command.
+    Raises :class:`SettingsError` if ``CC`` or ``CXX`` is not a command.
     """
     facts = read_facts()
     own = _compilers(environ)
@@ -96,7 +96,7 @@ def _python(facts: Facts) -> Python:
 
 
 def _compilers(environ: Mapping[str, str]) -> dict[str, tuple[Tool, compilers.Answer | None]]:
-    """Return, by language, the compiler of a native build and what it says of itself."""
+    """Return by language the compiler of a native build, and its description of itself."""
     found = {}
     for language, usual in _USUAL.items():
         variable = _VARIABLES[language]
@@ -104,9 +104,9 @@ def _compilers(environ: Mapping[str, str]) -> dict[str, tuple[Tool, compilers.An
         paths: Iterator[str] = filter(None, map(shutil.which, usual))
         path = next(paths, None)
         words = command or ([path] if path else [])
-        said = compilers.ask(words, language) if words else None
+        answer = compilers.ask(words, language) if words else None
         name = variable if command else usual[0]
-        found[language] = (Tool(name, shlex.join(words), note=str(said or "")), said)
+        found[language] = (Tool(name, shlex.join(words), note=str(answer or "")), answer)
     return found
 
 
@@ -118,7 +118,7 @@ def _tools() -> Iterator[Tool]:
     yield Tool("strip", find_strip() or "")
     patchelf = shutil.which("patchelf") or ""
     usable = not patchelf or find_patchelf() is not None
-    version = _said([patchelf, "--version"]).removeprefix("patchelf ") if patchelf else ""
+    version = _first_line([patchelf, "--version"]).removeprefix("patchelf ") if patchelf else ""
     yield Tool("patchelf", patchelf, version, usable)
     taken = zlib.__name__.startswith("zlib_ng")
     path = str(getattr(zlib, "__file__", "")) if taken else ""
@@ -126,7 +126,7 @@ def _tools() -> Iterator[Tool]:
 
 
 def _release(package: str) -> str:
-    """Return the release of an installed package."""
+    """Return the version of an installed package; empty if it is not installed."""
     from importlib.metadata import PackageNotFoundError, version
 
     with contextlib.suppress(PackageNotFoundError):
@@ -134,16 +134,16 @@ def _release(package: str) -> str:
     return ""
 
 
-def _said(command: Sequence[str]) -> str:
-    """Return the first line that a tool prints, nothing if it does not work."""
+def _first_line(command: Sequence[str]) -> str:
+    """Return the first line that a command prints; empty if it fails."""
     with contextlib.suppress(OSError, subprocess.SubprocessError):
-        done = subprocess.run(command, capture_output=True, timeout=_PATIENCE, check=True)
+        done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT, check=True)
         return (done.stdout.decode(errors="replace").splitlines() or [""])[0]
     return ""
 
 
 def _formats() -> Iterator[str]:
-    """Yield what the kernel starts by another program's help (binfmt_misc), if it is QEMU."""
+    """Yield the enabled binfmt_misc formats of the kernel that run programs in QEMU."""
     with contextlib.suppress(OSError):
         for file in sorted(_FORMATS.glob("qemu-*")):
             with contextlib.suppress(OSError):
@@ -152,7 +152,7 @@ def _formats() -> Iterator[str]:
 
 
 def _packages() -> str:
-    """Return what installs packages here: ``apt``, ``apk`` or ``dnf``; empty if unknown."""
+    """Return the package manager: ``apt``, ``apk`` or ``dnf``; empty if unknown."""
     try:
         release = platform.freedesktop_os_release()
     except OSError:
@@ -168,12 +168,12 @@ def _ability(
     own: Mapping[str, tuple[Tool, compilers.Answer | None]],
     environ: Mapping[str, str],
 ) -> Ability:
-    """Return what compiles for an architecture here, and what runs it."""
+    """Return the compilers for an architecture, and the means to run its programs."""
     if facts.musl_arch == arch:
         fitting = {
             language: tool.path
-            for language, (tool, said) in own.items()
-            if said and said.fits(arch)
+            for language, (tool, answer) in own.items()
+            if answer and answer.fits(arch)
         }
         compiles = Compiling(fitting.get("c", ""), tuple(fitting)) if "c" in fitting else None
         return Ability(compiles, None, _running(arch, own_loader(Path(sys.executable))))
@@ -188,7 +188,7 @@ def _ability(
 
 
 def _running(arch: Architecture, loader: Path | None) -> Running:
-    """Return what runs programs; ``loader`` is this Python's own, where it builds natively."""
+    """Return the means to run programs. ``loader``: this Python's own, for native builds."""
     emulation = find_emulation(arch, loader)
     qemu, named = emulation.qemu, str(emulation.loader or "")
     try:
@@ -197,7 +197,8 @@ def _running(arch: Architecture, loader: Path | None) -> Running:
         return Running(named, qemu, "", Trouble(error.message, error.hint))
     lacking = [tool for tool in SCRIPT_TOOLS if shutil.which(tool) is None]
     if lacking and loader is None:
-        msg = f"a cross build tells programs apart by {', '.join(SCRIPT_TOOLS)}; not on PATH: "
-        trouble = Trouble(msg + ", ".join(lacking), "install coreutils and grep")
+        tools = ", ".join(SCRIPT_TOOLS)
+        msg = f"cross builds require {tools} to run programs; not on PATH: {', '.join(lacking)}"
+        trouble = Trouble(msg, "install coreutils and grep")
         return Running(named, qemu, release, trouble)
     return Running(named, qemu, release, None)

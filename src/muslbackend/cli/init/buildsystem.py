@@ -1,7 +1,7 @@
-"""``[build-system]`` of a pyproject.toml, changed in its text: all else stays, byte for byte.
+"""Edit ``[build-system]`` in the text of a pyproject.toml; all other bytes stay as they are.
 
-No writer of TOML: it finds two values, whose text it changes, and reads the result again. What it
-does not understand, or what did not become what it was to be, it refuses.
+This is not a TOML writer: it locates two values, replaces their text, and parses the result again.
+It refuses text that it does not understand, and a result that differs from the intended document.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from muslbackend.errors import MuslBackendError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-#: A string comes first in it: within one nothing else counts. TOML 1.0.0, "String".
+#: Strings come first: they may contain the characters of all other tokens (TOML 1.0.0, "String").
 _TOKEN: Final = re.compile(
     r'''(?P<string>"""(?:\\.|[^\\])*?"""(?:"{0,2})|\'\'\'.*?\'\'\'(?:'{0,2})'''
     r"""|"(?:\\.|[^"\\\n])*"|'[^'\n]*')"""
@@ -28,32 +28,31 @@ _TABLE: Final = "build-system"
 
 
 class UneditableError(MuslBackendError):
-    """The text is written in a way that is not changed here."""
+    """The text cannot be edited by this module."""
 
 
 class _Entry(NamedTuple):
-    """A key with its value."""
+    """A key and its value."""
 
     path: tuple[str, ...]
     value: tuple[re.Match[str], ...]
-    """Its tokens, with comments and spaces."""
+    """Tokens of the value, including comments and whitespace."""
 
 
 def edited(text: str, backend: str, requirement: str, place: int | None, *, keep: bool) -> str:
-    """Return the text with another ``build-backend`` and one other requirement.
+    """Return the text with a new ``build-backend`` and a new requirement.
 
-    ``requirement`` takes the place of the one at ``place`` in ``requires``, or comes before it if
-    that is to be ``kept``; where no place is named it comes first. Raises
-    :class:`UneditableError`.
+    ``requirement`` replaces item ``place`` of ``requires``, or is inserted before it if ``keep`` is
+    set; with ``place=None`` it is inserted at the front. Raises :class:`UneditableError`.
     """
     if not isinstance(_loaded(text).get(_TABLE), dict):
-        raise _refused("it is no table")
+        raise _refused("it is not a table")
     found = {entry.path: entry for entry in _entries(text)}
     try:
         named = _one_string(found[_TABLE, "build-backend"])
         strings = _strings(found[_TABLE, "requires"])
     except KeyError as error:
-        raise _refused(f"there is no line of its own for {error.args[0][-1]}") from None
+        raise _refused(f"{error.args[0][-1]} is not on a line of its own") from None
     if strings:
         old = strings[place or 0]
         more = f",{_space_before(text, old.start())}{old[0]}" if keep or place is None else ""
@@ -67,14 +66,15 @@ def edited(text: str, backend: str, requirement: str, place: int | None, *, keep
         result = result[:start] + words + result[end:]
     wanted = _wanted(text, backend, requirement, place, keep=keep)
     if _loaded(result) != wanted:
-        raise _refused("the change did not become what it was to be")
+        raise _refused("the edited text has another meaning")
     return result
 
 
 def added(text: str, backend: str, requirement: str) -> str:
-    """Return the text of a file without ``[build-system]``, with one; :class:`UneditableError`.
+    """Return the text with a new ``[build-system]`` table.
 
-    It comes first, or last where keys come before any table.
+    The table comes first, or last if the text has keys before its first table. Raises
+    :class:`UneditableError`.
     """
     newline = "\r\n" if "\r\n" in text else "\n"
     lines = [f"[{_TABLE}]", f'requires = ["{requirement}"]', f'build-backend = "{backend}"', ""]
@@ -87,7 +87,7 @@ def added(text: str, backend: str, requirement: str) -> str:
         result = f"{text}{'' if text.endswith(newline) else newline}{newline}{table}"
     wanted = {**_loaded(text), _TABLE: {"requires": [requirement], "build-backend": backend}}
     if _loaded(result) != wanted:
-        raise _refused("there is no place for the table")
+        raise _refused("the table cannot be added")
     return result
 
 
@@ -111,11 +111,10 @@ def _loaded(text: str) -> dict[str, Any]:
 
 
 def _entries(text: str) -> Iterator[_Entry]:
-    """Yield all keys with their values, those of inline tables as parts of these."""
+    """Yield all keys with their values. An inline table is one value."""
     table: tuple[str, ...] = ()
     for line in _lines(text):
-        said = [token for token in line if token.lastgroup not in ("space", "comment", "newline")]
-        if not said:
+        if all(token.lastgroup in ("space", "comment", "newline") for token in line):
             continue
         equals = next((i for i, token in enumerate(line) if token[0] == "="), None)
         if equals is None:
@@ -129,7 +128,7 @@ def _entries(text: str) -> Iterator[_Entry]:
 
 
 def _lines(text: str) -> Iterator[list[re.Match[str]]]:
-    """Yield the tokens of each line; a value in brackets is of one line."""
+    """Yield the tokens of each line; a line continues inside brackets."""
     depth, line = 0, []
     for token in _TOKEN.finditer(text):
         line.append(token)
@@ -142,7 +141,7 @@ def _lines(text: str) -> Iterator[list[re.Match[str]]]:
 
 
 def _path(text: str) -> tuple[str, ...]:
-    """Return the names in a header, or in a key with a value."""
+    """Return the parts of the dotted key in a table header or a ``key = value`` line."""
     document: object = _loaded(text)
     path = []
     while isinstance(document, dict | list) and document:
@@ -156,21 +155,21 @@ def _path(text: str) -> tuple[str, ...]:
 
 def _one_string(entry: _Entry) -> re.Match[str]:
     if not entry.value or entry.value[0].lastgroup != "string":
-        raise _refused(f"{entry.path[-1]} is no string")
+        raise _refused(f"{entry.path[-1]} is not a string")
     return entry.value[0]
 
 
 def _strings(entry: _Entry) -> Sequence[re.Match[str]]:
-    """Return the strings of a list of strings."""
+    """Return the string tokens of an array of strings."""
     tokens = [token for token in entry.value if token.lastgroup in ("string", "mark", "other")]
     words = [token[0] for token in tokens if token.lastgroup != "string"]
     if words[:1] != ["["] or words[-1:] != ["]"] or set(words[1:-1]) - {","}:
-        raise _refused(f"{entry.path[-1]} is no list of strings")
+        raise _refused(f"{entry.path[-1]} is not a list of strings")
     return [token for token in tokens if token.lastgroup == "string"]
 
 
 def _space_before(text: str, at: int) -> str:
-    """Return what parts an item of a list from the one before it: a space, or a new line."""
+    """Return the whitespace before an item of an array; at least a space."""
     before = re.search(r"(?:\r?\n)?[ \t]*$", text[:at])
     return (before and before[0]) or " "
 
@@ -182,6 +181,6 @@ def _quoted_as(word: str, other: str) -> str:
 
 def _refused(why: str) -> UneditableError:
     return UneditableError(
-        f"pyproject.toml: [{_TABLE}] cannot be changed by this command: {why}",
-        hint='say there requires = ["muslbackend"] and build-backend = "muslbackend"',
+        f"pyproject.toml: cannot edit [{_TABLE}]: {why}",
+        hint='set requires = ["muslbackend"] and build-backend = "muslbackend" by hand',
     )

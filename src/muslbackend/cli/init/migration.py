@@ -1,4 +1,4 @@
-"""What makes a project one that is built by muslbackend, or what keeps it from becoming one."""
+"""Decide how a project can be built by muslbackend, or why it cannot."""
 
 from __future__ import annotations
 
@@ -17,31 +17,31 @@ if TYPE_CHECKING:
 
 BACKEND: Final = "muslbackend"
 _SKBUILD: Final = "scikit-build-core"
-#: As our own metadata has it.
+#: As in the metadata of muslbackend.
 OLDEST_SKBUILD: Final = Version("0.10.7")
 _OLDEST_PYTHON: Final = "3.11"
-#: What a frontend takes where none is named (PEP 517).
+#: The default backend of frontends (PEP 517).
 _DEFAULT: Final = "setuptools.build_meta:__legacy__"
-#: Backends that put files into a wheel; what they compile, a hook of the project compiles.
+#: Backends that only pack files. Compiled code comes from hooks of the project.
 _PACKERS: Final = re.compile(
     r"(hatchling|flit_core|flit_scm|poetry|poetry_dynamic_versioning|pdm|uv_build|whey)\b.*"
 )
-#: Where hooks are named that may compile, below ``tool``.
+#: Tables below ``tool`` that name hooks.
 _HOOKS: Final = (
     ("hatch", "build", "hooks"),
     ("hatch", "build", "targets", "wheel", "hooks"),
     ("poetry", "build"),
     ("pdm", "build"),
 )
-#: Hooks that compile nothing.
+#: Keys in these tables that are not compiling hooks.
 _HARMLESS: Final = {"vcs", "version", "includes", "excludes", "source-includes", "package-dir"}
-#: What in the files of setuptools says that something is compiled.
+#: Signs of compiled code in the files of setuptools.
 _COMPILES: Final = re.compile(
     r"\b(ext_modules|Extension\(|cythonize|cffi_modules|rust_extensions|RustExtension|CMakeExtension)"
 )
 
 
-#: Requirements of builds that compile.
+#: Build requirements of projects with compiled code.
 _COMPILERS: Final = {
     *("cffi", "cmake", "cython", "mypy", "nanobind", "numpy", "pybind11", "scikit-build"),
     *("setuptools-rust", "swig"),
@@ -49,44 +49,44 @@ _COMPILERS: Final = {
 
 
 class Files(NamedTuple):
-    """Of the files of a project, those that tell what it is built with."""
+    """The files of a project that show how it is built."""
 
     pyproject: str | None
     """The text of pyproject.toml."""
     document: Mapping[str, Any]
-    """What is in it."""
+    """Its parsed content."""
     texts: Mapping[str, str] = {}
-    """Of ``setup.py`` and ``setup.cfg``, those that are there."""
+    """Text of ``setup.py`` and ``setup.cfg``, if they exist."""
     names: frozenset[str] = frozenset()
-    """Of all files in its folder."""
+    """Names of all files in the project folder."""
 
 
 class Proposal(NamedTuple):
-    """What is to be done."""
+    """The proposed change."""
 
     backend: str
-    """That it has now, as ``build-backend`` names it."""
+    """The current ``build-backend``."""
     text: str | None
-    """The new pyproject.toml, if it is to be another."""
+    """The new text of pyproject.toml, if it changes."""
     remarks: tuple[str, ...]
-    """What else is to be known, or why nothing is changed; each a line or more."""
+    """Notes, or the reasons why nothing changes; each has one or more lines."""
     recipes: tuple[str, ...]
-    """What CI may run then, by the names of the recipes."""
+    """Names of the recipes for CI."""
     ours: bool = True
-    """It is built by muslbackend, now or when this is done; or needs it not."""
+    """Whether muslbackend builds the project after this change, or does not have to."""
 
 
 def propose(files: Files) -> Proposal:
-    """Return what to change in a project.
+    """Return the change to propose for a project.
 
-    Raises :class:`buildsystem.UneditableError` where the change cannot be made in its text.
+    Raises :class:`buildsystem.UneditableError` if the text cannot be edited.
     """
     system = files.document.get("build-system")
     if not isinstance(system, dict):
         return _without_backend(files)
     backend = str(system.get("build-backend", _DEFAULT))
     if backend == BACKEND:
-        return _ours(backend, None, "muslbackend builds this project already", files)
+        return _ours(backend, None, "muslbackend already builds this project", files)
     if "backend-path" in system:
         return _other(backend, _WRAPPED)
     if backend == "scikit_build_core.build":
@@ -95,12 +95,12 @@ def propose(files: Files) -> Proposal:
 
 
 def _without_backend(files: Files) -> Proposal:
-    """Judge a project that names no backend, which frontends build with setuptools."""
+    """Return the proposal for a project without a backend, where frontends use setuptools."""
     known = {"setup.py", "setup.cfg"} & files.names
     if known or "CMakeLists.txt" not in files.names or "project" not in files.document:
         return _of_others(_DEFAULT, files)
     text = added(files.pyproject or "", BACKEND, BACKEND)
-    remark = "there is a CMakeLists.txt and no backend was named: setuptools would not read it"
+    remark = "the project has a CMakeLists.txt but no build backend: setuptools would ignore it"
     return _ours("none", text, remark, files)
 
 
@@ -112,7 +112,7 @@ def _swapped(files: Files, system: Mapping[str, Any]) -> Proposal:
     if named is not None and _too_old(named):
         return _other(
             "scikit_build_core.build",
-            f"{named} is asked for: muslbackend works with {_SKBUILD} {OLDEST_SKBUILD} or later",
+            f"{named} is required: muslbackend supports {_SKBUILD} {OLDEST_SKBUILD} or later",
         )
     why = _kept_because(found, files.document)
     text = edited(files.pyproject or "", BACKEND, BACKEND, place, keep=bool(why))
@@ -120,28 +120,30 @@ def _swapped(files: Files, system: Mapping[str, Any]) -> Proposal:
 
 
 def _kept_because(found: list[tuple[int, Requirement]], document: Mapping[str, Any]) -> str:
-    """Return why scikit-build-core stays among the requirements, empty if it need not."""
+    """Return the reason why scikit-build-core stays in ``requires``; empty if it can go."""
     if not found:
         return ""
     named = found[0][1]
     limits = [s for s in named.specifier if s.operator not in (">=", ">")]
-    extras = named.extras - {"pyproject"}  # which up to 0.9 brought what all have now
+    extras = named.extras - {"pyproject"}  # up to 0.9 for dependencies that are unconditional now
     why = ""
     if _at(document, "tool", "scikit-build", "minimum-version") == "build-system.requires":
-        why = "minimum-version is read from it"
+        why = "minimum-version refers to it"
     elif limits or named.url:
-        why = "it says which releases will do"
+        why = "it restricts the version"
     elif extras:
-        why = f"it asks for {', '.join(sorted(extras))}"
+        why = f"it has the extra {', '.join(sorted(extras))}"
     elif len(found) > 1:
-        why = "it is named more than once"
+        why = "it is listed more than once"
     return f"{named} stays in requires: {why}" if why else ""
 
 
 def _too_old(named: Requirement) -> bool:
-    """Say whether a requirement leaves out all releases that we work with."""
-    said = [Version(s.version.removesuffix(".*")) for s in named.specifier if s.operator != "==="]
-    tried = [OLDEST_SKBUILD, Version("0.11"), Version("1"), Version("99"), *said]
+    """Return whether a requirement excludes all releases that muslbackend supports."""
+    named_versions = [
+        Version(s.version.removesuffix(".*")) for s in named.specifier if s.operator != "==="
+    ]
+    tried = [OLDEST_SKBUILD, Version("0.11"), Version("1"), Version("99"), *named_versions]
     likely = [version for version in tried if version >= OLDEST_SKBUILD]
     return not any(named.specifier.contains(version, prereleases=True) for version in likely)
 
@@ -158,7 +160,7 @@ def _is_skbuild(requirement: Requirement) -> bool:
 
 
 def _of_others(backend: str, files: Files) -> Proposal:
-    """Judge a project whose backend is not scikit-build-core's."""
+    """Return the proposal for a project with a backend other than scikit-build-core."""
     module = backend.partition(":")[0]
     if module == "setuptools.build_meta":
         return _of_setuptools(backend, files)
@@ -169,10 +171,10 @@ def _of_others(backend: str, files: Files) -> Proposal:
     if _PACKERS.fullmatch(module):
         hooks = sorted(set(_hooks(files.document)))
         if not hooks:
-            return _pure(backend, f"{backend} compiles nothing, and no hook of this project does")
+            return _pure(backend, f"neither {backend} nor a hook of this project compiles code")
         named = ", ".join(hooks)
-        return _other(backend, f"what is compiled, hooks of {backend} compile: {named}")
-    return _other(backend, f"{backend} is no backend that is known here")
+        return _other(backend, f"hooks of {backend} compile its code: {named}")
+    return _other(backend, f"{backend} is not a known build backend")
 
 
 def _of_setuptools(backend: str, files: Files) -> Proposal:
@@ -191,8 +193,8 @@ def _of_setuptools(backend: str, files: Files) -> Proposal:
     if classic:
         return _other(backend, _CLASSIC)
     if not found:
-        return _pure(backend, "setuptools compiles nothing of this project")
-    more = " A CMakeLists.txt is there already." if "CMakeLists.txt" in files.names else ""
+        return _pure(backend, "setuptools does not compile code of this project")
+    more = " It already has a CMakeLists.txt." if "CMakeLists.txt" in files.names else ""
     return _other(backend, f"setuptools compiles its code ({', '.join(found)}).{more}", _CMAKE)
 
 
@@ -205,7 +207,7 @@ def _hooks(document: Mapping[str, Any]) -> Iterator[str]:
             yield from (str(table.get("script", name)) for name in table if name not in _HARMLESS)
 
 
-def _at(document: Mapping[str, Any], *path: str) -> Any:  # noqa: ANN401 - whatever is there
+def _at(document: Mapping[str, Any], *path: str) -> Any:  # noqa: ANN401 - any TOML value
     found: Any = document
     for name in path:
         found = found.get(name) if isinstance(found, dict) else None
@@ -218,17 +220,18 @@ def _ours(backend: str, text: str | None, remark: str, files: Files) -> Proposal
 
 
 def _about_pythons(document: Mapping[str, Any]) -> Iterator[str]:
-    """Say that older Pythons do not build it any more, if the project allows them."""
-    said = _at(document, "project", "requires-python")
+    """Yield a note if the project supports Pythons that muslbackend does not."""
+    requires_python = _at(document, "project", "requires-python")
     try:
-        allowed = SpecifierSet(said if isinstance(said, str) else "")
+        allowed = SpecifierSet(requires_python if isinstance(requires_python, str) else "")
     except InvalidSpecifier:
         return
     older = [minor for minor in range(7, 11) if allowed.contains(f"3.{minor}.99")]
     if older:
+        allowed_now = requires_python or "not set"
         yield (
-            f"Python {_OLDEST_PYTHON} or later builds it then, and requires-python is "
-            f"{said or 'not set'}: wheels for older Pythons keep the backend they have"
+            f"muslbackend requires Python {_OLDEST_PYTHON} or later, and requires-python is "
+            f"{allowed_now}: build wheels for older Pythons with the current backend"
         )
 
 
@@ -237,25 +240,25 @@ def _other(backend: str, *remarks: str) -> Proposal:
 
 
 def _pure(backend: str, why: str) -> Proposal:
-    remark = f"{why}: its wheel is for any machine, and there is nothing to do for musl"
+    remark = f"{why}: its wheel supports any platform, so musl requires no change"
     return Proposal(backend, None, (remark,), ())
 
 
 _WRAPPED: Final = """\
-its backend is one of its own (backend-path). If that wraps scikit_build_core.build, take the hooks
-from muslbackend in its place: from muslbackend import *"""
+the build backend is part of the project (backend-path). If it wraps scikit_build_core.build, import
+the hooks from muslbackend: from muslbackend import *"""
 _CLASSIC: Final = """\
-scikit-build builds it with CMake from setup.py: move to scikit-build-core first, then to
+scikit-build runs CMake from setup.py: migrate to scikit-build-core first, then to
 muslbackend"""
-_MESON: Final = "Meson compiles its code; muslbackend builds with CMake"
+_MESON: Final = "Meson compiles its code; muslbackend uses CMake"
 _MATURIN: Final = """\
-cargo compiles its code, and maturin crosses to musl by itself (maturin build --zig); muslbackend
-builds with CMake. What maturin tagged may be judged and repaired"""
+cargo compiles its code, and maturin can cross-compile for musl (maturin build --zig); muslbackend
+uses CMake, but can check and repair the wheels of maturin"""
 _CMAKE: Final = """\
-With CMake it could be crossed from one machine to all others: docs/migrating.md of muslbackend has
-what setup.py becomes."""
+With CMake it could be cross-compiled for all architectures: docs/migrating.md of muslbackend shows
+how to replace setup.py."""
 _REPAIR: Final = (
-    "The backend stays, and its wheels are repaired on musl, such as in Alpine:",
+    "Keep the backend, and repair its wheels on a musl system, such as Alpine:",
     "  python -m build --wheel",
     "  muslbackend repair dist/*.whl -o wheelhouse",
 )

@@ -1,4 +1,4 @@
-"""The story of a fleet: one sdist, then all wheels side by side, then one table."""
+"""Build one sdist, then all wheels from it in parallel, then print a table."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from muslbackend.system.processes import Processes
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from muslbackend.cli.multibuild.jobs import Fleet
-    from muslbackend.cli.multibuild.matrix import FleetJob
+    from muslbackend.cli.multibuild.jobs import Shared
+    from muslbackend.cli.multibuild.matrix import Job
     from muslbackend.cli.multibuild.results import Result
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """What is to be built, as the user and the project said it."""
+    """The builds to run, from the command line and the project."""
 
     project: Path
     sdist: Path | None
-    """If it was one that was given."""
-    jobs: tuple[FleetJob, ...]
+    """The sdist, if the user gave one in place of a folder."""
+    jobs: tuple[Job, ...]
     config: Mapping[str, str | list[str]]
     verify: bool
     build_dir: bool
-    """The user or the project says where CMake builds."""
+    """Whether the user or the project sets scikit-build-core's ``build-dir``."""
     cores: int
     at_once: int
     output: Path
@@ -42,14 +42,14 @@ class Order:
 
 
 def build_all(order: Order, scratch: Path) -> int:
-    """Build all wheels, show what came of them, and return the exit code.
+    """Build all wheels, print the results, and return the exit code.
 
-    ``scratch`` is a folder for what is not to stay; progress goes to stderr, the table to stdout.
+    ``scratch`` is a folder for temporary files. Progress goes to stderr, the table to stdout.
     """
     new = not order.output.exists()
     _make(order.output)
     try:
-        common = jobs.Fleet(
+        shared = jobs.Shared(
             order.sdist or scratch / "project.tar.gz",
             order.output,
             scratch,
@@ -57,18 +57,18 @@ def build_all(order: Order, scratch: Path) -> int:
             Processes(),
             max(1, order.cores // order.at_once),
         )
-        failed = None if order.sdist else _sdist(order, common)
-        done = [failed] if failed else _wheels(order, common)
+        failed = None if order.sdist else _sdist(order, shared)
+        done = [failed] if failed else _wheels(order, shared)
     finally:
         if new:
             with contextlib.suppress(OSError):
-                order.output.rmdir()  # if there is nothing in it
+                order.output.rmdir()  # fails unless the folder is empty
     _tell(done, table=not failed)
     return results.exit_code(done)
 
 
 def _tell(done: list[Result], *, table: bool) -> None:
-    """Show why jobs failed, and what came of all."""
+    """Print the reasons of failures, then the table."""
     stderr, stdout = terminal.Output(sys.stderr), terminal.Output(sys.stdout)
     wrong = results.failures(done, stderr.paint)
     if wrong:
@@ -80,31 +80,31 @@ def _tell(done: list[Result], *, table: bool) -> None:
         stdout.show(results.table(done, stdout.paint), table=True, flush=True)
 
 
-def _sdist(order: Order, common: Fleet) -> Result | None:
-    """Make the sdist that all wheels are built from; return what went wrong, if anything did."""
-    job = matrix.FleetJob("sdist", order.jobs[0].interpreter)
-    attempt = jobs.Attempt(job, common, order.config, _log(order, common, job))
+def _sdist(order: Order, shared: Shared) -> Result | None:
+    """Build the sdist for all wheels. Return the result if the build failed, else ``None``."""
+    job = matrix.Job("sdist", order.jobs[0].interpreter)
+    attempt = jobs.Attempt(job, shared, order.config, _log(order, shared, job))
     try:
         result = jobs.build_sdist(order.project, attempt)
     except BaseException:
-        common.processes.end()
+        shared.processes.end()
         raise
     _say_ending(result, f"0/{len(order.jobs)}")
     return _kept(order, result) if result.exit_code else None
 
 
-def _wheels(order: Order, common: Fleet) -> list[Result]:
-    """Run all jobs, as many at a time as may be; return what came of each, in their order."""
+def _wheels(order: Order, shared: Shared) -> list[Result]:
+    """Run all jobs, up to ``order.at_once`` at a time. Return their results in order."""
     places = {job: f"{i}/{len(order.jobs)}" for i, job in enumerate(order.jobs, 1)}
 
-    def make(job: FleetJob) -> Result:
+    def make(job: Job) -> Result:
         terminal.say(results.starting(job, places[job]))
         config = matrix.job_settings(order.config, job.arch, verify=order.verify)
         if not order.build_dir:
-            config["build-dir"] = str(common.scratch / job.name / "build")
-        return jobs.build_wheel(jobs.Attempt(job, common, config, _log(order, common, job)))
+            config["build-dir"] = str(shared.scratch / job.name / "build")
+        return jobs.build_wheel(jobs.Attempt(job, shared, config, _log(order, shared, job)))
 
-    done: dict[FleetJob, Result] = {}
+    done: dict[Job, Result] = {}
     with ThreadPoolExecutor(order.at_once) as pool:
         futures = [pool.submit(make, job) for job in order.jobs]
         try:
@@ -114,17 +114,17 @@ def _wheels(order: Order, common: Fleet) -> list[Result]:
                 _say_ending(result, places[result.job])
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            common.processes.end()
+            shared.processes.end()
             raise
     return [done[job] for job in order.jobs]
 
 
-def _log(order: Order, common: Fleet, job: FleetJob) -> Path:
-    return _make(order.logs or common.scratch / "logs") / f"{job.name}.log"
+def _log(order: Order, shared: Shared, job: Job) -> Path:
+    return _make(order.logs or shared.scratch / "logs") / f"{job.name}.log"
 
 
 def _kept(order: Order, result: Result) -> Result:
-    """Put the log of a job that failed where it stays."""
+    """Copy the log of a failed job next to the output folder."""
     if not result.exit_code or order.logs is not None:
         return result
     output = order.output.resolve()
@@ -138,8 +138,8 @@ def _make(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        msg = f"{folder}: the folder cannot be made: {error.strerror}"
-        raise OutputError(msg, hint="name a folder that can be written") from error
+        msg = f"{folder}: cannot create the folder: {error.strerror}"
+        raise OutputError(msg, hint="name a writable folder") from error
     return folder
 
 

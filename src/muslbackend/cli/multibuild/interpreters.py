@@ -1,4 +1,4 @@
-"""Finds the interpreters of this machine and asks each who it is."""
+"""Find the Python interpreters of this machine, and query their versions and parts."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ _SECONDS: Final = 60
 
 
 def ask(program: str) -> Interpreter | None:
-    """Return what an interpreter says of itself, ``None`` for what is none or does not start."""
+    """Run an interpreter and return its description; ``None`` if it does not work."""
     try:
-        said = subprocess.run(
+        done = subprocess.run(
             [program, "-I", "-c", _QUESTION],
             capture_output=True,
             text=True,
@@ -47,7 +47,7 @@ def ask(program: str) -> Interpreter | None:
             timeout=_SECONDS,
             stdin=subprocess.DEVNULL,
         )
-        version, implementation, free_threaded, missing = json.loads(said.stdout)
+        version, implementation, free_threaded, missing = json.loads(done.stdout)
     except (OSError, subprocess.SubprocessError, ValueError):
         return None
     needed = tuple(name for name in missing if name != "ensurepip" or not has_own_pip())
@@ -56,9 +56,9 @@ def ask(program: str) -> Interpreter | None:
 
 @cache
 def has_own_pip() -> bool:
-    """Say whether the pip beside us can install into environments that have none.
+    """Return whether our environment has a pip that can install into others (``--python``).
 
-    That takes ``--python``, of 22.3, and the libraries that distributions take out of their pip.
+    That requires pip 22.3, and its vendored libraries, which some distributions remove.
     """
     try:
         pip = distribution("pip")
@@ -69,10 +69,10 @@ def has_own_pip() -> bool:
 
 
 def find(asked: Sequence[str]) -> tuple[Interpreter, ...]:
-    """Return the interpreters that are ``asked`` for, versions or paths; by default all there are.
+    """Return the interpreters for versions or paths; by default all that were found.
 
-    All are that which runs us, and ``python3.N`` on PATH; of those of one version that which
-    lacks nothing comes first. Raises :class:`SettingsError` for one that is not there.
+    These are the running interpreter and every ``python3.N`` on PATH. Complete ones come before
+    those that lack a part. Raises :class:`SettingsError` for one that was not found.
     """
     if not asked:
         return tuple(_on_path(set()))
@@ -83,8 +83,8 @@ def _path(word: str) -> Interpreter:
     found = ask(word)
     if found is None:
         raise SettingsError(
-            f"--python {word}: is no Python interpreter that starts",
-            hint="give the path of one, or a version such as 3.12",
+            f"--python {word}: not a working Python interpreter",
+            hint="give the path of an interpreter, or a version such as 3.12",
         )
     return found
 
@@ -93,22 +93,22 @@ def _version(word: str) -> Interpreter:
     tag = version_tag(word)
     if tag is None:
         raise SettingsError(
-            f"--python {word}: is no version, and no path of an interpreter",
-            hint="give versions such as 3.12 or 3.13t, or paths with a slash",
+            f"--python {word}: neither a version nor a path",
+            hint="give a version such as 3.12 or 3.13t, or a path with a slash",
         )
     there = list(_on_path({tag}))
     fitting = [python for python in there if not python.problem] or there
     if not fitting:
         known = ", ".join(dict.fromkeys(python.tag for python in _on_path(set())))
         raise SettingsError(
-            f"--python {word}: there is no such interpreter on PATH",
-            hint=f"give the path of one; there are {known}",
+            f"--python {word}: not found on PATH",
+            hint=f"give its path, or one of {known}",
         )
     return fitting[0]
 
 
 def _on_path(tags: set[str]) -> Iterator[Interpreter]:
-    """Yield the interpreters of PATH, only those of ``tags`` if there are any."""
+    """Yield the interpreters on PATH; only those with one of the ``tags``, if any are given."""
     seen: set[str] = set()
     incomplete = []
     for name, program in _programs():
@@ -126,7 +126,7 @@ def _on_path(tags: set[str]) -> Iterator[Interpreter]:
 
 
 def _programs() -> Iterator[tuple[str | None, str]]:
-    """Yield (tag that its name says, path) of what may be an interpreter."""
+    """Yield (tag from the file name, path) of each possible interpreter."""
     yield None, sys.executable
     for folder in dict.fromkeys(os.environ.get("PATH", "").split(os.pathsep)):
         for path in sorted(Path(folder or ".").glob("python3*")):
@@ -134,4 +134,4 @@ def _programs() -> Iterator[tuple[str | None, str]]:
             if version is None or (version[1] and (3, int(version[1])) < OLDEST_PYTHON):
                 continue
             name = version_tag(path.name.removeprefix("python")) if version[1] else None
-            yield name, os.path.abspath(path)  # noqa: PTH100 - a venv's is a link, and stays one
+            yield name, os.path.abspath(path)  # noqa: PTH100 - resolving the link would leave the venv

@@ -1,6 +1,6 @@
-"""Runs the jobs of a fleet: each in an environment of its own, with its output in a log.
+"""Run the jobs of ``muslbackend build``, each in its own environment, with its output in a log.
 
-The hooks are driven by ``build``, which is needed for nothing else here.
+The hooks are called through the package ``build``, which only this module requires.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Literal
 from build import BuildBackendException, BuildException, ProjectBuilder
 
 from muslbackend.build.cross.zig import ZIG_REQUIREMENT, find_zig
+from muslbackend.build.outcome import VARIABLE
 from muslbackend.cli.multibuild import results
 from muslbackend.cli.multibuild.interpreters import has_own_pip
 from muslbackend.cli.multibuild.results import Result
@@ -29,14 +30,14 @@ from muslbackend.system.atomic import published
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 
-    from muslbackend.cli.multibuild.matrix import FleetJob
+    from muslbackend.cli.multibuild.matrix import Job
     from muslbackend.system.processes import Processes
 
     Config = Mapping[str, str | list[str]]
 
 
 class SharedZig:
-    """One zig for all jobs, in a folder for PATH: it is a hundred megabytes."""
+    """One zig for all jobs, in a folder for PATH: an installation takes 100 MB and more."""
 
     def __init__(self, folder: Path) -> None:
         self.bin = folder / "bin"
@@ -47,7 +48,7 @@ class SharedZig:
             (self.bin / "zig").symlink_to(zig.program)
 
     def serve(self, requirements: set[str], environment: Environment) -> set[str]:
-        """Return the requirements of a job that are left when zig is on PATH."""
+        """Provide zig, and return the other requirements of a job."""
         if ZIG_REQUIREMENT not in requirements:
             return requirements
         with self._lock:
@@ -59,29 +60,29 @@ class SharedZig:
 
 
 @dataclass(frozen=True, slots=True)
-class Fleet:
-    """What all jobs have in common."""
+class Shared:
+    """The state that all jobs share."""
 
     sdist: Path
     output: Path
-    """The folder of the wheels; it is there."""
+    """The folder of the wheels, which exists."""
     scratch: Path
-    """For all that is not to stay."""
+    """The folder for temporary files."""
     zig: SharedZig
     processes: Processes
     cores: int
-    """How many a job may use."""
+    """Number of cores for each job."""
     made: dict[str, str] = field(default_factory=dict)
-    """Name of each wheel that was written, and of the job that did."""
+    """The name of the job that wrote each wheel, by file name."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class Environment:
-    """A virtual environment, as ``build`` wants it (``build.env.IsolatedEnv``)."""
+    """A virtual environment with the interface that ``build`` requires (``IsolatedEnv``)."""
 
-    def __init__(self, folder: Path, program: str, fleet_zig: SharedZig, run: _Run) -> None:
+    def __init__(self, folder: Path, program: str, zig: SharedZig, run: _Run) -> None:
         self._folder = folder
-        self._zig = fleet_zig
+        self._zig = zig
         self._run = run
         pip = ["--without-pip"] if has_own_pip() else []
         run([program, "-Im", "venv", *pip, str(folder)], None, {})
@@ -92,15 +93,15 @@ class Environment:
         return str(self._folder / "bin" / "python")
 
     def make_extra_environ(self) -> Mapping[str, str]:
-        """Return the variables that make programs run in the environment."""
+        """Return the environment variables for programs that run in the environment."""
         path = [str(self._folder / "bin"), str(self._zig.bin), os.environ.get("PATH", "")]
         return {"PATH": os.pathsep.join(filter(None, path)), "PYTHONPATH": ""}
 
     def install(self, requirements: Collection[str], *options: str) -> None:
-        """Install requirements with pip, the one beside us or the environment's own."""
+        """Install requirements with our pip, or with the environment's own."""
         if not requirements:
             return
-        # pip heeds environment markers in files only.
+        # pip evaluates environment markers in requirements files only.
         wanted = self._folder / "requirements.txt"
         wanted.write_text("\n".join(sorted(requirements)) + "\n", encoding="utf-8")
         pip = [self.python_executable, "-Im", "pip"]
@@ -112,11 +113,13 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What ``build`` calls to run a hook."""
+    """Runs the commands of a job; ``build`` calls it for each hook."""
 
     processes: Processes
     log: Path
     cores: int
+    outcome: Path | None = None
+    """The file in which a hook leaves its outcome."""
 
     def __call__(
         self,
@@ -125,10 +128,12 @@ class _Run:
         extra_environ: Mapping[str, str] | None = None,
     ) -> None:
         environ = {"CMAKE_BUILD_PARALLEL_LEVEL": str(self.cores), **os.environ}
-        # The first would win over the architecture of the job; the others are about what the log
-        # is not: a terminal, and what GitHub Actions reads.
-        for name in ("MUSLBACKEND_TARGET", "FORCE_COLOR", "GITHUB_ACTIONS"):
+        # MUSLBACKEND_TARGET would override the architecture of the job. The log is not a
+        # terminal, and GitHub Actions does not read it.
+        for name in ("MUSLBACKEND_TARGET", "FORCE_COLOR", "GITHUB_ACTIONS", VARIABLE):
             environ.pop(name, None)
+        if self.outcome is not None:
+            environ[VARIABLE] = str(self.outcome)
         self.processes.run(cmd, cwd, {**environ, **(extra_environ or {})}, self.log)
 
 
@@ -142,58 +147,63 @@ def _folder(path: Path) -> Iterator[Path]:
 
 
 def unpack(sdist: Path, folder: Path) -> Path:
-    """Unpack an sdist into ``folder``, a new one, and return the project's own folder there.
+    """Unpack an sdist into a new ``folder``, and return the project folder in it.
 
-    Raises :class:`MalformedError` for what is no sdist.
+    Raises :class:`MalformedError` if the file is not an sdist.
     """
     try:
         with tarfile.open(sdist) as archive:
-            # Not in the first patch releases of Python 3.11.
+            # The first patch releases of Python 3.11 have no filters.
             archive.extraction_filter = getattr(tarfile, "data_filter", lambda member, _: member)
             archive.extractall(folder)  # noqa: S202 - with that filter
     except (OSError, tarfile.TarError) as error:
-        msg = f"{sdist}: is no sdist that can be unpacked: {error}"
+        msg = f"{sdist}: cannot unpack the sdist: {error}"
         raise MalformedError(msg, hint="give a folder, or NAME-VERSION.tar.gz") from error
     found = list(folder.glob("*/pyproject.toml"))
     if len(found) != 1:
-        msg = f"{sdist}: is no sdist: it has not one folder with a pyproject.toml"
+        msg = f"{sdist}: not an sdist: it does not contain exactly one */pyproject.toml"
         raise MalformedError(msg, hint="give a folder, or NAME-VERSION.tar.gz")
     return found[0].parent
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """A job on its way."""
+    """A job with its settings and its files."""
 
-    job: FleetJob
-    fleet: Fleet
+    job: Job
+    shared: Shared
     config: Config
     log: Path
 
+    @property
+    def outcome(self) -> Path:
+        """The file in which a hook of muslbackend leaves its outcome."""
+        return self.shared.scratch / f"{self.job.name}.outcome.json"
+
 
 def build_sdist(project: Path, attempt: Attempt) -> Result:
-    """Write ``fleet.sdist`` with the interpreter of a job, and return what came of it."""
+    """Build ``shared.sdist`` with the interpreter of a job, and return the result."""
 
     def make(folder: Path) -> Result:
         made = _drive("sdist", project, (folder, folder / "out"), attempt)
         size = made.stat().st_size
-        made.rename(attempt.fleet.sdist)
+        made.rename(attempt.shared.sdist)
         return Result(attempt.job, 0, made.name, size)
 
     return _result(make, attempt)
 
 
 def build_wheel(attempt: Attempt) -> Result:
-    """Build one wheel, move it to the output folder, and return what came of it."""
+    """Build one wheel, move it to the output folder, and return the result."""
 
     def make(folder: Path) -> Result:
-        job, fleet = attempt.job, attempt.fleet
-        source = unpack(fleet.sdist, folder / "source")
+        job, shared = attempt.job, attempt.shared
+        source = unpack(shared.sdist, folder / "source")
         made = _drive("wheel", source, (folder, folder / "out"), attempt)
         size = made.stat().st_size
-        said = attempt.log.read_text(encoding="utf-8", errors="replace")
-        note = _publish(made, job, fleet)
-        return Result(job, 0, made.name, size, results.loads_on(said), note=note)
+        loads_on = results.loads_on(results.read_outcome(attempt.outcome))
+        note = _publish(made, job, shared)
+        return Result(job, 0, made.name, size, loads_on, note=note)
 
     return _result(make, attempt)
 
@@ -201,54 +211,66 @@ def build_wheel(attempt: Attempt) -> Result:
 def _drive(
     kind: Literal["sdist", "wheel"], source: Path, folders: tuple[Path, Path], attempt: Attempt
 ) -> Path:
-    """Call the hooks in a new environment; ``folders`` are one for that and one for the product."""
-    fleet, config = attempt.fleet, attempt.config
-    run = _Run(fleet.processes, attempt.log, fleet.cores)
+    """Call the hooks in a new environment. ``folders``: for the environment, for the product."""
+    shared, config = attempt.shared, attempt.config
+    run = _Run(shared.processes, attempt.log, shared.cores)
     program = attempt.job.interpreter.program
-    environment = Environment(folders[0] / "env", program, fleet.zig, run)
-    builder = ProjectBuilder.from_isolated_env(environment, str(source), run)
+    environment = Environment(folders[0] / "env", program, shared.zig, run)
+    # Only for hooks: pip may build requirements whose backend is muslbackend, too.
+    run_hook = replace(run, outcome=attempt.outcome)
+    builder = ProjectBuilder.from_isolated_env(environment, str(source), run_hook)
     environment.install(builder.build_system_requires)
     more = set(builder.get_requires_for_build(kind, config))
-    environment.install(fleet.zig.serve(more, environment))
+    environment.install(shared.zig.serve(more, environment))
     return Path(builder.build(kind, str(folders[1]), config))
 
 
 def _result(make: Callable[[Path], Result], attempt: Attempt) -> Result:
-    """Return what ``make`` does, or what went wrong with the project: other jobs go on."""
+    """Return the result of ``make``; a failure does not stop the other jobs."""
     begin, log = time.monotonic(), attempt.log
     log.write_bytes(b"")
+    reason = ""
     try:
-        with _folder(attempt.fleet.scratch / attempt.job.name) as folder:
+        with _folder(attempt.shared.scratch / attempt.job.name) as folder:
             return replace(make(folder), seconds=time.monotonic() - begin)
     except BuildBackendException as error:
-        # The hooks of muslbackend exit with its own codes.
+        # The hooks of muslbackend exit with its exit codes.
         status = getattr(error.exception, "returncode", 1)
         code = status if status in (2, 3) else 1
-        words = "" if isinstance(error.exception, subprocess.SubprocessError) else f"{error}\n"
+        if not isinstance(error.exception, subprocess.SubprocessError):
+            _append(log, str(error))
     except subprocess.CalledProcessError as error:
-        code, words = 3, f"muslbackend: error: {_called(error.cmd)} failed, see the log\n"
+        code, reason = 3, f"{_called(error.cmd)} failed, see the log"
     except (BuildException, MuslBackendError) as error:
-        code, words = 1, f"muslbackend: error: {error}\n"
-    except OSError as error:  # no room, no such program
-        code, words = 3, f"muslbackend: error: {error}\n"
-    with log.open("a", encoding="utf-8") as stream:
-        stream.write(words)
-    why = results.failure(log.read_text(encoding="utf-8", errors="replace"))
+        code, reason = 1, str(error)
+    except OSError as error:  # such as a full disk, or a missing program
+        code, reason = 3, str(error)
+    if reason:
+        _append(log, f"muslbackend: error: {reason}")
+        why = tuple(reason.splitlines())
+    else:
+        text = log.read_text(encoding="utf-8", errors="replace")
+        why = results.reasons(results.read_outcome(attempt.outcome), text)
     seconds = time.monotonic() - begin
     return Result(attempt.job, seconds, exit_code=code, why=why, log=str(log))
+
+
+def _append(log: Path, words: str) -> None:
+    with log.open("a", encoding="utf-8") as stream:
+        stream.write(f"{words}\n")
 
 
 def _called(command: Sequence[str]) -> str:
     return next(word for word in ("pip", "venv", command[0]) if word in command)
 
 
-def _publish(made: Path, job: FleetJob, fleet: Fleet) -> str:
-    """Give a wheel its place, but for the twin of one that has it; return what is to be said."""
-    with fleet.lock:
-        first = fleet.made.get(made.name, job.name)
+def _publish(made: Path, job: Job, shared: Shared) -> str:
+    """Copy a wheel to the output folder, unless another job wrote it. Return a note, if any."""
+    with shared.lock:
+        first = shared.made.get(made.name, job.name)
         if first != job.name:
-            return f"that of {first} is kept"
-        with made.open("rb") as source, published(fleet.output / made.name) as final:
+            return f"already written by {first}"
+        with made.open("rb") as source, published(shared.output / made.name) as final:
             shutil.copyfileobj(source, final, 1 << 20)
-        fleet.made[made.name] = job.name
+        shared.made[made.name] = job.name
         return ""

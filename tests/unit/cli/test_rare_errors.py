@@ -1,4 +1,4 @@
-"""What is said of what hardly happens: each is brought about by force."""
+"""Messages for rare errors, each provoked by the test."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ import muslbackend
 from muslbackend.build import hooks, skbuild
 from muslbackend.build.cross import compilers, python
 from muslbackend.build.cross.zig import ZIG_REQUIREMENT
+from muslbackend.cli import multibuild
 from muslbackend.cli.main import main
 from muslbackend.elf.edit import Edit
 from muslbackend.errors import MalformedError, MuslBackendError, ToolError
@@ -38,32 +39,32 @@ if TYPE_CHECKING:
     from support.wheels.rawzip import Raw
 
 
-def test_what_a_module_has_not() -> None:
+def test_a_missing_attribute_of_the_package() -> None:
     with pytest.raises(AttributeError, match="module 'muslbackend' has no attribute 'no_such'"):
         _ = muslbackend.no_such
 
 
-def test_builds_for_musl_are_made_on_linux(
+def test_builds_require_linux(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.delattr(os, "sched_getaffinity")
     assert main(["build", str(tmp_path)]) == 3
     assert capsys.readouterr().err == (
-        "muslbackend: error: builds for musl are made on Linux\n"
-        "  hint  run it there, or in a container\n"
+        "muslbackend: error: wheels for musl can be built on Linux only\n"
+        "  hint  run the command on Linux, or in a Linux container\n"
     )
 
 
-def test_without_the_package_build_no_fleet_is_built(
+def test_build_requires_the_package_build(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for name in ("driver", "jobs"):
         monkeypatch.delitem(sys.modules, f"muslbackend.cli.multibuild.{name}", raising=False)
-        monkeypatch.delattr(muslbackend.cli.multibuild, name, raising=False)
+        monkeypatch.delattr(multibuild, name, raising=False)
     monkeypatch.setitem(sys.modules, "build", None)
     assert main(["build", str(tmp_path)]) == 3
     assert capsys.readouterr().err == (
-        "muslbackend: error: muslbackend build needs the package build, which is not installed\n"
+        "muslbackend: error: muslbackend build requires the package build, which is not installed\n"
         "  hint  pip install 'muslbackend[build]'\n"
     )
 
@@ -90,7 +91,7 @@ def test_what_is_not_as_it_was_judged_is_a_bug_of_ours() -> None:
         finish._prove([], order, known)
 
 
-def test_another_implementation_than_cpython_is_told_of(
+def test_another_implementation_than_cpython_gets_a_note(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     settings = SimpleNamespace(strict=False)
@@ -116,7 +117,7 @@ def test_a_hook_that_scikit_build_core_does_not_offer() -> None:
 @pytest.mark.parametrize(
     ("error", "reason"), [(ValueError("it is wrong"), ": it is wrong"), (SystemExit(1), "")]
 )
-def test_scikit_build_core_does_not_say_what_it_takes(
+def test_scikit_build_core_without_its_requirements(
     error: BaseException, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*_: object) -> None:
@@ -151,7 +152,7 @@ def test_the_host_has_no_cpython_or_no_headers(
 
 
 def read(path: Path, *members: Raw) -> None:
-    """Read the first member, some at a time, as what is large is read."""
+    """Read the first member in pieces, as large members are read."""
     with open_zip(write_raw(path, members)) as archive:
         for _ in archive.blocks(archive.members[0]):
             pass

@@ -1,4 +1,4 @@
-"""Which jobs there are: what was asked for, what is there, what the project allows."""
+"""The build matrix: requested architectures and Pythons, installed ones, and the project's."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from packaging.specifiers import SpecifierSet
 from muslbackend.build.cross.compilers import ZIG_TARGETS
 from muslbackend.cli.multibuild import matrix
 from muslbackend.cli.multibuild.matrix import Interpreter
+from muslbackend.cli.options import config_settings
 from muslbackend.errors import SettingsError
 from muslbackend.musl.releases import ARCHITECTURES, ON_PYPI
 
@@ -25,13 +26,13 @@ def tags(pythons: tuple[Interpreter, ...]) -> list[str]:
     return [interpreter.tag for interpreter in pythons]
 
 
-def test_all_is_what_pypi_takes_and_zig_compiles_for() -> None:
+def test_all_means_the_architectures_of_pypi_that_zig_supports() -> None:
     assert set(ON_PYPI) <= set(ZIG_TARGETS) & set(ARCHITECTURES)
     assert set(ZIG_TARGETS) - set(ON_PYPI) == {"loongarch64", "armv6l"}
     assert matrix.architectures(["all"], "x86_64") == ON_PYPI
 
 
-def test_lists_have_commas_or_spaces_or_come_twice_and_name_each_once() -> None:
+def test_lists_split_at_commas_and_spaces_without_repeats() -> None:
     asked = matrix.words(["x86_64, aarch64", "i686 x86_64", ""])
     assert asked == ("x86_64", "aarch64", "i686")
     assert matrix.architectures(asked, "s390x") == asked
@@ -41,7 +42,7 @@ def test_lists_have_commas_or_spaces_or_come_twice_and_name_each_once() -> None:
 
 def test_the_machines_own_architecture_is_the_default() -> None:
     assert matrix.architectures([], "riscv64") == ("riscv64",)
-    with pytest.raises(SettingsError, match="this machine is sparc64, which no musllinux wheel"):
+    with pytest.raises(SettingsError, match="this machine is sparc64; musllinux wheels"):
         matrix.architectures([], "sparc64")
 
 
@@ -49,11 +50,11 @@ def test_the_machines_own_architecture_is_the_default() -> None:
     ("word", "near"),
     [("arm64", "aarch64"), ("amd64", "x86_64"), ("x86_46", "x86_64"), ("al", "all")],
 )
-def test_an_unknown_architecture_is_an_error_that_helps(word: str, near: str) -> None:
+def test_an_unknown_architecture_is_an_error_with_a_suggestion(word: str, near: str) -> None:
     with pytest.raises(SettingsError) as caught:
         matrix.architectures(["x86_64", word], "x86_64")
-    assert f"--arch {word}: musl has no such architecture" in str(caught.value)
-    assert f"did you mean {near}? there are all, x86_64, " in str(caught.value)
+    assert f"--arch {word}: unknown architecture" in str(caught.value)
+    assert f"did you mean {near}? choose from all, x86_64, " in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -83,20 +84,22 @@ def test_the_oldest_comes_first_and_each_version_once() -> None:
     ]
     assert notes == ()
     assert matrix.fitting(found, ANY, asked=True)[1] == (
-        "left out  /b/python3.11: /a/python3.11 is the same",
+        "left out  /b/python3.11: same version as /a/python3.11",
     )
 
 
 @pytest.mark.parametrize(
     ("bad", "problem"),
     [
-        (python(10), "it is 3.10.4, the oldest that names its libc is 3.11"),
+        (python(10), "it is 3.10.4; builds require 3.11 or later"),
         (python(12, kind="pypy"), "it is pypy, not CPython"),
-        (python(12, "/usr/bin", "venv", "headers"), "without venv and headers"),
-        (python(14), "it is 3.14.4, requires-python is <3.14"),
+        (python(12, "/usr/bin", "venv", "headers"), "it lacks venv and headers"),
+        (python(14), "it is 3.14.4; requires-python is <3.14"),
     ],
 )
-def test_what_cannot_build_is_left_out_or_an_error(bad: Interpreter, problem: str) -> None:
+def test_an_interpreter_that_cannot_build_is_skipped_or_an_error(
+    bad: Interpreter, problem: str
+) -> None:
     requires = SpecifierSet("<3.14")
     chosen, notes = matrix.fitting([bad, python(11)], requires, asked=False)
     assert tags(chosen) == ["cp311"]
@@ -106,7 +109,7 @@ def test_what_cannot_build_is_left_out_or_an_error(bad: Interpreter, problem: st
     assert str(caught.value).startswith(f"{bad.program} cannot build this project: {problem}\n")
 
 
-def test_what_is_missing_can_be_installed() -> None:
+def test_missing_parts_have_an_install_command() -> None:
     with pytest.raises(SettingsError, match=r"apt install python3\.12-venv python3\.12-dev"):
         matrix.fitting([python(12, "/usr/bin", "headers")], ANY, asked=True)
 
@@ -133,12 +136,12 @@ def test_one_wheel_for_many_pythons_is_made_once(py_api: str, makers: list[str])
     assert len(notes) == len(ALL) - len(makers)
 
 
-def test_who_takes_whose_wheel_is_said() -> None:
+def test_a_note_names_the_interpreter_that_builds_the_wheel() -> None:
     _, notes = matrix.makers((python(11), python(12), python(13)), "cp312")
-    assert notes == ("left out  cp313: takes the wheel of cp312 (cp312)",)
+    assert notes == ("left out  cp313: uses the wheel of cp312 (cp312)",)
 
 
-def test_the_stable_abi_is_set_where_scikit_build_core_reads_it() -> None:
+def test_py_api_is_read_from_the_places_of_scikit_build_core() -> None:
     table = {"wheel": {"py-api": "cp311"}}
     assert matrix.wheel_api({}, {}, {}) == ""
     assert matrix.wheel_api({}, table, {}) == "cp311"
@@ -158,13 +161,13 @@ def test_every_architecture_is_built_with_every_interpreter() -> None:
     ]
 
 
-def test_settings_that_come_twice_are_a_list() -> None:
-    given = matrix.config_settings(["a=1", "b=x=y", "a=2", "a=3", "c"])
+def test_repeated_settings_become_a_list() -> None:
+    given = config_settings(["a=1", "b=x=y", "a=2", "a=3", "c"])
     assert given == {"a": ["1", "2", "3"], "b": "x=y", "c": ""}
 
 
-def test_a_job_names_its_target_and_keeps_to_its_promise() -> None:
-    config = matrix.config_settings(["musl.floor=1.2.3", "musl.target=i686"])
+def test_a_job_sets_its_target_and_is_strict() -> None:
+    config = config_settings(["musl.floor=1.2.3", "musl.target=i686"])
     assert matrix.job_settings(config, "s390x", verify=False) == {
         "musl.strict": "true",
         "musl.floor": "1.2.3",
