@@ -106,8 +106,3 @@ def readable() -> Iterator[None]:
         raise MuslBackendError(
             msg, hint="see that it may be read, and that there is room"
         ) from error
-
-
-def damaged(what: str) -> MalformedError:
-    """Return the error to raise for a file that is not what its headers say."""
-    return MalformedError(f"is not a sound ELF file: {what}")

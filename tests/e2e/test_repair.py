@@ -502,7 +502,7 @@ def test_a_file_whose_packed_relocations_are_damaged_is_named(
     data[at + 8 : at + 16] = struct.pack("<Q", 1 << 40)
     wheel = make(tmp_path, {"demo/libf.so": bytes(data)}, cache)
     assert run(wheel, "-o", tmp_path / "out") == 1
-    assert "demo/libf.so: is not a sound ELF file: " in capsys.readouterr().err
+    assert "demo/libf.so: is not a valid ELF file: " in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from muslbackend.elf.header import ElfError
 from muslbackend.elf.rewrite import Rewriting
 from muslbackend.elf.versions import defined, needed, wanted
-from muslbackend.errors import damaged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from muslbackend.elf.image import Bytes
+    from muslbackend.elf.header import Bytes
     from muslbackend.elf.rewrite import Rewritten
 
 
@@ -41,7 +41,7 @@ def edited(data: Bytes, edit: Edit) -> Rewritten:
         _rename(rewriting, edit)
         return rewriting.result()
     except struct.error as error:
-        raise damaged(str(error)) from error
+        raise ElfError(str(error)) from error
 
 
 class _Strings:
@@ -77,7 +77,7 @@ class _Strings:
         """
         end = self._old.find(b"\0", offset)
         if end < 0:
-            raise damaged(f"the string at {offset:#x} has no end")
+            raise ElfError(f"the string at {offset:#x} has no end")
         inside = [place for place in self._uses(offset, end) if offset < place < end]
         size = min([end, *inside]) - offset
         self._old[offset : offset + size] = bytes(size)

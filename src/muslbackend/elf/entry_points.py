@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from muslbackend.elf.header import ElfError
 from muslbackend.elf.memory import PAGE, PF_X, PT_GNU_RELRO, PT_TLS
 from muslbackend.elf.relocations import PACKED
 from muslbackend.elf.symbols import symbol
-from muslbackend.errors import damaged
 from muslbackend.musl.relocations import kinds_of
 
 if TYPE_CHECKING:
@@ -51,9 +51,9 @@ def functions(image: ElfImage) -> list[Functions]:
             continue
         start, size, width = image.tag(tag), image.tag(size_tag), image.bits // 8
         if size_tag not in image.tags:
-            raise damaged(f"{name}, and no {name}SZ")
+            raise ElfError(f"{name}, and no {name}SZ")
         if size % width or size > _MOST_FUNCTIONS * width:
-            raise damaged(f"{name}SZ {size} is not a number of functions ({width} bytes each)")
+            raise ElfError(f"{name}SZ {size} is not a number of functions ({width} bytes each)")
         if size:
             image.offset(start, size, name)
             found.append(Functions(name, start, start + size))
@@ -65,15 +65,15 @@ def check_calls(image: ElfImage, arrays: Sequence[Functions], writes: Sequence[W
     for tag, name in ((_DT_INIT, "DT_INIT"), (_DT_FINI, "DT_FINI")):
         address = image.tag(tag) if image.machine not in (_EM_ARM, _EM_AARCH64) else 0
         if address and not image.memory.runs(address):
-            raise damaged(f"{name} {address:#x} lies in no executable segment")
+            raise ElfError(f"{name} {address:#x} lies in no executable segment")
     into: dict[int, Write] = {}
     for write in writes:
         if into.setdefault(write.place, write) is not write:
-            raise damaged(f"{write.place:#x} is relocated twice")
+            raise ElfError(f"{write.place:#x} is relocated twice")
     for array in arrays:
         _check_array(image, array, into)
     if into:
-        raise damaged(f"a relocation writes across a function to call, at {min(into):#x}")
+        raise ElfError(f"a relocation writes across a function to call, at {min(into):#x}")
 
 
 def _check_array(image: ElfImage, array: Functions, into: dict[int, Write]) -> None:
@@ -83,7 +83,7 @@ def _check_array(image: ElfImage, array: Functions, into: dict[int, Write]) -> N
     for at, word in zip(range(array.start, array.end, width), words, strict=True):
         address = _value(image, into.pop(at, None), word)
         if address is None or not image.memory.runs(address):
-            raise damaged(f"{array.name} calls what is not in its code, at {at:#x}")
+            raise ElfError(f"{array.name} calls what is not in its code, at {at:#x}")
 
 
 def _value(image: ElfImage, write: Write | None, word: int) -> int | None:
@@ -110,9 +110,9 @@ def check_segments(image: ElfImage) -> None:
     tls, relro = special.get(PT_TLS), special.get(PT_GNU_RELRO)
     if tls is not None and tls.memory:
         if tls.size > tls.memory or tls.memory > _LARGEST_TLS:
-            raise damaged(f"PT_TLS has {tls.size} bytes in the file, {tls.memory} in memory")
+            raise ElfError(f"PT_TLS has {tls.size} bytes in the file, {tls.memory} in memory")
         if tls.alignment & tls.alignment - 1 or not 0 < tls.alignment <= _LARGEST_TLS:
-            raise damaged(f"PT_TLS has an alignment of {tls.alignment}")
+            raise ElfError(f"PT_TLS has an alignment of {tls.alignment}")
         if tls.size:
             image.offset(tls.address, tls.size, "PT_TLS")
     if relro is not None and image.memory.page >= PAGE:  # else it shares pages, which is worse
@@ -125,6 +125,6 @@ def _check_relro(image: ElfImage, start: int, end: int) -> None:
     low, high = loads[0].address // PAGE * PAGE, -(-loads[-1].end // PAGE) * PAGE
     code = (s for s in loads if s.flags & PF_X)
     if start != end and not low <= start < end <= high:
-        raise damaged(f"PT_GNU_RELRO {start:#x} to {end:#x} lies in no segment")
+        raise ElfError(f"PT_GNU_RELRO {start:#x} to {end:#x} lies in no segment")
     if any(s.address < end and start < s.end for s in code):
-        raise damaged("PT_GNU_RELRO takes code the right to run")
+        raise ElfError("PT_GNU_RELRO takes code the right to run")

@@ -13,9 +13,9 @@ from __future__ import annotations
 import struct
 from array import array
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from muslbackend.elf.info import ET_DYN, ET_EXEC, MAGIC, Header
+from muslbackend.elf.header import ET_DYN, ET_EXEC, MAGIC, ElfError
 from muslbackend.elf.memory import (
     PF_W,
     PF_X,
@@ -30,16 +30,12 @@ from muslbackend.elf.memory import (
     Memory,
     Segment,
 )
-from muslbackend.errors import MalformedError, damaged
 
 if TYPE_CHECKING:
-    import mmap
     from collections.abc import Iterator, Mapping, Sequence
 
-    from muslbackend.errors import MalformedError
+    from muslbackend.elf.header import Bytes
 
-#: The bytes of a file: in memory, or mapped, so that only what is looked at is read.
-Bytes: TypeAlias = "bytes | bytearray | mmap.mmap"
 
 #: Program headers that lead nowhere in the file, or where a damaged one is no reason to refuse it.
 _LOOKED_AT: Final = frozenset({PT_NOTE, PT_TLS, PT_GNU_STACK, PT_GNU_RELRO, PT_GNU_PROPERTY})
@@ -49,8 +45,6 @@ _DT_STRTAB, _DT_STRSZ = 5, 10
 _MAX_ENTRIES: Final = 1 << 24
 #: No linker writes more segments to load; a dozen is a lot.
 _MOST_SEGMENTS: Final = 1 << 12
-#: Of a header, in bytes: ``e_ident``, ``e_type`` and ``e_machine``.
-_UP_TO_THE_MACHINE: Final = 20
 #: The byte order of this machine.
 OURS: Final = "<" if array("H", b"\1\0")[0] == 1 else ">"
 #: Strings are not cut out in bulk where one may be longer than twice this.
@@ -80,9 +74,9 @@ class ElfImage:
 
     def __init__(self, data: Bytes) -> None:
         if len(data) < 20 or data[: len(MAGIC)] != MAGIC:
-            raise damaged("no ELF header")
+            raise ElfError("no ELF header")
         if data[4] not in (1, 2) or data[5] not in (1, 2):
-            raise damaged("unknown class or byte order")
+            raise ElfError("unknown class or byte order")
         self.data = data
         self.bits = 64 if data[4] == 2 else 32
         self.order = "<" if data[5] == 1 else ">"
@@ -106,7 +100,7 @@ class ElfImage:
             return  # relocatable objects and core files are nothing a loader loads
         layout = struct.Struct(self.order + ("IIQQQQQQ" if self.bits == 64 else "IIIIIIII"))
         if count and entry_size < layout.size:
-            raise damaged(f"its program headers are of {entry_size} bytes, not {layout.size}")
+            raise ElfError(f"its program headers are of {entry_size} bytes, not {layout.size}")
         self.check(offset, count * entry_size)
         for index in range(count):
             fields = layout.unpack_from(self.data, offset + index * entry_size)
@@ -129,11 +123,11 @@ class ElfImage:
         found = [s for s in self.segments if s.kind == PT_DYNAMIC]
         loads = [s for s in self.segments if s.kind == PT_LOAD]
         if len(found) > 1:
-            raise damaged("it has more than one PT_DYNAMIC")
+            raise ElfError("it has more than one PT_DYNAMIC")
         if len(loads) > _MOST_SEGMENTS:
-            raise damaged(f"it has more than {_MOST_SEGMENTS} PT_LOAD")
+            raise ElfError(f"it has more than {_MOST_SEGMENTS} PT_LOAD")
         if found and not found[0].size and any(s.size for s in loads if s.flags & (PF_W | PF_X)):
-            raise damaged("its PT_DYNAMIC is empty")
+            raise ElfError("its PT_DYNAMIC is empty")
         return found[0] if found and found[0].size else None
 
     def _dynamic_tags(self) -> Mapping[int, list[int]]:
@@ -154,7 +148,7 @@ class ElfImage:
             return
         start = self.memory.place(segment.address, segment.size, "PT_DYNAMIC")
         if start != segment.offset or not segment.address:
-            raise damaged(f"PT_DYNAMIC {segment.address:#x} is mapped from {start:#x} in the file")
+            raise ElfError(f"PT_DYNAMIC {segment.address:#x} is mapped from {start:#x} in the file")
         pair = struct.Struct(self.order + 2 * self.word)
         usable = segment.size - segment.size % pair.size
         table = memoryview(self.data)[start : start + usable]
@@ -162,7 +156,7 @@ class ElfImage:
             if tag == 0:
                 return
             yield tag, value
-        raise damaged("its dynamic section has no end (DT_NULL)")
+        raise ElfError("its dynamic section has no end (DT_NULL)")
 
     def tag(self, tag: int, default: int = 0) -> int:
         """Return the value of a dynamic tag, of several the last, as musl takes it."""
@@ -176,7 +170,7 @@ class ElfImage:
         """Return the segment that fills ``address`` from the file."""
         segment = self.memory.segment(address)
         if segment is None or address >= segment.address + segment.size:
-            raise damaged(f"address {address:#x} lies in no segment")
+            raise ElfError(f"address {address:#x} lies in no segment")
         return segment
 
     def offset(self, address: int, size: int = 1, name: str = "address") -> int:
@@ -191,7 +185,7 @@ class ElfImage:
         """Raise :class:`MalformedError` if ``size`` bytes at ``offset`` are not in the file."""
         if offset + size > len(self.data):
             end = len(self.data)
-            raise damaged(f"{size} bytes at {offset:#x} lie beyond its end ({end} bytes)")
+            raise ElfError(f"{size} bytes at {offset:#x} lie beyond its end ({end} bytes)")
 
     def numbers(self, code: str, offset: int, count: int) -> array[int]:
         """Return ``count`` numbers in a row; ``code`` is their size, as in :mod:`array`."""
@@ -231,7 +225,7 @@ class ElfImage:
         size = self.tag(_DT_STRSZ)
         start = self.offset(self.tag(_DT_STRTAB), size, "DT_STRTAB")
         if size and self.data[start + size - 1]:
-            raise damaged("DT_STRTAB does not end with a zero byte")
+            raise ElfError("DT_STRTAB does not end with a zero byte")
         return range(start, start + size)
 
     def _decoded(self) -> str:
@@ -256,7 +250,7 @@ class ElfImage:
         """Raise if so many more bytes of strings are more than any table comes to."""
         self._room -= size
         if self._room < 0:
-            raise damaged("its strings overlap")
+            raise ElfError("its strings overlap")
 
     def cut(self, offsets: Sequence[int]) -> list[str]:
         """Return the strings at these places of the dynamic string table."""
@@ -276,15 +270,6 @@ class ElfImage:
         return [self.string(offset) for offset in self.tags.get(tag, ())]
 
 
-def read_header(data: Bytes) -> Header | None:
-    """Return the type and the machine of a file that may be damaged; ``None`` without them."""
-    if len(data) < _UP_TO_THE_MACHINE or data[4] not in (1, 2) or data[5] not in (1, 2):
-        return None
-    order, word = ("<", "little") if data[5] == 1 else (">", "big")
-    kind, machine = struct.unpack_from(f"{order}HH", data, 16)
-    return Header(kind, machine, 64 if data[4] == 2 else 32, word)
-
-
 def until_nul(data: Bytes, offset: int) -> str:
     """Return the C string at ``offset``; bytes that are not UTF-8 become surrogates."""
     end = data.find(b"\0", offset)
@@ -293,8 +278,8 @@ def until_nul(data: Bytes, offset: int) -> str:
     return _decoded(data[offset:end])
 
 
-def _endless(offset: int) -> MalformedError:
-    return damaged(f"the string at {offset:#x} has no end")
+def _endless(offset: int) -> ElfError:
+    return ElfError(f"the string at {offset:#x} has no end")
 
 
 def _decoded(text: bytes | bytearray) -> str:
@@ -304,5 +289,5 @@ def _decoded(text: bytes | bytearray) -> str:
 def bounded(count: int) -> int:
     """Return ``count``, or raise :class:`MalformedError` if no library can have so many."""
     if count > _MAX_ENTRIES:
-        raise damaged(f"a table claims {count} entries")
+        raise ElfError(f"a table claims {count} entries")
     return count

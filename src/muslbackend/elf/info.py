@@ -6,7 +6,7 @@ from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from muslbackend.musl.releases import ARCHITECTURES
+from muslbackend.elf.header import ET_DYN, Header
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from muslbackend.elf.hashtable import Exports
     from muslbackend.musl.releases import Architecture
 
-MAGIC: Final = b"\x7fELF"
 #: Of the machines that have a choice (arm64, POWER, LoongArch).
 LARGEST_PAGE: Final = 1 << 16
 
@@ -38,43 +37,6 @@ _GLIBC_LIBRARIES: Final = (
     "librt.so.1",
     "libutil.so.1",
 )
-
-
-#: Types of files (``e_type``) that musl's loader and the kernel map (``map_library`` in
-#: ldso/dynlink.c, commit 51e2d831): programs and shared objects.
-ET_EXEC, ET_DYN = 2, 3
-
-
-class Header(NamedTuple):
-    """The fields of an ELF header that tell the type of the file and its machine."""
-
-    kind: int
-    """``e_type``."""
-    machine: int
-    bits: int
-    byteorder: str
-
-    @property
-    def arch(self) -> str | None:
-        """The wheel's name for the machine, ``None`` for one that musl does not know."""
-        return next((a.name for a in ARCHITECTURES.values() if self.fits(a)), None)
-
-    def fits(self, arch: Architecture) -> bool:
-        """Say whether the file is for ``arch``: machine, word size and byte order."""
-        return self[1:] == (arch.machine, arch.bits, arch.byteorder)
-
-
-class Damaged(str):
-    """The reason why a file that begins like ELF cannot be loaded, with its header."""
-
-    header: Header | None
-    """``None`` where the header itself is damaged."""
-
-    def __new__(cls, reason: str, header: Header | None) -> Damaged:
-        """Attach the header to the reason."""
-        made = super().__new__(cls, reason)
-        made.header = header
-        return made
 
 
 class _Facts(NamedTuple):

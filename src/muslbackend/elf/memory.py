@@ -13,7 +13,7 @@ from bisect import bisect_right
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from muslbackend.errors import damaged
+from muslbackend.elf.header import ElfError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -62,15 +62,15 @@ class Memory:
         # Of one without a size nothing is mapped, unless it begins within a page.
         loads = [s for s in every if s.memory or s.address % PAGE]
         if every[:1] != loads[:1]:
-            raise damaged("its first PT_LOAD is empty")
+            raise ElfError("its first PT_LOAD is empty")
         self.loads: Sequence[Segment] = loads
         self._starts = [s.address for s in loads]
         if any(a.end > b.address for a, b in pairwise(loads)):
-            raise damaged("its segments overlap")
+            raise ElfError("its segments overlap")
         # The loader takes addresses for the empty ones too.
         span = max(s.end for s in every) - every[0].address if every else 0
         if span > _MOST_ADDRESSES[bits]:
-            raise damaged(f"its segments take {span} bytes of memory")
+            raise ElfError(f"its segments take {span} bytes of memory")
         self.page = _largest_page(loads)
 
     def segment(self, address: int) -> Segment | None:
@@ -87,10 +87,10 @@ class Memory:
         """
         segment = self.segment(address)
         if segment is None or not segment.flags & PF_R:
-            raise damaged(f"{name} {address:#x} lies in no readable segment")
+            raise ElfError(f"{name} {address:#x} lies in no readable segment")
         if address + size > segment.address + segment.size:
             end = segment.address + segment.size
-            raise damaged(
+            raise ElfError(
                 f"the {size} bytes of {name} at {address:#x} reach beyond the end of their "
                 f"segment in the file ({end:#x})"
             )
@@ -134,9 +134,9 @@ def _check(segment: Segment, bits: int) -> None:
     """Raise for a PT_LOAD that the loader maps otherwise than it says, or not at all."""
     where = f"the PT_LOAD at {segment.address:#x}"
     if segment.size > segment.memory:
-        raise damaged(f"p_filesz of {where} is more than its p_memsz")
+        raise ElfError(f"p_filesz of {where} is more than its p_memsz")
     if segment.end >= 1 << bits:
-        raise damaged(f"{where} reaches beyond the last address")
+        raise ElfError(f"{where} reaches beyond the last address")
 
 
 def _largest_page(loads: Sequence[Segment]) -> int:

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from muslbackend.elf import versions
 from muslbackend.elf.entry_points import check_calls, check_segments, functions
-from muslbackend.elf.hash_check import is_program, read_hashes
+from muslbackend.elf.hashtable import is_program, read_hashes
+from muslbackend.elf.header import ET_EXEC, ElfError
 from muslbackend.elf.image import ElfImage, until_nul
-from muslbackend.elf.info import ET_EXEC, LARGEST_PAGE, ElfInfo
+from muslbackend.elf.info import LARGEST_PAGE, ElfInfo
 from muslbackend.elf.memory import PAGE, PF_X, PT_GNU_STACK, PT_INTERP, PT_LOAD
 from muslbackend.elf.notes import arm_architecture, build_id, isa_needed, strippable
 from muslbackend.elf.relocations import relocated, tables
@@ -28,14 +29,14 @@ from muslbackend.elf.symbols import (
     spans,
     symbol,
 )
-from muslbackend.errors import MalformedError, damaged
+from muslbackend.errors import MalformedError
 from muslbackend.musl.relocations import kinds_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from muslbackend.elf.hash_check import Hashes
-    from muslbackend.elf.image import Bytes
+    from muslbackend.elf.hashtable import Hashes
+    from muslbackend.elf.header import Bytes
     from muslbackend.elf.relocations import Relocated
 
 #: DT_ANDROID_REL, _RELSZ, _RELA, _RELASZ and _RELR: relocations that only Android's loader does.
@@ -60,7 +61,7 @@ def read_elf(data: Bytes, crc: int | None = None) -> ElfInfo:
     try:
         return _Reader(data).info(crc)
     except (struct.error, IndexError) as error:
-        msg = f"is not a sound ELF file: {error}"
+        msg = f"is not a valid ELF file: {error}"
         raise MalformedError(msg) from error
 
 
@@ -73,7 +74,7 @@ class _Reader(ElfImage):
     def __init__(self, data: Bytes) -> None:
         super().__init__(data)
         if _ANDROID_TAGS & set(self.tags):
-            msg = "is not a sound ELF file: relocations packed for Android, musl does none"
+            msg = "is not a valid ELF file: relocations packed for Android, musl does none"
             raise MalformedError(msg)
         hashes = read_hashes(self)
         self.symbols = read_symbols(self, hashes.known)
@@ -104,7 +105,7 @@ class _Reader(ElfImage):
         )
         needed, rpath = tuple(self.tag_strings(_DT_NEEDED)), self._search_path()
         if len(needed) * max(len(rpath), _FOLDERS) > _MOST_SEARCHES:
-            raise damaged(f"{len(needed)} needed names and {len(rpath)} folders to search")
+            raise ElfError(f"{len(needed)} needed names and {len(rpath)} folders to search")
         removable, debugging = strippable(self)
         return ElfInfo(
             machine=self.machine,
@@ -183,10 +184,10 @@ class _Reader(ElfImage):
         symbols, relocated = self.symbols, self.relocated
         known = kinds_of(self.machine)
         if known is not None and known.copy in relocated.types and not is_program(self):
-            raise damaged("it has copy relocations, and is not a program")
+            raise ElfError("it has copy relocations, and is not a program")
         for number in sorted(self.lost & relocated.named):
             name = self.tried[number]
-            raise damaged(f"its hash table does not lead to its own symbol {name}")
+            raise ElfError(f"its hash table does not lead to its own symbol {name}")
         used = {number for number in relocated.named if not symbols.found[number]}
         for number in relocated.owned:
             if not symbols.found[number] and symbol(self, number).info >> 4 != _STB_LOCAL:
@@ -208,10 +209,12 @@ class _Reader(ElfImage):
         found, name = symbol(self, number), self.string(self.symbols.names[number])
         if self.symbols.found[number]:
             if found.info & 15 == _STT_TLS or not self.memory.runs(found.value):
-                raise damaged(f"{name} {found.value:#x} is not a function of an executable segment")
+                raise ElfError(
+                    f"{name} {found.value:#x} is not a function of an executable segment"
+                )
         elif found.section and number in used:
             # Among imports it would pass for a function of the interpreter.
-            raise damaged(f"no lookup finds its own symbol {name}, which it refers to")
+            raise ElfError(f"no lookup finds its own symbol {name}, which it refers to")
 
     def _names(self, symbols: Iterable[int]) -> list[str]:
         return self.cut([self.symbols.names[symbol] for symbol in symbols])

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from itertools import compress
+from itertools import compress, pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
+from muslbackend.elf.header import ElfError
 from muslbackend.elf.image import OURS
 from muslbackend.elf.memory import PF_R, PF_W, PF_X
-from muslbackend.errors import damaged
-from muslbackend.musl.relocations import kinds_of, runs
+from muslbackend.musl.relocations import kinds_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -91,14 +91,14 @@ def tables(image: ElfImage) -> list[Table]:
         size, entry = image.tag(size_tag), step * image.bits // 8
         if tag not in image.tags:
             if size:
-                raise damaged(f"{size_name} {size}, and no {name}")
+                raise ElfError(f"{size_name} {size}, and no {name}")
             continue
         if size_tag not in image.tags:
-            raise damaged(f"{name}, and no {size_name}")
+            raise ElfError(f"{name}, and no {size_name}")
         if size % entry:
-            raise damaged(f"{size_name} {size} is not a whole number of entries ({entry} bytes)")
+            raise ElfError(f"{size_name} {size} is not a whole number of entries ({entry} bytes)")
         if tag == _DT_JMPREL and size and plt not in (_DT_REL, _DT_RELA):
-            raise damaged(f"DT_PLTREL {plt} is neither DT_REL nor DT_RELA")
+            raise ElfError(f"DT_PLTREL {plt} is neither DT_REL nor DT_RELA")
         if size:
             address = image.tag(tag)
             found.append(Table(name, address, size, image.offset(address, size, name), step))
@@ -176,7 +176,7 @@ class _Scan:
     def packed(self, table: Table) -> None:
         """Look at packed relative relocations (DT_RELR)."""
         words = self._image.numbers(self._image.word, table.place, table.size // self._width)
-        for run in runs(words, self._image.bits):
+        for run in packed_runs(words, self._image.bits):
             inside = self._fits(run.start, run.end)
             if inside and not self._near([run.start, run.end], run.end - run.start):
                 continue
@@ -238,7 +238,7 @@ class _Scan:
             self._code = True
             outside = _outside(outside, width, self._text)
         if outside:
-            raise damaged(f"a relocation writes to {outside[0]:#x}, which is not writable data")
+            raise ElfError(f"a relocation writes to {outside[0]:#x}, which is not writable data")
 
 
 class _Block:
@@ -298,3 +298,51 @@ def _outside(places: Sequence[int], width: int, zones: _Ranges) -> list[int]:
         found += places[at:begin]
         at = max(begin, bisect_right(places, end - width, begin))
     return [*found, *places[at:]]
+
+
+class PackedRun(NamedTuple):
+    """One address of a DT_RELR table, and the bitmaps that follow it."""
+
+    start: int
+    """The address of the first relocated word."""
+    end: int
+    """The first address behind the last relocated word."""
+    bitmaps: Sequence[int]
+
+    def places(self, bits: int) -> Iterator[int]:
+        """Yield the addresses of the relocated words, in ascending order."""
+        yield self.start
+        width = bits // 8
+        base = self.start
+        for bitmap in self.bitmaps:
+            yield from (base + width * n for n in range(1, bits) if bitmap >> n & 1)
+            base += width * (bits - 1)
+
+
+def packed_runs(words: Sequence[int], bits: int) -> Iterator[PackedRun]:
+    """Yield the runs of a DT_RELR table of ``bits``-bit words.
+
+    An even word is an address. An odd word is a bitmap, from its second bit on, of the words that
+    follow (``do_relr_relocs`` in ldso/dynlink.c). Raises :class:`ElfError` for a bitmap before any
+    address.
+    """
+    width = bits // 8
+    starts = [at for at, word in enumerate(words) if not word & 1]
+    if words and starts[:1] != [0]:
+        raise ElfError("its packed relocations start with a bitmap")
+    for at, behind in pairwise([*starts, len(words)]):
+        count, start = behind - at - 1, words[at]
+        end = start + width
+        if count:
+            highest = words[behind - 1].bit_length() - 1
+            end = max(end, start + width * ((count - 1) * (bits - 1) + highest + 1))
+        yield PackedRun(start, end, words[at + 1 : behind])
+
+
+def packed_places(words: Sequence[int], bits: int) -> Iterator[int]:
+    """Yield the address of each word that a DT_RELR table of ``bits``-bit words relocates.
+
+    Raises :class:`ElfError` for a bitmap before any address.
+    """
+    for run in packed_runs(words, bits):
+        yield from run.places(bits)

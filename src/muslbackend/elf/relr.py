@@ -13,8 +13,9 @@ import struct
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from muslbackend.elf.header import ElfError
+from muslbackend.elf.relocations import packed_places
 from muslbackend.elf.rewrite import SHT_PROGBITS, Rewriting, UnusableError
-from muslbackend.errors import damaged
 from muslbackend.musl.releases import ARCHITECTURES
 
 if TYPE_CHECKING:
@@ -57,30 +58,12 @@ def expand(data: bytes) -> bytes:
         unpack(rewriting)
         return b"".join(rewriting.result().blocks(data))
     except struct.error as error:
-        raise damaged(str(error)) from error
+        raise ElfError(str(error)) from error
 
 
 def unpack(rewriting: Rewriting) -> None:
     """Unpack the packed relocations of a file that has some."""
     _Table(rewriting).unpack()
-
-
-def addresses(words: Iterable[int], bits: int) -> Iterator[int]:
-    """Yield the address of each pointer that a table of ``bits``-bit words relocates.
-
-    An even word is an address; an odd one is a bitmap, from its second bit on, of the words that
-    follow. Raises :class:`MalformedError` for a bitmap before any address.
-    """
-    width, following = bits // 8, None
-    for word in words:
-        if not word & 1:
-            yield word
-            following = word + width
-        elif following is None:
-            raise damaged("its packed relocations begin with a bitmap")
-        else:
-            yield from (following + width * n for n in range(bits - 1) if word >> (n + 1) & 1)
-            following += width * (bits - 1)
 
 
 class _Table:
@@ -112,14 +95,14 @@ class _Table:
         """Return the addresses that the packed table relocates."""
         image, size = self.image, self.image.tag(_DT_RELRSZ)
         if size % self.width or image.tag(_DT_RELRENT, self.width) != self.width:
-            raise damaged(f"its packed relocations are not whole words of {self.width} bytes")
+            raise ElfError(f"its packed relocations are not whole words of {self.width} bytes")
         if not size:
             return []
         words = image.table(image.word, image.tag(_DT_RELR), size // self.width, "DT_RELR")
         most = len(image.data) // self.width
-        places = list(islice(addresses(words, image.bits), most + 1))
+        places = list(islice(packed_places(words, image.bits), most + 1))
         if len(places) > most or len(set(places)) < len(places):
-            raise damaged("its packed relocations name a word twice")
+            raise ElfError("its packed relocations name a word twice")
         return places
 
     def _relocations(self, places: Iterable[int]) -> Iterator[bytes]:
@@ -132,7 +115,7 @@ class _Table:
                 inside = range(segment.address, segment.address + segment.size - last)
                 shift = segment.offset - segment.address
                 if place not in inside and image.offset(place + last) != place + last + shift:
-                    raise damaged(f"the pointer at {place:#x} lies in two segments")
+                    raise ElfError(f"the pointer at {place:#x} lies in two segments")
             addend = pointer.unpack_from(image.data, place + shift) if self.rela else ()
             yield self.entry.pack(place, kind, *addend)
 
@@ -141,7 +124,7 @@ class _Table:
         if tag not in image.tags or not size:
             return b""
         if size % self.entry.size:
-            raise damaged(f"its relocations are not whole entries of {self.entry.size} bytes")
+            raise ElfError(f"its relocations are not whole entries of {self.entry.size} bytes")
         start = image.offset(image.tag(tag), size, "its relocations")
         return bytes(image.data[start : start + size])
 

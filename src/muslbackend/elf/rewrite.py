@@ -10,14 +10,15 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from muslbackend.elf.header import ElfError
 from muslbackend.elf.image import ElfImage
 from muslbackend.elf.memory import PAGE, PF_W, PT_DYNAMIC, PT_LOAD
-from muslbackend.errors import MalformedError, damaged
+from muslbackend.errors import MalformedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from muslbackend.elf.image import Bytes
+    from muslbackend.elf.header import Bytes
 
 _DT_NULL: Final = 0
 SHT_PROGBITS, _SHT_DYNAMIC, _SHT_NOBITS = 1, 6, 8
@@ -99,7 +100,7 @@ class Rewritten(NamedTuple):
         done = 0
         for row in sorted(rows, key=lambda row: row[:2]):
             if row[0] < done:
-                raise damaged(f"two things lie at {row[0]:#x} in the file")
+                raise ElfError(f"two things lie at {row[0]:#x} in the file")
             yield row
             done = row[0] + row[1]
 
@@ -121,7 +122,7 @@ class Headers:
         self.layout = struct.Struct(image.order + layout[1])
         self.offset, entry, count = place
         if count and entry != self.layout.size:
-            raise damaged(f"its headers are of {entry} bytes, not {self.layout.size}")
+            raise ElfError(f"its headers are of {entry} bytes, not {self.layout.size}")
         self.start, self.end = self.offset, self.offset + count * self.layout.size
         image.check(self.start, self.end - self.start)
         rows = self.layout.iter_unpack(memoryview(image.data)[self.start : self.end])
@@ -152,7 +153,7 @@ class Rewriting:
         found = (s for s in self.segments.records if s["kind"] == PT_DYNAMIC)
         dynamic = next(found, None)
         if dynamic is None or not dynamic["size"]:
-            raise damaged("no dynamic section")
+            raise ElfError("no dynamic section")
         self._dynamic = dynamic
         self.dynamic = list(image.dynamic_entries())
         """Tags and values, in order, without the DT_NULL at the end; to be changed."""
@@ -206,7 +207,7 @@ class Rewriting:
     def _loads(self) -> list[dict[str, int]]:
         loads = [s for s in self.segments.records if s["kind"] == PT_LOAD and s["memory"]]
         if not loads:
-            raise damaged("no segment has any memory")
+            raise ElfError("no segment has any memory")
         return loads
 
     def _last(self) -> dict[str, int]:
@@ -225,7 +226,7 @@ class Rewriting:
         loads, last, address = self._loads(), self._last(), self._first_address()
         zeros = address - last["address"] - last["size"]
         if last["memory"] < last["size"] or (last["offset"] - last["address"]) % PAGE:
-            raise damaged("its last segment does not lie in the file as it does in memory")
+            raise ElfError("its last segment does not lie in the file as it does in memory")
         if zeros > _MOST_ZEROS:
             raise UnusableError(
                 f"cannot be rewritten: the file would grow by {zeros} zeros, which are in memory "
@@ -237,7 +238,7 @@ class Rewriting:
         alignment = max([_ALIGNMENT, *(s["alignment"] for s in behind)])
         padding = -size % alignment
         if padding > _MOST_ZEROS or any(s["alignment"] % PAGE for s in behind):
-            raise damaged(f"a segment has an alignment of {alignment}")
+            raise ElfError(f"a segment has an alignment of {alignment}")
         self._check_cut(at, [s for s in loads if s is not last])
         self._move(at, size + padding, last)
         last["size"] = last["memory"] = address + len(self._new) - last["address"]

@@ -13,8 +13,8 @@ from itertools import compress, islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.elf.hashtable import Exports
+from muslbackend.elf.header import ElfError
 from muslbackend.elf.image import OURS
-from muslbackend.errors import damaged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence, Set
@@ -130,7 +130,7 @@ def read_symbols(image: ElfImage, count: int) -> Symbols:
     names, versions = array("I"), array("H")
     if _DT_SYMTAB not in image.tags:
         if count > 1:
-            raise damaged(f"its tables speak of {count} symbols, and there is no DT_SYMTAB")
+            raise ElfError(f"its tables speak of {count} symbols, and there is no DT_SYMTAB")
         return Symbols(names, versions, b"", b"", b"", b"")
     step = _LAYOUTS[image.bits][0]
     place = image.offset(image.tag(_DT_SYMTAB), count * step, "DT_SYMTAB")
@@ -146,7 +146,7 @@ def read_symbols(image: ElfImage, count: int) -> Symbols:
         high = versions[first : first + size].tobytes()[_HIGH::2]
         blocks.append([bits.to_bytes(size) for bits in _judged(table, image.bits, high)])
     if len(names) > 1 and max(names) >= len(image.strings):
-        raise damaged(f"st_name {max(names)} of a symbol lies beyond DT_STRSZ")
+        raise ElfError(f"st_name {max(names)} of a symbol lies beyond DT_STRSZ")
     return Symbols(names, versions, *map(b"".join, zip(*blocks, strict=True)))
 
 

@@ -8,13 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from muslbackend.errors import damaged
 from muslbackend.musl.releases import MuslVersion, oldest
 
 if TYPE_CHECKING:
-    from array import array
-    from collections.abc import Iterator, Sequence
-
     from muslbackend.musl.releases import Architecture
 
 #: By the name of the symbol table, which is musl's own name for the architecture.
@@ -100,37 +96,3 @@ _KINDS: Final = {
 def kinds_of(machine: int) -> Kinds | None:
     """Return the relocation types of a machine; none if musl has no port to it."""
     return _KINDS.get(machine)
-
-
-class Run(NamedTuple):
-    """Packed relocations that begin at one address: it, and bitmaps of the words that follow."""
-
-    start: int
-    end: int
-    bitmaps: Sequence[int]
-
-    def places(self, bits: int) -> Iterator[int]:
-        """Yield the addresses in order."""
-        yield self.start
-        base, width = self.start, bits // 8
-        for bitmap in self.bitmaps:
-            yield from (base + width * n for n in range(1, bits) if bitmap >> n & 1)
-            base += width * (bits - 1)
-
-
-def runs(words: array[int], bits: int) -> Iterator[Run]:
-    """Yield what packed relocations write to.
-
-    As ``do_relr_relocs``: an even word is an address, an odd one a bitmap of those that follow.
-    """
-    width = bits // 8
-    starts = [at for at, word in enumerate(words) if not word & 1]
-    if words and starts[:1] != [0]:
-        raise damaged("its packed relocations begin with a bitmap")
-    for at, behind in zip(starts, [*starts[1:], len(words)], strict=True):
-        count, start = behind - at - 1, words[at]
-        end = start + width
-        if count:
-            highest = words[behind - 1].bit_length() - 1
-            end = max(end, start + width * ((count - 1) * (bits - 1) + highest + 1))
-        yield Run(start, end, words[at + 1 : behind])

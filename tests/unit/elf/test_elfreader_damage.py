@@ -40,7 +40,7 @@ def read_or_refuse(data: bytes) -> bool:
     try:
         read_elf(data)
     except MalformedError as error:
-        assert error.message.startswith("is not a sound ELF file: ")
+        assert error.message.startswith("is not a valid ELF file: ")
         read = False
     else:
         read = True

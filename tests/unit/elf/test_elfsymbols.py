@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from muslbackend.elf import symbols as elfsymbols
-from muslbackend.elf.hash_check import read_hashes
-from muslbackend.elf.hashtable import Exports
+from muslbackend.elf.hashtable import Exports, read_hashes
 from muslbackend.elf.image import ElfImage
 from muslbackend.elf.reader import read_elf
 from muslbackend.elf.symbols import read_symbols

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 FILE: Final = "demo-1.0-cp311-cp311-linux_x86_64.whl"
 CORE: Final = "demo/_core.so"
 UNKNOWN: Final = f"[MB106] {CORE}: is for an unknown machine"
-UNSOUND: Final = f"[MB108] {CORE}: is not a sound ELF file: "
+UNSOUND: Final = f"[MB108] {CORE}: is not a valid ELF file: "
 EDIT: Final = Edit(
     CORE, soname="liby.so", needed=(("libx.so", "libz.so"),), rpath=("$ORIGIN",), expand=True
 )
@@ -414,7 +414,7 @@ PACKED: Final = {
         lambda: relr(100_000 * [64]), "its packed relocations name a word twice"
     ),
     "a bitmap before any address": unsound(
-        lambda: relr([(1 << 64) - 1]), "its packed relocations begin with a bitmap"
+        lambda: relr([(1 << 64) - 1]), "its packed relocations start with a bitmap"
     ),
     "addresses beyond all segments": unsound(
         lambda: relr([1 << 63]),

@@ -100,7 +100,7 @@ def test_zones_are_whole_pages_without_what_is_kept() -> None:
 def test_what_is_not_mapped_as_it_says_is_refused(
     loads: list[Segment], bits: int, said: str
 ) -> None:
-    with pytest.raises(MalformedError, match=f"is not a sound ELF file: {re.escape(said)}"):
+    with pytest.raises(MalformedError, match=f"is not a valid ELF file: {re.escape(said)}"):
         Memory(loads, bits)
 
 

@@ -20,7 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from muslbackend.elf.reader import read_elf
-from muslbackend.elf.relr import addresses, expand
+from muslbackend.elf.relocations import packed_places
+from muslbackend.elf.relr import expand
 from muslbackend.errors import MalformedError
 from support.loaders.packed import PACKED, SOURCE
 from support.tools.debian import ZIG
@@ -122,17 +123,17 @@ def test_what_was_packed_is_unpacked(bits: int, gaps: list[int], unit: int) -> N
     unit = max(unit, bits // 16)  # pointers do not lie in one another
     places = [sum(gaps[: n + 1]) * 2 * unit for n in range(len(gaps))]
     words = list(encoded(places, bits))
-    assert list(addresses(words, bits)) == places
+    assert list(packed_places(words, bits)) == places
     assert len(words) <= len(places)
 
 
 def test_bitmaps_follow_one_another() -> None:
-    assert list(addresses([0x1000, 0b1001, 1, 0b11], 32)) == [
+    assert list(packed_places([0x1000, 0b1001, 1, 0b11], 32)) == [
         0x1000,
         0x1004 + 2 * 4,
         0x1004 + 62 * 4,
     ]
-    assert list(addresses([0x1000, 3 << 62 | 1], 64)) == [0x1000, 0x11F0, 0x11F8]
+    assert list(packed_places([0x1000, 3 << 62 | 1], 64)) == [0x1000, 0x11F0, 0x11F8]
 
 
 @pytest.mark.parametrize("arch", [*MACHINES, "gcc"])
@@ -274,7 +275,7 @@ def test_segments_behind_move_down_by_whole_pages() -> None:
 
 WORD: Final = struct.Struct("<Q").pack
 BAD: Final = (
-    (crafted(WORD(3), *ONE[1:]), "begin with a bitmap"),
+    (crafted(WORD(3), *ONE[1:]), "start with a bitmap"),
     (crafted(bytes(16), (36, 0x400), (35, 12)), "not whole words of 8 bytes"),
     (crafted(bytes(16), (36, 0x400), (35, 8), (37, 16)), "not whole words of 8 bytes"),
     (crafted(WORD(0x400) * 2, (36, 0x400), (35, 16)), "name a word twice"),
@@ -303,7 +304,7 @@ def test_what_is_wrong_is_said(data: bytes, message: str) -> None:
     with pytest.raises(MalformedError, match=message) as raised:
         expand(data)
     assert raised.value.message.startswith(
-        ("is not a sound ELF file: ", "cannot be rewritten: ", "has packed relocations that cannot")
+        ("is not a valid ELF file: ", "cannot be rewritten: ", "has packed relocations that cannot")
     )
 
 
