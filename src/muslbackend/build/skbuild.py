@@ -186,7 +186,7 @@ def build(
     nothing sets its ``build-dir``. Its own errors (``SystemExit`` among them) pass through;
     nothing is written to any output folder here.
     """
-    from muslbackend.system.temporary import temporary_folder
+    from muslbackend.system.folders import temporary_folder
 
     base = _writer_class()
     with temporary_folder() as folder:

@@ -131,7 +131,7 @@ def _tell(results: Sequence[Checked], shown: _Shown) -> None:
 
 def _write_page(results: Sequence[Checked], path: Path) -> None:
     from muslbackend.report.html.page import page
-    from muslbackend.system.atomic import published
+    from muslbackend.system.files import published
 
     with published(path, "the page") as stream:
         stream.write(page(results).encode())

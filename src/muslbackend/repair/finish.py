@@ -107,7 +107,7 @@ def _carried_out(material: Material, order: Order, known: _Known) -> Outcome:
     """Patch copies, prove that they are what was promised, account for them and write the wheel."""
     # Most builds change no file.
     from muslbackend.repair import patch
-    from muslbackend.system.temporary import temporary_folder
+    from muslbackend.system.folders import temporary_folder
 
     plan = known.plan
     with temporary_folder() as work:

@@ -10,7 +10,7 @@ from functools import partial
 from operator import call
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from muslbackend.elf.info import MAGIC
+from muslbackend.elf.header import MAGIC
 from muslbackend.errors import MalformedError
 from muslbackend.system.progress import Progress
 from muslbackend.system.workers import WORTH_HANDING, Begun, on_all_cores

@@ -278,7 +278,7 @@ def test_a_damaged_library_in_a_wheel_is_a_finding(
     path = tmp_path / "demo-1.0-cp311-cp311-musllinux_1_2_x86_64.whl"
     wheels.write(path, {"demo/_core.so": zig_library("x86_64")[:700]})
     assert main(["check", str(path)]) == 1
-    assert "error[MB108] demo/_core.so: is not a sound ELF file: " in capsys.readouterr().out
+    assert "error[MB108] demo/_core.so: is not a valid ELF file: " in capsys.readouterr().out
 
 
 def test_a_wheel_without_native_code_is_ok(
@@ -394,7 +394,7 @@ def test_a_page_that_cannot_be_written_is_an_error_behind_the_verdict(
     assert ": ok, loads on musl 1.1.0 and later" in out
     assert err == (
         f"muslbackend: error: {tmp_path}/file: the page cannot be written: File exists\n"
-        "  hint  name a folder that can be written\n"
+        "  hint  choose a writable output folder\n"
     )
 
 
