@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import os
 import sys
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from muslbackend.errors import MuslBackendError, is_out_of_memory, out_of_memory
+from muslbackend.errors import MuslBackendError
 from muslbackend.policy.question import Question
 from muslbackend.report import text as plain
+from muslbackend.system.failures import is_out_of_memory, report_out_of_memory
 
 if TYPE_CHECKING:
     import argparse
@@ -48,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (MemoryError, ImportError, OSError) as error:
         if not is_out_of_memory(error):
             raise
-        return out_of_memory()
+        return report_out_of_memory()
 
 
 def _run(words: list[str]) -> int:
@@ -58,8 +58,6 @@ def _run(words: list[str]) -> int:
     from muslbackend.cli import parser
 
     options = parser.parse(words)
-    if options.command != "check":
-        gc.enable()  # of what started this process, see __main__
     return _COMMANDS[options.command](options)
 
 

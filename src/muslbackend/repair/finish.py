@@ -11,7 +11,6 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from muslbackend.errors import readable
 from muslbackend.loader.resolve import resolve
 from muslbackend.loader.scan import Scan
 from muslbackend.musl.tags import Target, claimed_floor, refuse_unknown
@@ -25,6 +24,7 @@ from muslbackend.repair.libraries import digests
 from muslbackend.repair.outcome import Outcome
 from muslbackend.repair.plan import Plan, Wishes, expanded, make_plan, to_expand
 from muslbackend.repair.write import write_wheel
+from muslbackend.system.failures import reported_io_errors
 from muslbackend.wheel.declared_floor import with_floor
 from muslbackend.wheel.member import Member
 from muslbackend.wheel.name import retag
@@ -47,7 +47,7 @@ def finish(material: Material, order: Order) -> Outcome:
     Raises :class:`PolicyError` when the promise cannot be kept and the target is strict; the
     output folder then is as it was.
     """
-    with readable():
+    with reported_io_errors():
         return _with_warning(_finished(material, order))
 
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 from muslbackend.build.pyproject import FILE, read_pyproject
 from muslbackend.cli.init.migration import Files, propose
-from muslbackend.errors import SettingsError, readable
+from muslbackend.errors import SettingsError
 from muslbackend.report import terminal
 from muslbackend.system import resources
+from muslbackend.system.failures import reported_io_errors
 
 if TYPE_CHECKING:
     import argparse
@@ -49,7 +50,7 @@ def _read(project: Path) -> Files:
     if not project.is_dir():
         msg = f"{project}: is no folder"
         raise SettingsError(msg, hint="give the folder of a project")
-    with readable():
+    with reported_io_errors():
         names = frozenset(path.name for path in project.iterdir())
         texts = {
             name: (project / name).read_text(encoding="utf-8", errors="replace")
@@ -64,7 +65,7 @@ def _read(project: Path) -> Files:
 
 def _write(file: Path, text: str) -> None:
     """Put a text in the place of a file, which has the old one until the new one is complete."""
-    with readable():
+    with reported_io_errors():
         file = file.resolve()  # a link stays one
         handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{FILE}-")
         try:
