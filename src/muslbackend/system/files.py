@@ -50,14 +50,14 @@ def _check_regular(mode: int, path: str | Path) -> None:
 
 
 @contextlib.contextmanager
-def published(final: Path, what: str = "the wheel") -> Iterator[BinaryIO]:
+def published(final: Path, label: str = "the wheel") -> Iterator[BinaryIO]:
     """Yield a new file to write; on success it appears as ``final``, replacing an existing file.
 
     The file has no name until it is complete (``O_TMPFILE``), so nothing is left behind even if the
     process is killed. On file systems without ``O_TMPFILE`` it has a hidden temporary name.
 
     On any exception, the folder of ``final`` is left unchanged; folders created here are removed.
-    Raises :class:`OutputError` if the file cannot be written; its message names it as ``what``.
+    Raises :class:`OutputError` if the file cannot be written; its message names it as ``label``.
     """
     folder = final.parent
     made = [above for above in (folder, *folder.parents) if not above.exists()]
@@ -66,7 +66,7 @@ def published(final: Path, what: str = "the wheel") -> Iterator[BinaryIO]:
             yield stream
     except OSError as error:
         _remove_empty(made)
-        msg = f"{folder}: {what} cannot be written: {error.strerror or error}"
+        msg = f"{folder}: {label} cannot be written: {error.strerror or error}"
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         hint = "free some space, or choose another output folder"
         raise OutputError(msg, hint=hint if full else "choose a writable output folder") from error
