@@ -44,7 +44,7 @@ class Progress:
         self._stage, self._done, self._total, self._unit = "", 0, 0, ""
 
     def enter(self, stage: str, total: int = 0, unit: str = "files") -> None:
-        """Begin a stage and end the previous one; ``total`` is 0 if unknown, ``unit`` may be bytes."""
+        """Begin a stage, and end the previous one; ``total`` is 0 if unknown."""
         with self._lock:
             self._leave()
             self._spent.setdefault(stage, 0)

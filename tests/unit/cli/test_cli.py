@@ -482,11 +482,11 @@ def test_github_actions_is_told_of_repairs(
         (["check", "--against", "old", "x.whl"], "'old' is not a musl release such as 1.2.0"),
         (
             ["check", "--against", "1.2.16", "x.whl"],
-            "no musl 1.2.16 is known, from 1.1.0 to 1.2.6; did you mean 1.2.6?",
+            "musl 1.2.16 is not a known release (1.1.0 to 1.2.6); did you mean 1.2.6?",
         ),
         (
             ["check", "--against", "9999.0", "x.whl"],
-            "no musl 9999.0.0 is known, from 1.1.0 to 1.2.6\n",
+            "musl 9999.0.0 is not a known release (1.1.0 to 1.2.6)\n",
         ),
         (
             ["check", "--against", "1.2.3", "--floor", "1.2.3", "x.whl"],
