@@ -448,7 +448,10 @@ def test_packed_relocations_are_expanded_for_older_musls(
 @pytest.mark.parametrize(
     ("script", "words"),
     [
-        (None, "zeros, which are in memory alone; patchelf 0.18 or newer can, and was not found"),
+        (
+            None,
+            "zero bytes, which are only in memory; patchelf 0.18 or newer can, and was not found",
+        ),
         ("exit 1", "patchelf failed with status 1: no room"),
     ],
 )

@@ -1,10 +1,8 @@
-"""Packed relative relocations (DT_RELR) → ordinary ones, which every musl release does.
+"""Replace packed relative relocations (DT_RELR) by ordinary ones, which every musl supports.
 
-Releases before 1.2.4 skip DT_RELR without a word (musl commit d32dadd6) and leave the pointers as
-the linker wrote them. Encoding: System V gABI, "Relative Relocation Table", as musl decodes it
+Releases before 1.2.4 silently ignore DT_RELR (musl commit d32dadd6), and leave the pointers as the
+linker wrote them. Encoding: System V gABI, "Relative Relocation Table", as musl decodes it
 (``do_relr_relocs`` in ldso/dynlink.c).
-
-The new table goes behind the last segment, as all does in :mod:`elfrewriting`.
 """
 
 from __future__ import annotations
@@ -37,7 +35,7 @@ _RELATIVE: Final = {
     "riscv64": 3,
     "loongarch64": 3,
 }
-#: Machines whose relocations have no addend: it stands where the pointer will.
+#: Architectures with DT_REL, where the addend is stored at the relocated address.
 _WITHOUT_ADDEND: Final = frozenset({"i386", "arm"})
 
 _DT_RELA, _DT_REL, _DT_JMPREL = 7, 17, 23
@@ -47,9 +45,10 @@ _SHT_RELA, _SHT_REL, _SHT_DYNSYM, _SHT_RELR = 4, 9, 11, 19
 
 
 def expand(data: bytes) -> bytes:
-    """Return an ELF file with its packed relocations unpacked; one without any, as it is.
+    """Return an ELF file with ordinary relocations; unchanged if it has no packed ones.
 
-    Raises :class:`MalformedError` for a damaged file and for one that cannot be rewritten.
+    Raises :class:`ElfError` for a damaged file, :class:`UnusableError` for one that cannot be
+    rewritten.
     """
     try:
         rewriting = Rewriting(data)
@@ -62,12 +61,12 @@ def expand(data: bytes) -> bytes:
 
 
 def unpack(rewriting: Rewriting) -> None:
-    """Unpack the packed relocations of a file that has some."""
+    """Replace the packed relocations of a file that has DT_RELR."""
     _Table(rewriting).unpack()
 
 
 class _Table:
-    """The packed relocations of one file."""
+    """The packed relocations of a file."""
 
     def __init__(self, rewriting: Rewriting) -> None:
         self.rewriting = rewriting
@@ -83,7 +82,7 @@ class _Table:
         self.entry = struct.Struct(f"{image.order}{3 if self.rela else 2}{image.word}")
 
     def unpack(self) -> None:
-        """Put the ordinary table behind the last segment, and let the dynamic section say so."""
+        """Add a table of ordinary relocations, and update the dynamic section."""
         places, tag = self._places(), _DT_RELA if self.rela else _DT_REL
         table = b"".join(self._relocations(places)) + self._old_table(tag)
         address = self.rewriting.put(table, self.width) if places else None
@@ -102,11 +101,11 @@ class _Table:
         most = len(image.data) // self.width
         places = list(islice(packed_places(words, image.bits), most + 1))
         if len(places) > most or len(set(places)) < len(places):
-            raise ElfError("its packed relocations name a word twice")
+            raise ElfError("its packed relocations relocate a word twice")
         return places
 
     def _relocations(self, places: Iterable[int]) -> Iterator[bytes]:
-        """Yield the ordinary relocation for the pointer at each address."""
+        """Yield an ordinary relocation for each address."""
         image, kind, last = self.image, _RELATIVE[self.arch], self.width - 1
         pointer, inside, shift = struct.Struct(image.order + image.word), range(0), 0
         for place in places:
@@ -115,7 +114,7 @@ class _Table:
                 inside = range(segment.address, segment.address + segment.size - last)
                 shift = segment.offset - segment.address
                 if place not in inside and image.offset(place + last) != place + last + shift:
-                    raise ElfError(f"the pointer at {place:#x} lies in two segments")
+                    raise ElfError(f"the pointer at {place:#x} spans two segments")
             addend = pointer.unpack_from(image.data, place + shift) if self.rela else ()
             yield self.entry.pack(place, kind, *addend)
 
@@ -129,9 +128,9 @@ class _Table:
         return bytes(image.data[start : start + size])
 
     def _name_sections(self, tag: int, address: int | None, size: int) -> None:
-        """Let the section headers say what is true of the tables.
+        """Update the section headers of the tables.
 
-        patchelf has DT_RELA point to what is called .rela.dyn, and DT_JMPREL to .rela.plt.
+        patchelf makes DT_RELA point to the section .rela.dyn, and DT_JMPREL to .rela.plt.
         """
         kind, old = (_SHT_RELA if self.rela else _SHT_REL), self.image.tag(tag)
         sections = self.rewriting.sections.records
@@ -141,7 +140,7 @@ class _Table:
         if address is None:
             return
         known = [s for s in sections if (s["kind"], s["address"]) == (kind, old)]
-        if old in (0, self.image.tag(_DT_JMPREL)):  # there was none, or it is the PLT's too
+        if old in (0, self.image.tag(_DT_JMPREL)):  # no such table, or shared with the PLT
             known = []
         symbols = (i for i, s in enumerate(sections) if s["kind"] == _SHT_DYNSYM)
         for section in (known or packed)[:1]:
@@ -150,7 +149,7 @@ class _Table:
             self.rewriting.place(section, address, size)
 
     def _set_tags(self, pointers: dict[int, int], count: int) -> None:
-        """The tags of the packed table make room for those of the new one."""
+        """Replace the tags of the packed table by those of the new one."""
         counter = _DT_RELACOUNT if self.rela else _DT_RELCOUNT
         new = [
             (name, pointers.get(name, value + (count if name == counter else 0)))

@@ -158,10 +158,11 @@ def claimed_floor(platforms: Iterable[str]) -> MuslVersion | None:
 
 
 def refuse_unknown(floor: MuslVersion, name: str, hint: str) -> None:
-    """Raise :class:`SettingsError` if the floor that ``name`` promises is unknown."""
+    """Raise :class:`SettingsError` if ``name`` promises a floor that is not a known release."""
     known = [release.version for release in releases()]
     if floor not in known:
-    """Raise :class:`SettingsError` if ``name`` promises a floor that is not a known release."""
+        known_range = f"{known[0]} to {known[-1]}"
+        msg = f"{name} promises musl {floor}, which is not a known release ({known_range})"
         raise SettingsError(msg, hint=hint)
 
 
