@@ -154,8 +154,8 @@ def test_prepared_metadata_declare_what_the_wheel_does(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("floor", "said"),
     [
-        ("0.9", "musl.floor = '0.9': no musl 0.9.0 is known, from 1.1.0 to 1.2.6"),
-        ("1.2.99", "musl.floor = '1.2.99': no musl 1.2.99 is known, from 1.1.0 to 1.2.6"),
+        ("0.9", "musl.floor = '0.9': musl 0.9.0 is not a known release (1.1.0 to 1.2.6)"),
+        ("1.2.99", "musl.floor = '1.2.99': musl 1.2.99 is not a known release (1.1.0 to 1.2.6)"),
     ],
 )
 def test_a_build_for_a_musl_that_is_not_known_ends_before_it_begins(

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 FILE: Final = "demo-1.0-cp311-cp311-linux_x86_64.whl"
 SAID: Final = (
-    "muslbackend: error: out of memory\n  hint  allow more of it, or take a smaller wheel\n"
+    "muslbackend: error: out of memory\n"
+    "  hint  raise the memory limit, or work on a smaller wheel\n"
 )
 #: An extension of many bytes, all of which are read.
 SOURCE: Final = "char much[24 << 20] = {1};\nint PyInit__core(void) { return 0; }\n"

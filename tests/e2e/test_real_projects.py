@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from muslbackend.build.cross.zig import find_zig
-from muslbackend.elf.info import MAGIC
+from muslbackend.elf.header import MAGIC
 from muslbackend.elf.reader import read_elf
 from support.loaders.loaders import dlopen, loader, start
 from support.projects.building import (

@@ -448,7 +448,10 @@ def test_packed_relocations_are_expanded_for_older_musls(
 @pytest.mark.parametrize(
     ("script", "words"),
     [
-        (None, "zeros, which are in memory alone; patchelf 0.18 or newer can, and was not found"),
+        (
+            None,
+            "zero bytes, which are only in memory; patchelf 0.18 or newer can, and was not found",
+        ),
         ("exit 1", "patchelf failed with status 1: no room"),
     ],
 )
@@ -502,7 +505,7 @@ def test_a_file_whose_packed_relocations_are_damaged_is_named(
     data[at + 8 : at + 16] = struct.pack("<Q", 1 << 40)
     wheel = make(tmp_path, {"demo/libf.so": bytes(data)}, cache)
     assert run(wheel, "-o", tmp_path / "out") == 1
-    assert "demo/libf.so: is not a sound ELF file: " in capsys.readouterr().err
+    assert "demo/libf.so: is not a valid ELF file: " in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

@@ -93,8 +93,8 @@ def piped(command: list[str], environ: dict[str, str]) -> subprocess.CompletedPr
 
 def test_a_repair_shows_how_far_it_is_and_leaves_its_report_alone(bench: Bench) -> None:
     session = Session(bench.repair, bench.environ)
-    session.until("patching 0 % (0 of 2 files): needy-1.0-cp311-cp311-linux_x86_64.whl")
-    assert session.screen == f"patching 0 % (0 of 2 files): {NEEDY}"
+    session.until("patching 0% (0 of 2 files): needy-1.0-cp311-cp311-linux_x86_64.whl")
+    assert session.screen == f"patching 0% (0 of 2 files): {NEEDY}"
     bench.go.touch()
     assert session.end() == 0
     again = piped(bench.repair, bench.environ)
@@ -175,7 +175,7 @@ def test_a_check_of_several_wheels_says_which_one_it_is_at(tmp_path: Path) -> No
     crowd = crowds.write(tmp_path, crowds.past_the_limit(extensions=200))
     session = Session([*OURS, "check", str(pure), str(crowd)])
     # It takes two million lookups until the check gives up.
-    session.until(f"[2/2] judging: {crowd.name}")
+    session.until(f"[2/2] analyzing: {crowd.name}")
     assert session.end() == 1
     first, nothing, second_line, *_ = session.screen.splitlines()
     assert nothing == ""
@@ -217,7 +217,7 @@ def test_the_end_of_a_build_shows_how_far_it_is(example: Path, bench: Bench) -> 
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-C"]
     command += ["musl.target=x86_64", "--outdir", str(bench.output), str(example)]
     session = Session(command, bench.environ, columns=500)
-    session.until("patching 0 % (0 of 3 files): motto-1.0-")
+    session.until("patching 0% (0 of 3 files): motto-1.0-")
     bench.go.touch()
     assert session.end() == 0
     assert "patching" not in session.screen

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from muslbackend.elf.info import ET_EXEC
+from muslbackend.elf.header import ET_EXEC
 from support.loaders.loaders import dlopen
 from support.loaders.samples import (
     EXTENSION,

@@ -36,11 +36,11 @@ import sys
 from packaging.tags import parse_tag
 from muslbackend.wheel.member import Member
 from muslbackend.wheel.name import WheelName
-from muslbackend.system import atomic
+from muslbackend.system import files
 from muslbackend.repair.write import write_wheel
 from support.wheels.sparse import SparsePath
 
-atomic._unnamed = lambda folder: None  # a path of ours is asked to open it
+files._unnamed = lambda folder: None  # a path of ours is asked to open it
 folder = SparsePath(sys.argv[1])
 about = "demo-1.0.dist-info/"
 members = [
@@ -55,11 +55,11 @@ AGAIN: Final = """\
 import sys
 from muslbackend.wheel.member import Scratch
 from muslbackend.wheel.reader import unpack
-from muslbackend.system import atomic
+from muslbackend.system import files
 from muslbackend.repair.write import write_wheel
 from support.wheels.sparse import SparsePath
 
-atomic._unnamed = lambda folder: None  # a path of ours is asked to open it
+files._unnamed = lambda folder: None  # a path of ours is asked to open it
 folder = SparsePath(sys.argv[1])
 with Scratch() as scratch:
     name, members, *_ = unpack(folder / "first" / sys.argv[2], scratch)

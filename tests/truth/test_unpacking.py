@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pytest
 
-from muslbackend.elf.info import MAGIC
+from muslbackend.elf.header import MAGIC
 from muslbackend.elf.reader import read_elf
 from muslbackend.elf.relr import expand
 from support.loaders.loaders import Outcome, dlopen, loader

@@ -13,12 +13,8 @@ from muslbackend.build import skbuild
 from muslbackend.build.cross.python import read_facts
 from muslbackend.build.settings import foreign_config, parse_settings
 from muslbackend.build.target import decide
-from muslbackend.errors import (
-    MuslBackendError,
-    SettingsError,
-    out_of_memory,
-    show_everything,
-)
+from muslbackend.errors import MuslBackendError, SettingsError
+from muslbackend.system.failures import escape_unencodable, report_out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -224,11 +220,11 @@ def _signal_all(number: int) -> None:
 @contextmanager
 def _boundary() -> Iterator[None]:
     """Show errors of this project without a traceback and exit with their exit code."""
-    show_everything(sys.stdout)
+    escape_unencodable(sys.stdout)
     try:
         yield
     except MemoryError:
-        raise SystemExit(out_of_memory()) from None
+        raise SystemExit(report_out_of_memory()) from None
     except MuslBackendError as error:
         sys.stdout.flush()
         from muslbackend.report import terminal

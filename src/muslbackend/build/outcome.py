@@ -28,7 +28,7 @@ def leave(result: Repaired) -> None:
     if not path:
         return
     from muslbackend.report.build import outcome_json
-    from muslbackend.system.atomic import published
+    from muslbackend.system.files import published
 
     # Without the file the outcome is unknown; the wheel is valid all the same.
     with contextlib.suppress(OutputError), published(Path(path), "the outcome") as stream:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from muslbackend.build import skbuild
-from muslbackend.system.temporary import temporary_folder
+from muslbackend.system.folders import temporary_folder
 from muslbackend.wheel.original import Original
 from muslbackend.wheel.writer import copy_wheel
 

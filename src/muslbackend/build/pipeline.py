@@ -208,7 +208,7 @@ def _noting(job: Job) -> Iterator[Callable[[], Sequence[Note]]]:
     """
     from muslbackend.build.cross.notes import failure, parse_notes, said
     from muslbackend.build.cross.wrapper import NOTES_VARIABLE
-    from muslbackend.system.temporary import temporary_folder
+    from muslbackend.system.folders import temporary_folder
 
     with temporary_folder() as folder:
         file = Path(folder) / "notes"

@@ -188,7 +188,7 @@ def build(
     names a ``build-dir``. Errors of scikit-build-core (such as ``SystemExit``) are passed on. No
     output folder is changed here.
     """
-    from muslbackend.system.temporary import temporary_folder
+    from muslbackend.system.folders import temporary_folder
 
     base = _writer_class()
     with temporary_folder() as folder:

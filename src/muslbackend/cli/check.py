@@ -172,7 +172,7 @@ def _print(results: Sequence[Checked], options: argparse.Namespace) -> None:
 
 def _write_page(results: Sequence[Checked], path: Path) -> None:
     from muslbackend.report.html.page import page
-    from muslbackend.system.atomic import published
+    from muslbackend.system.files import published
 
     with published(path, "the page") as stream:
         stream.write(page(results).encode())

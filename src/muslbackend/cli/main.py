@@ -8,15 +8,15 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import gc
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from muslbackend import __version__
 from muslbackend.cli.options import EXIT_CODES, Formatter, epilog
-from muslbackend.errors import MuslBackendError, is_out_of_memory, out_of_memory
+from muslbackend.errors import MuslBackendError
 from muslbackend.report import terminal, text
+from muslbackend.system.failures import is_out_of_memory, report_out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -54,8 +54,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if argv is None else list(argv)
     try:
         options = _parse(words)
-        if options.command != "check":
-            gc.enable()  # __main__ turns it off
         code: int = options.run(options)
     except MuslBackendError as error:
         terminal.complain(error)
@@ -63,7 +61,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (MemoryError, ImportError, OSError) as error:
         if not is_out_of_memory(error):
             raise
-        return out_of_memory()
+        return report_out_of_memory()
     return code
 
 

@@ -1,1 +1,1 @@
-"""One ELF file: read as musl's loader maps it, and edited."""
+"""Read ELF files as musl's loader does, and edit them."""

@@ -1,8 +1,7 @@
-"""The names and the search path of one ELF file, rewritten as a :class:`plan.Edit` wants them.
+"""Change the SONAME, the needed libraries and the search path of an ELF file.
 
-No other program is needed, nothing of the file is copied in memory, and its code stays where it is:
-strings that are not there yet go into a new dynamic string table behind the last segment, with all
-that the old one has.
+Code and data stay in place. If the edit adds strings, a copy of the dynamic string table with the
+new strings goes behind the last segment. No external program is required.
 """
 
 from __future__ import annotations
@@ -10,14 +9,14 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from muslbackend.elf.header import ElfError
 from muslbackend.elf.rewrite import Rewriting
 from muslbackend.elf.versions import defined, needed, wanted
-from muslbackend.errors import damaged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from muslbackend.elf.image import Bytes
+    from muslbackend.elf.header import Bytes
     from muslbackend.elf.rewrite import Rewritten
 
 
@@ -27,10 +26,10 @@ _SHT_STRTAB, _SHT_DYNSYM, _SHF_ALLOC = 3, 11, 2
 
 
 def edited(data: Bytes, edit: Edit) -> Rewritten:
-    """Return the file with other names, another search path, its packed relocations unpacked.
+    """Apply an edit, except ``edit.strip``.
 
-    ``edit.strip`` is not done here. Raises :class:`MalformedError` for a damaged file,
-    :class:`UnusableError` for one with no room behind its last segment.
+    Raises :class:`ElfError` for a damaged file, :class:`UnusableError` for one without room behind
+    its last segment.
     """
     try:
         rewriting = Rewriting(data)
@@ -41,11 +40,11 @@ def edited(data: Bytes, edit: Edit) -> Rewritten:
         _rename(rewriting, edit)
         return rewriting.result()
     except struct.error as error:
-        raise damaged(str(error)) from error
+        raise ElfError(str(error)) from error
 
 
 class _Strings:
-    """The dynamic string table."""
+    """The dynamic string table and the strings that are added to it."""
 
     def __init__(self, rewriting: Rewriting) -> None:
         image = rewriting.image
@@ -57,11 +56,11 @@ class _Strings:
         self._erased: list[tuple[int, int]] = []
 
     def text(self, offset: int) -> str:
-        """Return the string at an offset, as :mod:`elfimage` has it."""
+        """Return the string at an offset of the old table."""
         return self._rewriting.image.string(offset)
 
     def offset(self, text: str) -> int:
-        """Return where a string is, in the new table if the old one has it not."""
+        """Return the offset of a string; add it if the table does not contain it."""
         string = text.encode("utf-8", "surrogateescape") + b"\0"
         for before, table in ((0, self._old), (len(self._old), self._new)):
             place = table.find(string)
@@ -71,22 +70,22 @@ class _Strings:
         return len(self._old) + len(self._new) - len(string)
 
     def erase(self, offset: int) -> None:
-        """Take a search path out that nothing names any more: it may tell the build folder.
+        """Erase a search path that is no longer used, as it may reveal the build folder.
 
-        Linkers let a string be the end of another one: such an end stays.
+        Linkers merge strings with a common end: the part that is also another string is kept.
         """
         end = self._old.find(b"\0", offset)
         if end < 0:
-            raise damaged(f"the string at {offset:#x} has no end")
+            raise ElfError(f"the string at {offset:#x} has no end")
         inside = [place for place in self._uses(offset, end) if offset < place < end]
         size = min([end, *inside]) - offset
         self._old[offset : offset + size] = bytes(size)
         self._erased.append((offset, size))
 
     def _uses(self, start: int, end: int) -> Iterator[int]:
-        """Yield where names begin that may be the end of this string."""
+        """Yield the offsets of strings that may end together with this string."""
         image = self._rewriting.image
-        last = self._old.rfind(b"/", start, end) + 1  # no name has a slash in it
+        last = self._old.rfind(b"/", start, end) + 1  # names contain no slash
         table = next(
             (s for s in self._rewriting.sections.records if s["kind"] == _SHT_DYNSYM), None
         )
@@ -104,7 +103,7 @@ class _Strings:
                 yield end - len(name)
 
     def write(self) -> dict[int, int]:
-        """Put the new table behind the last segment, if one is needed; return its tags."""
+        """Write the table, if necessary to a new place; return its dynamic tags."""
         rewriting, zeroed = self._rewriting, False
         whole = bytes(self._old + self._new)
         address = rewriting.put(whole, 1) if self._new else self._address
@@ -113,7 +112,7 @@ class _Strings:
             if (kind, flags, section["address"]) == (_SHT_STRTAB, _SHF_ALLOC, self._address):
                 rewriting.place(section, address, len(whole))
                 zeroed = section["size"] == self._size
-        # Nothing else lies there then: zeros cost nothing in an archive.
+        # The old table is unused then, and zeros compress well.
         for offset, size in [(0, self._size)] if zeroed else self._erased:
             rewriting.change(self._start + offset, bytes(size))
         return {_DT_STRTAB: address, _DT_STRSZ: len(whole)}
@@ -133,7 +132,7 @@ def _rename(rewriting: Rewriting, edit: Edit) -> None:
 
 
 def _tags(rewriting: Rewriting, strings: _Strings, edit: Edit) -> Iterator[tuple[int, int]]:
-    """Yield the tags of the dynamic section, in order; new ones are the last."""
+    """Yield the tags and values of the dynamic section in order, new ones last."""
     names = dict(edit.needed)
     for tag, value in rewriting.dynamic:
         if tag == _DT_NEEDED and (name := strings.text(value)) in {*names, *edit.dropped}:
@@ -147,14 +146,14 @@ def _tags(rewriting: Rewriting, strings: _Strings, edit: Edit) -> Iterator[tuple
     if edit.soname is not None:
         yield _DT_SONAME, strings.offset(edit.soname)
     if edit.rpath:
-        # DT_RPATH: musl reads it in every release, DT_RUNPATH alone only from 1.1.6 on.
+        # Every musl release reads DT_RPATH; DT_RUNPATH alone is read from 1.1.6 on.
         yield _DT_RPATH, strings.offset(":".join(edit.rpath))
 
 
 def _rename_versions(rewriting: Rewriting, strings: _Strings, names: dict[str, str]) -> None:
-    """Have the versions that it needs be those of the library by its new name.
+    """Rename libraries in DT_VERNEED.
 
-    musl does not read them, glibc and other tools do (Verneed, LSB 5.0 core generic, 10.7.4).
+    musl does not read it, glibc and other tools do (LSB 5.0 core generic, 10.7.4).
     """
     for entry in needed(rewriting.image) if names else ():
         new = names.get(strings.text(entry.library))
@@ -164,7 +163,7 @@ def _rename_versions(rewriting: Rewriting, strings: _Strings, names: dict[str, s
 
 
 class Edit(NamedTuple):
-    """Everything that changes in one file; ``None`` and empty mean: stays as it is."""
+    """The changes to one file; ``None`` or empty means no change."""
 
     path: str
     """Final path in the wheel."""
@@ -172,11 +171,11 @@ class Edit(NamedTuple):
     needed: tuple[tuple[str, str], ...] = ()
     """(old name, new name), sorted."""
     dropped: tuple[str, ...] = ()
-    """Needed names to take out, sorted."""
+    """Needed libraries to remove, sorted."""
     rpath: tuple[str, ...] | None = None
     expand: bool = False
-    """Its packed relative relocations become ordinary ones."""
+    """Replace packed relative relocations (DT_RELR) by ordinary ones."""
     strip: str = ""
-    """As in the settings: ``debug``, ``all``, or empty."""
+    """``debug``, ``all``, or empty, as in the settings."""
     keep_debug: bool = False
-    """The debugging information that is removed is kept outside of the wheel."""
+    """Keep the removed debugging information in a separate file."""

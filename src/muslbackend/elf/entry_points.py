@@ -1,19 +1,18 @@
-"""The places in one ELF file that musl's loader calls, copies or protects when it has relocated it.
+"""Check the addresses of an ELF file that musl's loader calls, copies or protects.
 
-It calls the functions of DT_INIT and DT_INIT_ARRAY, and at exit those of DT_FINI_ARRAY and DT_FINI
-(``do_init_fini``, ``__libc_exit_fini`` in ldso/dynlink.c), copies the image of PT_TLS for every
-thread (``install_new_tls``) and protects PT_GNU_RELRO (``reloc_all``). None of these numbers is
-looked at before.
+The loader calls the functions of DT_INIT and DT_INIT_ARRAY, and at exit those of DT_FINI_ARRAY and
+DT_FINI (``do_init_fini``, ``__libc_exit_fini`` in ldso/dynlink.c), copies the image of PT_TLS for
+every thread (``install_new_tls``), and protects PT_GNU_RELRO (``reloc_all``), all without checks.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from muslbackend.elf.header import ElfError
 from muslbackend.elf.memory import PAGE, PF_X, PT_GNU_RELRO, PT_TLS
 from muslbackend.elf.relocations import PACKED
 from muslbackend.elf.symbols import symbol
-from muslbackend.errors import damaged
 from muslbackend.musl.relocations import kinds_of
 
 if TYPE_CHECKING:
@@ -24,16 +23,16 @@ if TYPE_CHECKING:
 
 _DT_INIT, _DT_FINI, _DT_INIT_ARRAY, _DT_FINI_ARRAY = 12, 13, 25, 26
 _DT_INIT_ARRAYSZ, _DT_FINI_ARRAYSZ = 27, 28
-#: NO_LEGACY_INITFINI: there musl never calls DT_INIT and DT_FINI (musl commit 1da53dad).
+#: Here musl never calls DT_INIT and DT_FINI (NO_LEGACY_INITFINI, musl commit 1da53dad).
 _EM_ARM, _EM_AARCH64 = 40, 183
-#: Very large programs have some thousand.
+#: Very large programs have a few thousand functions.
 _MOST_FUNCTIONS: Final = 1 << 16
-#: Every thread gets a copy of it, in memory that may be less than a stack has.
+#: Every thread gets a copy of the TLS image.
 _LARGEST_TLS: Final = 1 << 26
 
 
 class Functions(NamedTuple):
-    """An array of functions to call."""
+    """The address range of an array of functions that the loader calls."""
 
     name: str
     start: int
@@ -41,7 +40,7 @@ class Functions(NamedTuple):
 
 
 def functions(image: ElfImage) -> list[Functions]:
-    """Return the arrays of functions that are called."""
+    """Return the arrays of functions that the loader calls."""
     found = []
     for tag, size_tag, name in (
         (_DT_INIT_ARRAY, _DT_INIT_ARRAYSZ, "DT_INIT_ARRAY"),
@@ -51,9 +50,9 @@ def functions(image: ElfImage) -> list[Functions]:
             continue
         start, size, width = image.tag(tag), image.tag(size_tag), image.bits // 8
         if size_tag not in image.tags:
-            raise damaged(f"{name}, and no {name}SZ")
+            raise ElfError(f"{name} without {name}SZ")
         if size % width or size > _MOST_FUNCTIONS * width:
-            raise damaged(f"{name}SZ {size} is not a number of functions ({width} bytes each)")
+            raise ElfError(f"{name}SZ {size} is not a number of functions ({width} bytes each)")
         if size:
             image.offset(start, size, name)
             found.append(Functions(name, start, start + size))
@@ -61,33 +60,33 @@ def functions(image: ElfImage) -> list[Functions]:
 
 
 def check_calls(image: ElfImage, arrays: Sequence[Functions], writes: Sequence[Write]) -> None:
-    """Raise unless every function that the loader calls is in the file's code."""
+    """Raise :class:`ElfError` unless all functions that the loader calls are in the file's code."""
     for tag, name in ((_DT_INIT, "DT_INIT"), (_DT_FINI, "DT_FINI")):
         address = image.tag(tag) if image.machine not in (_EM_ARM, _EM_AARCH64) else 0
         if address and not image.memory.runs(address):
-            raise damaged(f"{name} {address:#x} lies in no executable segment")
+            raise ElfError(f"{name} {address:#x} is not in an executable segment")
     into: dict[int, Write] = {}
     for write in writes:
         if into.setdefault(write.place, write) is not write:
-            raise damaged(f"{write.place:#x} is relocated twice")
+            raise ElfError(f"{write.place:#x} is relocated twice")
     for array in arrays:
         _check_array(image, array, into)
     if into:
-        raise damaged(f"a relocation writes across a function to call, at {min(into):#x}")
+        raise ElfError(f"a relocation overlaps a function pointer, at {min(into):#x}")
 
 
 def _check_array(image: ElfImage, array: Functions, into: dict[int, Write]) -> None:
-    """Raise unless all of them are in the file's code; take what is written there."""
+    """Check one array, and remove the writes to it from ``into``."""
     width = image.bits // 8
     words = image.table(image.word, array.start, (array.end - array.start) // width, array.name)
     for at, word in zip(range(array.start, array.end, width), words, strict=True):
         address = _value(image, into.pop(at, None), word)
         if address is None or not image.memory.runs(address):
-            raise damaged(f"{array.name} calls what is not in its code, at {at:#x}")
+            raise ElfError(f"{array.name} calls an address outside its code, at {at:#x}")
 
 
 def _value(image: ElfImage, write: Write | None, word: int) -> int | None:
-    """Return what a relocation makes of a word; ``None`` for what is no address of the file."""
+    """Return the relocated value of a word, ``None`` if it is not an address in the file."""
     known = kinds_of(image.machine)
     if write is None:
         return None
@@ -104,27 +103,29 @@ def _value(image: ElfImage, write: Write | None, word: int) -> int | None:
 
 
 def check_segments(image: ElfImage) -> None:
-    """Raise for a PT_TLS or PT_GNU_RELRO with which the loader crashes, or gives up."""
-    # Of several the loader takes the last.
+    """Raise :class:`ElfError` for a PT_TLS or PT_GNU_RELRO that makes the loader crash or fail."""
+    # The loader uses the last one of each kind.
     special = {s.kind: s for s in image.segments if s.kind in (PT_TLS, PT_GNU_RELRO)}
     tls, relro = special.get(PT_TLS), special.get(PT_GNU_RELRO)
     if tls is not None and tls.memory:
         if tls.size > tls.memory or tls.memory > _LARGEST_TLS:
-            raise damaged(f"PT_TLS has {tls.size} bytes in the file, {tls.memory} in memory")
+            raise ElfError(f"PT_TLS has {tls.size} bytes in the file, {tls.memory} in memory")
         if tls.alignment & tls.alignment - 1 or not 0 < tls.alignment <= _LARGEST_TLS:
-            raise damaged(f"PT_TLS has an alignment of {tls.alignment}")
+            raise ElfError(f"PT_TLS has an alignment of {tls.alignment}")
         if tls.size:
             image.offset(tls.address, tls.size, "PT_TLS")
-    if relro is not None and image.memory.page >= PAGE:  # else it shares pages, which is worse
+    if (
+        relro is not None and image.memory.page >= PAGE
+    ):  # else segments share pages, which is reported
         _check_relro(image, relro.address // PAGE * PAGE, relro.end // PAGE * PAGE)
 
 
 def _check_relro(image: ElfImage, start: int, end: int) -> None:
-    """Raise unless these are pages of the file, and no code is among them."""
+    """Raise :class:`ElfError` unless the range consists of pages of the file without code."""
     loads = image.memory.loads
     low, high = loads[0].address // PAGE * PAGE, -(-loads[-1].end // PAGE) * PAGE
     code = (s for s in loads if s.flags & PF_X)
     if start != end and not low <= start < end <= high:
-        raise damaged(f"PT_GNU_RELRO {start:#x} to {end:#x} lies in no segment")
+        raise ElfError(f"PT_GNU_RELRO {start:#x} to {end:#x} is not in a segment")
     if any(s.address < end and start < s.end for s in code):
-        raise damaged("PT_GNU_RELRO takes code the right to run")
+        raise ElfError("PT_GNU_RELRO makes code non-executable")

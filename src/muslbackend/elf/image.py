@@ -1,9 +1,8 @@
-"""One ELF file as the loader sees it: segments, the dynamic section, strings; by address.
+"""An ELF file as the loader reads it: program headers, dynamic section and strings.
 
-Only program headers and the dynamic section count: the loader never looks at section headers, so a
-stripped or a patched file reads the same here as there. (:mod:`elfnotes` does look, for what is
-nowhere else.) All that the dynamic section leads to is read by address, out of the image that musl
-maps (:mod:`memory`).
+The loader never reads section headers, so a stripped or patched file is read here as it is there.
+(Only :mod:`muslbackend.elf.notes` uses section headers.) Everything that the dynamic section refers
+to is read by address from the memory image that musl maps (:mod:`muslbackend.elf.memory`).
 
 Layout and constants: System V gABI, chapters 4 and 5.
 """
@@ -13,9 +12,9 @@ from __future__ import annotations
 import struct
 from array import array
 from collections import defaultdict
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from muslbackend.elf.info import ET_DYN, ET_EXEC, MAGIC, Header
+from muslbackend.elf.header import ET_DYN, ET_EXEC, MAGIC, ElfError
 from muslbackend.elf.memory import (
     PF_W,
     PF_X,
@@ -30,40 +29,34 @@ from muslbackend.elf.memory import (
     Memory,
     Segment,
 )
-from muslbackend.errors import MalformedError, damaged
 
 if TYPE_CHECKING:
-    import mmap
     from collections.abc import Iterator, Mapping, Sequence
 
-    from muslbackend.errors import MalformedError
+    from muslbackend.elf.header import Bytes
 
-#: The bytes of a file: in memory, or mapped, so that only what is looked at is read.
-Bytes: TypeAlias = "bytes | bytearray | mmap.mmap"
 
-#: Program headers that lead nowhere in the file, or where a damaged one is no reason to refuse it.
+#: Program headers that are kept even if they refer to data beyond the end of the file.
 _LOOKED_AT: Final = frozenset({PT_NOTE, PT_TLS, PT_GNU_STACK, PT_GNU_RELRO, PT_GNU_PROPERTY})
 _DT_STRTAB, _DT_STRSZ = 5, 10
 
-#: musl has no use for more; a count beyond this is damage, not a library.
+#: No library has as many entries in a table; a larger count is damage.
 _MAX_ENTRIES: Final = 1 << 24
-#: No linker writes more segments to load; a dozen is a lot.
+#: No linker writes more PT_LOAD segments; a dozen is a lot.
 _MOST_SEGMENTS: Final = 1 << 12
-#: Of a header, in bytes: ``e_ident``, ``e_type`` and ``e_machine``.
-_UP_TO_THE_MACHINE: Final = 20
-#: The byte order of this machine.
+#: The byte order of the build machine.
 OURS: Final = "<" if array("H", b"\1\0")[0] == 1 else ">"
-#: Strings are not cut out in bulk where one may be longer than twice this.
+#: Tables with strings longer than about twice this are not decoded as a whole.
 _LONG: Final = 1 << 10
-#: So many times its size may all strings have that are cut out of such a string table.
+#: The strings read from a table may add up to this many times its size.
 _OVERLAPS: Final = 16
-#: String tables up to this size are decoded as a whole, and larger ones for many strings: so many
-#: bytes for each.
+#: Tables up to the first size are decoded as a whole, larger ones only if a string is read for
+#: every so many bytes.
 _SMALL, _WORTH_DECODING = 1 << 20, 1 << 8
 
 
 class Section(NamedTuple):
-    """A section header; the loader reads none."""
+    """A section header. The loader does not read these."""
 
     kind: int
     flags: int
@@ -73,16 +66,16 @@ class Section(NamedTuple):
 
 
 class ElfImage:
-    """A file whose headers, dynamic section and string table lie inside it.
+    """The headers, the dynamic section and the dynamic string table of a file.
 
-    Raises :class:`MalformedError` when they do not.
+    Raises :class:`ElfError` if any of them is damaged.
     """
 
     def __init__(self, data: Bytes) -> None:
         if len(data) < 20 or data[: len(MAGIC)] != MAGIC:
-            raise damaged("no ELF header")
+            raise ElfError("no ELF header")
         if data[4] not in (1, 2) or data[5] not in (1, 2):
-            raise damaged("unknown class or byte order")
+            raise ElfError("unknown class or byte order")
         self.data = data
         self.bits = 64 if data[4] == 2 else 32
         self.order = "<" if data[5] == 1 else ">"
@@ -92,21 +85,21 @@ class ElfImage:
         self._sections = header[5], header[10], header[11]
         self.segments = list(self._segments(header[4], header[8], header[9]))
         self.dynamic = self._dynamic_segment()
-        # Nobody maps a file without a dynamic section but the kernel, by its own rules.
+        # A file without a dynamic section is mapped by the kernel alone, by its own rules.
         mapped = self.segments if self.dynamic else ()
         self.memory = Memory(mapped, self.bits)
         self.tags = self._dynamic_tags()
         self.strings = self._string_table()
-        # A string may be the end of another one, but not of thousands.
+        # Strings may share their end with a few others, but not with thousands.
         self._room = (len(self.strings) + _LONG) * _OVERLAPS
         self._text = self._decoded() if len(self.strings) <= _SMALL else ""
 
     def _segments(self, offset: int, entry_size: int, count: int) -> Iterator[Segment]:
         if self.kind not in (ET_EXEC, ET_DYN):
-            return  # relocatable objects and core files are nothing a loader loads
+            return  # loaders do not load relocatable objects and core files
         layout = struct.Struct(self.order + ("IIQQQQQQ" if self.bits == 64 else "IIIIIIII"))
         if count and entry_size < layout.size:
-            raise damaged(f"its program headers are of {entry_size} bytes, not {layout.size}")
+            raise ElfError(f"its program headers have {entry_size} bytes each, not {layout.size}")
         self.check(offset, count * entry_size)
         for index in range(count):
             fields = layout.unpack_from(self.data, offset + index * entry_size)
@@ -121,40 +114,40 @@ class ElfImage:
             yield Segment(kind, start, address, size, memory, flags, alignment)
 
     def _dynamic_segment(self) -> Segment | None:
-        """Return the one PT_DYNAMIC; none for files that only debuggers read.
+        """Return the PT_DYNAMIC segment, ``None`` for static programs and separate debug files.
 
-        In those it is empty, and so are all segments with code or data. In others the loader
-        reads what lies at its address, whatever size it has (``map_library`` in ldso/dynlink.c).
+        In a debug file it is empty, as are all segments with code or data. In any other file the
+        loader reads from its address regardless of its size (``map_library`` in ldso/dynlink.c).
         """
         found = [s for s in self.segments if s.kind == PT_DYNAMIC]
         loads = [s for s in self.segments if s.kind == PT_LOAD]
         if len(found) > 1:
-            raise damaged("it has more than one PT_DYNAMIC")
+            raise ElfError("it has more than one PT_DYNAMIC")
         if len(loads) > _MOST_SEGMENTS:
-            raise damaged(f"it has more than {_MOST_SEGMENTS} PT_LOAD")
+            raise ElfError(f"it has more than {_MOST_SEGMENTS} PT_LOAD")
         if found and not found[0].size and any(s.size for s in loads if s.flags & (PF_W | PF_X)):
-            raise damaged("its PT_DYNAMIC is empty")
+            raise ElfError("its PT_DYNAMIC is empty")
         return found[0] if found and found[0].size else None
 
     def _dynamic_tags(self) -> Mapping[int, list[int]]:
-        """Return every value of every dynamic tag, in file order, up to DT_NULL."""
+        """Return the values of each dynamic tag, in file order."""
         tags: defaultdict[int, list[int]] = defaultdict(list)
         for tag, value in self.dynamic_entries():
             tags[tag].append(value)
         return tags
 
     def dynamic_entries(self) -> Iterator[tuple[int, int]]:
-        """Yield tags and values of the dynamic section, in file order, up to DT_NULL.
+        """Yield the tags and values of the dynamic section, in file order, up to DT_NULL.
 
-        The loader finds it by p_vaddr and reads up to DT_NULL, tools go by p_offset and p_filesz:
-        what they see must be the same.
+        The loader finds it by p_vaddr and reads up to DT_NULL, tools use p_offset and p_filesz:
+        both must see the same.
         """
         segment = self.dynamic
         if segment is None:
             return
         start = self.memory.place(segment.address, segment.size, "PT_DYNAMIC")
         if start != segment.offset or not segment.address:
-            raise damaged(f"PT_DYNAMIC {segment.address:#x} is mapped from {start:#x} in the file")
+            raise ElfError(f"PT_DYNAMIC {segment.address:#x} is mapped from {start:#x} in the file")
         pair = struct.Struct(self.order + 2 * self.word)
         usable = segment.size - segment.size % pair.size
         table = memoryview(self.data)[start : start + usable]
@@ -162,7 +155,7 @@ class ElfImage:
             if tag == 0:
                 return
             yield tag, value
-        raise damaged("its dynamic section has no end (DT_NULL)")
+        raise ElfError("its dynamic section has no end (DT_NULL)")
 
     def tag(self, tag: int, default: int = 0) -> int:
         """Return the value of a dynamic tag, of several the last, as musl takes it."""
@@ -176,25 +169,25 @@ class ElfImage:
         """Return the segment that fills ``address`` from the file."""
         segment = self.memory.segment(address)
         if segment is None or address >= segment.address + segment.size:
-            raise damaged(f"address {address:#x} lies in no segment")
+            raise ElfError(f"address {address:#x} is not in a segment")
         return segment
 
     def offset(self, address: int, size: int = 1, name: str = "address") -> int:
-        """Return the place in the file that is mapped at ``address``, for so many bytes."""
+        """Return the file offset of ``size`` bytes that are mapped at ``address``."""
         return self.memory.place(address, size, name)
 
     def table(self, code: str, address: int, count: int, name: str) -> array[int]:
-        """Return ``count`` numbers in a row at an address; ``name`` is the field that says so."""
+        """Return an array at an address, which is the value of the field ``name``."""
         return self.numbers(code, self.offset(address, count * array(code).itemsize, name), count)
 
     def check(self, offset: int, size: int) -> None:
-        """Raise :class:`MalformedError` if ``size`` bytes at ``offset`` are not in the file."""
+        """Raise :class:`ElfError` if ``size`` bytes at ``offset`` are not in the file."""
         if offset + size > len(self.data):
             end = len(self.data)
-            raise damaged(f"{size} bytes at {offset:#x} lie beyond its end ({end} bytes)")
+            raise ElfError(f"{size} bytes at {offset:#x} are beyond its end ({end} bytes)")
 
     def numbers(self, code: str, offset: int, count: int) -> array[int]:
-        """Return ``count`` numbers in a row; ``code`` is their size, as in :mod:`array`."""
+        """Return an array at a file offset; ``code`` is a type code of :mod:`array`."""
         found = array(code)
         size = count * found.itemsize
         self.check(offset, size)
@@ -204,47 +197,44 @@ class ElfImage:
         return found
 
     def sections(self) -> Iterator[Section]:
-        """Yield the section headers, none where they are stripped, up to the first damaged one."""
+        """Yield the section headers; none if they are stripped or have a wrong size."""
         start, step, count = self._sections
         layout = self.order + ("4xIQ8xQQI" if self.bits == 64 else "4xII4xIII")
         entry = struct.Struct(f"{layout}{max(step - struct.calcsize(layout), 0)}x")
         if entry.size == step:
-            # What follows the fields of the last one need not be there.
+            # Padding behind the last header may be missing.
             table = self.data[start : start + count * step] + bytes(step - struct.calcsize(layout))
             rows = entry.iter_unpack(table[: len(table) // step * step])
             yield from map(Section._make, rows)
 
     def section(self, kind: int, most: int) -> bytes:
-        """Return the first section of that type, up to ``most`` bytes of it.
-
-        Nothing where headers are stripped or damaged.
-        """
+        """Return up to ``most`` bytes of the first section of a type, empty if there is none."""
         found = next((s for s in self.sections() if s.kind == kind), None)
         if found is None:
             return b""
         return bytes(self.data[found.offset : found.offset + min(found.size, most)])
 
     def _string_table(self) -> range:
-        """Return where the dynamic string table is in the file."""
+        """Return the file offsets of the dynamic string table."""
         if _DT_STRTAB not in self.tags:
             return range(0)
         size = self.tag(_DT_STRSZ)
         start = self.offset(self.tag(_DT_STRTAB), size, "DT_STRTAB")
         if size and self.data[start + size - 1]:
-            raise damaged("DT_STRTAB does not end with a zero byte")
+            raise ElfError("DT_STRTAB does not end with a zero byte")
         return range(start, start + size)
 
     def _decoded(self) -> str:
-        """Return the dynamic string table, one character for each byte.
+        """Return the dynamic string table decoded as Latin-1, one character per byte.
 
-        Nothing if strings may be long: thousands that overlap would fill the memory.
+        Empty if it has long strings: thousands that overlap would exhaust memory.
         """
         text = self.data[self.strings.start : self.strings.stop].decode("latin-1")
         starts = range(0, len(text) - _LONG, _LONG)
         return "" if any(text.find("\0", at, at + _LONG) < 0 for at in starts) else text
 
     def string(self, offset: int) -> str:
-        """Return a string of the dynamic string table."""
+        """Return the string at an offset of the dynamic string table."""
         start, stop = self.strings.start + offset, self.strings.stop
         end = self.data.find(b"\0", start, stop) if start < stop else -1
         if end < 0:
@@ -253,13 +243,13 @@ class ElfImage:
         return _decoded(self.data[start:end])
 
     def spend(self, size: int) -> None:
-        """Raise if so many more bytes of strings are more than any table comes to."""
+        """Count bytes of strings; raise :class:`ElfError` if these are too many for the table."""
         self._room -= size
         if self._room < 0:
-            raise damaged("its strings overlap")
+            raise ElfError("its strings overlap")
 
     def cut(self, offsets: Sequence[int]) -> list[str]:
-        """Return the strings at these places of the dynamic string table."""
+        """Return the strings at offsets of the dynamic string table."""
         text = self._text
         if not text and len(self.strings) < len(offsets) * _WORTH_DECODING:
             text = self._decoded()
@@ -272,17 +262,8 @@ class ElfImage:
         return found if text.isascii() else [_decoded(name.encode("latin-1")) for name in found]
 
     def tag_strings(self, tag: int) -> list[str]:
-        """Return the strings that a dynamic tag names, in file order."""
+        """Return the strings of a dynamic tag, in file order."""
         return [self.string(offset) for offset in self.tags.get(tag, ())]
-
-
-def read_header(data: Bytes) -> Header | None:
-    """Return the type and the machine of a file that may be damaged; ``None`` without them."""
-    if len(data) < _UP_TO_THE_MACHINE or data[4] not in (1, 2) or data[5] not in (1, 2):
-        return None
-    order, word = ("<", "little") if data[5] == 1 else (">", "big")
-    kind, machine = struct.unpack_from(f"{order}HH", data, 16)
-    return Header(kind, machine, 64 if data[4] == 2 else 32, word)
 
 
 def until_nul(data: Bytes, offset: int) -> str:
@@ -293,8 +274,8 @@ def until_nul(data: Bytes, offset: int) -> str:
     return _decoded(data[offset:end])
 
 
-def _endless(offset: int) -> MalformedError:
-    return damaged(f"the string at {offset:#x} has no end")
+def _endless(offset: int) -> ElfError:
+    return ElfError(f"the string at {offset:#x} has no end")
 
 
 def _decoded(text: bytes | bytearray) -> str:
@@ -302,7 +283,7 @@ def _decoded(text: bytes | bytearray) -> str:
 
 
 def bounded(count: int) -> int:
-    """Return ``count``, or raise :class:`MalformedError` if no library can have so many."""
+    """Return ``count``, or raise :class:`ElfError` if no real table has as many entries."""
     if count > _MAX_ENTRIES:
-        raise damaged(f"a table claims {count} entries")
+        raise ElfError(f"a table claims {count} entries")
     return count

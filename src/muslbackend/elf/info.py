@@ -1,4 +1,4 @@
-"""What the loader sees of one ELF file, as a value; :mod:`elfreader` makes it from bytes."""
+"""The properties of an ELF file that matter to the loader; see :mod:`muslbackend.elf.reader`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from muslbackend.musl.releases import ARCHITECTURES
+from muslbackend.elf.header import ET_DYN, Header
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,16 +14,15 @@ if TYPE_CHECKING:
     from muslbackend.elf.hashtable import Exports
     from muslbackend.musl.releases import Architecture
 
-MAGIC: Final = b"\x7fELF"
-#: Of the machines that have a choice (arm64, POWER, LoongArch).
+#: The largest page size of any machine (arm64, POWER, LoongArch).
 LARGEST_PAGE: Final = 1 << 16
 
-#: Begin the names of the functions by which CPython starts a module: PEP 489, and PEP 793 from
-#: 3.15 on; those with a U are for names that are not ASCII.
+#: Prefixes of the functions that initialize an extension module: PEP 489, and PEP 793 from Python
+#: 3.15 on; with a U for non-ASCII names.
 _STARTS_MODULE: Final = ("PyInit_", "PyInitU_", "PyModExport_", "PyModExportU_")
-#: What these have in common: each is looked for in all of the strings.
+#: Common prefixes of these, to search the strings for.
 _BEGIN_THEM: Final = ("PyInit", "PyModExport")
-#: What else than letters and digits the name of an ABI and a platform has.
+#: Removes the punctuation of an extension suffix.
 _OF_A_SUFFIX: Final = str.maketrans("", "", "-_")
 
 _GLIBC_LIBRARIES: Final = (
@@ -40,116 +39,79 @@ _GLIBC_LIBRARIES: Final = (
 )
 
 
-#: Types of files (``e_type``) that musl's loader and the kernel map (``map_library`` in
-#: ldso/dynlink.c, commit 51e2d831): programs and shared objects.
-ET_EXEC, ET_DYN = 2, 3
-
-
-class Header(NamedTuple):
-    """The fields of an ELF header that tell the type of the file and its machine."""
-
-    kind: int
-    """``e_type``."""
-    machine: int
-    bits: int
-    byteorder: str
-
-    @property
-    def arch(self) -> str | None:
-        """The wheel's name for the machine, ``None`` for one that musl does not know."""
-        return next((a.name for a in ARCHITECTURES.values() if self.fits(a)), None)
-
-    def fits(self, arch: Architecture) -> bool:
-        """Say whether the file is for ``arch``: machine, word size and byte order."""
-        return self[1:] == (arch.machine, arch.bits, arch.byteorder)
-
-
-class Damaged(str):
-    """The reason why a file that begins like ELF cannot be loaded, with its header."""
-
-    header: Header | None
-    """``None`` where the header itself is damaged."""
-
-    def __new__(cls, reason: str, header: Header | None) -> Damaged:
-        """Attach the header to the reason."""
-        made = super().__new__(cls, reason)
-        made.header = header
-        return made
-
-
 class _Facts(NamedTuple):
-    """What is read from the file."""
+    """The properties that are read from the file."""
 
     machine: int
     bits: int
     byteorder: str
     executable: bool
-    """It names an interpreter or is not position independent: a program, not a library."""
+    """It is a program, not a library: it has PT_INTERP, or is not position-independent."""
     interpreter: str | None
     dynamic: bool
-    """It has a dynamic section; a static program has none and needs nothing."""
+    """It has a dynamic section, which a static program has not."""
     soname: str | None
     needed: tuple[str, ...]
-    """In file order: the order of loading."""
+    """Needed libraries (DT_NEEDED) in file order, which is the order of loading."""
     rpath: tuple[str, ...]
-    """Entries of DT_RUNPATH, else of DT_RPATH: musl treats both alike and the first wins."""
+    """The entries of DT_RUNPATH, else of DT_RPATH, which musl treats alike."""
     imports: frozenset[str]
-    """Undefined names that some relocation refers to and that are not weak, or thread-local: the
-    loader refuses the file, or crashes, when nobody defines one of them."""
+    """Undefined symbols that are used by a relocation, and are not weak or are thread-local. The
+    loader refuses the file, or crashes, if one of them is not defined anywhere."""
     exports: frozenset[str] | Exports
-    """Names that a lookup finds here: no hidden versions, no IFUNC. Very many are not held as
-    strings: ask for names, rather than go through them."""
+    """Symbols that a lookup finds here: not hidden versions, not IFUNC. Large sets are not decoded:
+    prefer membership tests over iteration."""
     version_needs: frozenset[tuple[str, str]]
-    """(library, version) pairs of DT_VERNEED. musl ignores them; they tell the linker's libc."""
+    """(library, version) pairs of DT_VERNEED. musl ignores them; they reveal the linker's libc."""
     relr: bool
-    """It has DT_RELR: relative relocations that older loaders leave undone."""
+    """It has packed relative relocations (DT_RELR), which older loaders ignore."""
     relocations: frozenset[int] = frozenset()
-    """Types of its relocations, without R_*_NONE."""
+    """The types of its relocations, without R_*_NONE."""
     empty_segment: bool = False
-    """It has a segment to load of no size, at the start of a page."""
+    """It has an empty PT_LOAD at the start of a page."""
     textrel: bool = False
-    """It has DT_TEXTREL: the loader makes all of it writable before it relocates."""
+    """It has DT_TEXTREL: the loader makes the whole file writable before relocating."""
     code_relocated: bool = False
-    """It does relocate what is not writable, as DT_TEXTREL or DT_FLAGS says."""
+    """It has relocations in read-only segments, as DT_TEXTREL or DT_FLAGS announces."""
     executable_stack: bool = False
-    """Its PT_GNU_STACK asks for a stack that code can run from."""
+    """Its PT_GNU_STACK requests an executable stack."""
     alignment: int = LARGEST_PAGE
-    """The least alignment of its segments: the largest page that it was laid out for."""
+    """The largest page size that its segments are laid out for."""
     flags: int | None = None
-    """``e_flags``, which say on some machines how its code is called; ``None`` without code."""
+    """``e_flags``, which on some machines contain the ABI; ``None`` for a file without code."""
     arm_arch: int | None = None
-    """Tag_CPU_arch of ARM's build attributes, the highest of all that was linked into it."""
+    """Tag_CPU_arch of ARM's build attributes, the highest of all linked object files."""
     isa_needed: int = 0
-    """GNU_PROPERTY_X86_ISA_1_NEEDED: the levels of x86-64 without which it does not run."""
+    """GNU_PROPERTY_X86_ISA_1_NEEDED, the x86-64 levels that it requires."""
     stack_size: int = 0
-    """What its PT_GNU_STACK asks for the stacks of threads, in bytes."""
+    """The thread stack size that its PT_GNU_STACK requests, in bytes."""
     wanted_versions: frozenset[tuple[str, str]] = frozenset()
-    """(symbol, version) pairs of its imports, as they were linked."""
+    """(symbol, version) pairs of its imports, as linked."""
     old_versions: frozenset[tuple[str, str]] = frozenset()
-    """(symbol, version) pairs of definitions that are hidden, so that no lookup finds them."""
+    """(symbol, version) pairs of hidden definitions, which no lookup finds."""
 
     build_id: str = ""
-    """By which the linker knows this build, in hexadecimal; copies of one build share it."""
+    """NT_GNU_BUILD_ID in hexadecimal, empty without one; the same for copies of a build."""
     checksum: int = 0
-    """CRC-32 of the file if it has no build-id, else 0."""
+    """The CRC-32 of a file without a build ID, else 0."""
     strippable: int = 0
-    """About how many bytes of it ``strip`` takes out."""
+    """Approximate number of bytes that ``strip`` removes."""
     debugging: int = 0
-    """About how many of these are debugging information."""
+    """Approximate number of these that are debugging information."""
     kind: int = ET_DYN
     """``e_type``."""
     size: int = 0
-    """Of the file, in bytes."""
+    """The size of the file in bytes."""
     hashed: bool = True
-    """It has a hash table, without which musl crashes on a lookup, or no dynamic section."""
+    """It has a hash table, without which lookups in musl crash, or has no dynamic section."""
 
 
 class ElfInfo(_Facts):
-    """What the loader sees of one ELF file."""
+    """The properties of an ELF file that matter to the loader."""
 
     @cached_property
     def modules(self) -> tuple[str, ...]:
-        """Names of the functions by which ``import`` starts it, sorted; none: no extension."""
+        """The functions that initialize an extension module, sorted; empty for any other file."""
         exports = self.exports
         names: Iterable[str] = (
             exports
@@ -160,18 +122,18 @@ class ElfInfo(_Facts):
 
     @property
     def arch(self) -> str | None:
-        """The wheel's name for the machine, ``None`` for one that musl does not know.
+        """The architecture name as used in wheel tags, ``None`` if musl has no port to it.
 
-        32-bit ARM is called ``armv7l``; the header does not tell it from ``armv6l``.
+        32-bit ARM is ``armv7l``: the header does not distinguish it from ``armv6l``.
         """
         return self.header.arch
 
     @property
     def libc(self) -> str | None:
-        """``"glibc"`` or ``"musl"`` as the linker left it written, ``None`` if it did not.
+        """The libc that the file was linked against: ``"glibc"``, ``"musl"``, ``None`` if unknown.
 
-        A needed ``libc.so.6`` alone proves nothing (musl takes that name for itself); a version
-        such as ``GLIBC_2.34`` wanted of it does.
+        Needing ``libc.so.6`` is no evidence, because musl provides that name too; needing a version
+        of it such as ``GLIBC_2.34`` is.
         """
         names = (*self.needed, (self.interpreter or "").rpartition("/")[2])
         if any(n.startswith(("ld-linux", "ld64.so")) for n in names) or any(
@@ -185,27 +147,27 @@ class ElfInfo(_Facts):
 
     @property
     def is_libc(self) -> bool:
-        """Whether the loader takes the file for a libc and uses the running musl in its place.
+        """Whether the loader takes the file for a libc, and uses the running musl instead.
 
-        ``load_library`` in ldso/dynlink.c, musl commit c49d3c8a (1.1.17).
+        See ``load_library`` in ldso/dynlink.c, musl commit c49d3c8a (1.1.17).
         """
         return {"__libc_start_main", "stdin"} <= self.exports
 
     @property
     def header(self) -> Header:
-        """The type of the file and its machine."""
+        """The file type and the machine."""
         return Header(self.kind, self.machine, self.bits, self.byteorder)
 
     def fits(self, arch: Architecture) -> bool:
-        """Say whether the file is for ``arch``: machine, word size and byte order."""
+        """Return whether machine, word size and byte order match ``arch``."""
         wanted = (arch.machine, arch.bits, arch.byteorder)
         return (self.machine, self.bits, self.byteorder) == wanted
 
 
 def extension_suffix(path: str) -> str | None:
-    """Return for what a file is named that can be nothing but an extension module.
+    """Return the suffix of a file name that only an extension module has.
 
-    Such as ``cpython-312-x86_64-linux-musl`` or ``abi3``; ``None`` for every other name.
+    Such as ``cpython-312-x86_64-linux-musl`` or ``abi3``; ``None`` for any other name.
     """
     stem, _, ending = path.rpartition("/")[2].rpartition(".")
     dot, suffix = stem.rpartition(".")[1:]
@@ -216,7 +178,7 @@ def extension_suffix(path: str) -> str | None:
 
 
 def names_library(path: str) -> bool:
-    """Say whether a file is named like a shared object: ``NAME.so``, perhaps with a version."""
+    """Return whether a file is named like a shared object, ``NAME.so`` or ``NAME.so.VERSION``."""
     stem, found, version = path.rpartition("/")[2].rpartition(".so")
     plain = not version or (version[0] == "." and version.replace(".", "").isdecimal())
     return bool(stem and found) and plain

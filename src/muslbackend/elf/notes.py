@@ -1,6 +1,6 @@
-"""What a file says of itself in places that no loader of musl's reads: processor, build, debugging.
+"""Metadata of an ELF file that musl's loader ignores: processor, build ID, debugging information.
 
-All of it is optional: what is stripped or damaged says nothing, and is no reason to refuse a file.
+All of it is optional: missing or damaged metadata reads as none, and is not an error.
 
 Layout and constants: "Addenda to, and Errata in, the ABI for the Arm Architecture" (build
 attributes), "Linux Extensions to gABI" and the x86-64 psABI (program properties).
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _EM_386, _EM_ARM, _EM_X86_64 = 3, 40, 62
 _SHT_ARM_ATTRIBUTES: Final = 0x70000003
 _TAG_FILE, _TAG_CPU_ARCH, _TAG_COMPATIBILITY = 1, 6, 32
-#: Tag_CPU_raw_name and Tag_CPU_name: of those below 32 the only ones that are text.
+#: Tag_CPU_raw_name and Tag_CPU_name, the only attributes below 32 with text values.
 _TEXTS: Final = frozenset({4, 5})
 _NT_GNU_BUILD_ID: Final = 3
 _NT_GNU_PROPERTY_TYPE_0: Final = 5
@@ -29,16 +29,16 @@ _GNU: Final = b"GNU\0"
 _SHT_PROGBITS, _SHT_SYMTAB, _SHF_ALLOC = 1, 2, 2
 _GNU_PROPERTY_X86_ISA_1_NEEDED: Final = 0xC0008002
 
-#: Linkers write a few dozen bytes; more than this is damage.
+#: The size limit of one section or segment; linkers write a few dozen bytes.
 _LARGEST: Final = 1 << 16
-#: So much is looked at of all notes of a file.
+#: The size limit of all notes of a file.
 _MOST_NOTES: Final = 1 << 18
-#: Of a number in LEB128.
+#: The length limit of a LEB128 number.
 _MOST_DIGITS: Final = 5
 
 
 def arm_architecture(image: ElfImage) -> int | None:
-    """Return Tag_CPU_arch of the whole file; linkers make it the highest of all its parts."""
+    """Return Tag_CPU_arch, which linkers set to the highest of all object files."""
     if image.machine != _EM_ARM:
         return None
     data = image.section(_SHT_ARM_ATTRIBUTES, _LARGEST)
@@ -49,7 +49,7 @@ def arm_architecture(image: ElfImage) -> int | None:
 
 
 def isa_needed(image: ElfImage) -> int:
-    """Return the bits of GNU_PROPERTY_X86_ISA_1_NEEDED, 0 where there are none."""
+    """Return the bits of GNU_PROPERTY_X86_ISA_1_NEEDED, 0 without it."""
     segment = next((s for s in image.segments if s.kind == PT_GNU_PROPERTY), None)
     if segment is None or image.machine not in (_EM_386, _EM_X86_64) or segment.size > _LARGEST:
         return 0
@@ -66,7 +66,7 @@ def isa_needed(image: ElfImage) -> int:
 
 
 def build_id(image: ElfImage) -> str:
-    """Return what the linker wrote to know this build by, in hexadecimal; empty without one."""
+    """Return NT_GNU_BUILD_ID in hexadecimal, empty without one."""
     left = _MOST_NOTES
     for segment in image.segments:
         if segment.kind != PT_NOTE or segment.size > min(_LARGEST, left):
@@ -83,9 +83,9 @@ def build_id(image: ElfImage) -> str:
 
 
 def strippable(image: ElfImage) -> tuple[int, int]:
-    """Return about how many bytes of the file ``strip`` takes out, and how many are debugging.
+    """Return approximately how many bytes ``strip`` removes, and how many of these are debugging.
 
-    Symbol tables and debugging information are in sections that are not loaded.
+    They are the sections with symbol tables or debugging information that are not loaded.
     """
     sections = list(image.sections())
     names = {s.link for s in sections if s.kind == _SHT_SYMTAB}
@@ -102,7 +102,7 @@ def strippable(image: ElfImage) -> tuple[int, int]:
 
 
 def _file_attributes(data: bytes, order: str) -> Iterator[tuple[int, int]]:
-    """Yield (tag, number) of each public attribute that holds for the whole file."""
+    """Yield (tag, number) of each public attribute that applies to the whole file."""
     if data[:1] != b"A":
         return
     at = 1
@@ -133,7 +133,7 @@ def _attributes(data: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _uleb128(data: bytes, at: int) -> tuple[int, int]:
-    """Return a number, and where the next thing begins."""
+    """Return a number, and the offset behind it."""
     value = 0
     for digit in range(_MOST_DIGITS):
         byte = data[at + digit]
@@ -148,8 +148,8 @@ def _properties(notes: bytes, order: str, alignment: int) -> Iterator[tuple[int,
     for kind, name, content in _notes(notes, order, alignment):
         at = 0
         while (kind, name) == (_NT_GNU_PROPERTY_TYPE_0, _GNU) and at < len(content):
-            what, size = struct.unpack_from(f"{order}2I", content, at)
-            yield what, content[at + 8 : at + 8 + size]
+            property_type, size = struct.unpack_from(f"{order}2I", content, at)
+            yield property_type, content[at + 8 : at + 8 + size]
             at = _aligned(at + 8 + size, alignment)
 
 

@@ -1,4 +1,4 @@
-"""The bytes of one ELF file → :class:`elf.ElfInfo`: all that musl's loader reads of it, and where.
+"""Read an ELF file into an :class:`ElfInfo`, the way musl's loader reads it.
 
 Layout and constants: System V gABI, chapters 4 and 5; GNU extensions as in musl's ``elf.h``.
 """
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from muslbackend.elf import versions
 from muslbackend.elf.entry_points import check_calls, check_segments, functions
-from muslbackend.elf.hash_check import is_program, read_hashes
+from muslbackend.elf.hashtable import is_program, read_hashes
+from muslbackend.elf.header import ET_EXEC, ElfError
 from muslbackend.elf.image import ElfImage, until_nul
-from muslbackend.elf.info import ET_EXEC, LARGEST_PAGE, ElfInfo
+from muslbackend.elf.info import LARGEST_PAGE, ElfInfo
 from muslbackend.elf.memory import PAGE, PF_X, PT_GNU_STACK, PT_INTERP, PT_LOAD
 from muslbackend.elf.notes import arm_architecture, build_id, isa_needed, strippable
 from muslbackend.elf.relocations import relocated, tables
@@ -28,60 +29,57 @@ from muslbackend.elf.symbols import (
     spans,
     symbol,
 )
-from muslbackend.errors import MalformedError, damaged
 from muslbackend.musl.relocations import kinds_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from muslbackend.elf.hash_check import Hashes
-    from muslbackend.elf.image import Bytes
+    from muslbackend.elf.hashtable import Hashes
+    from muslbackend.elf.header import Bytes
     from muslbackend.elf.relocations import Relocated
 
-#: DT_ANDROID_REL, _RELSZ, _RELA, _RELASZ and _RELR: relocations that only Android's loader does.
+#: DT_ANDROID_REL, _RELSZ, _RELA, _RELASZ and _RELR, which only Android's loader supports.
 _ANDROID_TAGS: Final = frozenset({*range(0x6000000F, 0x60000013), 0x6FFFE000})
 _DT_NEEDED, _DT_SONAME, _DT_RPATH, _DT_TEXTREL, _DT_RUNPATH, _DT_RELR = 1, 14, 15, 22, 29, 36
 _DT_STRTAB, _DT_STRSZ = 5, 10
 _STB_LOCAL, _STT_TLS = 0, 6
-#: Begin the names of the functions by which CPython starts a module (PEP 489, PEP 793).
+#: Prefixes of the functions that initialize an extension module (PEP 489, PEP 793).
 _STARTS_MODULE: Final = (b"PyInit_", b"PyInitU_", b"PyModExport_")
 
-#: Needed names times folders of the search path: each is a file that the loader tries to open.
+#: Limit of needed libraries times search folders: each is a file that the loader tries to open.
 _MOST_SEARCHES: Final = 1 << 16
-#: As many folders may be searched for the most libraries that are believed.
+#: A search path of up to this many folders does not lower the limit of needed libraries.
 _FOLDERS: Final = 16
 
 
 def read_elf(data: Bytes, crc: int | None = None) -> ElfInfo:
-    """Return what the loader sees of an ELF file's bytes; ``crc`` is their CRC-32, if it is known.
+    """Read an ELF file; ``crc`` is the CRC-32 of ``data`` if known.
 
-    Raises :class:`MalformedError` when the file is truncated, or a table lies outside it.
+    Raises :class:`ElfError` if the file is truncated or damaged.
     """
     try:
         return _Reader(data).info(crc)
     except (struct.error, IndexError) as error:
-        msg = f"is not a sound ELF file: {error}"
-        raise MalformedError(msg) from error
+        raise ElfError(str(error)) from error
 
 
 _Versions: TypeAlias = frozenset[tuple[str, str]]
 
 
 class _Reader(ElfImage):
-    """The tables that the dynamic section leads to."""
+    """The tables that the dynamic section refers to."""
 
     def __init__(self, data: Bytes) -> None:
         super().__init__(data)
         if _ANDROID_TAGS & set(self.tags):
-            msg = "is not a sound ELF file: relocations packed for Android, musl does none"
-            raise MalformedError(msg)
+            raise ElfError("it has Android packed relocations, which musl does not support")
         hashes = read_hashes(self)
         self.symbols = read_symbols(self, hashes.known)
         self.own = looked_up(self.symbols)
         self.exports = lookups(self, self.symbols, hashes.table)
         self.relocated = self._relocated(hashes)
         if self.relocated.last and self.relocated.last >= len(self.symbols.names):
-            # GNU hash tables cover what is exported; where that is nothing, only relocations tell.
+            # A GNU hash table covers exported symbols only: relocations may refer to further ones.
             self.symbols = read_symbols(self, self.relocated.last + 1)
             self.own = looked_up(self.symbols)
             self.relocated = self._relocated(hashes)
@@ -97,14 +95,14 @@ class _Reader(ElfImage):
         self.versions_defined = versions.defined(self)
 
     def info(self, crc: int | None = None) -> ElfInfo:
-        """Return all of it as a value."""
+        """Return the properties of the file."""
         data, build = self.data, build_id(self)
         interpreter = next(
             (until_nul(data, s.offset) for s in self.segments if s.kind == PT_INTERP), None
         )
         needed, rpath = tuple(self.tag_strings(_DT_NEEDED)), self._search_path()
         if len(needed) * max(len(rpath), _FOLDERS) > _MOST_SEARCHES:
-            raise damaged(f"{len(needed)} needed names and {len(rpath)} folders to search")
+            raise ElfError(f"it has {len(needed)} needed libraries and {len(rpath)} search folders")
         removable, debugging = strippable(self)
         return ElfInfo(
             machine=self.machine,
@@ -116,7 +114,7 @@ class _Reader(ElfImage):
             soname=next(iter(self.tag_strings(_DT_SONAME)), None),
             needed=needed,
             rpath=rpath,
-            # The same names are imported by many files.
+            # Interned: many files import the same names.
             imports=frozenset(map(intern, self._names(self.used))),
             exports=names_found(self, self.symbols, self.exports, self.tried, self.lost),
             version_needs=frozenset(self.versions_needed),
@@ -148,22 +146,22 @@ class _Reader(ElfImage):
 
     def _search_path(self) -> tuple[str, ...]:
         texts = self.tag_strings(_DT_RUNPATH) or self.tag_strings(_DT_RPATH)
-        # Of several tags musl keeps the last; it splits at newlines too (``path_open``).
+        # musl uses the last of several tags, and splits at newlines too (``path_open``).
         return tuple(e for text in texts[-1:] for e in text.replace("\n", ":").split(":") if e)
 
     def _has_code(self) -> bool:
-        """Say whether anything in it runs: of mere data linkers write flags that mean nothing."""
+        """Return whether the file contains code; the flags of mere data are meaningless."""
         return any(s.kind == PT_LOAD and s.flags & PF_X for s in self.segments)
 
     def _alignment(self) -> int:
-        """Return the largest page with which its segments are mapped where they belong."""
+        """Return the largest page size with which the segments are mapped correctly."""
         if self.dynamic is not None:
             return self.memory.page
         loads = (s for s in self.segments if s.kind == PT_LOAD and s.memory)
         return min((s.alignment for s in loads), default=LARGEST_PAGE)
 
     def _relocated(self, hashes: Hashes) -> Relocated:
-        """Return what is relocated, and with which symbols."""
+        """Check and summarize the relocations."""
         symbols, arrays, rows = self.symbols, functions(self), tables(self)
         kept = [hashes.span, *spans(self, symbols)]
         kept += [(table.address, table.address + table.size) for table in rows]
@@ -179,14 +177,14 @@ class _Reader(ElfImage):
         return found
 
     def _used(self) -> list[int]:
-        """Return the symbols that somebody must have."""
+        """Return the indices of the symbols that must be defined somewhere, in order."""
         symbols, relocated = self.symbols, self.relocated
         known = kinds_of(self.machine)
         if known is not None and known.copy in relocated.types and not is_program(self):
-            raise damaged("it has copy relocations, and is not a program")
+            raise ElfError("it has copy relocations, but is not a program")
         for number in sorted(self.lost & relocated.named):
             name = self.tried[number]
-            raise damaged(f"its hash table does not lead to its own symbol {name}")
+            raise ElfError(f"a lookup in its hash table does not find its own symbol {name}")
         used = {number for number in relocated.named if not symbols.found[number]}
         for number in relocated.owned:
             if not symbols.found[number] and symbol(self, number).info >> 4 != _STB_LOCAL:
@@ -194,7 +192,7 @@ class _Reader(ElfImage):
         return sorted(used)
 
     def _check_modules(self) -> None:
-        """Raise for a function by which ``import`` starts it that is not in its code."""
+        """Raise :class:`ElfError` if a module's init function is not in the code."""
         data, strings = self.data, self.strings
         if all(data.find(name, strings.start, strings.stop) < 0 for name in _STARTS_MODULE):
             return
@@ -208,16 +206,18 @@ class _Reader(ElfImage):
         found, name = symbol(self, number), self.string(self.symbols.names[number])
         if self.symbols.found[number]:
             if found.info & 15 == _STT_TLS or not self.memory.runs(found.value):
-                raise damaged(f"{name} {found.value:#x} is not a function of an executable segment")
+                raise ElfError(
+                    f"{name} {found.value:#x} is not a function of an executable segment"
+                )
         elif found.section and number in used:
-            # Among imports it would pass for a function of the interpreter.
-            raise damaged(f"no lookup finds its own symbol {name}, which it refers to")
+            # As an import it would look like a function of the interpreter.
+            raise ElfError(f"a lookup does not find its own symbol {name}, which it refers to")
 
     def _names(self, symbols: Iterable[int]) -> list[str]:
         return self.cut([self.symbols.names[symbol] for symbol in symbols])
 
     def _versioned(self, symbols: Iterable[int], known: Mapping[int, str]) -> _Versions:
-        """Return (symbol, version) pairs of the symbols whose versions are known."""
+        """Return the (symbol, version) pairs of the symbols with known versions."""
         numbers = self.symbols.versions
         if not (known and numbers):
             return frozenset()

@@ -1,21 +1,21 @@
-"""The relocation tables of one ELF file: their types, the symbols they name, where they write.
+"""The relocation tables of an ELF file: types, symbols, and the addresses that they write to.
 
-Tables are read in bulk, in blocks: there may be millions of relocations. ``reloc_all``,
-``do_relocs`` and ``do_relr_relocs`` in musl's ldso/dynlink.c take the sizes for granted and write
-wherever an entry says; here every place must be one that is there to be written.
+``reloc_all``, ``do_relocs`` and ``do_relr_relocs`` in musl's ldso/dynlink.c trust all sizes and
+addresses; here, every address must be writable data of the file. Tables are read in blocks, because
+they may have millions of entries.
 """
 
 from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from itertools import compress
+from itertools import compress, pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
+from muslbackend.elf.header import ElfError
 from muslbackend.elf.image import OURS
 from muslbackend.elf.memory import PF_R, PF_W, PF_X
-from muslbackend.errors import damaged
-from muslbackend.musl.relocations import kinds_of, runs
+from muslbackend.musl.relocations import kinds_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -28,57 +28,57 @@ _DT_PLTRELSZ, _DT_RELA, _DT_RELASZ, _DT_REL, _DT_RELSZ = 2, 7, 8, 17, 18
 _DT_PLTREL, _DT_TEXTREL, _DT_JMPREL, _DT_FLAGS, _DF_TEXTREL = 20, 22, 23, 30, 4
 _DT_RELRSZ, _DT_RELR = 35, 36
 
-#: For :class:`Write`: a word of DT_RELR.
+#: The kind of a :class:`Write` from DT_RELR.
 PACKED: Final = -1
-#: Where the lowest byte of a number of 32 bits is.
+#: The index of the lowest byte of a 32-bit number.
 _LOWEST: Final = 0 if OURS == "<" else 3
-#: So many relocations are looked at together.
+#: Relocations that are processed together.
 _BLOCK: Final = 1 << 14
 
 
 class Table(NamedTuple):
-    """One relocation table; it lies in the file as a whole."""
+    """A relocation table, which is entirely in the file."""
 
     name: str
     address: int
     size: int
     place: int
-    """In the file."""
+    """Its file offset."""
     step: int
-    """Words of an entry: r_offset, r_info, and r_addend in DT_RELA."""
+    """Words per entry: r_offset, r_info, and r_addend in DT_RELA; 1 for DT_RELR."""
 
 
 class Write(NamedTuple):
-    """What one relocation writes into a slot whose value is asked for."""
+    """A relocation that writes to one of the slots in question."""
 
     place: int
     kind: int
     symbol: int
     addend: int | None
-    """``None``: what is in the file at that place."""
+    """``None`` if it is the word in the file at that address."""
 
 
 class Relocated(NamedTuple):
-    """What the relocations of a file come to."""
+    """A summary of the relocations of a file."""
 
     types: frozenset[int]
     named: frozenset[int]
-    """Numbers of the symbols asked for that some relocation names."""
+    """Indices of the symbols in question that some relocation refers to."""
     owned: frozenset[int]
-    """Numbers of symbols of which the loader asks whose they are, found or not."""
+    """Indices of thread-local symbols whose defining file the loader needs, found or not."""
     last: int
-    """The highest number of a symbol."""
+    """The highest index of a symbol that a relocation refers to."""
     code: bool
-    """What is not writable is relocated, as DT_TEXTREL or DT_FLAGS says."""
+    """Read-only segments are relocated, as DT_TEXTREL or DT_FLAGS announces."""
     writes: tuple[Write, ...]
-    """Those into the slots that were asked for."""
+    """The writes to the slots in question."""
 
 
 def tables(image: ElfImage) -> list[Table]:
-    """Return the tables, in the order in which musl's ``reloc_all`` does them.
+    """Return the tables in the order in which musl's ``reloc_all`` processes them.
 
-    The loader counts a size down by whole entries until it is exactly zero: of any other size it
-    would not find the end. A size without a table starts at the ELF header.
+    The loader subtracts the entry size until the table size is exactly zero, so it would not find
+    the end of a table with another size. A size without a table applies to the ELF header.
     """
     found = []
     plt = image.tag(_DT_PLTREL)
@@ -91,14 +91,14 @@ def tables(image: ElfImage) -> list[Table]:
         size, entry = image.tag(size_tag), step * image.bits // 8
         if tag not in image.tags:
             if size:
-                raise damaged(f"{size_name} {size}, and no {name}")
+                raise ElfError(f"{size_name} {size} without {name}")
             continue
         if size_tag not in image.tags:
-            raise damaged(f"{name}, and no {size_name}")
+            raise ElfError(f"{name} without {size_name}")
         if size % entry:
-            raise damaged(f"{size_name} {size} is not a whole number of entries ({entry} bytes)")
+            raise ElfError(f"{size_name} {size} is not a whole number of entries ({entry} bytes)")
         if tag == _DT_JMPREL and size and plt not in (_DT_REL, _DT_RELA):
-            raise damaged(f"DT_PLTREL {plt} is neither DT_REL nor DT_RELA")
+            raise ElfError(f"DT_PLTREL {plt} is neither DT_REL nor DT_RELA")
         if size:
             address = image.tag(tag)
             found.append(Table(name, address, size, image.offset(address, size, name), step))
@@ -108,11 +108,11 @@ def tables(image: ElfImage) -> list[Table]:
 def relocated(
     image: ElfImage, rows: Sequence[Table], asked: frozenset[int], kept: _Ranges, slots: _Ranges
 ) -> Relocated:
-    """Return what the relocations of these tables come to.
+    """Check and summarize the relocations of these tables.
 
-    ``asked`` are numbers of symbols of which it matters whether a relocation names them, ``kept``
-    ranges of addresses that the loader still reads, and so must not be written, ``slots`` those of
-    which it matters what is written.
+    ``asked`` are the indices of the symbols in question. ``kept`` are address ranges that the
+    loader reads later, so that relocations must not write to them. ``slots`` are the address ranges
+    whose writes are returned.
     """
     scan = _Scan(image, asked, kept, slots)
     for table in rows:
@@ -124,7 +124,7 @@ def relocated(
 
 
 class _Scan:
-    """What is found out so far, block by block."""
+    """Collects the summary block by block."""
 
     def __init__(
         self, image: ElfImage, asked: frozenset[int], kept: _Ranges, slots: _Ranges
@@ -136,7 +136,7 @@ class _Scan:
         self._width = image.bits // 8
         self._zones = image.memory.zones(PF_W, kept)
         announced = _DT_TEXTREL in image.tags or image.tag(_DT_FLAGS) & _DF_TEXTREL
-        # For DT_TEXTREL the loader makes all of the file writable (musl commit 9f17413c).
+        # With DT_TEXTREL, the loader makes the whole file writable (musl commit 9f17413c).
         self._text = image.memory.zones(PF_R | PF_W | PF_X, kept) if announced else []
         self._types: set[int] = set()
         self._named: set[int] = set()
@@ -146,7 +146,7 @@ class _Scan:
         self._writes: list[Write] = []
 
     def result(self) -> Relocated:
-        """Return all of it."""
+        """Return the summary."""
         return Relocated(
             frozenset(self._types - {0}),
             frozenset(self._named - {0}),
@@ -157,7 +157,7 @@ class _Scan:
         )
 
     def table(self, table: Table) -> None:
-        """Look at a table of entries."""
+        """Process a table of ordinary relocations."""
         width = table.step * self._width
         for first in range(0, table.size, _BLOCK * width):
             count = min(_BLOCK, (table.size - first) // width)
@@ -165,7 +165,7 @@ class _Scan:
             block = _Block(words, table.step, self._image.bits)
             self._types |= block.types
             self._names(block)
-            # In one pass where they are sorted, as linkers have most of them.
+            # Linkers sort most of them: sorting is then one pass.
             places = sorted(block.done)
             self._check(places, self._width)
             self._thread_local(block)
@@ -174,9 +174,9 @@ class _Scan:
                 self._writes += self._written(block, near)
 
     def packed(self, table: Table) -> None:
-        """Look at packed relative relocations (DT_RELR)."""
+        """Process packed relative relocations (DT_RELR)."""
         words = self._image.numbers(self._image.word, table.place, table.size // self._width)
-        for run in runs(words, self._image.bits):
+        for run in packed_runs(words, self._image.bits):
             inside = self._fits(run.start, run.end)
             if inside and not self._near([run.start, run.end], run.end - run.start):
                 continue
@@ -198,12 +198,12 @@ class _Scan:
             return
         at = block.of_types(known.owners)
         self._owned |= {block.infos[n] >> block.shift for n in at}
-        if known.descriptor in block.types:  # it has two words
+        if known.descriptor in block.types:  # writes two words
             wide = [n for n in at if block.infos[n] & block.mask == known.descriptor]
             self._check(sorted([block.places[n] for n in wide]), 2 * self._width)
 
     def _written(self, block: _Block, near: set[int]) -> Iterator[Write]:
-        """Yield what is written at these places, as far as it leads into a slot."""
+        """Yield the writes at these addresses that touch a slot."""
         places = block.places
         for at in compress(range(len(places)), map(near.__contains__, places)):
             place, info = places[at], block.infos[at]
@@ -213,7 +213,7 @@ class _Scan:
                 yield Write(place, kind, symbol, block.addends[at] if block.addends else None)
 
     def _near(self, places: Sequence[int], reach: int) -> list[int]:
-        """Return those of the places, in order, from which ``reach`` bytes lead into a slot."""
+        """Return the addresses, given in order, from which ``reach`` bytes touch a slot."""
         found: list[int] = []
         done = 0
         for start, end in self._slots if places else ():
@@ -223,12 +223,12 @@ class _Scan:
         return found
 
     def _fits(self, low: int, high: int) -> bool:
-        """Say whether all addresses from ``low`` up to ``high`` may be written."""
+        """Return whether all addresses from ``low`` up to ``high`` are writable."""
         at = bisect_right(self._zones, (low, 1 << 64)) - 1
         return at >= 0 and high <= self._zones[at][1]
 
     def _check(self, places: Sequence[int], width: int) -> None:
-        """Raise unless so many bytes may be written at each of the places, in order."""
+        """Raise :class:`ElfError` unless ``width`` bytes are writable at each address, in order."""
         if not places:
             return
         if self._fits(places[0], places[-1] + width):
@@ -238,11 +238,11 @@ class _Scan:
             self._code = True
             outside = _outside(outside, width, self._text)
         if outside:
-            raise damaged(f"a relocation writes to {outside[0]:#x}, which is not writable data")
+            raise ElfError(f"a relocation writes to {outside[0]:#x}, which is not writable data")
 
 
 class _Block:
-    """Some relocations of one table, in columns."""
+    """A block of relocations of one table, in columns."""
 
     def __init__(self, words: array[int], step: int, bits: int) -> None:
         self.places, self.infos = words[::step], words[1::step]
@@ -257,7 +257,7 @@ class _Block:
             self.types = _those_in(self._kinds)
             if 0 in self.types:
                 symbols = array("I", compress(symbols, self._kinds))
-            # Linkers put the relative ones first, which have no symbol.
+            # Linkers put relative relocations first, which have no symbol.
             raw = symbols.tobytes()
             self.named = symbols[(len(raw) - len(raw.lstrip(b"\0"))) // 4 :]
         else:
@@ -271,12 +271,12 @@ class _Block:
             self.done = list(compress(self.places, self._kinds))
 
     def of_types(self, types: frozenset[int]) -> list[int]:
-        """Return which of the relocations are of these types."""
+        """Return the indices of the relocations of these types."""
         return list(compress(range(len(self._kinds)), map(types.__contains__, self._kinds)))
 
 
 def _those_in(numbers: array[int]) -> frozenset[int]:
-    """Return the numbers that are in a row of few different ones."""
+    """Return the set of the numbers in an array; fast if there are few different ones."""
     rest, found = numbers.tobytes(), set()
     size = numbers.itemsize
     columns = [rest[at::size] for at in range(size)]
@@ -290,7 +290,7 @@ def _those_in(numbers: array[int]) -> frozenset[int]:
 
 
 def _outside(places: Sequence[int], width: int, zones: _Ranges) -> list[int]:
-    """Return which of the places, in order, do not lie in a zone as a whole."""
+    """Return the addresses, given in order, whose ``width`` bytes are not in one zone."""
     found: list[int] = []
     at = 0
     for start, end in zones:
@@ -298,3 +298,51 @@ def _outside(places: Sequence[int], width: int, zones: _Ranges) -> list[int]:
         found += places[at:begin]
         at = max(begin, bisect_right(places, end - width, begin))
     return [*found, *places[at:]]
+
+
+class PackedRun(NamedTuple):
+    """One address of a DT_RELR table, and the bitmaps that follow it."""
+
+    start: int
+    """The address of the first relocated word."""
+    end: int
+    """The first address behind the last relocated word."""
+    bitmaps: Sequence[int]
+
+    def places(self, bits: int) -> Iterator[int]:
+        """Yield the addresses of the relocated words, in ascending order."""
+        yield self.start
+        width = bits // 8
+        base = self.start
+        for bitmap in self.bitmaps:
+            yield from (base + width * n for n in range(1, bits) if bitmap >> n & 1)
+            base += width * (bits - 1)
+
+
+def packed_runs(words: Sequence[int], bits: int) -> Iterator[PackedRun]:
+    """Yield the runs of a DT_RELR table of ``bits``-bit words.
+
+    An even word is an address. An odd word is a bitmap, from its second bit on, of the words that
+    follow (``do_relr_relocs`` in ldso/dynlink.c). Raises :class:`ElfError` for a bitmap before any
+    address.
+    """
+    width = bits // 8
+    starts = [at for at, word in enumerate(words) if not word & 1]
+    if words and starts[:1] != [0]:
+        raise ElfError("its packed relocations start with a bitmap")
+    for at, behind in pairwise([*starts, len(words)]):
+        count, start = behind - at - 1, words[at]
+        end = start + width
+        if count:
+            highest = words[behind - 1].bit_length() - 1
+            end = max(end, start + width * ((count - 1) * (bits - 1) + highest + 1))
+        yield PackedRun(start, end, words[at + 1 : behind])
+
+
+def packed_places(words: Sequence[int], bits: int) -> Iterator[int]:
+    """Yield the address of each word that a DT_RELR table of ``bits``-bit words relocates.
+
+    Raises :class:`ElfError` for a bitmap before any address.
+    """
+    for run in packed_runs(words, bits):
+        yield from run.places(bits)

@@ -1,10 +1,8 @@
-"""Packed relative relocations (DT_RELR) → ordinary ones, which every musl release does.
+"""Replace packed relative relocations (DT_RELR) by ordinary ones, which every musl supports.
 
-Releases before 1.2.4 skip DT_RELR without a word (musl commit d32dadd6) and leave the pointers as
-the linker wrote them. Encoding: System V gABI, "Relative Relocation Table", as musl decodes it
+Releases before 1.2.4 silently ignore DT_RELR (musl commit d32dadd6), and leave the pointers as the
+linker wrote them. Encoding: System V gABI, "Relative Relocation Table", as musl decodes it
 (``do_relr_relocs`` in ldso/dynlink.c).
-
-The new table goes behind the last segment, as all does in :mod:`elfrewriting`.
 """
 
 from __future__ import annotations
@@ -13,8 +11,9 @@ import struct
 from itertools import islice
 from typing import TYPE_CHECKING, Final
 
+from muslbackend.elf.header import ElfError
+from muslbackend.elf.relocations import packed_places
 from muslbackend.elf.rewrite import SHT_PROGBITS, Rewriting, UnusableError
-from muslbackend.errors import damaged
 from muslbackend.musl.releases import ARCHITECTURES
 
 if TYPE_CHECKING:
@@ -36,7 +35,7 @@ _RELATIVE: Final = {
     "riscv64": 3,
     "loongarch64": 3,
 }
-#: Machines whose relocations have no addend: it stands where the pointer will.
+#: Architectures with DT_REL, where the addend is stored at the relocated address.
 _WITHOUT_ADDEND: Final = frozenset({"i386", "arm"})
 
 _DT_RELA, _DT_REL, _DT_JMPREL = 7, 17, 23
@@ -46,9 +45,10 @@ _SHT_RELA, _SHT_REL, _SHT_DYNSYM, _SHT_RELR = 4, 9, 11, 19
 
 
 def expand(data: bytes) -> bytes:
-    """Return an ELF file with its packed relocations unpacked; one without any, as it is.
+    """Return an ELF file with ordinary relocations; unchanged if it has no packed ones.
 
-    Raises :class:`MalformedError` for a damaged file and for one that cannot be rewritten.
+    Raises :class:`ElfError` for a damaged file, :class:`UnusableError` for one that cannot be
+    rewritten.
     """
     try:
         rewriting = Rewriting(data)
@@ -57,34 +57,16 @@ def expand(data: bytes) -> bytes:
         unpack(rewriting)
         return b"".join(rewriting.result().blocks(data))
     except struct.error as error:
-        raise damaged(str(error)) from error
+        raise ElfError(str(error)) from error
 
 
 def unpack(rewriting: Rewriting) -> None:
-    """Unpack the packed relocations of a file that has some."""
+    """Replace the packed relocations of a file that has DT_RELR."""
     _Table(rewriting).unpack()
 
 
-def addresses(words: Iterable[int], bits: int) -> Iterator[int]:
-    """Yield the address of each pointer that a table of ``bits``-bit words relocates.
-
-    An even word is an address; an odd one is a bitmap, from its second bit on, of the words that
-    follow. Raises :class:`MalformedError` for a bitmap before any address.
-    """
-    width, following = bits // 8, None
-    for word in words:
-        if not word & 1:
-            yield word
-            following = word + width
-        elif following is None:
-            raise damaged("its packed relocations begin with a bitmap")
-        else:
-            yield from (following + width * n for n in range(bits - 1) if word >> (n + 1) & 1)
-            following += width * (bits - 1)
-
-
 class _Table:
-    """The packed relocations of one file."""
+    """The packed relocations of a file."""
 
     def __init__(self, rewriting: Rewriting) -> None:
         self.rewriting = rewriting
@@ -100,7 +82,7 @@ class _Table:
         self.entry = struct.Struct(f"{image.order}{3 if self.rela else 2}{image.word}")
 
     def unpack(self) -> None:
-        """Put the ordinary table behind the last segment, and let the dynamic section say so."""
+        """Add a table of ordinary relocations, and update the dynamic section."""
         places, tag = self._places(), _DT_RELA if self.rela else _DT_REL
         table = b"".join(self._relocations(places)) + self._old_table(tag)
         address = self.rewriting.put(table, self.width) if places else None
@@ -112,18 +94,18 @@ class _Table:
         """Return the addresses that the packed table relocates."""
         image, size = self.image, self.image.tag(_DT_RELRSZ)
         if size % self.width or image.tag(_DT_RELRENT, self.width) != self.width:
-            raise damaged(f"its packed relocations are not whole words of {self.width} bytes")
+            raise ElfError(f"its packed relocations are not whole words of {self.width} bytes")
         if not size:
             return []
         words = image.table(image.word, image.tag(_DT_RELR), size // self.width, "DT_RELR")
         most = len(image.data) // self.width
-        places = list(islice(addresses(words, image.bits), most + 1))
+        places = list(islice(packed_places(words, image.bits), most + 1))
         if len(places) > most or len(set(places)) < len(places):
-            raise damaged("its packed relocations name a word twice")
+            raise ElfError("its packed relocations relocate a word twice")
         return places
 
     def _relocations(self, places: Iterable[int]) -> Iterator[bytes]:
-        """Yield the ordinary relocation for the pointer at each address."""
+        """Yield an ordinary relocation for each address."""
         image, kind, last = self.image, _RELATIVE[self.arch], self.width - 1
         pointer, inside, shift = struct.Struct(image.order + image.word), range(0), 0
         for place in places:
@@ -132,7 +114,7 @@ class _Table:
                 inside = range(segment.address, segment.address + segment.size - last)
                 shift = segment.offset - segment.address
                 if place not in inside and image.offset(place + last) != place + last + shift:
-                    raise damaged(f"the pointer at {place:#x} lies in two segments")
+                    raise ElfError(f"the pointer at {place:#x} spans two segments")
             addend = pointer.unpack_from(image.data, place + shift) if self.rela else ()
             yield self.entry.pack(place, kind, *addend)
 
@@ -141,14 +123,14 @@ class _Table:
         if tag not in image.tags or not size:
             return b""
         if size % self.entry.size:
-            raise damaged(f"its relocations are not whole entries of {self.entry.size} bytes")
+            raise ElfError(f"its relocations are not whole entries of {self.entry.size} bytes")
         start = image.offset(image.tag(tag), size, "its relocations")
         return bytes(image.data[start : start + size])
 
     def _name_sections(self, tag: int, address: int | None, size: int) -> None:
-        """Let the section headers say what is true of the tables.
+        """Update the section headers of the tables.
 
-        patchelf has DT_RELA point to what is called .rela.dyn, and DT_JMPREL to .rela.plt.
+        patchelf makes DT_RELA point to the section .rela.dyn, and DT_JMPREL to .rela.plt.
         """
         kind, old = (_SHT_RELA if self.rela else _SHT_REL), self.image.tag(tag)
         sections = self.rewriting.sections.records
@@ -158,7 +140,7 @@ class _Table:
         if address is None:
             return
         known = [s for s in sections if (s["kind"], s["address"]) == (kind, old)]
-        if old in (0, self.image.tag(_DT_JMPREL)):  # there was none, or it is the PLT's too
+        if old in (0, self.image.tag(_DT_JMPREL)):  # no such table, or shared with the PLT
             known = []
         symbols = (i for i, s in enumerate(sections) if s["kind"] == _SHT_DYNSYM)
         for section in (known or packed)[:1]:
@@ -167,7 +149,7 @@ class _Table:
             self.rewriting.place(section, address, size)
 
     def _set_tags(self, pointers: dict[int, int], count: int) -> None:
-        """The tags of the packed table make room for those of the new one."""
+        """Replace the tags of the packed table by those of the new one."""
         counter = _DT_RELACOUNT if self.rela else _DT_RELCOUNT
         new = [
             (name, pointers.get(name, value + (count if name == counter else 0)))

@@ -1,8 +1,8 @@
-"""An ELF file on its way to being another one: what is new goes behind its last segment.
+"""Rewrite an ELF file: change bytes in place, and add data behind its last segment.
 
-That segment grows: no header is added and none moves, so the program header table stays where
-kernels and strip look for it. What was zeros in memory alone (.bss) is then in the file; what only
-tools look at (section headers, .comment) moves down.
+The last segment grows. No program header is added or moved, so kernels and ``strip`` find the table
+in its usual place. Data that was zero-initialized in memory (.bss) gets written to the file; data
+that only tools read (section headers, .comment) moves towards the end.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from muslbackend.elf.header import ElfError
 from muslbackend.elf.image import ElfImage
 from muslbackend.elf.memory import PAGE, PF_W, PT_DYNAMIC, PT_LOAD
-from muslbackend.errors import MalformedError, damaged
+from muslbackend.errors import MalformedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from muslbackend.elf.image import Bytes
+    from muslbackend.elf.header import Bytes
 
 _DT_NULL: Final = 0
 SHT_PROGBITS, _SHT_DYNAMIC, _SHT_NOBITS = 1, 6, 8
@@ -32,41 +33,42 @@ _SECTION: Final = {
     32: ("name kind flags address offset size link info alignment entry", "10I"),
 }
 
-_ALIGNMENT: Final = 16  # of what moves down: tables that only tools read ask for no more
-#: More zeros than this are not written out: the file would grow by them.
+#: The alignment of added and moved data.
+_ALIGNMENT: Final = 16
+#: The limit of zero bytes that are added to the file.
 _MOST_ZEROS: Final = 1 << 26
-#: So many are written at a time.
+#: The number of zero bytes that are written at a time.
 _BLOCK: Final = 1 << 20
 
 
 class UnusableError(MalformedError):
-    """A sound file that cannot be rewritten in this way."""
+    """A valid file that cannot be rewritten in this way."""
 
 
 class Run(NamedTuple):
-    """Bytes of a file that are in the new one too."""
+    """A range of bytes that the original and the rewritten file share."""
 
     old: int
-    """Where they began."""
+    """Its offset in the original."""
     new: int
-    """Where they begin now."""
+    """Its offset in the rewritten file."""
     size: int
 
 
 class Rewritten(NamedTuple):
-    """A new file, as what tells it from the old one."""
+    """The rewritten file, as a diff against the original."""
 
     changes: tuple[tuple[int, bytes], ...]
-    """Places in the old file and what stands there instead of as many bytes, in any order."""
+    """Offsets in the original and the bytes that replace as many there, in any order."""
     at: int
-    """Where in the old file bytes are put in."""
+    """The offset in the original where bytes are inserted."""
     piece: bytes
-    """These bytes."""
+    """The inserted bytes."""
     zeros: tuple[int, int] = (0, 0)
-    """How many zeros come before them, and behind them: too many to hold."""
+    """The numbers of zero bytes that are inserted before and behind ``piece``."""
 
     def blocks(self, data: Bytes) -> Iterator[Bytes | memoryview]:
-        """Yield the new file; ``data`` is the old one."""
+        """Yield the rewritten file in blocks; ``data`` is the original."""
         old, done = memoryview(data), 0
         for place, size, new in self._rows():
             yield old[done:place]
@@ -80,7 +82,7 @@ class Rewritten(NamedTuple):
         yield old[done:]
 
     def runs(self, size: int) -> Iterator[Run]:
-        """Yield what of the old file stays, in order; it has ``size`` bytes."""
+        """Yield the unchanged ranges in order; ``size`` is the size of the original."""
         done = now = 0
         for place, length, new in self._rows():
             yield Run(done, now, place - done)
@@ -89,9 +91,9 @@ class Rewritten(NamedTuple):
         yield Run(done, now, size - done)
 
     def _rows(self) -> Iterator[tuple[int, int, bytes | None]]:
-        """Yield a place in the old file, how much of it goes, and what comes there; in order.
+        """Yield (offset in the original, bytes to remove, replacement) in order.
 
-        ``None`` stands for what is put in.
+        The replacement is ``None`` for the inserted bytes.
         """
         rows: list[tuple[int, int, bytes | None]]
         rows = [(place, len(new), new) for place, new in self.changes]
@@ -99,7 +101,7 @@ class Rewritten(NamedTuple):
         done = 0
         for row in sorted(rows, key=lambda row: row[:2]):
             if row[0] < done:
-                raise damaged(f"two things lie at {row[0]:#x} in the file")
+                raise ElfError(f"two changes overlap at {row[0]:#x} in the file")
             yield row
             done = row[0] + row[1]
 
@@ -112,7 +114,7 @@ def _zeros(count: int) -> Iterator[memoryview]:
 
 
 class Headers:
-    """A table of program or section headers, as records that may be changed."""
+    """A table of program or section headers as mutable records."""
 
     def __init__(
         self, image: ElfImage, layout: tuple[str, str], place: tuple[int, int, int]
@@ -121,23 +123,23 @@ class Headers:
         self.layout = struct.Struct(image.order + layout[1])
         self.offset, entry, count = place
         if count and entry != self.layout.size:
-            raise damaged(f"its headers are of {entry} bytes, not {self.layout.size}")
+            raise ElfError(f"its headers have {entry} bytes each, not {self.layout.size}")
         self.start, self.end = self.offset, self.offset + count * self.layout.size
         image.check(self.start, self.end - self.start)
         rows = self.layout.iter_unpack(memoryview(image.data)[self.start : self.end])
         self.records = [dict(zip(self.names, row, strict=True)) for row in rows]
 
     def change(self) -> tuple[int, bytes]:
-        """Return where the table was, and what it is now."""
+        """Return the original offset of the table and its new contents."""
         rows = (self.layout.pack(*(record[n] for n in self.names)) for record in self.records)
         return self.start, b"".join(rows)
 
 
 class Rewriting:
-    """The file and what becomes of it.
+    """The file and the changes to it.
 
-    Raises :class:`MalformedError` for a damaged file, :class:`UnusableError` for one that has no
-    room where this takes it.
+    Raises :class:`ElfError` for a damaged file, :class:`UnusableError` for one without room behind
+    its last segment.
     """
 
     def __init__(self, data: Bytes) -> None:
@@ -152,31 +154,31 @@ class Rewriting:
         found = (s for s in self.segments.records if s["kind"] == PT_DYNAMIC)
         dynamic = next(found, None)
         if dynamic is None or not dynamic["size"]:
-            raise damaged("no dynamic section")
+            raise ElfError("no dynamic section")
         self._dynamic = dynamic
         self.dynamic = list(image.dynamic_entries())
-        """Tags and values, in order, without the DT_NULL at the end; to be changed."""
+        """The tags and values of the dynamic section without DT_NULL; may be changed."""
         self._entries = len(self.dynamic)
         self._changes: list[tuple[int, bytes]] = []
         self._new = bytearray()
         self._placed: list[tuple[dict[str, int], int, int]] = []
 
     def change(self, place: int, data: bytes) -> None:
-        """Have these bytes instead of those at ``place`` in the old file."""
+        """Replace the bytes at offset ``place`` of the original."""
         self._changes.append((place, data))
 
     def put(self, data: bytes, alignment: int) -> int:
-        """Add bytes to the file; return the address that they will have in memory."""
+        """Add bytes behind the last segment; return their address in memory."""
         self._new += bytes(-len(self._new) % alignment)
         self._new += data
         return self._first_address() + len(self._new) - len(data)
 
     def place(self, header: dict[str, int], address: int, size: int) -> None:
-        """Have a header say that its thing is at an address which :meth:`put` returned."""
+        """Move a segment or section to an address that :meth:`put` returned."""
         self._placed.append((header, address, size))
 
     def result(self) -> Rewritten:
-        """Return the new file."""
+        """Return the rewritten file."""
         changes = [*self._changes, *self._written_dynamic()]
         at, zeros = self._grown() if self._new else (len(self.image.data), (0, 0))
         changes += [headers.change() for headers in (self.segments, self.sections)]
@@ -187,7 +189,7 @@ class Rewriting:
         return Rewritten(changed, at, bytes(self._new), zeros)
 
     def _written_dynamic(self) -> Iterator[tuple[int, bytes]]:
-        """Write the dynamic section where it was, or behind the last segment if it has grown."""
+        """Write the dynamic section in place, or behind the last segment if it has grown."""
         header = self._dynamic
         fillers = max(self._entries - len(self.dynamic), 1)
         rows = [*self.dynamic, *[(_DT_NULL, 0)] * fillers]
@@ -206,7 +208,7 @@ class Rewriting:
     def _loads(self) -> list[dict[str, int]]:
         loads = [s for s in self.segments.records if s["kind"] == PT_LOAD and s["memory"]]
         if not loads:
-            raise damaged("no segment has any memory")
+            raise ElfError("its segments are empty in memory")
         return loads
 
     def _last(self) -> dict[str, int]:
@@ -218,18 +220,18 @@ class Rewriting:
         return end + -end % _ALIGNMENT
 
     def _grown(self) -> tuple[int, tuple[int, int]]:
-        """Make the last segment longer, in the records.
+        """Extend the last segment in the headers.
 
-        Return where it grows, and how many zeros come before what is new, and behind it.
+        Return the offset of the added data, and the numbers of zero bytes before and behind it.
         """
         loads, last, address = self._loads(), self._last(), self._first_address()
         zeros = address - last["address"] - last["size"]
         if last["memory"] < last["size"] or (last["offset"] - last["address"]) % PAGE:
-            raise damaged("its last segment does not lie in the file as it does in memory")
+            raise ElfError("its last segment is not aligned alike in the file and in memory")
         if zeros > _MOST_ZEROS:
             raise UnusableError(
-                f"cannot be rewritten: the file would grow by {zeros} zeros, which are in memory "
-                "alone"
+                f"cannot be rewritten: the file would grow by {zeros} zero bytes, which are "
+                "only in memory"
             )
         at = last["offset"] + last["size"]
         size = zeros + len(self._new)
@@ -237,7 +239,7 @@ class Rewriting:
         alignment = max([_ALIGNMENT, *(s["alignment"] for s in behind)])
         padding = -size % alignment
         if padding > _MOST_ZEROS or any(s["alignment"] % PAGE for s in behind):
-            raise damaged(f"a segment has an alignment of {alignment}")
+            raise ElfError(f"a segment has an alignment of {alignment}")
         self._check_cut(at, [s for s in loads if s is not last])
         self._move(at, size + padding, last)
         last["size"] = last["memory"] = address + len(self._new) - last["address"]
@@ -248,18 +250,18 @@ class Rewriting:
         return at, (zeros, padding)
 
     def _check_cut(self, at: int, segments: list[dict[str, int]]) -> None:
-        """Raise unless ``at`` lies between whole things in the file."""
+        """Raise :class:`UnusableError` if a segment, section or table extends across ``at``."""
         whole = segments + [s for s in self.sections.records if s["kind"] != _SHT_NOBITS]
         spans = [(record["offset"], record["offset"] + record["size"]) for record in whole]
         spans += [(headers.start, headers.end) for headers in (self.segments, self.sections)]
         if any(start < at < end for start, end in spans):
             raise UnusableError(
-                f"cannot be rewritten: what lies at {at:#x} in the file goes on behind its last "
+                f"cannot be rewritten: the data at {at:#x} in the file extends beyond its last "
                 "segment"
             )
 
     def _move(self, at: int, size: int, last: dict[str, int]) -> None:
-        """Account for ``size`` bytes put in at ``at``, behind the ``last`` segment."""
+        """Adjust all headers for ``size`` bytes inserted at ``at``, behind the ``last`` segment."""
         inside = range(last["address"], last["address"] + last["memory"] + 1)
         for segment in self.segments.records:
             if segment["offset"] >= at and segment["address"] not in inside:

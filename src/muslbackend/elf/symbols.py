@@ -1,8 +1,9 @@
-"""The dynamic symbols of one ELF file: how many there are, and which of them a lookup finds.
+"""The dynamic symbols of an ELF file, and whether a lookup finds them.
 
-The table is read in columns, blocks of it at a time, and no symbol is looked at by itself: bytes
-are translated as a whole, and combined as digits of one large number. Layout and constants: System
-V gABI, chapters 4 and 5; GNU extensions as in musl's ``elf.h``.
+Tables may have a million symbols, so these are not decoded one by one: a block of the table is
+split into columns of bytes, which are translated as a whole and combined as large integers.
+
+Layout and constants: System V gABI, chapters 4 and 5; GNU extensions as in musl's ``elf.h``.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from itertools import compress, islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.elf.hashtable import Exports
+from muslbackend.elf.header import ElfError
 from muslbackend.elf.image import OURS
-from muslbackend.errors import damaged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence, Set
@@ -32,44 +33,44 @@ _FOUND_TYPES: Final = (0, 1, 2, 5, 6)
 _FOUND_BINDS: Final = (_STB_GLOBAL, _STB_WEAK, _STB_GNU_UNIQUE)
 _HIDDEN_VERSION: Final = 0x8000
 
-#: The bytes of a column as digits of a number, the first the highest; ``to_bytes`` leads back.
+#: Converts a column of bytes to an integer for bitwise operations; ``to_bytes`` is the inverse.
 _number: Final = int.from_bytes
 
-#: So many symbols are looked at together.
+#: Symbols that are processed together.
 _BLOCK: Final = 1 << 14
-#: Names that are more than this are not held as strings: few of a C++ library's are ever asked for.
+#: More names than this are not decoded: few of those of a C++ library are ever looked up.
 _MANY: Final = 1 << 10
-#: Of the file's own names so many are tried, where they are more; all that are held.
+#: At most this many of the file's own symbols are looked up as a check.
 _TRIED: Final = _MANY
-#: So many names are looked up one by one.
+#: At most this many names are looked up one by one.
 _FEW: Final = 1 << 8
 
 
-def _those(*numbers: int) -> bytes:
-    """Return a table for :meth:`bytes.translate`: 1 for these, 0 for others."""
+def _flags(*numbers: int) -> bytes:
+    """Return a table for :meth:`bytes.translate` that maps these numbers to 1, others to 0."""
     table = bytearray(256)
     for number in numbers:
         table[number] = 1
     return bytes(table)
 
 
-#: Of ``st_info``: what a lookup may find; what is thread-local; what has to be found, and what has
-#: to be if the file has it (of a weak thread-local variable that nobody has, the loader asks whose
-#: TLS it is all the same: SIGSEGV).
-_FINDABLE: Final = _those(*(bind << 4 | kind for bind in _FOUND_BINDS for kind in _FOUND_TYPES))
-_LOCAL_TO_THREADS: Final = _those(*range(_STT_TLS, 256, 16))
-_STRONG: Final = _those(
+#: Tables for ``st_info``: symbols that a lookup may find, that are thread-local, that must be
+#: defined if a relocation uses them (a weak undefined thread-local variable too: the loader
+#: dereferences the file that defines it, SIGSEGV), and that are not local.
+_FINDABLE: Final = _flags(*(bind << 4 | kind for bind in _FOUND_BINDS for kind in _FOUND_TYPES))
+_LOCAL_TO_THREADS: Final = _flags(*range(_STT_TLS, 256, 16))
+_STRONG: Final = _flags(
     *(info for info in range(_STB_GLOBAL << 4, 256) if info >> 4 != _STB_WEAK),
     _STB_WEAK << 4 | _STT_TLS,
 )
-_NOT_LOCAL: Final = _those(*range(_STB_LOCAL + 1 << 4, 256))
-#: Of any byte: whether it is not zero. Of the high byte of a version: whether it is hidden.
-_ANY: Final = _those(*range(1, 256))
-_HIDDEN: Final = _those(*range(_HIDDEN_VERSION >> 8, 256))
+_NOT_LOCAL: Final = _flags(*range(_STB_LOCAL + 1 << 4, 256))
+#: Tables for any byte (not zero?) and for the high byte of a version (hidden?).
+_ANY: Final = _flags(*range(1, 256))
+_HIDDEN: Final = _flags(*range(_HIDDEN_VERSION >> 8, 256))
 _HIGH: Final = 1 if OURS == "<" else 0
 
 
-#: The size of a symbol, and where the bytes of st_info, st_shndx and st_value are.
+#: By word size: the size of a symbol, and the offsets of st_info, st_shndx and st_value in it.
 _LAYOUTS: Final = {
     64: (24, 4, (6, 7), range(8, 16)),
     32: (16, 12, (14, 15), range(4, 8)),
@@ -77,29 +78,29 @@ _LAYOUTS: Final = {
 
 
 class Symbols(NamedTuple):
-    """The dynamic symbols of a file in columns; in those of bytes 1 is yes and 0 no."""
+    """The dynamic symbols of a file in columns; columns of bytes contain 1 or 0 for each symbol."""
 
     names: array[int]
-    """Places in the string table."""
+    """Offsets in the string table."""
     versions: array[int]
-    """As in DT_VERSYM; empty without it."""
+    """DT_VERSYM; empty without it."""
     found: bytes
     """A lookup finds it."""
     hidden: bytes
-    """A lookup passes over it, for its version."""
+    """A lookup skips it, because its version is hidden."""
     old: bytes
     """A lookup would find it if its version were not hidden."""
     wanted: bytes
-    """The loader looks it up if some relocation refers to it. Also some of the file's own, if a
-    lookup does not find them: IFUNC, hidden versions."""
+    """The loader looks it up if a relocation refers to it. Includes symbols that the file defines
+    but a lookup does not find: IFUNC, hidden versions."""
 
     def all_found(self) -> Iterator[int]:
-        """Return the numbers of the symbols that a lookup finds."""
+        """Return the indices of the symbols that a lookup finds."""
         return compress(range(len(self.found)), self.found)
 
     @staticmethod
     def numbers(column: bytes) -> Iterator[int]:
-        """Yield the numbers of symbols that have 1 in a column where few do."""
+        """Yield the indices of the ones in a column that has few."""
         at = column.find(1)
         while at >= 0:
             yield at
@@ -107,7 +108,7 @@ class Symbols(NamedTuple):
 
 
 class Symbol(NamedTuple):
-    """One symbol, as far as it is asked for."""
+    """The fields ``st_info``, ``st_shndx`` and ``st_value`` of a symbol."""
 
     info: int
     section: int
@@ -115,7 +116,7 @@ class Symbol(NamedTuple):
 
 
 def symbol(image: ElfImage, number: int) -> Symbol:
-    """Return one symbol; the table has so many."""
+    """Return the symbol with an index, which must be in the table."""
     step = _LAYOUTS[image.bits][0]
     at = image.offset(image.tag(_DT_SYMTAB) + number * step, step, "DT_SYMTAB")
     if image.bits == 64:
@@ -126,11 +127,11 @@ def symbol(image: ElfImage, number: int) -> Symbol:
 
 
 def read_symbols(image: ElfImage, count: int) -> Symbols:
-    """Return so many symbols, or none if there is no symbol table."""
+    """Return the first ``count`` symbols, or none if there is no symbol table."""
     names, versions = array("I"), array("H")
     if _DT_SYMTAB not in image.tags:
         if count > 1:
-            raise damaged(f"its tables speak of {count} symbols, and there is no DT_SYMTAB")
+            raise ElfError(f"its tables refer to {count} symbols, but it has no DT_SYMTAB")
         return Symbols(names, versions, b"", b"", b"", b"")
     step = _LAYOUTS[image.bits][0]
     place = image.offset(image.tag(_DT_SYMTAB), count * step, "DT_SYMTAB")
@@ -142,16 +143,16 @@ def read_symbols(image: ElfImage, count: int) -> Symbols:
         start = place + first * step
         names += image.numbers("I", start, size * step // 4)[:: step // 4]
         table = bytes(image.data[start : start + size * step])
-        # Without versions none is hidden.
+        # Without versions, no symbol is hidden.
         high = versions[first : first + size].tobytes()[_HIGH::2]
-        blocks.append([bits.to_bytes(size) for bits in _judged(table, image.bits, high)])
+        blocks.append([bits.to_bytes(size) for bits in _classified(table, image.bits, high)])
     if len(names) > 1 and max(names) >= len(image.strings):
-        raise damaged(f"st_name {max(names)} of a symbol lies beyond DT_STRSZ")
+        raise ElfError(f"st_name {max(names)} of a symbol is beyond DT_STRSZ")
     return Symbols(names, versions, *map(b"".join, zip(*blocks, strict=True)))
 
 
 def spans(image: ElfImage, symbols: Symbols) -> Iterator[tuple[int, int]]:
-    """Yield the addresses of the symbol table, and of what belongs to it."""
+    """Yield the address ranges of the symbol table and of DT_VERSYM."""
     count = len(symbols.names)
     if count:
         start = image.tag(_DT_SYMTAB)
@@ -160,10 +161,10 @@ def spans(image: ElfImage, symbols: Symbols) -> Iterator[tuple[int, int]]:
         yield image.first(_DT_VERSYM), image.first(_DT_VERSYM) + 2 * count
 
 
-def _judged(table: bytes, bits: int, high: bytes) -> tuple[int, int, int, int]:
-    """Return found, hidden, old and wanted of some symbols, a byte of a number for each.
+def _classified(table: bytes, bits: int, high: bytes) -> tuple[int, int, int, int]:
+    """Return the columns found, hidden, old and wanted of a block of symbols, as integers.
 
-    ``find_sym2`` and ``do_relocs`` in ldso/dynlink.c.
+    See ``find_sym2`` and ``do_relocs`` in ldso/dynlink.c.
     """
     step, info_at, section_at, value_at = _LAYOUTS[bits]
     info = table[info_at::step]
@@ -179,7 +180,7 @@ def _judged(table: bytes, bits: int, high: bytes) -> tuple[int, int, int, int]:
 
 
 def _any(columns: Sequence[bytes]) -> int:
-    """Return 1 where any of the columns is not zero."""
+    """Return a column with 1 where any of the columns is not zero, as an integer."""
     merged = 0
     for column in columns:
         merged |= _number(column)
@@ -187,7 +188,7 @@ def _any(columns: Sequence[bytes]) -> int:
 
 
 def lookups(image: ElfImage, symbols: Symbols, table: HashTable | None) -> Exports | None:
-    """Return what finds names in the file as musl does; none for programs."""
+    """Return the lookup of names in the file, ``None`` for a program without a hash table."""
     if table is None:
         return None
     strings = bytes(image.data[image.strings.start : image.strings.stop])
@@ -195,10 +196,10 @@ def lookups(image: ElfImage, symbols: Symbols, table: HashTable | None) -> Expor
 
 
 def looked_up(symbols: Symbols) -> Sequence[int]:
-    """Return those of the file's own symbols of which it is tried whether a lookup finds them.
+    """Return the indices of the file's own symbols that are looked up as a check.
 
-    Of very many these are a thousand, from all over the table: to hash the names of a C++ library
-    takes longer than all the rest of it.
+    Of large tables a sample of up to a thousand: hashing all names of a C++ library takes longer
+    than the rest of the analysis.
     """
     count = symbols.found.count(1)
     step = 1 if count <= _TRIED else count // _TRIED + 1
@@ -208,12 +209,12 @@ def looked_up(symbols: Symbols) -> Sequence[int]:
 def names_tried(
     image: ElfImage, symbols: Symbols, numbers: Sequence[int], asked: Set[int]
 ) -> Mapping[int, str]:
-    """Return the names of symbols that are :func:`looked_up`.
+    """Return the names of the symbols of :func:`looked_up` by index.
 
-    Of very many only those that are asked for: the others are looked up where somebody else does.
+    Of large tables only those of ``asked``; the others are looked up when another file needs them.
     """
     if symbols.found.count(1) > _MANY:
-        # None of them is cut out, but how long they are tells of strings that overlap.
+        # They are not decoded, but their lengths reveal overlapping strings.
         find, places = image.data.find, [symbols.names[number] for number in numbers]
         ends = [find(b"\0", image.strings.start + place) for place in places]
         image.spend(sum(ends) - sum(places) - len(places) * image.strings.start)
@@ -229,9 +230,9 @@ def names_found(
     tried: Mapping[int, str],
     gone: Set[int],
 ) -> frozenset[str] | Exports:
-    """Return the names that a lookup finds, all but those of the symbols that are ``gone``.
+    """Return the names that a lookup finds, without those of the symbols ``gone``.
 
-    Very many are not held, but looked up as asked for.
+    Large sets are not decoded, but looked up on demand.
     """
     if symbols.found.count(1) <= _MANY:
         return frozenset([name for number, name in tried.items() if number not in gone])
@@ -243,21 +244,21 @@ def names_found(
 def lost(
     image: ElfImage, symbols: Symbols, exports: Exports | None, tried: Mapping[int, str]
 ) -> frozenset[int]:
-    """Return those of the file's own symbols to which its hash table does not lead."""
-    if exports is None or not tried:  # a program
+    """Return the indices of the file's own symbols that a lookup does not find."""
+    if exports is None or not tried:  # a program without a hash table
         return frozenset()
     left = exports.lost(tuple(tried), tuple(tried.values()))
     left += _shadowed(image, symbols, exports.first, tried)
     if len(left) > _FEW:
         return frozenset(left)
-    # Another symbol of the name may be found all the same.
+    # A lookup may still find another symbol of the same name.
     return frozenset(number for number in left if not exports.finds(tried[number]))
 
 
 def _shadowed(
     image: ElfImage, symbols: Symbols, first: int, tried: Mapping[int, str]
 ) -> Iterator[int]:
-    """Yield those of the symbols whose name another one has that ends a lookup in vain."""
+    """Yield the symbols that share their name with one that makes a lookup fail."""
     known = _number(symbols.found[first:]) | _number(symbols.hidden[first:])
     passed = known.to_bytes(max(len(symbols.found) - first, 0))
     if 0 not in passed:

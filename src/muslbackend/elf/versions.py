@@ -1,8 +1,7 @@
-"""Symbol versions of one ELF file: which it wants of whom, and which it defines.
+"""The symbol versions that an ELF file requires and defines.
 
-musl's loader reads no more of them than whether a definition is hidden (commit 72482f90); what a
-linker wrote there tells what the file was linked against. Layout: GNU extensions, as in musl's
-``elf.h``.
+musl's loader only reads whether a definition is hidden (musl commit 72482f90), but versions reveal
+the libraries that the file was linked against. Layout: GNU extensions, as in musl's ``elf.h``.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ if TYPE_CHECKING:
     from muslbackend.elf.image import ElfImage
 
 _DT_VERDEF, _DT_VERDEFNUM, _DT_VERNEED, _DT_VERNEEDNUM = range(0x6FFFFFFC, 0x70000000)
-#: Of an entry in DT_VERSYM: the number of the version; the rest says that it is hidden.
+#: The bits of a DT_VERSYM entry with the version index; the other bit marks a hidden version.
 VERSION_NUMBER: Final = 0x7FFF
 
 
 class Wanted(NamedTuple):
-    """A version that the file wants of a library."""
+    """A version that the file requires of a library."""
 
     number: int
     library: str
@@ -31,20 +30,20 @@ class Wanted(NamedTuple):
 
 
 class Needed(NamedTuple):
-    """A library of which versions are wanted: an entry of DT_VERNEED."""
+    """An entry of DT_VERNEED: a library with required versions."""
 
     place: int
-    """Of the entry, in the file."""
+    """The file offset of the entry."""
     versions: int
-    """How many."""
+    """The number of versions."""
     library: int
-    """Its name, in the string table; the word stands at ``place + 4``."""
+    """The offset of its name in the string table, stored at ``place + 4``."""
     first: int
-    """Where the first version is, from ``place`` on."""
+    """The offset of the first version, relative to ``place``."""
 
 
 def needed(image: ElfImage) -> Iterator[Needed]:
-    """Yield the libraries of DT_VERNEED."""
+    """Yield the entries of DT_VERNEED."""
     if _DT_VERNEED not in image.tags:
         return
     at = image.offset(image.tag(_DT_VERNEED))
@@ -64,7 +63,7 @@ def wanted(image: ElfImage) -> Iterator[Wanted]:
     for entry in needed(image):
         aux = entry.place + entry.first
         for _ in range(entry.versions):
-            if aux in seen:  # a damaged list that leads back into itself
+            if aux in seen:  # damaged: the list is cyclic
                 break
             seen.add(aux)
             _, _, number, name, after = struct.unpack_from(f"{image.order}IHHII", image.data, aux)
@@ -74,7 +73,7 @@ def wanted(image: ElfImage) -> Iterator[Wanted]:
 
 
 def defined(image: ElfImage) -> Mapping[int, str]:
-    """Return the versions of DT_VERDEF by number."""
+    """Return the versions of DT_VERDEF by index."""
     found: dict[int, str] = {}
     if _DT_VERDEF not in image.tags:
         return found

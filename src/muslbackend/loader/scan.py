@@ -6,13 +6,13 @@ import os
 from functools import cached_property, partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from muslbackend.elf.image import read_header
-from muslbackend.elf.info import MAGIC, Damaged, ElfInfo, extension_suffix
+from muslbackend.elf.header import MAGIC, Damaged, read_header
+from muslbackend.elf.info import ElfInfo, extension_suffix
 from muslbackend.elf.reader import read_elf
 from muslbackend.errors import MalformedError
 from muslbackend.loader.graph import FOLDER
 from muslbackend.loader.rpath import site_path
-from muslbackend.system.regular import open_regular
+from muslbackend.system.files import open_regular
 from muslbackend.wheel.member import Kept, mapped
 from muslbackend.wheel.package import Package, Texts, describe, telling, tells
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Set
     from pathlib import Path
 
-    from muslbackend.elf.image import Bytes
+    from muslbackend.elf.header import Bytes
     from muslbackend.wheel.member import Member
     from muslbackend.wheel.reader import Wheel
 

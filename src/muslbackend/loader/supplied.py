@@ -6,7 +6,8 @@ import posixpath
 from itertools import takewhile
 from typing import TYPE_CHECKING, Final
 
-from muslbackend.elf.info import ET_DYN, ET_EXEC, ElfInfo, extension_suffix, names_library
+from muslbackend.elf.header import ET_DYN, ET_EXEC
+from muslbackend.elf.info import ElfInfo, extension_suffix, names_library
 from muslbackend.errors import TooMuchError
 from muslbackend.loader.graph import Edge, Rejected, Unfit, Via
 from muslbackend.loader.rpath import is_rootless, site_path

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from muslbackend.elf.info import ET_DYN, ET_EXEC, Damaged, ElfInfo, Header, extension_suffix
+from muslbackend.elf.header import ET_DYN, ET_EXEC, Damaged, Header
+from muslbackend.elf.info import ElfInfo, extension_suffix
 from muslbackend.loader.graph import Aside, fits_path
 from muslbackend.loader.rpath import is_rootless, scheme, site_path
 from muslbackend.musl.releases import ARCHITECTURES

@@ -1,1 +1,1 @@
-"""Facts about musl: machines, releases, symbols, relocation types, tags."""
+"""Facts about musl: architectures, releases, symbols, relocation types, platform tags."""

@@ -1,6 +1,6 @@
-"""Which Alpine releases have a musl, with what Alpine's own patches add to it and take out.
+"""Alpine releases, the musl release in each, and the changes by Alpine's own patches.
 
-Read from Alpine's packages: ``data/alpine.tsv``, to which ``data/extend.py`` adds a release.
+The data is read from Alpine's packages (``data/alpine.tsv``).
 """
 
 from __future__ import annotations
@@ -20,23 +20,23 @@ class Alpine(NamedTuple):
     """The musl package of an Alpine release, for some architectures."""
 
     release: str
-    """The point release whose package was read, such as ``3.18.9``."""
+    """The point release of the package, such as ``3.18.9``."""
     version: MuslVersion
-    """The upstream release that the package was made from."""
+    """The upstream musl release of the package."""
     tables: frozenset[str]
-    """The architectures, each as :attr:`Architecture.symbols`."""
+    """Its architectures, as :attr:`Architecture.symbols`."""
     has: frozenset[str]
-    """Symbols and loader features of a later upstream release."""
+    """Symbols and loader features backported from a later upstream release."""
     lacks: frozenset[str]
-    """Symbols of its upstream release that it does not export."""
+    """Symbols of its upstream release that the package does not export."""
 
     @property
     def series(self) -> str:
-        """The release without its last number, such as ``3.18``."""
+        """The release without the patch number, such as ``3.18``."""
         return ".".join(self.release.split(".")[:2])
 
     def has_all(self, needed: Iterable[tuple[str, MuslVersion]]) -> bool:
-        """Say whether it has symbols and features, each given with its upstream release."""
+        """Return whether it has all symbols and features; each comes with its upstream release."""
         return all(
             name not in self.lacks and (since <= self.version or name in self.has)
             for name, since in needed
@@ -45,7 +45,7 @@ class Alpine(NamedTuple):
 
 @cache
 def alpines() -> tuple[Alpine, ...]:
-    """Return every Alpine release whose musl was read, oldest first."""
+    """Return every known Alpine release, oldest first."""
     return tuple(
         Alpine(release, MuslVersion.parse(version), *map(_names, columns))
         for release, version, *columns in rows("alpine.tsv")
@@ -59,10 +59,10 @@ def _names(column: str) -> frozenset[str]:
 def alpine_with(
     version: MuslVersion, arch: Architecture | None = None, names: Iterable[str] = ()
 ) -> str | None:
-    """Return the Alpine release from which on musl is ``version`` or newer, if there is one.
+    """Return the first Alpine series from which on every release has musl ``version`` or newer.
 
-    With ``arch``: among the Alpine releases for that architecture, and from which on none lacks
-    a symbol of ``names``, which upstream has in ``version``.
+    Only releases for ``arch`` count, if given, and none of them may lack a symbol of ``names``,
+    which are symbols of upstream's ``version``. ``None`` if there is no such series.
     """
     found = None
     needed = [(name, version) for name in names]
@@ -76,12 +76,12 @@ def alpine_with(
 def alpine_backport(
     needed: Iterable[tuple[str, MuslVersion]], arch: Architecture | None = None
 ) -> str | None:
-    """Return the oldest Alpine whose older musl has all that is needed, by patches of its own.
+    """Return the oldest Alpine release whose backports complete the ``needed`` symbols.
 
-    ``needed`` are names of symbols and loader features, each with its upstream release. ``None``
-    where no such Alpine is known, or none of what is needed is a backport.
+    Each comes with its upstream release. ``None`` if no Alpine release has them all, or upstream's
+    release alone suffices.
     """
-    wanted = set(needed)  # many files need the same
+    wanted = set(needed)  # many files require the same
     for alpine in _alpines_for(arch) if wanted else ():
         late = any(since > alpine.version for _, since in wanted)
         if late and alpine.has_all(wanted):
@@ -90,10 +90,10 @@ def alpine_backport(
 
 
 def _alpines_for(arch: Architecture | None) -> tuple[Alpine, ...]:
-    """Return the Alpine releases for ``arch``; without one, for any."""
+    """Return the Alpine releases for ``arch``, or for any architecture."""
     return tuple(a for a in alpines() if arch is None or arch.symbols in a.tables)
 
 
 def alpine_shipping(version: MuslVersion) -> str | None:
-    """Return the oldest Alpine release whose package is made from ``version``, if there is one."""
+    """Return the oldest Alpine series with exactly musl ``version``, ``None`` if there is none."""
     return next((a.series for a in alpines() if a.version == version), None)

@@ -1,7 +1,7 @@
-"""Whose symbol it is that no musl has: glibc's, another library's, or nobody's.
+"""Attribute symbols that musl lacks to glibc or another library, and suggest a fix.
 
-Names of glibc that need more than one remedy are told apart by pattern; what else glibc 2.36
-defines and no musl does is listed in ``data/glibc.txt``, which says at its head how it was read.
+Symbols of glibc with a specific fix are recognized by pattern; all other symbols that glibc 2.36
+defines and musl does not are in ``data/glibc.txt``, whose header describes its origin.
 """
 
 from __future__ import annotations
@@ -21,84 +21,84 @@ if TYPE_CHECKING:
 
 _PLAIN_HINT: Final = "build it against musl, and link the library that defines it"
 _HEADERS: Final = "compile it with a compiler and headers for musl"
-_GUARD: Final = "call it only under #ifdef __GLIBC__, or do without"
+_GUARD: Final = "call it only under #ifdef __GLIBC__, or avoid it"
 
 
 class _Family(NamedTuple):
-    """Names of one origin."""
+    """Symbols of one origin."""
 
     pattern: str
-    """Matches the whole name."""
+    """A regular expression that matches the whole name."""
     origin: str
-    """What they are; for a library, its name."""
+    """A description of the symbols; for a library, its name."""
     hint: str = ""
 
 
-#: 64-bit names of glibc that are not among those which musl's loader maps (get_lfs64 in
-#: ldso/dynlink.c, musl commit 246f1c81) and that no musl exports.
+#: 64-bit names of glibc that no musl exports, and that musl's loader does not map to the plain name
+#: (get_lfs64 in ldso/dynlink.c, musl commit 246f1c81).
 _LFS64: Final = _Family(
     r"fcntl64|__open64|__openat64|__pread64|__pwrite64|__f(stat|seeko|tello)64|fts64_\w+"
     r"|preadv64v2|pwritev64v2|getdirentries64|scandirat64",
-    "a 64-bit name of glibc that musl's loader does not map to the plain one",
-    f"{_HEADERS}, whose plain names are 64-bit already",
+    "a 64-bit name of glibc that musl's loader does not map to the plain name",
+    f"{_HEADERS}, whose plain names are 64-bit",
 )
 
-#: What only glibc has; the first that fits counts.
+#: Symbols of glibc alone; the first match counts.
 _GLIBC: Final = (
     _Family(
         r"__\w+_chk|__(open|openat|mq_open)(64)?_2",
-        "glibc's checked form of a call, from _FORTIFY_SOURCE",
-        f"compile it with -U_FORTIFY_SOURCE, or better {_HEADERS.removeprefix('compile it ')}",
+        "glibc's checked variant of a function, from _FORTIFY_SOURCE",
+        f"{_HEADERS}, or else with -U_FORTIFY_SOURCE",
     ),
     _Family(
         r"__isoc(99|23)_\w+",
-        "glibc's form of a call for one C standard, from glibc's headers",
+        "glibc's variant of a function for one C standard, from glibc's headers",
         _HEADERS,
     ),
     _Family(
         r"__cxa_thread_atexit_impl",
         "glibc's hook for destructors of thread_local variables",
-        "build it for musl, whose libstdc++ does without; for Rust take a -linux-musl target",
+        "build it for musl, whose libstdc++ does not use it; for Rust, select a -linux-musl target",
     ),
-    _Family(r"gnu_get_libc_(version|release)", "a question for glibc's own version", _GUARD),
-    _Family(r"__\w+_finite", "glibc's form of a function for -ffast-math", _HEADERS),
+    _Family(r"gnu_get_libc_(version|release)", "glibc's version query", _GUARD),
+    _Family(r"__\w+_finite", "glibc's variant of a function for -ffast-math", _HEADERS),
     _Family(
         r"_ZGV[bcdenN]+\d+v\w+",
-        "glibc's vector form of a function (libmvec), from -ffast-math",
+        "glibc's vector variant of a function (libmvec), from -ffast-math",
         "compile it without -ffast-math, or with a compiler for musl",
     ),
-    _Family(r"_IO_\w+", "an internal of glibc's stdio", _HEADERS),
+    _Family(r"_IO_\w+", "an internal symbol of glibc's stdio", _HEADERS),
     _Family(
         r"backtrace(_symbols(_fd)?)?",
-        "glibc's",
+        "a glibc extension",
         "link libexecinfo (from source, statically), or call it only under #ifdef __GLIBC__",
     ),
-    _Family(r"fts_\w+", "glibc's", "link musl-fts (libfts), statically or bundled"),
-    _Family(r"argp_\w+|__argp_\w+", "glibc's", "link argp-standalone, statically"),
-    _Family(r"_?obstack_\w+", "glibc's", "link musl-obstack, statically or bundled"),
+    _Family(r"fts_\w+", "a glibc extension", "link musl-fts (libfts), statically or bundled"),
+    _Family(r"argp_\w+|__argp_\w+", "a glibc extension", "link argp-standalone, statically"),
+    _Family(r"_?obstack_\w+", "a glibc extension", "link musl-obstack, statically or bundled"),
     _Family(
         r"(get|set|make|swap)context",
-        "glibc's, which musl left out on purpose",
+        "a glibc function that musl omits on purpose",
         "link libucontext, statically or bundled",
     ),
     _Family(
         r"(__)?(strto|strp|wcsto)\w+_l",
-        "glibc's form of a call with a locale",
-        "call it without _l",
+        "glibc's variant of a function with a locale argument",
+        "call the function without the suffix _l",
     ),
     _Family(
         r"__res_\w+|__ns_\w+|__dn_\w+|res_n\w+|ns_\w+",
-        "of glibc's resolver",
+        "part of glibc's resolver",
         "use res_query, res_search or getaddrinfo, or link a resolver library",
     ),
     _Family(
         r"(__libc|__pthread|__register|__nss|__rpc|_dl|__nptl|__malloc|__gconv|__sched)_\w+",
-        "an internal of glibc",
+        "an internal symbol of glibc",
         _HEADERS,
     ),
 )
 
-#: Libraries by the names that they alone are known to define; the first that fits counts.
+#: Libraries by the names that only they are known to define; the first match counts.
 _LIBRARIES: Final = (
     _Family(
         r"__(asan|lsan|msan|tsan|ubsan|hwasan|sanitizer)_\w+",
@@ -131,7 +131,7 @@ _LIBRARIES: Final = (
         r"|__(extend|trunc|float(un|unsi)?|fix(uns)?)[a-z]*[sdthx][fi][sdthx][fi]2?"
         r"|__(mul|div)[sdtx]c3|__aeabi_\w+|__cpu_(model|indicator_init)|__sync_\w+",
         "libgcc",
-        "link it with the compiler, not with ld; -static-libgcc puts it inside",
+        "link it with the compiler, not with ld; -static-libgcc includes it",
     ),
     _Family(r"__stack_chk_fail_local", "libssp_nonshared", "link it with -lssp_nonshared"),
     _Family(r"GOMP_\w+|omp_\w+", "libgomp", "link it with -fopenmp"),
@@ -167,10 +167,10 @@ _FLOAT_N: Final = r"(\w+?)f(?:16|32|64|128)x?(_[rl])?"
 def lacking(
     symbols: Iterable[str], arch: Architecture
 ) -> Iterator[tuple[tuple[str, ...], str, str]]:
-    """Yield (symbols, message, hint) of what today's musl does not resolve: one for each cause.
+    """Yield (symbols, message, hint) for each cause why current musl does not resolve symbols.
 
-    Message and hint are to follow the name of the file that needs them, which nothing of the wheel
-    defines.
+    ``symbols`` are imports that no file of the wheel defines. The message continues the name of the
+    file that imports them.
     """
     found: dict[tuple[str, str, str], list[str]] = {}
     for symbol in symbols:
@@ -181,10 +181,10 @@ def lacking(
 
 
 def _cause(symbol: str, arch: Architecture) -> tuple[str, str, str]:
-    """Return why a symbol is missing, the same of several symbols if that differs, and the hint."""
+    """Return why a symbol is missing, the plural form (empty if it is the same), and the hint."""
     spans = releases.spans(symbol, arch)
     if spans:
-        hint = "build it against a later musl, or call what took its place"
+        hint = "build it against a newer musl, or call the replacement"
         return f"musl has only up to {spans[-1].last}", "", hint
     glibc = _glibc(symbol, arch)
     if glibc is not None:
@@ -194,17 +194,17 @@ def _cause(symbol: str, arch: Architecture) -> tuple[str, str, str]:
     library = _first(_LIBRARIES, symbol)
     if library is None:
         return plain, "", _PLAIN_HINT
-    hint = library.hint or f"link {library.origin}, built for musl, and have it bundled"
-    return f"{plain}; {library.origin} has it", f"{plain}; {library.origin} has them", hint
+    hint = library.hint or f"link a musl build of {library.origin}, and let repair bundle it"
+    return f"{plain}; {library.origin} defines it", f"{plain}; {library.origin} defines them", hint
 
 
 def is_of_a_libc(symbol: str, arch: Architecture) -> bool:
-    """Say whether musl once had the symbol or glibc has it: no other library will define it."""
+    """Return whether a libc defines the symbol (glibc, or a past musl), so that no library will."""
     return bool(releases.spans(symbol, arch)) or _glibc(symbol, arch) is not None
 
 
 def _glibc(symbol: str, arch: Architecture) -> _Family | None:
-    """Return the family of a name that is glibc's alone."""
+    """Return the family of a symbol that only glibc defines, ``None`` for any other."""
     family = _first((_LFS64, *_GLIBC), symbol)
     if family is not None:
         return family
@@ -213,7 +213,7 @@ def _glibc(symbol: str, arch: Architecture) -> _Family | None:
         return _Family("", "glibc's function for a _FloatN type", "use double or long double")
     if symbol not in _glibc_names():
         return None
-    return _Family("", "a name of glibc", _HEADERS if symbol.startswith("_") else _GUARD)
+    return _Family("", "a glibc symbol", _HEADERS if symbol.startswith("_") else _GUARD)
 
 
 def _first(families: Iterable[_Family], symbol: str) -> _Family | None:

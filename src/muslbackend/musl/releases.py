@@ -1,8 +1,7 @@
-"""What musl provides, release by release, and how its loader finds libraries.
+"""musl's architectures, its releases, and the symbols of each release.
 
-The facts are measured, not guessed: ``data/symbols-ARCH.tsv`` lists every dynamic symbol of
-every release's ``libc.so``, read from builds of the git tags and from distribution packages;
-each table's header says from what. ``data/extend.py`` adds a new release.
+``data/symbols-ARCH.tsv`` lists every dynamic symbol of ``libc.so`` in every release. It is read
+from builds of the git tags and from distribution packages; the header of each table names them.
 """
 
 from __future__ import annotations
@@ -15,8 +14,8 @@ from muslbackend.system import resources
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-#: A needed name that starts with one of these is musl itself and no file is opened
-#: (ldso/dynlink.c ``load_library``; musl commit 51e2d831). The dot belongs to the prefix:
+#: Needed libraries whose names start with one of these are musl itself: the loader opens no file
+#: (ldso/dynlink.c ``load_library``; musl commit 51e2d831). The dot is part of the prefix:
 #: ``libm.so.6`` is musl, ``libm-abc123.so.6`` is a file.
 RESERVED_PREFIXES: Final = (
     "libc.",
@@ -28,7 +27,7 @@ RESERVED_PREFIXES: Final = (
     "libxnet.",
 )
 
-#: Where the loader looks last, unless ``/etc/ld-musl-ARCH.path`` says otherwise
+#: The folders that the loader searches last, unless ``/etc/ld-musl-ARCH.path`` lists others
 #: (ldso/dynlink.c ``load_library``).
 DEFAULT_SEARCH_PATH: Final = ("/lib", "/usr/local/lib", "/usr/lib")
 
@@ -46,7 +45,7 @@ class MuslVersion(NamedTuple):
     @classmethod
     @cache
     def parse(cls, text: str) -> MuslVersion:
-        """Return the release that ``text`` names; ``1.2`` means ``1.2.0``.
+        """Parse ``1.2.3``, or ``1.2`` for ``1.2.0``.
 
         Raises ``ValueError`` for anything but two or three decimal numbers joined by dots.
         """
@@ -58,18 +57,18 @@ class MuslVersion(NamedTuple):
 
 
 class Architecture(NamedTuple):
-    """A machine that musl runs on, under the name that wheels use for it."""
+    """An architecture with a musllinux platform tag."""
 
     name: str
-    """The last part of a platform tag: ``x86_64``, ``i686``, ``armv7l`` ..."""
+    """As in platform tags: ``x86_64``, ``i686``, ``armv7l`` ..."""
     machine: int
     """``e_machine`` of its ELF files (System V gABI)."""
     bits: int
     byteorder: str
     multiarch: str
-    """The last part of CPython's SOABI on musl; differs from the wheel's name on 32-bit."""
+    """The platform part of CPython's SOABI on musl; on 32-bit unlike the platform tag."""
     symbols: str
-    """Name of the symbol table: ``data/symbols-NAME.tsv``."""
+    """NAME of the symbol table ``data/symbols-NAME.tsv``; musl's own name."""
     loader: str
     """ARCH in ``ld-musl-ARCH.so.1`` (musl's ``configure``)."""
 
@@ -98,7 +97,7 @@ ARCHITECTURES: Final[Mapping[str, Architecture]] = {
     )
 }
 
-#: Those whose musllinux wheels PyPI takes; ``--arch all``. zig compiles for each.
+#: Architectures of musllinux wheels that PyPI accepts (``--arch all``); zig compiles for each.
 ON_PYPI: Final = ("x86_64", "aarch64", "i686", "armv7l", "ppc64le", "s390x", "riscv64")
 
 
@@ -111,19 +110,19 @@ class Release(NamedTuple):
 
 
 class Span(NamedTuple):
-    """Releases in a row; ``last`` is ``None`` while the newest known release is among them."""
+    """Consecutive releases; ``last`` is ``None`` if the newest known release is among them."""
 
     first: MuslVersion
     last: MuslVersion | None
 
 
 def is_reserved(needed: str) -> bool:
-    """Say whether the loader takes a needed name for musl itself, without opening a file."""
+    """Return whether the loader takes a needed library to be musl itself, by its name."""
     return needed.startswith(RESERVED_PREFIXES)
 
 
 def is_musl(needed: str, arch: Architecture) -> bool:
-    """Say whether a needed name is satisfied by the running musl on ``arch``."""
+    """Return whether a needed library is the running musl on ``arch``."""
     return is_reserved(needed) or needed == arch.loader_name
 
 
@@ -137,17 +136,17 @@ def releases() -> tuple[Release, ...]:
 
 
 def known_release(text: str) -> MuslVersion:
-    """Return the release that ``text`` names, if it is one of :func:`releases`.
+    """Parse the version of a known release.
 
-    Raises ``ValueError`` for any other: nothing can be proved of a musl that was never read.
+    Raises ``ValueError`` for any other version.
     """
     version = MuslVersion.parse(text)
     known = [release.version for release in releases()]
     if version not in known:
-        import difflib  # only for an error
+        import difflib
 
         near = difflib.get_close_matches(str(version), map(str, known), n=1)
-        msg = f"no musl {version} is known, from {known[0]} to {known[-1]}" + (
+        msg = f"musl {version} is not a known release ({known[0]} to {known[-1]})" + (
             f"; did you mean {near[0]}?" if near else ""
         )
         raise ValueError(msg)
@@ -166,21 +165,21 @@ def spans(symbol: str, arch: Architecture) -> tuple[Span, ...]:
 def since(symbol: str, arch: Architecture) -> MuslVersion | None:
     """Return the release from which on every known musl resolves ``symbol``.
 
-    ``None`` when the newest known musl does not: the symbol never existed, or is gone.
+    ``None`` if the newest known musl does not: the symbol never existed, or was removed.
     """
     return _floors(arch).get(symbol)
 
 
 @cache
 def todays(arch: Architecture) -> frozenset[str]:
-    """Return every symbol that the newest known musl resolves: those with a :func:`since`."""
+    """Return every symbol that the newest known musl resolves."""
     return frozenset(_floors(arch))
 
 
 @cache
 def _floors(arch: Architecture) -> Mapping[str, MuslVersion]:
     table, mapped = _table(arch.symbols), _lfs64()
-    # Few texts differ: each is read once.
+    # Thousands of symbols share a few texts: parse each once.
     known = {text: _since(text) for text in set(table.values())}
     found = {name: known[text] for name, text in table.items()}
     found |= {name: _since(table.get(name, ""), text) for name, text in mapped.items()}
@@ -188,7 +187,7 @@ def _floors(arch: Architecture) -> Mapping[str, MuslVersion]:
 
 
 def _since(*texts: str) -> MuslVersion | None:
-    """Return the release since which the spans of one symbol have no gap any more."""
+    """Return the release from which on the spans of one symbol have no gap."""
     start: MuslVersion | None = None
     for span in reversed([span for text in texts for span in _spans(text)]):
         if span.last is not None and (start is None or _successor(span.last) != start):
@@ -198,7 +197,7 @@ def _since(*texts: str) -> MuslVersion | None:
 
 
 def provides(symbol: str, arch: Architecture, version: MuslVersion) -> bool:
-    """Say whether a known release resolves a relocation against ``symbol``."""
+    """Return whether a known release resolves a relocation against ``symbol``."""
     return any(
         span.first <= version and (span.last is None or version <= span.last)
         for span in spans(symbol, arch)
@@ -207,7 +206,7 @@ def provides(symbol: str, arch: Architecture, version: MuslVersion) -> bool:
 
 @cache
 def oldest(arch: Architecture) -> MuslVersion:
-    """Return the first release that runs on ``arch``."""
+    """Return the first release that supports ``arch``."""
     return min(_spans(text)[0].first for text in set(_table(arch.symbols).values()))
 
 
@@ -228,7 +227,7 @@ def _lfs64() -> Mapping[str, str]:
 
 @cache
 def _spans(text: str) -> tuple[Span, ...]:
-    """Read ``1.1.0..1.2.3,1.2.6..``: spans joined by commas, an open end for "still there"."""
+    """Parse ``1.1.0..1.2.3,1.2.6..``: spans separated by commas, the last one possibly open."""
     found = []
     for part in filter(None, text.split(",")):
         first, _, last = part.partition("..")
@@ -243,12 +242,12 @@ def rows(name: str) -> Iterator[list[str]]:
 
 
 def _pairs(name: str) -> Mapping[str, str]:
-    """Return a table of two columns, split at once: the larger ones have two thousand rows."""
+    """Return a table of two columns, which contain no spaces, as a mapping."""
     words = _body(name).split()
     return dict(zip(words[::2], words[1::2], strict=True))
 
 
 def _body(name: str) -> str:
-    """Return the text of a table without the comment at its head."""
+    """Return the text of a table without its header comment."""
     text = resources.read(f"musl/data/{name}")
     return text[text.index("\n", text.rindex("\n#") + 1) + 1 :]

@@ -1,23 +1,19 @@
-"""Which relocation types musl's loader knows, by architecture and release.
+"""The relocation types that musl's loader supports, by architecture and release.
 
-From ``arch/*/reloc.h``; any other type is an error from 1.1.3 on (musl commit adf94c19) and was
-skipped in silence before. IRELATIVE, which a static IFUNC becomes, is in none of them.
+Source: ``arch/*/reloc.h``. Any other type is an error from 1.1.3 on (musl commit adf94c19), and
+was silently skipped before. No architecture supports IRELATIVE, the type of a static IFUNC.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from muslbackend.errors import damaged
 from muslbackend.musl.releases import MuslVersion, oldest
 
 if TYPE_CHECKING:
-    from array import array
-    from collections.abc import Iterator, Sequence
-
     from muslbackend.musl.releases import Architecture
 
-#: By the name of the symbol table, which is musl's own name for the architecture.
+#: By :attr:`Architecture.symbols`.
 _KNOWN: Final = {
     "x86_64": {1, 2, 5, 6, 7, 8, 16, 17, 18, 36},
     "i386": {1, 2, 5, 6, 7, 8, 14, 35, 36, 37, 41},
@@ -29,9 +25,9 @@ _KNOWN: Final = {
     "loongarch64": {2, 3, 4, 5, 7, 9, 11, 14},
 }
 
-#: Those it knows only from some release on: TLS descriptors (commits 39201d07, 0beb9dfb, 407aea62,
-#: 61399d4b), and R_PPC64_UADDR64 (08869deb). Those of arm were known from 1.1.21 on, but read
-#: without their addend, so that another variable was meant (e17b9d74).
+#: Types that only later releases support: TLS descriptors (commits 39201d07, 0beb9dfb, 407aea62,
+#: 61399d4b), and R_PPC64_UADDR64 (08869deb). On arm, TLS descriptors are supported from 1.1.21 on,
+#: but with a wrong addend, and so a wrong variable, before 1.2.5 (e17b9d74).
 _LATER: Final = {
     ("x86_64", 36): MuslVersion(1, 1, 3),
     ("i386", 41): MuslVersion(1, 1, 3),
@@ -41,7 +37,7 @@ _LATER: Final = {
     ("loongarch64", 14): MuslVersion(1, 2, 6),
 }
 
-#: Those that ask for a place relative to the thread pointer, fixed before the program starts.
+#: Types that write an offset from the thread pointer, fixed before the program starts.
 _EARLY_TLS: Final = {
     "x86_64": {18},
     "i386": {14, 37},
@@ -55,33 +51,33 @@ _EARLY_TLS: Final = {
 
 
 def since(kind: int, arch: Architecture) -> MuslVersion | None:
-    """Return the release from which on the loader knows a type; ``None``: no release does."""
+    """Return the first release that supports a relocation type, ``None`` if no release does."""
     if kind not in _KNOWN[arch.symbols]:
         return None
     return _LATER.get((arch.symbols, kind), oldest(arch))
 
 
 def is_early_tls(kind: int, arch: Architecture) -> bool:
-    """Say whether a relocation type wants TLS that is there when the program starts.
+    """Return whether a relocation type requires TLS that is allocated at program start.
 
-    In what is opened later the loader refuses it (musl commit 5c2f46a2, 1.1.20).
+    The loader refuses it in libraries that are opened later (musl commit 5c2f46a2, 1.1.20).
     """
     return kind in _EARLY_TLS[arch.symbols]
 
 
 class Kinds(NamedTuple):
-    """The relocation types of one machine that matter by what they write."""
+    """The relocation types of one machine, by the value that they write."""
 
     relative: int
     """The base address and the addend."""
     symbolic: frozenset[int]
     """The value of a symbol, and the addend."""
     copy: int
-    """As many bytes of a symbol as it has: for programs."""
+    """The contents of a symbol; only for programs."""
     owners: frozenset[int]
-    """What depends on the file that has a thread-local symbol: DTPMOD, TPOFF, TLSDESC."""
+    """Values that depend on the file that defines a thread-local symbol: DTPMOD, TPOFF, TLSDESC."""
     descriptor: int
-    """TLSDESC, two words; -1 where musl has none."""
+    """TLSDESC, two words; -1 if musl does not support it."""
 
 
 #: By e_machine (musl's ``elf.h`` and arch/*/reloc.h).
@@ -98,39 +94,5 @@ _KINDS: Final = {
 
 
 def kinds_of(machine: int) -> Kinds | None:
-    """Return the relocation types of a machine; none if musl has no port to it."""
+    """Return the relocation types of a machine, ``None`` if musl has no port to it."""
     return _KINDS.get(machine)
-
-
-class Run(NamedTuple):
-    """Packed relocations that begin at one address: it, and bitmaps of the words that follow."""
-
-    start: int
-    end: int
-    bitmaps: Sequence[int]
-
-    def places(self, bits: int) -> Iterator[int]:
-        """Yield the addresses in order."""
-        yield self.start
-        base, width = self.start, bits // 8
-        for bitmap in self.bitmaps:
-            yield from (base + width * n for n in range(1, bits) if bitmap >> n & 1)
-            base += width * (bits - 1)
-
-
-def runs(words: array[int], bits: int) -> Iterator[Run]:
-    """Yield what packed relocations write to.
-
-    As ``do_relr_relocs``: an even word is an address, an odd one a bitmap of those that follow.
-    """
-    width = bits // 8
-    starts = [at for at, word in enumerate(words) if not word & 1]
-    if words and starts[:1] != [0]:
-        raise damaged("its packed relocations begin with a bitmap")
-    for at, behind in zip(starts, [*starts[1:], len(words)], strict=True):
-        count, start = behind - at - 1, words[at]
-        end = start + width
-        if count:
-            highest = words[behind - 1].bit_length() - 1
-            end = max(end, start + width * ((count - 1) * (bits - 1) + highest + 1))
-        yield Run(start, end, words[at + 1 : behind])

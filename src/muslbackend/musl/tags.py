@@ -1,7 +1,4 @@
-"""For whom we build: architecture, the oldest musl promised, and how strict the promise is.
-
-Platform tags are read and printed here (PEP 656, PEP 425).
-"""
+"""Platform tags (PEP 425, PEP 656), and the target that a wheel is built for."""
 
 from __future__ import annotations
 
@@ -14,20 +11,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-#: The oldest musl promised when nothing else is asked for: what ``musllinux_1_2`` says.
+#: The default floor: the release that ``musllinux_1_2`` stands for.
 DEFAULT_FLOOR: Final = MuslVersion(1, 2, 0)
 
 
-#: Kinds of platform tags, by whether they name the version of a libc (PEP 513, 571, 599, 600, 656).
+#: Kinds of platform tags with and without a libc version (PEP 513, 571, 599, 600, 656).
 _WITH_VERSION: Final = ("musllinux", "manylinux")
 _WITHOUT_VERSION: Final = ("linux", "manylinux1", "manylinux2010", "manylinux2014")
 
 
 class PlatformTag(NamedTuple):
-    """A platform tag for Linux, taken apart."""
+    """The parts of a platform tag for Linux."""
 
     kind: str
-    """``linux``, ``musllinux`` or ``manylinux``, or an old ``manylinux2014``."""
+    """``linux``, ``musllinux`` or ``manylinux``, or a legacy tag such as ``manylinux2014``."""
     arch: str
     version: tuple[int, int] | None = None
     """X and Y of ``musllinux_X_Y`` or ``manylinux_X_Y``."""
@@ -38,14 +35,14 @@ class PlatformTag(NamedTuple):
 
     @property
     def floor(self) -> MuslVersion | None:
-        """The oldest musl that it promises, ``None`` if it promises none."""
+        """The oldest musl that the tag promises, ``None`` if it is not a musllinux tag."""
         if self.kind != "musllinux" or self.version is None:
             return None
         return MuslVersion(*self.version, 0)
 
     @classmethod
     def parse(cls, text: str) -> PlatformTag | None:
-        """Return the parts of a Linux platform tag, ``None`` for any other platform."""
+        """Parse a Linux platform tag; return ``None`` for any other text."""
         kind, _, rest = text.partition("_")
         if not rest.replace("_", "a").isalnum():
             return None
@@ -58,22 +55,22 @@ class PlatformTag(NamedTuple):
 
 
 def _is_number(text: str) -> bool:
-    """Say whether this is how installers write a number; they compare tags as strings."""
+    """Return whether a number is in canonical form: installers compare tags as strings."""
     return text.isascii() and text.isdecimal() and len(text) <= 4 and str(int(text)) == text
 
 
 class Facts(NamedTuple):
-    """What the entry point read from the interpreter that runs us."""
+    """Properties of the running Python interpreter."""
 
     system: str
     """``sys.platform``."""
     ext_suffix: str
-    """``EXT_SUFFIX`` of sysconfig, such as ``.cpython-311-x86_64-linux-gnu.so``."""
+    """``EXT_SUFFIX`` of :mod:`sysconfig`, such as ``.cpython-311-x86_64-linux-gnu.so``."""
     machine: str = ""
-    """``platform.machine()``: tells armv6l from armv7l, whose suffix is the same."""
+    """``platform.machine()``, which distinguishes armv6l from armv7l: their suffix is the same."""
     loader: str | None = None
-    """The loader that its file names (PT_INTERP), empty for one that is linked statically;
-    ``None`` if that is not known."""
+    """The loader of its executable (PT_INTERP), empty if that is statically linked, ``None`` if
+    unknown."""
     implementation: str = "cpython"
     """``sys.implementation.name``."""
 
@@ -81,7 +78,7 @@ class Facts(NamedTuple):
     def musl_arch(self) -> Architecture | None:
         """The architecture if this interpreter was built for musl and runs on it, else ``None``.
 
-        CPython 3.11 and newer say so in their suffix, and look for nothing else (bpo-43112).
+        CPython 3.11 and newer have a suffix of their own on musl (bpo-43112).
         """
         return None if self.excluded else self._named_arch
 
@@ -95,80 +92,81 @@ class Facts(NamedTuple):
 
     @property
     def excluded(self) -> str:
-        """Why no musllinux tag goes with this interpreter, though it has to do with musl.
+        """The reason why an interpreter related to musl is not compatible with musllinux wheels.
 
-        Empty for any other. PEP 656 leaves out interpreters that are linked statically, and mixed
-        builds: installers look at the loader, the interpreter itself at its suffix.
+        Empty for any other interpreter. PEP 656 excludes statically linked interpreters. In a mixed
+        build, installers go by the loader, but the interpreter itself by its suffix.
         """
         if self.system != "linux" or self.loader is None:
             return ""
         named, runs_on_musl = self._named_arch is not None, "ld-musl-" in self.loader
         if named and not self.loader:
             return (
-                "is linked statically: it can import no extension module, and pip takes no "
-                "musllinux wheel for it (PEP 656)"
+                "is statically linked: it cannot import extension modules, and pip installs no "
+                "musllinux wheels for it (PEP 656)"
             )
         if named and not runs_on_musl:
             return (
                 f"is a mixed build: it looks for extension modules named {self.ext_suffix}, "
-                f"and runs on {self.loader}; pip takes no musllinux wheel for it (PEP 656)"
+                f"and runs on {self.loader}; pip installs no musllinux wheels for it (PEP 656)"
             )
         if runs_on_musl and not named:
             return (
                 f"is a mixed build: it runs on {self.loader}, and looks for extension modules "
-                f"named {self.ext_suffix or '.so'}, which other interpreters for musl pass over"
+                f"named {self.ext_suffix or '.so'}, which other interpreters for musl ignore"
             )
         return ""
 
 
 class Target(NamedTuple):
-    """What the wheel is for, and what we promise of it."""
+    """The architecture and the musl releases that a wheel is built for."""
 
     arch: Architecture
     floor: MuslVersion | None
-    """The oldest musl on which every file must load; ``None``: nothing is promised."""
+    """The oldest musl on which every file must load; ``None`` for a plain ``linux`` tag."""
     native: bool
-    """Built by and for the interpreter that runs us, with the machine's own libraries."""
+    """The wheel is built by and for the running interpreter, with the machine's libraries."""
     strict: bool
-    """A promise that cannot be kept is an error, not a plain ``linux`` tag."""
+    """A wheel that does not support ``floor`` is an error; otherwise it gets a ``linux`` tag."""
 
     @property
     def tag(self) -> PlatformTag:
-        """The platform tag that the promise earns."""
+        """The platform tag for ``floor``."""
         if self.floor is None:
             return self.plain_tag
         return PlatformTag("musllinux", self.arch.name, (self.floor.major, self.floor.minor))
 
     @property
     def declared(self) -> MuslVersion | None:
-        """The floor, where the tag has no place for it: one that the wheel has to declare."""
+        """The floor if it has a patch number, which a tag cannot express: the wheel declares it."""
         return self.floor if self.floor is not None and self.floor.patch else None
 
     @property
     def plain_tag(self) -> PlatformTag:
-        """The tag that promises nothing: for a local install, refused by PyPI."""
+        """The ``linux`` tag, which makes no promise: for local installation, refused by PyPI."""
         return PlatformTag("linux", self.arch.name)
 
     def ext_suffix(self, soabi: str) -> str:
-        """Return the suffix of extension modules for this target; ``soabi`` is ``cpython-311``."""
+        """Return the suffix of extension modules; ``soabi`` is such as ``cpython-311``."""
         return f".{soabi}-{self.arch.multiarch}.so"
 
 
 def claimed_floor(platforms: Iterable[str]) -> MuslVersion | None:
-    """Return the oldest musl that musllinux tags promise, ``None`` if there is no such tag."""
+    """Return the oldest floor of the musllinux tags, ``None`` without any."""
     tags = (PlatformTag.parse(platform) for platform in platforms)
     return min((tag.floor for tag in tags if tag and tag.floor), default=None)
 
 
 def refuse_unknown(floor: MuslVersion, name: str, hint: str) -> None:
-    """Raise for a floor that a tag names and that is no release: nothing is known of it."""
+    """Raise :class:`SettingsError` if ``name`` promises a floor that is not a known release."""
     known = [release.version for release in releases()]
     if floor not in known:
-        msg = f"{name} promises musl {floor}, which is not known (known: {known[0]} to {known[-1]})"
+        known_range = f"{known[0]} to {known[-1]}"
+        msg = f"{name} promises musl {floor}, which is not a known release ({known_range})"
         raise SettingsError(msg, hint=hint)
 
 
-#: What others call these architectures.
+#: Other names for the architectures.
 _OTHER_NAMES: Final = {
     "amd64": "x86_64",
     "arm64": "aarch64",
@@ -182,8 +180,8 @@ _OTHER_NAMES: Final = {
 
 
 def alike(name: str, *others: str) -> str | None:
-    """Return the architecture, or which of ``others``, that ``name`` may stand for."""
-    import difflib  # only for what is wrong
+    """Return the closest match of ``name`` among architectures and ``others``, if any."""
+    import difflib
 
     near = [_OTHER_NAMES[name]] if name in _OTHER_NAMES else []
     near += difflib.get_close_matches(name, [*others, *ARCHITECTURES], n=1)

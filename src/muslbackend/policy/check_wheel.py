@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from muslbackend.errors import MalformedError, readable
+from muslbackend.errors import MalformedError
 from muslbackend.policy.question import Question
+from muslbackend.system.failures import reported_io_errors
 from muslbackend.system.progress import Progress
 from muslbackend.wheel.archive import file_name
 from muslbackend.wheel.member import Scratch
@@ -30,7 +31,7 @@ def check_wheel(
     progress = progress or Progress()
     try:
         with (
-            readable(),
+            reported_io_errors(),
             Scratch() as scratch,
             reading(path, scratch, progress, question.max_unpacked) as wheel,
         ):

@@ -11,7 +11,6 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from muslbackend.errors import readable
 from muslbackend.loader.resolve import resolve
 from muslbackend.loader.scan import Scan
 from muslbackend.musl.tags import Target, claimed_floor, refuse_unknown
@@ -25,6 +24,7 @@ from muslbackend.repair.libraries import digests
 from muslbackend.repair.outcome import Outcome
 from muslbackend.repair.plan import Plan, Wishes, expanded, make_plan, to_expand
 from muslbackend.repair.write import write_wheel
+from muslbackend.system.failures import reported_io_errors
 from muslbackend.wheel.declared_floor import with_floor
 from muslbackend.wheel.member import Member
 from muslbackend.wheel.name import retag
@@ -47,7 +47,7 @@ def finish(material: Material, order: Order) -> Outcome:
     Raises :class:`PolicyError` if the promise cannot be kept and the target is strict; the output
     folder is then unchanged.
     """
-    with readable():
+    with reported_io_errors():
         return _with_warning(_finished(material, order))
 
 
@@ -107,7 +107,7 @@ def _carried_out(material: Material, order: Order, known: _Known) -> Outcome:
     """Patch copies, prove the result, add the inventory and write the wheel."""
     # Most builds change no file.
     from muslbackend.repair import patch
-    from muslbackend.system.temporary import temporary_folder
+    from muslbackend.system.folders import temporary_folder
 
     plan = known.plan
     with temporary_folder() as work:

@@ -11,8 +11,8 @@ from muslbackend.elf.info import ElfInfo
 from muslbackend.errors import SettingsError
 from muslbackend.loader.scan import read_file
 from muslbackend.musl.releases import DEFAULT_SEARCH_PATH
-from muslbackend.system.regular import open_regular
-from muslbackend.system.trees import files_below
+from muslbackend.system.files import open_regular
+from muslbackend.system.folders import files_below
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

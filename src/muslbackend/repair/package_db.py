@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.repair.sbom import Origin, Owner, package_url
-from muslbackend.system.trees import files_below
+from muslbackend.system.folders import files_below
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping

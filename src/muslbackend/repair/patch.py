@@ -15,8 +15,8 @@ from muslbackend.elf.rewrite import UnusableError
 from muslbackend.errors import MalformedError, ToolError
 from muslbackend.repair.debug_info import DEBUG, ENDING
 from muslbackend.repair.strip import find_tools, run, strip_file
+from muslbackend.system.folders import room
 from muslbackend.system.progress import Progress
-from muslbackend.system.temporary import room
 from muslbackend.system.workers import on_all_cores
 from muslbackend.wheel.member import Kept, Member, Spliced, mapped
 from muslbackend.wheel.zip.directory import DEFLATED

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from muslbackend.elf.info import ElfInfo
-from muslbackend.errors import MalformedError, readable
+from muslbackend.errors import MalformedError
 from muslbackend.loader.graph import fits_path
 from muslbackend.loader.scan import Scan
 from muslbackend.loader.unloaded import is_data_anywhere
@@ -21,6 +21,7 @@ from muslbackend.repair.outcome import Outcome
 from muslbackend.repair.plan import Plan
 from muslbackend.repair.request import Material, order_for, repair_target
 from muslbackend.repair.write import write_wheel
+from muslbackend.system.failures import reported_io_errors
 from muslbackend.system.progress import Progress
 from muslbackend.wheel.member import Scratch
 from muslbackend.wheel.name import WheelName, generator, in_platlib
@@ -50,7 +51,7 @@ def repair_wheel(
     is written. Raises :class:`PolicyError` if the promise cannot be kept.
     """
     progress = progress or Progress()
-    with readable(), Scratch() as scratch:
+    with reported_io_errors(), Scratch() as scratch:
         unpacked = unpack(path, scratch, progress, settings.max_unpacked)
         notes = _sound(unpacked.contents)
         # WHEEL is rewritten if it does not have the tags of the name.

@@ -21,9 +21,9 @@ from muslbackend.loader.graph import Via
 from muslbackend.loader.needs import is_pythons
 from muslbackend.loader.rpath import site_path
 from muslbackend.system import paths
+from muslbackend.system.folders import temporary_folder
 from muslbackend.system.paths import unfit
 from muslbackend.system.progress import Progress
-from muslbackend.system.temporary import temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

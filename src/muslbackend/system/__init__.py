@@ -1,1 +1,1 @@
-"""Files, processes, signals, progress and threads: nothing here knows ELF files or wheels."""
+"""Files, folders, processes, signals, progress and threads; independent of ELF and wheels."""

@@ -1,7 +1,7 @@
-"""Our folder in the user's cache: what is made in it is there whole, or not at all.
+"""The folder of muslbackend in the user's cache; its entries are created atomically.
 
-Processes that want the same thing wait for the one that makes it. One that is killed meanwhile
-leaves a folder, which the next to make that thing removes.
+Processes that need the same entry wait for the one that creates it. A process that is killed leaves
+a partial folder behind, which is removed when the entry is created next.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 
 
 def cache_folder() -> Path:
-    """Return our folder in the user's cache, whether it is there or not.
+    """Return the cache folder, which may not exist yet.
 
-    Where there is none that the user alone can write to, it is among the temporary files. Raises
-    :class:`ToolError` where CMake cannot work in it, or others can write to that one too.
+    If the user has no private cache, it is a private folder among the temporary files. Raises
+    :class:`ToolError` if other users can write to that too, or CMake cannot handle its path.
     """
-    folder = user_cache() or _among_others()
+    folder = user_cache() or _temporary_cache()
     error = unfit([paths.cache(str(folder))])
     if error is not None:
         raise error
@@ -38,9 +38,9 @@ def cache_folder() -> Path:
 
 
 def user_cache() -> Path | None:
-    """Return our folder in the user's cache, if it can be made and nobody else can write to it.
+    """Return our folder in the user's cache; ``None`` if it cannot be created, or is not private.
 
-    A program from a folder of somebody else would run as the user.
+    The cache contains programs, which run as the user: no other user may be able to write to it.
     """
     cache, home = os.environ.get("XDG_CACHE_HOME"), os.environ.get("HOME")
     if not (cache or home):
@@ -54,28 +54,28 @@ def user_cache() -> Path | None:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Say whether a folder, or the folder that a link of ours leads to, is private."""
+    """Return whether the user owns a folder, and it (if a link, its target) is private."""
     ours = folder.lstat().st_uid == os.getuid()
     return ours and is_private(folder.resolve() if folder.is_symlink() else folder)
 
 
-def _among_others() -> Path:
-    """Return a folder for what is kept, programs among it, in the folder for temporary files."""
+def _temporary_cache() -> Path:
+    """Return a private folder, created if missing, among the temporary files."""
     folder = Path(tempfile.gettempdir()) / f"muslbackend-{os.getuid()}"
     with contextlib.suppress(OSError):
         folder.mkdir(mode=0o700)
     if not is_private(folder):
-        raise _foreign(folder)
+        raise _not_private(folder)
     return folder
 
 
-def _foreign(folder: Path) -> ToolError:
-    msg = f"{folder} cannot be our cache: it is not a folder that you alone can write to"
-    return ToolError(msg, hint="set HOME, or XDG_CACHE_HOME to a folder of yours")
+def _not_private(folder: Path) -> ToolError:
+    msg = f"{folder} cannot be used as the cache: it is not a folder that only you can write to"
+    return ToolError(msg, hint="set HOME, or set XDG_CACHE_HOME to your own folder")
 
 
 def is_private(folder: Path) -> bool:
-    """Say whether that is a folder, no link to one, of ours that nobody else can write to."""
+    """Return whether a path is a folder (not a link) that only the current user can write to."""
     try:
         found = folder.lstat()
     except OSError:
@@ -85,37 +85,38 @@ def is_private(folder: Path) -> bool:
 
 
 def once(root: Path, cache: Path, make: Callable[[Path], None]) -> Path:
-    """Return ``root``, a folder that ``make`` fills if it is not there; it is seen only whole.
+    """Return ``root``; if it does not exist, create it atomically with ``make``.
 
-    Raises :class:`ToolError` where it cannot be made.
+    ``make`` gets a temporary path beside ``root``, and creates the folder there. ``cache`` is the
+    cache folder that ``root`` is in. Raises :class:`ToolError` if it cannot be created.
     """
     if root.is_dir():
         return root
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
-            # Others may read: distcc's server on this machine runs the compilers as another user.
+            # Readable by all: a local distcc server runs the compilers as another user.
             cache.mkdir(mode=0o755)
-        if not _is_ours(cache):  # somebody else was quicker
-            raise _foreign(cache)
+        if not _is_ours(cache):  # another user was faster
+            raise _not_private(cache)
         root.parent.mkdir(parents=True, exist_ok=True)
-        with _alone(root) as new:
+        with _locked_for(root) as new:
             if not root.is_dir():
                 make(new)
                 _put(new, root)
     except OSError as error:
-        msg = f"{cache}: the toolchain cannot be written: {error.strerror}"
-        raise ToolError(msg, hint="set XDG_CACHE_HOME to a folder that can be written") from error
+        msg = f"{cache}: cannot create the toolchain: {error.strerror}"
+        raise ToolError(msg, hint="set XDG_CACHE_HOME to a writable folder") from error
     return root
 
 
 @contextlib.contextmanager
-def _alone(root: Path) -> Iterator[Path]:
-    """Give the path of a new folder beside ``root``, while nobody else makes the same."""
+def _locked_for(root: Path) -> Iterator[Path]:
+    """Lock ``root`` and yield the path of a new folder beside it, which is removed at the end."""
     prefix = f".new-{root.name}-"
     with (root.parent / f".lock-{root.name}").open("wb") as lock:
-        if _locked(lock.fileno()):
-            for left in root.parent.glob(f"{prefix}*"):  # by one that was killed
+        if _lock(lock.fileno()):
+            for left in root.parent.glob(f"{prefix}*"):  # of a killed process
                 shutil.rmtree(left, ignore_errors=True)
         new = root.with_name(f"{prefix}{os.urandom(8).hex()}")
         try:
@@ -124,8 +125,8 @@ def _alone(root: Path) -> Iterator[Path]:
             shutil.rmtree(new, ignore_errors=True)
 
 
-def _locked(file: int) -> bool:
-    """Wait for a lock, which ends with the process; say whether the file system has locks."""
+def _lock(file: int) -> bool:
+    """Wait for a lock, which ends with the process; return whether the file system supports it."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX)
     except OSError:
@@ -137,16 +138,16 @@ def _put(new: Path, root: Path) -> None:
     try:
         new.rename(root)
     except OSError:
-        if not root.is_dir():  # else somebody else was quicker, with the same contents
+        if not root.is_dir():  # else another process was faster, with the same contents
             raise
 
 
 def plainly_named(folder: Path, cache: Path) -> Path:
-    """Return a path of a folder that no tool misreads: its own, or that of a lasting link to it."""
+    """Return a path to ``folder`` that tools read correctly; if necessary, link it in ``cache``."""
     if paths.is_plain(str(folder)):
         return folder
     if not paths.is_plain(str(cache)):
-        cache = _among_others()
+        cache = _temporary_cache()
     named = hashlib.sha256(bytes(folder)).hexdigest()[:16]
     return once(cache / "roots" / named, cache, lambda new: _link(new, folder)) / "root"
 

@@ -1,4 +1,4 @@
-"""Runs programs side by side, their output in files, and ends them together."""
+"""Run programs in parallel with their output in log files, and stop them together."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-#: How long processes that were interrupted may take to tidy up, before they are killed.
+#: Seconds that interrupted processes have for cleanup before they are killed.
 _GRACE: Final = 10.0
 
 
 class Processes:
-    """The programs that were started, so that they can be ended together."""
+    """The running programs; safe to use from several threads."""
 
     def __init__(self) -> None:
         self._running: set[subprocess.Popen[bytes]] = set()
@@ -30,14 +30,17 @@ class Processes:
     def run(
         self, command: Sequence[str], cwd: str | None, env: Mapping[str, str], log: Path
     ) -> None:
-        """Run a program to its end; raises ``CalledProcessError`` when that is not 0."""
+        """Run a program and append its output to ``log``.
+
+        Raises ``CalledProcessError`` if it fails, or if :meth:`end` was called before.
+        """
         with log.open("ab") as output:
             output.write(os.fsencode(f"+ {shlex.join(command)}\n"))
             output.flush()
             with self._lock:
                 if self._ended:
                     raise subprocess.CalledProcessError(-signal.SIGINT, command)
-                # A group of its own: whatever it starts is ended with it.
+                # In its own process group, so that its child processes are stopped with it.
                 process = subprocess.Popen(
                     command,
                     cwd=cwd,
@@ -55,7 +58,7 @@ class Processes:
             raise subprocess.CalledProcessError(status, command)
 
     def end(self) -> None:
-        """Interrupt all programs, as Ctrl-C would, and let none start any more."""
+        """Send SIGINT to all programs, later SIGKILL, and prevent others from starting."""
         with self._lock:
             self._ended = True
             running = list(self._running)
@@ -68,14 +71,15 @@ class Processes:
 
 
 def signal_descendants(number: int) -> None:
-    """Send a signal to all that this process has started, and that these have; on Linux.
+    """Send a signal to all descendants of this process (Linux only).
 
-    Who starts a program that starts others (CMake, ninja, compilers) ends the first one only.
+    A signal to a child does not reach the programs that the child started, as CMake starts ninja,
+    and ninja compilers.
     """
     children: dict[int, list[int]] = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError, ValueError):  # it has ended meanwhile
-            # The name of a program, in parentheses, may be any text (proc(5)).
+        with contextlib.suppress(OSError, ValueError):  # the process has ended
+            # The program name, in parentheses, may contain any character (proc(5)).
             parent = stat.read_text("utf-8", "replace").rpartition(")")[2].split()[1]
             children.setdefault(int(parent), []).append(int(stat.parent.name))
     found = [os.getpid()]

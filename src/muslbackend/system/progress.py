@@ -1,64 +1,64 @@
-"""How far long work is: its stages, the seconds of each, one line on a terminal that shows them."""
+"""The progress of long-running work: stages, their durations, and a status line on a terminal."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import time
-from _thread import allocate_lock
+from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Final, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from threading import Event, Thread
 
-#: What is shown of each stage, in the order in which they come.
+#: The text for each stage, in the order of the work.
 _DOING: Final = {
     "build": "building",
     "read": "reading",
-    "judge": "judging",
+    "judge": "analyzing",
     "plan": "planning",
     "patch": "patching",
-    "prove": "proving",
+    "prove": "verifying",
     "open": "opening",
-    "inventory": "looking for licences",
+    "inventory": "finding licenses",
     "write": "writing",
 }
-#: Seconds: what is done sooner gets no line, and how often a line is drawn anew.
+#: Seconds until the status line appears, and between updates.
 _DELAY: Final = 0.5
 _INTERVAL: Final = 0.1
 _WIDTH: Final = 80
-_WIPE: Final = "\r\x1b[K"  # erase in line, ECMA-48 8.3.41
+_WIPE: Final = "\r\x1b[K"  # Erase in Line, ECMA-48 8.3.41
 
 
 class Progress:
-    """The stages of one piece of work, one after the other, and how far the last one is.
+    """The consecutive stages of one piece of work, and the progress of the current stage.
 
-    Counted from when it is made. Threads may add to a stage; one thread enters stages.
+    Time counts from the creation of the object. :meth:`add` may be called from several threads,
+    :meth:`enter` from one.
     """
 
     def __init__(self) -> None:
-        self._lock = allocate_lock()
+        self._lock = Lock()
         self._began = self._entered = time.monotonic_ns()
         self._spent: dict[str, int] = {}
         self._stage, self._done, self._total, self._unit = "", 0, 0, ""
 
     def enter(self, stage: str, total: int = 0, unit: str = "files") -> None:
-        """Begin a stage, which ends the one before; of ``total`` bytes or files if it is known."""
+        """Begin a stage, and end the previous one; ``total`` is 0 if unknown."""
         with self._lock:
             self._leave()
             self._spent.setdefault(stage, 0)
             self._stage, self._done, self._total, self._unit = stage, 0, total, unit
 
     def add(self, amount: int = 1) -> None:
-        """Count what of the stage is done."""
+        """Add finished units to the current stage."""
         with self._lock:
             self._done += amount
 
     def seconds(self) -> dict[str, float]:
-        """Return the seconds of each stage up to now, in order, and then ``total``.
+        """Return the seconds spent in each stage so far, in order, and then their ``total``.
 
-        To the millisecond, rounded down: their sum is no more than the total.
+        Rounded down to milliseconds, so that the sum does not exceed the total.
         """
         with self._lock:
             self._leave()
@@ -66,7 +66,7 @@ class Progress:
         return {stage: nanoseconds // 1_000_000 / 1000 for stage, nanoseconds in spent.items()}
 
     def __str__(self) -> str:
-        """Return what is being done and how far it is; empty before the first stage."""
+        """Return the current stage and its progress; empty before the first stage."""
         with self._lock:
             stage, done, total, unit = self._stage, self._done, self._total, self._unit
         doing = _DOING.get(stage, stage)
@@ -77,7 +77,7 @@ class Progress:
             amount = f"{done / 1e6:,.1f} of {total / 1e6:,.1f} MB"
         else:
             amount = f"{done:,} of {total:,} {unit}"
-        return f"{doing} {100 * done // total} % ({amount})"
+        return f"{doing} {100 * done // total}% ({amount})"
 
     def _leave(self) -> None:
         now = time.monotonic_ns()
@@ -87,17 +87,17 @@ class Progress:
 
 
 class Line:
-    """The last line of a terminal, which shows how far work is that takes long; a context.
+    """A status line on a terminal that shows the progress of long-running work.
 
-    It is gone when the context ends, however it does. Where ``stream`` is no terminal, or one that
-    cannot erase, nothing is written and no thread is started.
+    A context manager; the line is erased at the end. If ``stream`` is not a terminal, or one that
+    cannot erase (``TERM=dumb``), nothing is written and no thread is started.
     """
 
     def __init__(self, stream: TextIO, *, wanted: bool = True) -> None:
         self._stream = stream
         can = wanted and stream.isatty() and os.environ.get("TERM") != "dumb"
         self._drawer = self._thread() if can else None
-        self._lock = allocate_lock()
+        self._lock = Lock()
         self._shown = ""
         self._work = "", Progress(), ""
 
@@ -112,25 +112,23 @@ class Line:
             end.set()
             try:
                 thread.join()
-            finally:  # a second signal
+            finally:  # even if a second signal interrupts the join
                 self._wipe()
 
     def show(self, progress: Progress, place: str, subject: str) -> None:
-        """Show another piece of work: ``place`` stands before what is done, ``subject`` behind."""
+        """Show a piece of work, between ``place`` (as ``[1/2] ``) and ``subject`` (a file name)."""
         with self._lock:
             self._work = place, progress, subject
 
     @contextlib.contextmanager
     def aside(self) -> Iterator[None]:
-        """Take the line away while something else is printed."""
+        """Erase the line while the context prints something else."""
         with self._lock:
             self._wipe()
             yield
 
     def _thread(self) -> tuple[Thread, Event]:
-        """Return what draws, and what ends it."""
-        from threading import Event, Thread  # most commands have no line
-
+        """Return the thread that draws, and the event that ends it."""
         end = Event()
         return Thread(target=self._run, args=(end,), daemon=True), end
 
@@ -147,7 +145,7 @@ class Line:
         if not doing:
             return
         text = f"{place}{doing}: {subject}"[: self._width() - 1]
-        # Names may hold what moves the cursor, or takes two columns.
+        # Names may contain escape sequences and characters two columns wide.
         text = "".join(char if " " <= char <= "~" else "?" for char in text)
         if text != self._shown:
             self._shown = text
@@ -164,6 +162,6 @@ class Line:
             self._write(_WIPE)
 
     def _write(self, text: str) -> None:
-        with contextlib.suppress(OSError, ValueError):  # the terminal is gone
+        with contextlib.suppress(OSError, ValueError):  # the terminal was closed
             self._stream.write(text)
             self._stream.flush()

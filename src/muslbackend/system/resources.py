@@ -1,12 +1,13 @@
-"""Read the files of the package that are not Python."""
+"""Read data files of the package."""
 
 from __future__ import annotations
 
-import os.path
+from pathlib import Path
+from typing import Final
+
+_PACKAGE: Final = Path(__file__).parent.parent
 
 
 def read(path: str) -> str:
-    """Return the text of a file, by its path below the package."""
-    package = os.path.dirname(os.path.dirname(__file__))
-    with open(os.path.join(package, path), encoding="utf-8") as stream:
-        return stream.read()
+    """Return the text of a data file; ``path`` is relative to the package."""
+    return (_PACKAGE / path).read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What signals do: the first one ends the work in order, later ones do not disturb that."""
+"""Signal handling: the first signal ends the work, later ones do not disturb the cleanup."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Interrupted(BaseException):
-    """A signal came that is to end the program; no library may catch it."""
+    """A signal ends the program. Not an ``Exception``, so that no library handles it."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -20,25 +20,25 @@ class Interrupted(BaseException):
 
 
 class Signals:
-    """What signals do: the first one raises, later ones do not disturb the tidying up."""
+    """A signal handler that raises :class:`Interrupted` once, and then ignores signals."""
 
     def __init__(self, first: Callable[[int], None] | None = None) -> None:
-        """Take what is to be done with a signal before it raises."""
+        """``first`` is called with the number of the signal before the exception is raised."""
         self._first = first
         self._on = True
         self._held = 0
-        self._came: int | None = None
+        self._pending: int | None = None
 
     def off(self) -> None:
-        """Let signals do nothing."""
+        """Ignore signals from now on."""
         self._on = False
 
     def __call__(self, number: int, _frame: FrameType | None) -> None:
-        """Raise :class:`Interrupted`, once; not before what is done in one piece is done."""
+        """Raise :class:`Interrupted`, or postpone that to the end of :meth:`held`."""
         if not self._on:
             return
         if self._held:
-            self._came = self._came or number
+            self._pending = self._pending or number
             return
         self._on = False
         if self._first is not None:
@@ -47,30 +47,31 @@ class Signals:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Let a signal wait; it raises at the end."""
+        """Postpone signals to the end of the context; it may be nested."""
         self._held += 1
         try:
             yield
         finally:
             self._held -= 1
-            if self._came is not None and not self._held:
-                self(self._came, None)
+            if self._pending is not None and not self._held:
+                self(self._pending, None)
 
 
-#: What signals do now, if anybody asked for it.
+#: The handlers that are installed, the innermost last.
 _handlers: list[Signals] = []
 
 
 def held() -> contextlib.AbstractContextManager[None]:
-    """Return a context for what must not be done by halves: signals wait until it is done."""
+    """Return a context that postpones signals, for work that must not be interrupted halfway."""
     return _handlers[-1].held() if _handlers else contextlib.nullcontext()
 
 
 @contextlib.contextmanager
 def signals(first: Callable[[int], None] | None = None) -> Iterator[Signals]:
-    """Have SIGINT, SIGTERM and SIGHUP raise, but those that are ignored (``nohup``).
+    """Let SIGINT, SIGTERM and SIGHUP raise :class:`Interrupted` within the context.
 
-    ``first`` is called with the signal before that.
+    Signals that the process ignores (``nohup``) stay ignored. ``first`` is called with the number
+    of the signal before the exception is raised.
     """
     handler = Signals(first)
     before = {n: signal.getsignal(n) for n in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}

@@ -11,7 +11,7 @@ import posixpath
 from typing import TYPE_CHECKING, BinaryIO, Final
 
 from muslbackend.errors import MalformedError
-from muslbackend.system.regular import NotRegularError
+from muslbackend.system.files import NotRegularError
 from muslbackend.wheel.contents import Contents, metadata_folders
 from muslbackend.wheel.member_names import check_members
 from muslbackend.wheel.zip.reader import UNREADABLE, open_zip

@@ -60,7 +60,7 @@ class Scratch:
 
         Raises :class:`MuslBackendError` where there is no room for it.
         """
-        from muslbackend.system.temporary import room  # most wheels have room in memory
+        from muslbackend.system.folders import room  # most wheels have room in memory
 
         file = self._file()
         with room():
@@ -76,7 +76,7 @@ class Scratch:
     def _file(self) -> Path:
         from pathlib import Path
 
-        from muslbackend.system.temporary import temporary_folder
+        from muslbackend.system.folders import temporary_folder
 
         with self._lock:
             if self._folder is None:

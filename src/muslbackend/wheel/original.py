@@ -13,7 +13,7 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from muslbackend.errors import MuslBackendError
-from muslbackend.system.regular import open_regular
+from muslbackend.system.files import open_regular
 from muslbackend.wheel.zip.zlibs import zlib
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import time
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple, TypeAlias
 
 from muslbackend.errors import MalformedError, MuslBackendError, SettingsError
-from muslbackend.system.atomic import published
+from muslbackend.system.files import published
 from muslbackend.wheel.archive import looked_through, understood
 from muslbackend.wheel.member import Kept, Member, Spliced
 from muslbackend.wheel.package import is_wheel_file

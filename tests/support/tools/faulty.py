@@ -52,7 +52,7 @@ import muslbackend.report.build
 import muslbackend.report.check
 import muslbackend.system.progress
 import muslbackend.system.signals
-import muslbackend.system.temporary
+import muslbackend.system.folders
 import muslbackend.wheel.packer
 import muslbackend.wheel.zip.reader
 import muslbackend.wheel.zip.splicing

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from packaging.tags import Tag
 
-from muslbackend.elf.info import MAGIC
+from muslbackend.elf.header import MAGIC
 from muslbackend.elf.reader import read_elf
 from muslbackend.repair.write import write_wheel
 from muslbackend.wheel.member import Member, Scratch

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from typing import TYPE_CHECKING, Final
 
@@ -108,19 +107,6 @@ def test_usage_names_the_command(command: str, capsys: pytest.CaptureFixture[str
     words = [command, "--help"]
     _, out, _ = answer(words, parser(words), capsys)
     assert out.startswith(f"usage: muslbackend {command} [-h]")
-
-
-@pytest.mark.parametrize(("command", "collects"), [("check", False), ("explain", True)])
-def test_long_commands_collect_garbage(command: str, collects: bool) -> None:
-    words = [command] + (["no.whl"] if command == "check" else ["MB101"])
-    program = (
-        "import gc, sys\nfrom muslbackend.__main__ import main\n"
-        f"sys.argv[1:] = {words!r}\nmain()\nprint(gc.isenabled())"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.splitlines()[-1] == str(collects)
 
 
 @pytest.mark.parametrize("columns", ["40", "200", "x", "0", ""])

@@ -269,7 +269,7 @@ def test_a_damaged_library_in_a_wheel_is_a_finding(
     path = tmp_path / "demo-1.0-cp311-cp311-musllinux_1_2_x86_64.whl"
     wheels.write(path, {"demo/_core.so": zig_library("x86_64")[:700]})
     assert main(["check", str(path)]) == 1
-    assert "error[MB108] demo/_core.so: is not a sound ELF file: " in capsys.readouterr().out
+    assert "error[MB108] demo/_core.so: is not a valid ELF file: " in capsys.readouterr().out
 
 
 def test_a_wheel_without_native_code_is_ok(
@@ -387,7 +387,7 @@ def test_html_that_cannot_be_written_is_an_error_after_the_verdict(
     assert ": ok, loads on musl 1.1.0 and later" in out
     assert err == (
         f"muslbackend: error: {tmp_path}/file: the page cannot be written: File exists\n"
-        "  hint  name a folder that can be written\n"
+        "  hint  choose a writable output folder\n"
     )
 
 
@@ -475,11 +475,11 @@ def test_github_actions_gets_annotations_of_repairs(
         (["check", "--against", "old", "x.whl"], "'old' is not a musl release such as 1.2.0"),
         (
             ["check", "--against", "1.2.16", "x.whl"],
-            "no musl 1.2.16 is known, from 1.1.0 to 1.2.6; did you mean 1.2.6?",
+            "musl 1.2.16 is not a known release (1.1.0 to 1.2.6); did you mean 1.2.6?",
         ),
         (
             ["check", "--against", "9999.0", "x.whl"],
-            "no musl 9999.0.0 is known, from 1.1.0 to 1.2.6\n",
+            "musl 9999.0.0 is not a known release (1.1.0 to 1.2.6)\n",
         ),
         (
             ["check", "--against", "1.2.3", "--floor", "1.2.3", "x.whl"],

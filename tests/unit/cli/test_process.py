@@ -25,7 +25,7 @@ NAME: Final = "demo-1.0-cp311-cp311-musllinux_1_2_x86_64.whl"
 TOLD: Final = f"{NAME}: ok, loads on musl 1.1.0 and later (Alpine 3.6 and later)\n"
 FULL: Final = (
     "muslbackend: error: standard output cannot be written: No space left on device\n"
-    "  hint  see that there is room\n"
+    "  hint  check that there is free space\n"
 )
 
 
@@ -71,8 +71,7 @@ def test_a_closed_output_is_an_error_before_any_work(shell: Shell, tmp_path: Pat
     done = shell("muslbackend repair WHEEL -o out >&-")
     assert done.returncode == 3
     assert done.stderr == (
-        "muslbackend: error: standard output is closed\n"
-        "  hint  leave it open, or send it to /dev/null\n"
+        "muslbackend: error: standard output is closed\n  hint  redirect it to /dev/null instead\n"
     )
     assert not (tmp_path / "out").exists()
 

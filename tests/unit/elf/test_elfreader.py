@@ -210,7 +210,7 @@ def test_an_object_file_is_nothing_that_a_loader_loads() -> None:
 def test_what_does_not_begin_like_elf_is_malformed(data: bytes, reason: str) -> None:
     with pytest.raises(MalformedError) as caught:
         read_elf(data)
-    assert caught.value.message == f"is not a sound ELF file: {reason}"
+    assert caught.value.message == f"is not a valid ELF file: {reason}"
 
 
 @pytest.mark.parametrize("arch", ["x86_64", "i686"])

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 FILE: Final = "demo-1.0-cp311-cp311-linux_x86_64.whl"
 CORE: Final = "demo/_core.so"
 UNKNOWN: Final = f"[MB106] {CORE}: is for an unknown machine"
-UNSOUND: Final = f"[MB108] {CORE}: is not a sound ELF file: "
+UNSOUND: Final = f"[MB108] {CORE}: is not a valid ELF file: "
 EDIT: Final = Edit(
     CORE, soname="liby.so", needed=(("libx.so", "libz.so"),), rpath=("$ORIGIN",), expand=True
 )
@@ -185,15 +185,15 @@ HEADERS: Final = {
     ),
     "the other byte order": Hostile(lambda: headed(5, 2, "B"), UNKNOWN),
     "program headers of no size": unsound(
-        replace(plain(), phentsize=0, phnum=0xFFFF), "its program headers are of 0 bytes, not 56"
+        replace(plain(), phentsize=0, phnum=0xFFFF), "its program headers have 0 bytes each, not 56"
     ),
     "program headers that overlap": unsound(
-        replace(plain(), phentsize=1, phnum=100), "its program headers are of 1 bytes, not 56"
+        replace(plain(), phentsize=1, phnum=100), "its program headers have 1 bytes each, not 56"
     ),
     "program headers that are larger": unsound(replace(plain(), phentsize=0xFFFF), "131070 bytes"),
     "the most program headers": unsound(replace(plain(), phnum=0xFFFF), "3669960 bytes at 0x40"),
-    "program headers beyond the end": unsound(headed(32, 1 << 40, "<Q"), "lie beyond its end"),
-    "program headers beyond any memory": unsound(headed(32, (1 << 64) - 1, "<Q"), "lie beyond"),
+    "program headers beyond the end": unsound(headed(32, 1 << 40, "<Q"), "are beyond its end"),
+    "program headers beyond any memory": unsound(headed(32, (1 << 64) - 1, "<Q"), "are beyond"),
     "section headers of no size": Hostile(
         lambda: sections(plain().file(), 0, 0xFFFF, 0), "ok", check=0
     ),
@@ -211,10 +211,10 @@ SEGMENTS: Final = {
         replace(plain(), more=(Segment(ce.LOAD, 100, 1 << 40),)), "1099511627776 bytes at 0x64 lie"
     ),
     "a segment whose end runs over": unsound(
-        replace(plain(), more=(Segment(ce.LOAD, 8, (1 << 64) - 4),)), "lie beyond its end"
+        replace(plain(), more=(Segment(ce.LOAD, 8, (1 << 64) - 4),)), "are beyond its end"
     ),
     "a second dynamic section beyond the end": unsound(
-        replace(plain(), more=(Segment(ce.DYNAMIC, 1 << 40, 16),)), "lie beyond its end"
+        replace(plain(), more=(Segment(ce.DYNAMIC, 1 << 40, 16),)), "are beyond its end"
     ),
     "segments that overlap": unsound(
         replace(plain(), more=(Segment(ce.LOAD, 0, 64),)), "its segments overlap"
@@ -233,7 +233,7 @@ SEGMENTS: Final = {
     ),
     "addresses beyond the last": unsound(
         replace(plain(), more=(Segment(ce.LOAD, 0, 64, 1 << 40, (1 << 64) - (1 << 40)),)),
-        "the PT_LOAD at 0x10000000000 reaches beyond the last address",
+        "the PT_LOAD at 0x10000000000 extends beyond the last address",
     ),
     "more in the file than in memory": unsound(
         replace(plain(), more=(Segment(ce.LOAD, 0, 64, 1 << 20, 63),)),
@@ -263,7 +263,7 @@ TABLES: Final = {
         plain(tags=((ce.STRSZ, 1 << 40),)), "the 1099511627776 bytes of DT_STRTAB at "
     ),
     "strings where nothing is": unsound(
-        Crafted(tags=((ce.STRTAB, 1 << 50), (ce.STRSZ, 1))), "DT_STRTAB 0x4000000000000 lies in no"
+        Crafted(tags=((ce.STRTAB, 1 << 50), (ce.STRSZ, 1))), "DT_STRTAB 0x4000000000000 is not in"
     ),
     "strings without an end": unsound(
         Crafted(((ce.STRTAB, 8 * b"x"),), ((ce.NEEDED, 1),)), "DT_STRTAB does not end with"
@@ -273,11 +273,11 @@ TABLES: Final = {
         plain(tags=100_000 * ((ce.NEEDED, NAME),)), "its strings overlap"
     ),
     "more names than any library needs": unsound(
-        lambda: searching(5000, b""), "5000 needed names and 0 folders to search"
+        lambda: searching(5000, b""), "5000 needed libraries and 0 search folders"
     ),
     "many names in many folders": unsound(
         lambda: searching(3000, b":".join(b"$ORIGIN/%d" % n for n in range(3000))),
-        "3000 needed names and 3000 folders to search",
+        "3000 needed libraries and 3000 search folders",
     ),
     "a path of a million folders": Hostile(
         lambda: searching(1, b"$ORIGIN/" + 250_000 * b"a/" + 250_000 * b"../").file(),
@@ -305,10 +305,10 @@ TABLES: Final = {
         "DT_RELASZ 23 is not a whole number of entries (24 bytes)",
     ),
     "a size without relocations": unsound(
-        plain(tags=((ce.RELASZ, 24),)), "DT_RELASZ 24, and no DT_RELA"
+        plain(tags=((ce.RELASZ, 24),)), "DT_RELASZ 24 without DT_RELA"
     ),
     "relocations without a size": unsound(
-        plain((ce.RELA, bytes(24))), "DT_RELA, and no DT_RELASZ"
+        plain((ce.RELA, bytes(24))), "DT_RELA without DT_RELASZ"
     ),
     "relocations of no kind": unsound(
         plain((ce.JMPREL, bytes(48)), tags=((ce.PLTRELSZ, 48),)),
@@ -359,14 +359,14 @@ HASHES: Final = {
     ),
     "a chain of DT_HASH that is a circle": unsound(
         symbols(ce.HASH, struct.pack("<6I", 1, 2, 1, 1, 1, 1)),
-        "its hash table leads beyond its 2 symbols, or twice to one of them",
+        "its hash table refers to a symbol beyond its 2, or to one twice",
     ),
     "no bucket": unsound(
         symbols(ce.HASH, struct.pack("<4I", 0, 2, 1, 1)), "its hash table has no buckets"
     ),
     "a hash table beyond the end": unsound(
         Crafted(((ce.STRTAB, STRINGS),), ((ce.HASH, 1 << 50),)),
-        "DT_HASH 0x4000000000000 lies in no readable segment",
+        "DT_HASH 0x4000000000000 is not in a readable segment",
     ),
     "no bucket of a GNU hash table": unsound(
         symbols(ce.GNU_HASH, struct.pack("<4IQI", 0, 1, 1, 0, 0, 0)), "GNU hash table has 0 buckets"
@@ -379,7 +379,7 @@ HASHES: Final = {
     ),
     "a bucket that leads before the first symbol": unsound(
         symbols(ce.GNU_HASH, struct.pack("<4IQ2I", 1, 2, 1, 0, 0, 1, 1)),
-        "a bucket of its GNU hash table leads before symbol 2",
+        "a bucket of its GNU hash table refers to one before symbol 2",
     ),
     "2^32 buckets": unsound(
         symbols(ce.GNU_HASH, struct.pack("<4IQ", 0xFFFFFFFF, 1, 1, 0, 0)), "a table claims 42949672"
@@ -411,10 +411,10 @@ PACKED: Final = {
         lambda: relr([64] + 50_000 * [(1 << 64) - 1]), "a relocation writes to "
     ),
     "one word again and again": stubborn(
-        lambda: relr(100_000 * [64]), "its packed relocations name a word twice"
+        lambda: relr(100_000 * [64]), "its packed relocations relocate a word twice"
     ),
     "a bitmap before any address": unsound(
-        lambda: relr([(1 << 64) - 1]), "its packed relocations begin with a bitmap"
+        lambda: relr([(1 << 64) - 1]), "its packed relocations start with a bitmap"
     ),
     "addresses beyond all segments": unsound(
         lambda: relr([1 << 63]),
@@ -433,7 +433,7 @@ PACKED: Final = {
         lambda: relr([64], 4), "DT_RELRSZ 4 is not a whole number of entries (8 bytes)"
     ),
     "a table where nothing is": unsound(
-        lambda: plain(tags=((ce.RELR, 1 << 50), (ce.RELRSZ, 8))), "lies in no readable segment"
+        lambda: plain(tags=((ce.RELR, 1 << 50), (ce.RELRSZ, 8))), "is not in a readable segment"
     ),
     "words in thousands of segments, in turn": stubborn(
         lambda: replace(

@@ -54,14 +54,14 @@ def test_an_address_leads_to_a_place_of_its_segment() -> None:
     assert memory.place(0x11000, 0x800, "x") == 0x1000
     assert memory.place(0x22AFF, 1, "x") == 0x1AFF
     for address, size, said in (
-        (0x500, 1, "x 0x500 lies in no readable segment"),
-        (0x4FF, 2, "the 2 bytes of x at 0x4ff reach beyond the end of their segment in the file"),
-        (0x22B00, 1, "the 1 bytes of x at 0x22b00 reach beyond the end of their segment"),
-        (1 << 63, 1, "x 0x8000000000000000 lies in no readable segment"),
+        (0x500, 1, "x 0x500 is not in a readable segment"),
+        (0x4FF, 2, "the 2 bytes of x at 0x4ff extend beyond the end of their segment in the file"),
+        (0x22B00, 1, "the 1 bytes of x at 0x22b00 extend beyond the end of their segment"),
+        (1 << 63, 1, "x 0x8000000000000000 is not in a readable segment"),
     ):
         with pytest.raises(MalformedError, match=re.escape(said)):
             memory.place(address, size, "x")
-    with pytest.raises(MalformedError, match="lies in no readable segment"):
+    with pytest.raises(MalformedError, match="is not in a readable segment"):
         Memory([load(0, 0, 8, flags=1)], 64).place(0, 8, "x")
 
 
@@ -89,7 +89,7 @@ def test_zones_are_whole_pages_without_what_is_kept() -> None:
         (
             [load(0, 0xFFFFFFF0, 16)],
             32,
-            "the PT_LOAD at 0xfffffff0 reaches beyond the last address",
+            "the PT_LOAD at 0xfffffff0 extends beyond the last address",
         ),
         ([load(0, 0, 0), load(0, 0, 9)], 64, "its first PT_LOAD is empty"),
         ([load(0, 0, 0)], 64, "its first PT_LOAD is empty"),
@@ -100,7 +100,7 @@ def test_zones_are_whole_pages_without_what_is_kept() -> None:
 def test_what_is_not_mapped_as_it_says_is_refused(
     loads: list[Segment], bits: int, said: str
 ) -> None:
-    with pytest.raises(MalformedError, match=f"is not a sound ELF file: {re.escape(said)}"):
+    with pytest.raises(MalformedError, match=f"is not a valid ELF file: {re.escape(said)}"):
         Memory(loads, bits)
 
 

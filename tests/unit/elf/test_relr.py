@@ -20,7 +20,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from muslbackend.elf.reader import read_elf
-from muslbackend.elf.relr import addresses, expand
+from muslbackend.elf.relocations import packed_places
+from muslbackend.elf.relr import expand
 from muslbackend.errors import MalformedError
 from support.loaders.packed import PACKED, SOURCE
 from support.tools.debian import ZIG
@@ -122,17 +123,17 @@ def test_what_was_packed_is_unpacked(bits: int, gaps: list[int], unit: int) -> N
     unit = max(unit, bits // 16)  # pointers do not lie in one another
     places = [sum(gaps[: n + 1]) * 2 * unit for n in range(len(gaps))]
     words = list(encoded(places, bits))
-    assert list(addresses(words, bits)) == places
+    assert list(packed_places(words, bits)) == places
     assert len(words) <= len(places)
 
 
 def test_bitmaps_follow_one_another() -> None:
-    assert list(addresses([0x1000, 0b1001, 1, 0b11], 32)) == [
+    assert list(packed_places([0x1000, 0b1001, 1, 0b11], 32)) == [
         0x1000,
         0x1004 + 2 * 4,
         0x1004 + 62 * 4,
     ]
-    assert list(addresses([0x1000, 3 << 62 | 1], 64)) == [0x1000, 0x11F0, 0x11F8]
+    assert list(packed_places([0x1000, 3 << 62 | 1], 64)) == [0x1000, 0x11F0, 0x11F8]
 
 
 @pytest.mark.parametrize("arch", [*MACHINES, "gcc"])
@@ -274,23 +275,26 @@ def test_segments_behind_move_down_by_whole_pages() -> None:
 
 WORD: Final = struct.Struct("<Q").pack
 BAD: Final = (
-    (crafted(WORD(3), *ONE[1:]), "begin with a bitmap"),
+    (crafted(WORD(3), *ONE[1:]), "start with a bitmap"),
     (crafted(bytes(16), (36, 0x400), (35, 12)), "not whole words of 8 bytes"),
     (crafted(bytes(16), (36, 0x400), (35, 8), (37, 16)), "not whole words of 8 bytes"),
-    (crafted(WORD(0x400) * 2, (36, 0x400), (35, 16)), "name a word twice"),
-    (crafted(WORD(0) + WORD(2**64 - 1) * 99, (36, 0x400), (35, 800)), "name a word twice"),
-    (crafted(WORD(0x9998), *ONE[1:]), "address 0x9998 lies in no segment"),
-    (crafted(WORD(0x404), *ONE[1:]), "address 0x40b lies in no readable segment"),
+    (crafted(WORD(0x400) * 2, (36, 0x400), (35, 16)), "relocate a word twice"),
+    (crafted(WORD(0) + WORD(2**64 - 1) * 99, (36, 0x400), (35, 800)), "relocate a word twice"),
+    (crafted(WORD(0x9998), *ONE[1:]), "address 0x9998 is not in a segment"),
+    (crafted(WORD(0x404), *ONE[1:]), "address 0x40b is not in a readable segment"),
     (
         crafted(WORD(0x404), *ONE[1:], loads=((0x800, 0x408, 8, 8, 4096),)),
-        "the pointer at 0x404 lies in two segments",
+        "the pointer at 0x404 spans two segments",
     ),
     (crafted(*ONE, (7, 0x408), (8, 8)), "not whole entries of 24 bytes"),
     (crafted(*ONE, machine=8), "no relative relocation is known for machine 8"),
     (crafted(*ONE, loads=((0, 0x9000, 0, 2**30, 1),)), "grow by 1073741824 zeros"),
-    (crafted(*ONE, loads=((0, 0x9010, 8, 8, 1),)), "does not lie in the file as it does in memory"),
+    (
+        crafted(*ONE, loads=((0, 0x9010, 8, 8, 1),)),
+        "is not aligned alike in the file and in memory",
+    ),
     (crafted(*ONE, loads=((0, 0x9000, 9, 8, 1),)), "p_filesz of the PT_LOAD at 0x9000 is more"),
-    (crafted(*ONE, loads=((0, 0x9000, 8, 8, 1),)), "goes on behind its last segment"),
+    (crafted(*ONE, loads=((0, 0x9000, 8, 8, 1),)), "extends beyond its last segment"),
     (
         crafted(*ONE, loads=((0x400, 0x9400, 8, 8, 1), (0x408, 0x8408, 8, 8, 24))),
         "a segment has an alignment of 24",
@@ -303,14 +307,14 @@ def test_what_is_wrong_is_said(data: bytes, message: str) -> None:
     with pytest.raises(MalformedError, match=message) as raised:
         expand(data)
     assert raised.value.message.startswith(
-        ("is not a sound ELF file: ", "cannot be rewritten: ", "has packed relocations that cannot")
+        ("is not a valid ELF file: ", "cannot be rewritten: ", "has packed relocations that cannot")
     )
 
 
 def test_headers_of_an_unknown_size_are_refused() -> None:
     data = bytearray(crafted(*ONE))
     struct.pack_into("<HH", data, 58, 63, 1)  # e_shentsize, e_shnum
-    with pytest.raises(MalformedError, match="its headers are of 63 bytes, not 64"):
+    with pytest.raises(MalformedError, match="its headers have 63 bytes each, not 64"):
         expand(bytes(data))
 
 

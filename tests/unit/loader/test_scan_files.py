@@ -34,7 +34,7 @@ def test_a_library_on_disk_reads_like_one_in_memory(arch: str, size: int, tmp_pa
 def test_what_is_large_and_damaged_is_told_and_not_mapped_for_good(tmp_path: Path) -> None:
     path = tmp_path / "libdemo.so"
     path.write_bytes(b"\x7fELF" + b"\xff" * 2 * MIB)
-    assert Scan({}).look(str(path)) == "is not a sound ELF file: unknown class or byte order"
+    assert Scan({}).look(str(path)) == "is not a valid ELF file: unknown class or byte order"
     path.write_bytes(b"GROUP ( libdemo.so.1 )".ljust(2 * MIB))
     assert Scan({}).look(str(path)) == "is not an ELF file"
     assert Scan({}).look(str(tmp_path / "absent.so")) is None

@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from muslbackend.elf.image import read_header
-from muslbackend.elf.info import Damaged, ElfInfo, Header
+from muslbackend.elf.header import Damaged, Header, read_header
 from muslbackend.loader.graph import Graph, Supply, Via, fits_path
 from muslbackend.loader.resolve import resolve
 from muslbackend.loader.scan import Scan
@@ -22,6 +21,8 @@ from support.wheels.craftedelf import Crafted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from muslbackend.elf.info import ElfInfo
 
 CORE: Final = "demo/_core.so"
 REL, EXEC, DYN, CORE_FILE = 1, 2, 3, 4

@@ -27,31 +27,47 @@ fegetexcept _IO_2_1_stdout_ __isoc23_strtol"""
 @pytest.mark.parametrize(
     ("symbol", "origin", "remedy"),
     [
-        ("__memcpy_chk", "glibc's checked form of a call", "-U_FORTIFY_SOURCE"),
-        ("__open_2", "glibc's checked form of a call", "-U_FORTIFY_SOURCE"),
-        ("__isoc23_strtol", "glibc's form of a call for one C standard", "headers for musl"),
+        ("__memcpy_chk", "glibc's checked variant of a function", "-U_FORTIFY_SOURCE"),
+        ("__open_2", "glibc's checked variant of a function", "-U_FORTIFY_SOURCE"),
+        ("__isoc23_strtol", "glibc's variant of a function for one C standard", "headers for musl"),
         ("__cxa_thread_atexit_impl", "glibc's hook for destructors of thread", "build it for musl"),
-        ("gnu_get_libc_version", "a question for glibc's own version", "#ifdef __GLIBC__"),
-        ("__exp_finite", "glibc's form of a function for -ffast-math", "headers for musl"),
-        ("_ZGVbN2v_sin", "glibc's vector form of a function", "without -ffast-math"),
-        ("_IO_2_1_stdout_", "an internal of glibc's stdio", "headers for musl"),
-        ("__libc_single_threaded", "an internal of glibc", "headers for musl"),
-        ("backtrace_symbols", "glibc's", "libexecinfo"),
-        ("fts_open", "glibc's", "musl-fts"),
-        ("argp_parse", "glibc's", "argp-standalone"),
-        ("_obstack_begin", "glibc's", "musl-obstack"),
-        ("swapcontext", "glibc's, which musl left out on purpose", "libucontext"),
-        ("strtol_l", "glibc's form of a call with a locale", "without _l"),
-        ("__res_nquery", "of glibc's resolver", "getaddrinfo"),
+        ("gnu_get_libc_version", "glibc's version query", "#ifdef __GLIBC__"),
+        ("__exp_finite", "glibc's variant of a function for -ffast-math", "headers for musl"),
+        ("_ZGVbN2v_sin", "glibc's vector variant of a function", "without -ffast-math"),
+        ("_IO_2_1_stdout_", "an internal symbol of glibc's stdio", "headers for musl"),
+        ("__libc_single_threaded", "an internal symbol of glibc", "headers for musl"),
+        ("backtrace_symbols", "a glibc extension", "libexecinfo"),
+        ("fts_open", "a glibc extension", "musl-fts"),
+        ("argp_parse", "a glibc extension", "argp-standalone"),
+        ("_obstack_begin", "a glibc extension", "musl-obstack"),
+        ("swapcontext", "a glibc function that musl omits on purpose", "libucontext"),
+        ("strtol_l", "glibc's variant of a function with a locale", "without the suffix _l"),
+        ("__res_nquery", "part of glibc's resolver", "getaddrinfo"),
         ("sinf128", "glibc's function for a _FloatN type", "double"),
         ("roundevenf64x", "glibc's function for a _FloatN type", "double"),
-        ("mallopt", "a name of glibc", "#ifdef __GLIBC__"),
-        ("__rawmemchr", "a name of glibc", "headers for musl"),
-        ("__cxa_at_quick_exit", "a name of glibc", "headers for musl"),
-        ("fcntl64", "a 64-bit name of glibc that musl's loader does not map", "64-bit already"),
-        ("__open64", "a 64-bit name of glibc that musl's loader does not map", "64-bit already"),
-        ("preadv64v2", "a 64-bit name of glibc that musl's loader does not map", "64-bit already"),
-        ("getdirentries64", "a 64-bit name of glibc that musl's loader does not", "64-bit already"),
+        ("mallopt", "a glibc symbol", "#ifdef __GLIBC__"),
+        ("__rawmemchr", "a glibc symbol", "headers for musl"),
+        ("__cxa_at_quick_exit", "a glibc symbol", "headers for musl"),
+        (
+            "fcntl64",
+            "a 64-bit name of glibc that musl's loader does not map",
+            "plain names are 64-bit",
+        ),
+        (
+            "__open64",
+            "a 64-bit name of glibc that musl's loader does not map",
+            "plain names are 64-bit",
+        ),
+        (
+            "preadv64v2",
+            "a 64-bit name of glibc that musl's loader does not map",
+            "plain names are 64-bit",
+        ),
+        (
+            "getdirentries64",
+            "a 64-bit name of glibc that musl's loader does not",
+            "plain names are 64-bit",
+        ),
     ],
 )
 def test_what_only_glibc_has(symbol: str, origin: str, remedy: str) -> None:
@@ -72,9 +88,9 @@ def test_what_has_one_cause_is_said_once() -> None:
     symbols = [*gone, "__isoc23_strtol", "__isoc23_strtoul", *own]
     said = {names: message for names, message, _ in foreign.lacking(symbols, X86_64)}
     several = "_ZNSt0fooE, _ZNSt1fooE, _ZNSt2fooE, _ZNSt3fooE, _ZNSt4fooE and 2 more"
-    form = "glibc's form of a call for one C standard, from glibc's headers"
+    form = "glibc's variant of a function for one C standard, from glibc's headers"
     assert list(said.values()) == [
-        f"needs 7 symbols ({several}), {PLAIN}; libstdc++ has them",
+        f"needs 7 symbols ({several}), {PLAIN}; libstdc++ defines them",
         f"needs 2 symbols (__isoc23_strtol, __isoc23_strtoul), which no musl has: each is {form}",
         f"needs 2 symbols (no_such, nor_this), {PLAIN}",
     ]
@@ -112,17 +128,17 @@ def test_what_is_often_met_is_known_for_glibcs_on_every_machine(arch: str) -> No
         ("_gfortran_st_write", "libgfortran", "gfortran"),
         ("__asan_init", "the runtime of a sanitizer", "-fsanitize"),
         ("__gcov_exit", "the runtime of a coverage tool", "--coverage"),
-        ("inflateInit2_", "libz", "link libz, built for musl"),
-        ("deflate", "libz", "link libz"),
-        ("crc32", "libz", "link libz"),
-        ("SSL_new", "libssl", "link libssl"),
-        ("EVP_sha256", "libcrypto", "link libcrypto"),
-        ("sqlite3_open", "libsqlite3", "link libsqlite3"),
+        ("inflateInit2_", "libz", "link a musl build of libz"),
+        ("deflate", "libz", "musl build of libz"),
+        ("crc32", "libz", "musl build of libz"),
+        ("SSL_new", "libssl", "musl build of libssl"),
+        ("EVP_sha256", "libcrypto", "musl build of libcrypto"),
+        ("sqlite3_open", "libsqlite3", "musl build of libsqlite3"),
     ],
 )
 def test_what_another_library_has(symbol: str, library: str, remedy: str) -> None:
     message, hint = lacking(symbol, X86_64)
-    assert message == f"needs {symbol}, {PLAIN}; {library} has it"
+    assert message == f"needs {symbol}, {PLAIN}; {library} defines it"
     assert remedy in hint
 
 
@@ -139,7 +155,7 @@ def test_what_nobody_is_known_to_have(symbol: str) -> None:
 def test_what_musl_had_once() -> None:
     message, hint = lacking("__strdup", X86_64)
     assert message == "needs __strdup, which musl has only up to 1.1.20"
-    assert "later musl" in hint
+    assert "newer musl" in hint
 
 
 def test_the_list_of_glibcs_names_has_none_that_a_pattern_or_musl_has() -> None:

@@ -121,7 +121,7 @@ MUSL_LOADER, GLIBC_LOADER = "/lib/ld-musl-x86_64.so.1", "/lib64/ld-linux-x86-64.
         (GLIBC_SUFFIX, GLIBC_LOADER, ""),
         (GLIBC_SUFFIX, None, ""),
         (GLIBC_SUFFIX, "", ""),
-        (MUSL_SUFFIX, "", "is linked statically"),
+        (MUSL_SUFFIX, "", "is statically linked"),
         (MUSL_SUFFIX, GLIBC_LOADER, "is a mixed build: it looks for extension modules named"),
         (GLIBC_SUFFIX, MUSL_LOADER, "is a mixed build: it runs on /lib/ld-musl-x86_64.so.1"),
         ("", MUSL_LOADER, "named .so, which"),
@@ -229,7 +229,7 @@ def test_a_tag_of_a_musl_that_is_not_known_is_no_target(tag: str, floor: str) ->
     with pytest.raises(SettingsError) as caught:
         decide(Settings(target=tag), GLIBC)
     assert str(caught.value) == (
-        f"target = {tag} promises musl {floor}, which is not known (known: 1.1.0 to 1.2.6)\n"
+        f"target = {tag} promises musl {floor}, which is not a known release (1.1.0 to 1.2.6)\n"
         "  hint  name a known release, as musllinux_1_2 does"
     )
 

@@ -102,15 +102,15 @@ def test_what_is_not_one_header_line_is_refused(more: str, shown: str) -> None:
     assert said(more) == (None, [f"Musl-Floor is not one header line: {shown}"])
 
 
-RANGE: Final = "is known, from 1.1.0 to 1.2.6"
+RANGE: Final = "is not a known release (1.1.0 to 1.2.6)"
 
 
 @pytest.mark.parametrize(
     ("value", "tags", "why"),
     [
-        ("1.2.7", (TAG,), f"no musl 1.2.7 {RANGE}; did you mean 1.2.6?"),
-        ("0.9.0", (TAG,), f"no musl 0.9.0 {RANGE}; did you mean 1.2.0?"),
-        ("1.1.25", (TAG,), f"no musl 1.1.25 {RANGE}; did you mean 1.1.5?"),
+        ("1.2.7", (TAG,), f"musl 1.2.7 {RANGE}; did you mean 1.2.6?"),
+        ("0.9.0", (TAG,), f"musl 0.9.0 {RANGE}; did you mean 1.2.0?"),
+        ("1.1.25", (TAG,), f"musl 1.1.25 {RANGE}; did you mean 1.1.5?"),
         ("", (TAG,), "'' is not a musl release such as 1.2.0"),
         ("v1.2.5", (TAG,), "'v1.2.5' is not a musl release such as 1.2.0"),
         ("1.2.5 (Alpine)", (TAG,), "'1.2.5 (Alpine)' is not a musl release such as 1.2.0"),
@@ -298,7 +298,7 @@ def test_check_is_not_asked_of_a_musl_that_is_not_known(
     with pytest.raises(SystemExit) as caught:
         main(["check", word, release, NAME])
     assert caught.value.code == 2
-    assert f"no musl {V(release)} {RANGE}" in capsys.readouterr().err
+    assert f"musl {V(release)} {RANGE}" in capsys.readouterr().err
 
 
 def repaired(folder: Path, path: str, *options: str) -> tuple[Path, str]:
@@ -377,7 +377,7 @@ def test_repair_takes_a_tag_of_an_unknown_musl_only_with_a_floor(
     assert main(["repair", path, "-o", str(tmp_path / "out")]) == 2
     told = capsys.readouterr()
     assert f"{tag} promises musl " in told.out + told.err
-    assert "which is not known (known: 1.1.0 to 1.2.6)" in told.out + told.err
+    assert "which is not a known release (1.1.0 to 1.2.6)" in told.out + told.err
     made, _ = repaired(tmp_path / "out", path, "--floor", "1.2.0")
     assert made.name == NAME
 

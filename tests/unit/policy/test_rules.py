@@ -285,12 +285,12 @@ def test_mb107_is_silent_on_a_library_that_is_no_extension() -> None:
 
 
 def test_mb108_a_damaged_file() -> None:
-    assert findings({CORE: "is not a sound ELF file: no ELF header"}) == (
+    assert findings({CORE: "is not a valid ELF file: no ELF header"}) == (
         Finding(
             "MB108",
             Severity.ERROR,
             CORE,
-            "is not a sound ELF file: no ELF header",
+            "is not a valid ELF file: no ELF header",
             hint="build it again",
         ),
     )

@@ -15,7 +15,7 @@ from muslbackend.system import paths
 from muslbackend.wheel.member_names import name_for
 from support.wheels.builders import graph_of, target_for
 
-READ: str = ", which CMake, linkers or loaders take for something else"
+READ: str = ", which CMake, linkers or loaders misread"
 
 
 def blamed(error: BaseException, **places: str) -> str:
@@ -33,36 +33,41 @@ def blamed(error: BaseException, **places: str) -> str:
 @pytest.mark.parametrize(
     ("place", "path", "said", "hint"),
     [
-        ("home", "/a\nb", "folder of the project, '/a\\nb', has a line break", "move the project"),
-        ("home", "/a|b", "folder of the project, /a|b, has a |", "move the project"),
-        ("home", "/a$(b)", "folder of the project, /a$(b), has a $(", "move the project"),
-        ("temp", "/a,b", "build folder, /a,b, has a ,", "set TMPDIR to another"),
+        ("home", "/a\nb", "project folder, '/a\\nb', contains a line break", "move the project"),
+        ("home", "/a|b", "project folder, /a|b, contains a |", "move the project"),
+        ("home", "/a$(b)", "project folder, /a$(b), contains a $(", "move the project"),
+        ("temp", "/a,b", "build folder, /a,b, contains a ,", "set TMPDIR to another"),
         (
             "temp",
             "/a\udcff",
-            "build folder, '/a\\udcff', has a byte that is not UTF-8",
+            "build folder, '/a\\udcff', contains a byte that is not UTF-8",
             "set TMPDIR",
         ),
         (
             "temp",
             "/a%b",
-            "folder for temporary files, /a%b, has a %",
+            "temporary folder, /a%b, contains a %",
             "set TMPDIR to another folder",
         ),
         (
             "prefix",
             "/a[b",
-            "folder of the interpreter, /a[b, has a [",
-            "make the virtual environment",
+            "interpreter folder, /a[b, contains a [",
+            "create the virtual environment",
         ),
-        ("kept", "/a]b", "cache folder, /a]b, has a ]", "set XDG_CACHE_HOME to another folder"),
+        (
+            "kept",
+            "/a]b",
+            "cache folder, /a]b, contains a ]",
+            "set XDG_CACHE_HOME to another folder",
+        ),
     ],
 )
 def test_a_build_that_fails_in_an_unfit_folder_says_which(
     place: str, path: str, said: str, hint: str
 ) -> None:
     text = blamed(SystemExit(1), **{place: path})
-    assert text.startswith(f"the build failed: the {said} in its path{READ}\n  hint  {hint}")
+    assert text.startswith(f"the build failed: the {said}{READ}\n  hint  {hint}")
 
 
 def test_a_build_that_fails_elsewhere_ends_as_it_did() -> None:
@@ -75,8 +80,8 @@ def test_a_build_that_fails_elsewhere_ends_as_it_did() -> None:
 
 def test_a_locale_that_lacks_a_character_is_blamed_for_it_and_no_comma_is() -> None:
     said = blamed(UnicodeEncodeError("utf-8", "", 0, 1, ""), temp="/a,b", prefix="/v\udcc3\udcbc")
-    fact = "the folder of the interpreter, /vü, has a character that the encoding of the locale has"
-    assert said.startswith(f"the build failed: {fact} not\n  hint  set LC_ALL=C.UTF-8")
+    fact = "the interpreter folder, /vü, contains a character that the locale cannot encode"
+    assert said.startswith(f"the build failed: {fact}\n  hint  set LC_ALL=C.UTF-8")
 
 
 @pytest.mark.parametrize(
@@ -98,7 +103,7 @@ def test_a_cache_that_no_cross_build_can_use_is_refused_at_once(
     monkeypatch.setenv("XDG_CACHE_HOME", f"/{name}")
     with pytest.raises(ToolError) as caught:
         usercache.cache_folder()
-    assert caught.value.message.endswith(f", has {what} in its path{READ}")
+    assert caught.value.message.endswith(f", contains {what}{READ}")
     assert caught.value.hint == "set XDG_CACHE_HOME to another folder"
 
 
@@ -116,7 +121,7 @@ def test_loaders_open_nothing_in_a_folder_whose_path_they_split(
     monkeypatch.setattr("tempfile.tempdir", str(folder))
     with pytest.raises(ToolError) as caught:
         open_all(Opener((), MuslVersion(1, 2, 5), "", Path("cc")), (), graph_of({}), target_for())
-    assert caught.value.message.startswith(f"the folder for temporary files, {folder}")
+    assert caught.value.message.startswith(f"the temporary folder, {folder}")
     assert caught.value.hint == "set TMPDIR to another folder"
 
 
@@ -132,7 +137,7 @@ def test_a_cache_among_temporary_files_that_others_can_write_to_is_refused(
     made.chmod(open_to)
     with pytest.raises(ToolError) as caught:
         usercache.cache_folder()
-    assert caught.value.message.startswith(f"{made} cannot be our cache")
+    assert caught.value.message.startswith(f"{made} cannot be used as the cache")
     made.rmdir()
     made.symlink_to(tmp_path)
     with pytest.raises(ToolError):
@@ -183,7 +188,7 @@ def test_a_cache_of_another_user_is_not_used(
     uid = os.getuid()
     monkeypatch.setattr(os, "getuid", lambda: uid + 1)
     theirs = among_temporary.with_name(f"muslbackend-{uid + 1}")
-    with pytest.raises(ToolError, match="it is not a folder that you alone can write to"):
+    with pytest.raises(ToolError, match="it is not a folder that only you can write to"):
         usercache.cache_folder()
     assert theirs.is_dir()  # it was made by the one who is now somebody else
 
@@ -203,7 +208,7 @@ def test_a_cache_that_somebody_else_makes_meanwhile_is_not_used(tmp_path: Path) 
     cache = tmp_path / "cache"
     cache.mkdir()
     cache.chmod(0o777)
-    with pytest.raises(ToolError, match="it is not a folder that you alone can write to"):
+    with pytest.raises(ToolError, match="it is not a folder that only you can write to"):
         made_once(cache)
 
 
@@ -227,7 +232,7 @@ def test_no_build_begins_in_a_folder_that_cmake_misses(path: str) -> None:
     with pytest.raises(ToolError) as caught, paths.blamed(places, cmake=True):
         begun.append(path)
     assert not begun
-    assert caught.value.message.startswith(f"the build folder, {path}, has a ")
+    assert caught.value.message.startswith(f"the build folder, {path}, contains a ")
     with paths.blamed(places):  # of what compiles nothing
         begun.append(path)
 

@@ -61,12 +61,12 @@ def at(stage: str, done: int = 0, total: int = 0, unit: str = "files") -> Progre
 
 def test_what_is_being_done_is_said_in_words() -> None:
     assert str(Progress()) == ""
-    assert str(at("judge")) == "judging"
-    assert str(at("patch", 2, 3)) == "patching 66 % (2 of 3 files)"
+    assert str(at("judge")) == "analyzing"
+    assert str(at("patch", 2, 3)) == "patching 66% (2 of 3 files)"
     assert str(at("write", 12_345_678, 2_000_000_000, "bytes")) == (
-        "writing 0 % (12.3 of 2,000.0 MB)"
+        "writing 0% (12.3 of 2,000.0 MB)"
     )
-    assert str(at("read", 7, 5)) == "reading 100 % (5 of 5 files)"  # it grew meanwhile
+    assert str(at("read", 7, 5)) == "reading 100% (5 of 5 files)"  # it grew meanwhile
 
 
 def test_the_seconds_are_those_of_the_stages_in_order() -> None:
@@ -101,7 +101,7 @@ def test_threads_lose_no_count() -> None:
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(count, range(4)))
-    assert str(progress) == "writing 100 % (40,000 of 40,000 files)"
+    assert str(progress) == "writing 100% (40,000 of 40,000 files)"
 
 
 def test_long_work_has_a_line_that_moves_and_goes(terminal: Terminal) -> None:
@@ -109,12 +109,12 @@ def test_long_work_has_a_line_that_moves_and_goes(terminal: Terminal) -> None:
     progress = at("read", 1, 4)
     with Line(terminal.stream) as line:
         line.show(progress, "[1/2] ", "demo.whl")
-        terminal.read_until("[1/2] reading 25 % (1 of 4 files): demo.whl")
+        terminal.read_until("[1/2] reading 25% (1 of 4 files): demo.whl")
         progress.add()
-        terminal.read_until("reading 50 %")
+        terminal.read_until("reading 50%")
         progress.enter("judge")
-        terminal.read_until("judging")
-        assert terminal.rest() == "before\n[1/2] judging: demo.whl"
+        terminal.read_until("analyzing")
+        assert terminal.rest() == "before\n[1/2] analyzing: demo.whl"
     assert terminal.rest() == "before\n"
 
 
@@ -136,7 +136,7 @@ def test_the_line_makes_way_for_what_is_printed(terminal: Terminal) -> None:
             print("said", file=terminal.stream, flush=True)
         line.show(at("judge"), "", "b.whl")
         terminal.read_until("b.whl")
-        assert terminal.rest() == "said\njudging: b.whl"
+        assert terminal.rest() == "said\nanalyzing: b.whl"
     assert terminal.rest() == "said\n"
 
 
@@ -157,7 +157,7 @@ def test_the_line_goes_whatever_ends_the_work(
 def test_the_line_stays_one_line(terminal: Terminal) -> None:
     with Line(terminal.stream) as line:
         line.show(at("write", 1, 2), "", "x" * 100)
-        terminal.read_until("writing 50 %")
+        terminal.read_until("writing 50%")
         terminal.read_until("\x1b[K")
         shown = terminal.rest()
     assert len(shown) == terminal.columns - 1
@@ -168,7 +168,7 @@ def test_a_name_cannot_move_the_cursor(terminal: Terminal) -> None:
     with Line(terminal.stream) as line:
         line.show(at("judge"), "", "a\n\x1b[2J\t中.whl")
         terminal.read_until(".whl")
-        assert terminal.rest() == "judging: a??[2J??.whl"
+        assert terminal.rest() == "analyzing: a??[2J??.whl"
 
 
 def test_a_terminal_that_goes_away_ends_nothing(terminal: Terminal) -> None:

@@ -169,7 +169,7 @@ def test_an_output_folder_that_is_a_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(MuslBackendError) as caught:
         write_wheel(tmp_path / "dist", NAME, MEMBERS)
     assert caught.value.message == f"{tmp_path}/dist: the wheel cannot be written: File exists"
-    assert caught.value.hint == "name a folder that can be written"
+    assert caught.value.hint == "choose a writable output folder"
     assert contents(tmp_path) == {"dist": b""}
 
 

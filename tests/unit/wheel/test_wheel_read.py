@@ -174,6 +174,6 @@ def test_no_room_for_temporary_files_is_said_as_such(
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert not isinstance(caught.value, MalformedError)
-    assert caught.value.message.startswith("a temporary file cannot be written: ")
-    assert caught.value.hint == "free some space, or name another folder in TMPDIR"
+    assert caught.value.message.startswith("cannot write a temporary file: ")
+    assert caught.value.hint == "free some space, or set TMPDIR to another folder"
     assert list(tmp_path.iterdir()) == [wheel]

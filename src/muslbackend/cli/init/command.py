@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Final
 
 from muslbackend.build.pyproject import FILE, read_pyproject
 from muslbackend.cli.options import Formatter, epilog
-from muslbackend.errors import SettingsError, readable
+from muslbackend.errors import SettingsError
 from muslbackend.report import terminal
 from muslbackend.system import resources
+from muslbackend.system.failures import reported_io_errors
 
 if TYPE_CHECKING:
     import argparse
@@ -100,7 +101,7 @@ def _read(project: Path) -> Files:
     if not project.is_dir():
         msg = f"{project}: is not a folder"
         raise SettingsError(msg, hint="name a project folder")
-    with readable():
+    with reported_io_errors():
         names = frozenset(path.name for path in project.iterdir())
         texts = {
             name: (project / name).read_text(encoding="utf-8", errors="replace")
@@ -115,7 +116,7 @@ def _read(project: Path) -> Files:
 
 def _write(file: Path, text: str) -> None:
     """Replace the text of a file atomically."""
-    with readable():
+    with reported_io_errors():
         file = file.resolve()  # keep a symbolic link
         handle, name = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}-")
         try:

@@ -25,7 +25,7 @@ from muslbackend.cli.multibuild import results
 from muslbackend.cli.multibuild.interpreters import has_own_pip
 from muslbackend.cli.multibuild.results import Result
 from muslbackend.errors import MalformedError, MuslBackendError
-from muslbackend.system.atomic import published
+from muslbackend.system.files import published
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence

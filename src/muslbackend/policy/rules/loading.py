@@ -8,7 +8,7 @@ from __future__ import annotations
 from itertools import accumulate, takewhile
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from muslbackend.elf.info import Damaged
+from muslbackend.elf.header import Damaged
 from muslbackend.loader.graph import Unfit, Via, first_of_each
 from muslbackend.loader.needs import needs
 from muslbackend.loader.rpath import is_rootless
@@ -27,7 +27,7 @@ from muslbackend.system.phrases import counted, some
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from muslbackend.elf.info import Header
+    from muslbackend.elf.header import Header
     from muslbackend.loader.graph import Edge, Graph
     from muslbackend.loader.needs import Reason
     from muslbackend.musl.releases import Architecture, MuslVersion

@@ -9,7 +9,7 @@ from contextlib import suppress
 from io import BytesIO
 from typing import TYPE_CHECKING, BinaryIO, Final
 
-from muslbackend.system.regular import open_regular
+from muslbackend.system.files import open_regular
 from muslbackend.wheel.zip.directory import DEFLATED, STORED, ArchiveError, read_directory
 from muslbackend.wheel.zip.inflate import inflated, may_end_early
 from muslbackend.wheel.zip.member import contents, places, rare, unreadable, whole

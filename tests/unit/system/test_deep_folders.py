@@ -6,8 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from muslbackend.system.temporary import temporary_folder
-from muslbackend.system.trees import files_below, remove
+from muslbackend.system.folders import files_below, remove, temporary_folder
 
 
 def nested(folder: Path, levels: int) -> None:
