@@ -22,8 +22,8 @@ from muslbackend.wheel.zip.zlibs import zlib
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from concurrent.futures import Future
 
+    from muslbackend.system.workers import Job
     from muslbackend.wheel.member import Member, PackedBytes
     from muslbackend.wheel.zip.splicing import Stretch
 
@@ -57,7 +57,7 @@ class Packed:
 
 class _Piece(NamedTuple):
     packed: Packed
-    data: Future[bytes] | bytes
+    data: Job[bytes] | bytes
     size: int
     last: bool
 
@@ -165,7 +165,7 @@ class Packer:
         while True:
             block = source.read(end)
             last = source.is_whole
-            data: Future[bytes] | bytes = block
+            data: Job[bytes] | bytes = block
             if packed.method == DEFLATED:
                 data = self._deflated(block, dictionary, last)
             yield _Piece(packed, data, len(block), last)
@@ -173,14 +173,14 @@ class Packer:
                 break
             dictionary = source.window
 
-    def _deflated(self, block: bytes, dictionary: bytes, last: bool) -> Future[bytes] | bytes:
+    def _deflated(self, block: bytes, dictionary: bytes, last: bool) -> Job[bytes] | bytes:
         """Deflate a block; have that begun where it is not among the first few bytes."""
         self._little -= len(block)
         if self._little >= 0:
             return _deflate(block, dictionary, self._level, last)
         if self._pool is None:
             self._pool = Pool(self._workers)
-        return self._pool.submit(partial(_deflate, block, dictionary, self._level, last))
+        return self._pool.begin(partial(_deflate, block, dictionary, self._level, last))
 
     def _spliced(self, source: _Source, spliced: Spliced) -> Iterator[_Piece]:
         """Read a file that was rewritten in places, and pack what is around them."""

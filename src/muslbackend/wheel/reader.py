@@ -8,12 +8,12 @@ from __future__ import annotations
 import contextlib
 from functools import partial
 from operator import call
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from muslbackend.elf.header import MAGIC
 from muslbackend.errors import MalformedError
 from muslbackend.system.progress import Progress
-from muslbackend.system.workers import WORTH_HANDING, on_all_cores, started
+from muslbackend.system.workers import WORTH_HANDING, Begun, on_all_cores
 from muslbackend.wheel.archive import open_wheel, there, understood
 from muslbackend.wheel.contents import records
 from muslbackend.wheel.member import Kept, Member
@@ -108,7 +108,7 @@ def reading(
         apart = [info for info, fits in fitting if fits and archive.takes_vouching(info)]
         jobs += [partial(archive.vouch, info) for info in apart]
         sizes += [WORTH_HANDING] * len(apart)
-        with started(call, jobs, sizes) as results:
+        with Begun(call, jobs, sizes) as begun:
             name = contents.name
             # Tags are compared in small letters (packaging.tags.Tag), as pip does.
             tags = name.removesuffix(".whl").rpartition("-")[2].lower()
@@ -116,13 +116,13 @@ def reading(
             names = tuple(info.name for info in archive.members)
             by_name = {info.name: info.size for info in found}
             crcs = {info.name: info.crc for info in found}
-            known = (name, platforms, names, by_name, crcs, _as_they_come(results), contents)
+            known = (name, platforms, names, by_name, crcs, _as_they_come(begun), contents)
             yield Wheel(*known, archive.members)
 
 
-def _as_they_come(results: Iterator[tuple[int, Member | None]]) -> Iterator[Member]:
+def _as_they_come(begun: Begun[Any, Member | None]) -> Iterator[Member]:
     with understood():
-        for _, member in results:
+        for _, member in begun:
             if member is not None:
                 yield member
 

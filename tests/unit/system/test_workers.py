@@ -5,12 +5,12 @@ from __future__ import annotations
 import threading
 import time
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
 from muslbackend.system import workers
-from muslbackend.system.workers import Pool, on_all_cores, started
+from muslbackend.system.workers import Begun, Pool, on_all_cores
 
 THINGS: Final = tuple(range(40))
 CORES: Final = [1, 2, 5]
@@ -33,7 +33,7 @@ def test_what_it_says_of_each_comes_in_order(cores: int) -> None:
 
 
 def test_as_they_come_each_comes_once(cores: int) -> None:
-    with started(str, THINGS, [1 << 20] * 40) as begun:
+    with Begun(str, THINGS, [1 << 20] * 40) as begun:
         assert sorted(begun) == [(n, str(n)) for n in THINGS]
 
 
@@ -74,7 +74,7 @@ def test_nothing_is_begun_after_an_error_or_the_end(cores: int) -> None:
         on_all_cores(failing, THINGS)
     assert len(begun) < 20
     begun.clear()
-    with started(failing, THINGS[4:]) as work:
+    with Begun(failing, THINGS[4:]) as work:
         next(iter(work))
     count = len(begun)
     assert 1 <= count < 30
@@ -85,7 +85,7 @@ def test_nothing_is_begun_after_an_error_or_the_end(cores: int) -> None:
 def test_it_begins_before_it_is_asked_for_what_comes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workers, "cores", lambda: 2)
     called = threading.Event()
-    with started(lambda _: called.set(), THINGS):
+    with Begun(lambda _: called.set(), THINGS):
         assert called.wait(10)
 
 
@@ -108,44 +108,49 @@ def test_a_pool_makes_each_call_once(threads: int) -> None:
         return number
 
     with Pool(threads) as pool:
-        jobs = [pool.submit(partial(call, n)) for n in THINGS]
+        jobs = [pool.begin(partial(call, n)) for n in THINGS]
         assert [job.result() for job in jobs] == list(THINGS)
     assert sorted(made) == list(THINGS)
 
 
 def test_a_call_that_fails_raises_where_its_result_is_asked_for() -> None:
     with Pool(2) as pool:
-        job = pool.submit(lambda: 1 // 0)
-        assert pool.submit(lambda: 1).result() == 1
+        job = pool.begin(lambda: 1 // 0)
+        assert pool.begin(lambda: 1).result() == 1
         with pytest.raises(ZeroDivisionError):
             job.result()
 
 
-@pytest.mark.parametrize("threads", [0, 1, 3])
-def test_without_another_thread_the_caller_does_the_work(
-    threads: int, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("begins", [True, False], ids=["dies", "is not begun"])
+def test_a_thread_that_never_runs_is_not_waited_for(
+    begins: bool,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Only so many threads can be started: each call is made once all the same."""
-    start, left = threading.Thread.start, [threads] * 2
-    made = []
+    """What is left undone is done by whoever asks for results."""
 
-    def limited(thread: threading.Thread) -> None:
-        if not left[0]:
+    def start(*_: object) -> None:
+        if not begins:
             raise RuntimeError("can't start new thread")
-        left[0] -= 1
-        start(thread)
 
-    def call(number: int) -> str:
-        made.append(number)
-        time.sleep(0.001)
-        return str(number)
-
-    monkeypatch.setattr(threading.Thread, "start", limited)
+    monkeypatch.setattr(workers, "start_new_thread", start)
     monkeypatch.setattr(workers, "cores", lambda: 4)
-    assert on_all_cores(call, THINGS, [1 << 20] * 40) == [str(n) for n in THINGS]
-    assert sorted(made) == list(THINGS)
-    left[0] = left[1]
+    assert on_all_cores(str, THINGS, [1 << 20] * 40) == [str(n) for n in THINGS]
     with Pool(4) as pool:
-        futures = [pool.submit(partial(call, n)) for n in THINGS]
-        assert [future.result() for future in futures] == [str(n) for n in THINGS]
-    assert sorted(made) == sorted(2 * THINGS)
+        assert [pool.begin(partial(str, n)).result() for n in THINGS] == [str(n) for n in THINGS]
+
+
+def test_a_result_that_cannot_be_kept_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers, "cores", lambda: 2)
+    work = Begun._work
+    here = threading.get_ident()
+
+    def failing(*args: Any, **options: Any) -> Any:  # noqa: ANN401
+        if threading.get_ident() != here:
+            raise MemoryError
+        return work(*args, **options)
+
+    monkeypatch.setattr(Begun, "_work", failing)
+    with pytest.raises(MemoryError), Begun(str, THINGS, [1 << 20] * 40) as begun:
+        while begun._running or not begun._lost:
+            time.sleep(0.001)
+        list(begun)
