@@ -132,7 +132,7 @@ class ElfInfo(_Facts):
     def libc(self) -> str | None:
         """The libc that the file was linked against: ``"glibc"``, ``"musl"``, ``None`` if unknown.
 
-        Needing ``libc.so.6`` is no evidence, because musl provides that name too; needing a version
+        Needing ``libc.so.6`` proves nothing, because musl provides that name too; needing a version
         of it such as ``GLIBC_2.34`` is.
         """
         names = (*self.needed, (self.interpreter or "").rpartition("/")[2])

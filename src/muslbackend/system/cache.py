@@ -7,7 +7,6 @@ a partial folder behind, which is removed when the entry is created next.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import shutil
@@ -127,6 +126,8 @@ def _locked_for(root: Path) -> Iterator[Path]:
 
 def _lock(file: int) -> bool:
     """Wait for a lock, which ends with the process; return whether the file system supports it."""
+    import fcntl  # POSIX only; hooks that build nothing import this module on any system
+
     try:
         fcntl.flock(file, fcntl.LOCK_EX)
     except OSError:

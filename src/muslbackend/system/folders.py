@@ -7,7 +7,6 @@ starts with ``muslbackend-``, and it is safe to delete.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import shutil
@@ -81,6 +80,8 @@ def _claimed(path: Path) -> Iterator[bool]:
     It fails if other users can write to the folder, or another process has locked it. The lock ends
     with the process.
     """
+    import fcntl  # POSIX only; hooks that build nothing import this module on any system
+
     with contextlib.suppress(OSError):  # it exists, or cannot be created
         path.mkdir(mode=0o700)
     with contextlib.ExitStack() as stack:

@@ -208,7 +208,7 @@ HEADERS: Final = {
 #: Where segments lie, and how large they are.
 SEGMENTS: Final = {
     "a segment beyond the end": unsound(
-        replace(plain(), more=(Segment(ce.LOAD, 100, 1 << 40),)), "1099511627776 bytes at 0x64 lie"
+        replace(plain(), more=(Segment(ce.LOAD, 100, 1 << 40),)), "1099511627776 bytes at 0x64 are"
     ),
     "a segment whose end runs over": unsound(
         replace(plain(), more=(Segment(ce.LOAD, 8, (1 << 64) - 4),)), "are beyond its end"
@@ -247,7 +247,7 @@ SEGMENTS: Final = {
     ),
     "an interpreter beyond the end": unsound(
         replace(plain(tags=((0x6FFF, 1),)), more=(Segment(3, 1 << 20, 0),)),
-        "0 bytes at 0x100000 lie",
+        "0 bytes at 0x100000 are",
     ),
     "notes on notes": harmless(lambda: notes(600)),
     "notes beyond the end": harmless(replace(plain(), more=(Segment(4, 1 << 40, 100),))),

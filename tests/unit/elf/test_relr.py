@@ -288,7 +288,7 @@ BAD: Final = (
     ),
     (crafted(*ONE, (7, 0x408), (8, 8)), "not whole entries of 24 bytes"),
     (crafted(*ONE, machine=8), "no relative relocation is known for machine 8"),
-    (crafted(*ONE, loads=((0, 0x9000, 0, 2**30, 1),)), "grow by 1073741824 zeros"),
+    (crafted(*ONE, loads=((0, 0x9000, 0, 2**30, 1),)), "grow by 1073741824 zero bytes"),
     (
         crafted(*ONE, loads=((0, 0x9010, 8, 8, 1),)),
         "is not aligned alike in the file and in memory",

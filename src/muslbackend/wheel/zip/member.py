@@ -186,8 +186,10 @@ def rare(packed: Iterable[bytes], listed: Listed) -> Iterator[bytes]:
         raise ArchiveError(f"{listed.name!r} does not end where the directory says")
 
 
-def unreadable(listed: Listed, error: Exception) -> ArchiveError:
+def unreadable(listed: Listed, error: Exception) -> ArchiveError | MemoryError:
     """Return what to raise for a member whose packed bytes are not what they should be."""
+    if str(error).startswith("Error -4 "):  # Z_MEM_ERROR
+        return MemoryError()
     return ArchiveError(f"{listed.name!r}: {error}")
 
 
