@@ -23,7 +23,7 @@ PINS: Final = Path(__file__).with_name("rivals.txt")
 EXTRA: Final = Path(__file__).with_name("fast.txt")
 
 OURS: Final = "muslbackend"
-#: With zlib-ng and libdeflate for zlib.
+#: With zlib-ng in place of zlib.
 FAST: Final = "muslbackend[fast]"
 AUDITWHEEL: Final = "auditwheel"
 REPAIRWHEEL: Final = "repairwheel"
@@ -53,7 +53,7 @@ class Tools:
 
     python: Path
     extra: Path
-    """Where modules are that the environment itself does not have: zlib-ng, libdeflate."""
+    """Where modules are that the environment itself does not have: zlib-ng."""
 
     @classmethod
     def installed(cls, cache: Path) -> Tools:

@@ -192,7 +192,7 @@ class _Inflated(io.RawIOBase):
         self._begin()
 
     def _begin(self) -> None:
-        from muslbackend.wheel.zip.zlibs import zlib  # a check has no use for it
+        from muslbackend.wheel.zip.inflate import zlib  # a check has no use for it
 
         self._machine = zlib.decompressobj(-zlib.MAX_WBITS)
         self._waiting, self._taken, self._place = b"", 0, 0

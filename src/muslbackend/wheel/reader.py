@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from muslbackend.elf.header import MAGIC
 from muslbackend.errors import MalformedError
 from muslbackend.system.progress import Progress
-from muslbackend.system.workers import WORTH_HANDING, Begun, on_all_cores
+from muslbackend.system.workers import Begun, on_all_cores
 from muslbackend.wheel.archive import open_wheel, there, understood
 from muslbackend.wheel.contents import records
 from muslbackend.wheel.member import Kept, Member
@@ -94,20 +94,15 @@ def reading(
         def member(info: Listed, *, fits: bool) -> Member:
             content: bytes | bytearray | Path
             if fits:
-                content = archive.read(info, vouched=archive.takes_vouching(info))
+                content = archive.read(info)
                 progress.add(info.size)
             else:
                 content = scratch.write(_counted(archive.blocks(info), progress))
             return Member(info.name, content)
 
         fitting = list(zip(found, _fitting(found, _WHILE_JUDGED), strict=True))
-        jobs: list[Callable[[], Member | None]]
         jobs = [partial(member, info, fits=fits) for info, fits in fitting]
         sizes = [info.size for info in found]
-        # What is left for who has nothing to inflate any more.
-        apart = [info for info, fits in fitting if fits and archive.takes_vouching(info)]
-        jobs += [partial(archive.vouch, info) for info in apart]
-        sizes += [WORTH_HANDING] * len(apart)
         with Begun(call, jobs, sizes) as begun:
             name = contents.name
             # Tags are compared in small letters (packaging.tags.Tag), as pip does.
@@ -120,11 +115,10 @@ def reading(
             yield Wheel(*known, archive.members)
 
 
-def _as_they_come(begun: Begun[Any, Member | None]) -> Iterator[Member]:
+def _as_they_come(begun: Begun[Any, Member]) -> Iterator[Member]:
     with understood():
         for _, member in begun:
-            if member is not None:
-                yield member
+            yield member
 
 
 def _counted(blocks: Iterable[bytes], progress: Progress) -> Iterator[bytes]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lzma import LZMADecompressor
 
     from muslbackend.wheel.zip.directory import Directory, Listed, Stream
-    from muslbackend.wheel.zip.zlibs import zlib
+    from muslbackend.wheel.zip.inflate import zlib
 
 _LOCAL: Final = struct.Struct("<4s5H3L2H")
 _DESCRIPTORS: Final = (struct.Struct("<3L"), struct.Struct("<L2Q"))
@@ -151,7 +151,7 @@ def contents(
     :class:`ArchiveError` for a damaged stream, and where size, packed size and CRC-32 are not those
     that the directory has; until the end was reached nothing is sure.
     """
-    from muslbackend.wheel.zip.zlibs import zlib  # most of what is checked is inflated as a whole
+    from muslbackend.wheel.zip.inflate import zlib  # most of what is checked is inflated as a whole
 
     size = crc = 0
     for block in _inflated(packed, listed, marks) if listed.method == DEFLATED else packed:
@@ -223,7 +223,7 @@ def _machine(listed: Listed, begin: bytes) -> tuple[BZ2Decompressor | LZMADecomp
 def whole(packed: bytes | memoryview, listed: Listed) -> bytes:
     """Return all bytes of a deflated or stored member, as :func:`contents` does, in one go."""
     if listed.size > _SMALL:
-        from muslbackend.wheel.zip.zlibs import zlib
+        from muslbackend.wheel.zip.inflate import zlib
     else:
         import zlib  # to import another one takes longer
 
@@ -246,7 +246,7 @@ def whole(packed: bytes | memoryview, listed: Listed) -> bytes:
 
 def _inflated(packed: Iterable[bytes], listed: Listed, marks: list[Mark] | None) -> Iterator[bytes]:
     """Yield what a deflate stream has, some at a time; the stream ends where its bytes do."""
-    from muslbackend.wheel.zip.zlibs import zlib
+    from muslbackend.wheel.zip.inflate import zlib
 
     machine = zlib.decompressobj(-zlib.MAX_WBITS)
     left, taken, marked = listed.size, 0, 0

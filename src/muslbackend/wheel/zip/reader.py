@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from muslbackend.system.files import open_regular
 from muslbackend.wheel.zip.directory import DEFLATED, STORED, ArchiveError, read_directory
-from muslbackend.wheel.zip.inflate import inflated, may_end_early
 from muslbackend.wheel.zip.member import contents, places, rare, unreadable, whole
 
 if TYPE_CHECKING:
@@ -27,8 +26,6 @@ UNREADABLE: Final[tuple[type[Exception], ...]] = (ArchiveError, OSError)
 #: Up to so many bytes an archive is read in one go, or mapped: threads that read it member by
 #: member, some of a thousand bytes, would have to wait for each other before and after each.
 _AT_ONCE: Final = 1 << 25
-#: So many packed bytes are searched in the time of some calls.
-_WORTH_VOUCHING: Final = 1 << 18
 #: Packed bytes that are read at a time.
 _BLOCK: Final = 1 << 18
 #: So many packed bytes hold the table of codes of a block and what comes first in it.
@@ -59,12 +56,12 @@ def open_zip(
 
 
 def _map(file: BinaryIO) -> mmap | None:
-    """Return what is in a file, as this process alone may change it; ``None`` if it cannot be."""
+    """Return a read-only map of a file, ``None`` if it cannot be mapped."""
     import mmap
 
     # Not every file system can, and nothing can be mapped of an empty file.
     with suppress(OSError, ValueError):
-        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
+        return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     return None
 
 
@@ -74,10 +71,7 @@ class ZipReader:
     def __init__(
         self, directory: Directory, stream: Stream, data: memoryview | None = None
     ) -> None:
-        """Read an archive from a stream, or out of memory where ``data`` is all of it.
-
-        Data that can be written to is, where nothing is read any more.
-        """
+        """Read an archive from a stream, or from ``data`` if that is the whole archive."""
         self._stream, self._data = stream, data
         self._lock = allocate_lock()
         self.members = directory.members
@@ -119,34 +113,11 @@ class ZipReader:
             raise unreadable(listed, error) from error
         return begun
 
-    def read(self, listed: Listed, *, vouched: bool = False) -> bytes | bytearray:
-        """Return all bytes of a member, checked as :meth:`blocks` does, in one go.
-
-        What is ``vouched`` for is left to :meth:`vouch`, before or after.
-        """
+    def read(self, listed: Listed) -> bytes:
+        """Return all bytes of a member, checked as :meth:`blocks` does, in one go."""
         if listed.method not in (STORED, DEFLATED):
             return b"".join(self.blocks(listed))
-        if listed.method == DEFLATED and self._data is not None:
-            found = inflated(self._data, self.place(listed), listed)
-            if found is not None:
-                if not vouched:
-                    self.vouch(listed)
-                return found
         return whole(self._bytes(self.place(listed), listed.packed_size), listed)
-
-    def takes_vouching(self, listed: Listed) -> bool:
-        """Say whether to vouch for a member is work that another thread may do meanwhile."""
-        large = listed.packed_size >= _WORTH_VOUCHING
-        return large and listed.method == DEFLATED and self._data is not None
-
-    def vouch(self, listed: Listed) -> None:
-        """Look whether the stream of a member ends where it should, if libdeflate inflates it."""
-        if self._data is None:
-            return  # zlib inflates what is read from a stream
-        place = self.place(listed)
-        packed = self._data[place : place + listed.packed_size]
-        if may_end_early(packed, listed):
-            whole(packed, listed)
 
     def blocks(self, listed: Listed, marks: list[Mark] | None = None) -> Iterator[bytes]:
         """Yield the bytes of a member; at the end its size and CRC-32 have been checked.

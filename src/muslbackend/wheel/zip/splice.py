@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from muslbackend.wheel.zip.zlibs import zlib
+from muslbackend.wheel.zip.inflate import zlib
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
