@@ -105,7 +105,7 @@ def test_a_limit_on_the_unpacked_size(late: Path) -> None:
     ("arguments", "message"),
     [
         ({"arch": "vax"}, "arch = 'vax' is not a machine that musl runs on"),
-        ({"floor": "1.2.99"}, "floor = '1.2.99': no musl 1.2.99 is known"),
+        ({"floor": "1.2.99"}, "floor = '1.2.99': musl 1.2.99 is not a known release"),
         ({"against": "new"}, "against = 'new': 'new' is not a musl release"),
     ],
 )

@@ -213,7 +213,7 @@ def test_annotations_are_the_only_commands(name: str) -> None:
 WRITING: Final = {
     "report.terminal": "it is the way",
     "system.progress": "draws over the last line of a terminal, in ASCII only",
-    "errors": "has one fixed sentence for when no memory is left",
+    "system.failures": "has one fixed sentence for when no memory is left",
     "loader.openers": "silences the parser, which would warn of the sources of others",
     "cli.extend_tables": "is run by hand where tables are made",
 }

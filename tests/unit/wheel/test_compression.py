@@ -105,5 +105,5 @@ def test_all_that_is_to_be_written_is_counted(tmp_path: Path, level: int) -> Non
     on_disk.write_bytes(bytes(3_000_000))
     members = (*members, Member("demo/more.bin", on_disk))
     write_wheel(tmp_path / "out", NAME, members, Packing(level, progress=progress))
-    assert str(progress).startswith("writing 100 % (")
+    assert str(progress).startswith("writing 100% (")
     assert list(progress.seconds()) == ["write", "total"]
