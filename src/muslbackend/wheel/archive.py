@@ -1,7 +1,4 @@
-"""A finished wheel that is opened: its name, its members, what it says of them, and how much it is.
-
-Nothing of it is unpacked before all this was looked at.
-"""
+"""Open a finished wheel: check its name, members, metadata and size before anything is unpacked."""
 
 from __future__ import annotations
 
@@ -23,18 +20,18 @@ if TYPE_CHECKING:
     from muslbackend.wheel.zip.directory import Listed
     from muslbackend.wheel.zip.reader import ZipReader
 
-#: To what a wheel may unpack, in bytes, if nobody says otherwise: all that is found to be one by
-#: its directory, none of which can turn out to be larger.
+#: The default limit of the unpacked size, in bytes. The directory has all sizes, and no member can
+#: be larger than its entry.
 MOST_UNPACKED: Final = 8_000_000_000
-#: Of a ``WHEEL`` file, in bytes; of RECORD, for each file beside twice its name: a row has a digest
-#: of at most 86 characters and a size.
+#: Limits in bytes: of ``WHEEL``; of RECORD, per file in addition to twice its name (a digest of at
+#: most 86 characters, and a size).
 _LARGEST_WHEEL_FILE, _LARGEST_ROW = 1 << 20, 1 << 8
-#: Of METADATA, in bytes: it holds the description of the project.
+#: The limit of METADATA in bytes; it contains the description of the project.
 _LARGEST_METADATA: Final = 1 << 24
 
 
 def file_name(path: str | Path) -> str:
-    """Return the name of a file, as :class:`Path` has it, which takes long to import."""
+    """Return the file name of a path."""
     name = os.path.basename(path)
     if name.endswith(".whl"):
         return name
@@ -53,7 +50,7 @@ def open_wheel(
 ) -> Iterator[tuple[ZipReader, Contents]]:
     """Open a wheel, as :func:`open_zip` does.
 
-    What is wrong with its name or its archive is a :class:`MalformedError`.
+    Raises :class:`MalformedError` for an invalid name or archive.
     """
     name = file_name(path)
     # No ExitStack: from Python 3.15 on that imports inspect.
@@ -69,7 +66,7 @@ def open_wheel(
 
 @contextlib.contextmanager
 def there() -> Iterator[None]:
-    """Say of a path that there is no file, or one that is never opened."""
+    """Raise an error for a missing file, or for one that is not a regular file."""
     try:
         yield
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError) as error:
@@ -80,10 +77,10 @@ def there() -> Iterator[None]:
 
 
 def looked_through(archive: ZipReader, name: str, limit: int | None = None) -> Contents:
-    """Return the contents of a wheel whose members any wheel can have.
+    """Return the contents of a wheel.
 
-    Raises :class:`MalformedError` for members that no wheel can have, and for more than it may
-    unpack to.
+    Raises :class:`MalformedError` for members that a wheel must not contain, and for an unpacked
+    size above the limit.
     """
     check_members(archive.members)
     _check_size(archive.members, MOST_UNPACKED if limit is None else limit)
@@ -92,7 +89,7 @@ def looked_through(archive: ZipReader, name: str, limit: int | None = None) -> C
 
 
 def _check_size(members: Iterable[Listed], limit: int) -> None:
-    """What the directory says is true, or the member is refused; so is what shares bytes."""
+    """Members that contradict the directory, or share bytes, are refused."""
     size = sum(member.size for member in members)
     if size > limit:
         msg = f"would unpack to {size} bytes, and at most {limit} are unpacked"
@@ -100,7 +97,7 @@ def _check_size(members: Iterable[Listed], limit: int) -> None:
 
 
 def _contents(archive: ZipReader, name: str) -> Contents:
-    """Return what a wheel holds, and read what it says of that."""
+    """Return the contents of a wheel, with its metadata."""
     files = {info.name: info for info in archive.members if not info.name.endswith("/")}
     folders = metadata_folders(files)
     most = {"METADATA": _LARGEST_METADATA, "WHEEL": _LARGEST_WHEEL_FILE}
@@ -123,7 +120,7 @@ def _contents(archive: ZipReader, name: str) -> Contents:
 
 @contextlib.contextmanager
 def understood() -> Iterator[None]:
-    """Say what is wrong with an archive that cannot be read."""
+    """Translate errors of the archive into :class:`MalformedError`."""
     try:
         yield
     except (FileNotFoundError, NotADirectoryError, IsADirectoryError, NotRegularError):
@@ -134,7 +131,7 @@ def understood() -> Iterator[None]:
 
 
 def _is_ordinary(name: str) -> bool:
-    """Say of most names that they are a wheel's; to import what looks closer takes long."""
+    """Return whether a name is obviously that of a wheel; others are parsed by packaging."""
     parts = name.removesuffix(".whl").split("-")
     return (
         name.endswith(".whl")
@@ -147,7 +144,7 @@ def _is_ordinary(name: str) -> bool:
     )
 
 
-#: How a wheel has to be called (PEP 427), and what besides letters and digits its tags may have.
+#: The parts of a wheel's name (PEP 427), and characters in tags besides letters and digits.
 _CALLED: Final = "a wheel is called NAME-VERSION-PYTHON-ABI-PLATFORM.whl"
 _OF_TAGS: Final = str.maketrans("", "", "._")
 
@@ -160,6 +157,6 @@ def _check_name(name: str) -> None:
     except InvalidWheelFilename as error:
         raise MalformedError(str(error), hint=_CALLED) from error
     tags = "".join(name.removesuffix(".whl").split("-")[-3:])
-    # packaging takes anything for a tag, pip no white space anywhere.
+    # packaging accepts any tag; pip refuses white space.
     if not (tags.isascii() and tags.translate(_OF_TAGS).isalnum()) or any(map(str.isspace, name)):
         raise MalformedError(f"is not a name that installers take: {name}", hint=_CALLED)

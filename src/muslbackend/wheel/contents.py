@@ -12,21 +12,21 @@ _RECORDS: Final = ("RECORD", "RECORD.jws", "RECORD.p7s")
 
 
 class Contents(NamedTuple):
-    """What a wheel holds, and what it says of that."""
+    """The files of a wheel, and its metadata about them."""
 
     name: str
-    """Of the file."""
+    """The file name of the wheel."""
     sizes: Mapping[str, int]
-    """In bytes, of each file by its path, in the order of the archive."""
+    """The size of each file in bytes, by path, in the order of the archive."""
     texts: Mapping[str, bytes]
-    """What is read of them: ``METADATA``, ``WHEEL`` and ``RECORD`` of its metadata folder."""
+    """The contents of ``METADATA``, ``WHEEL`` and ``RECORD``, by path."""
     digest: Callable[[str, str], str] | None = None
-    """Returns the digest of a file by an algorithm of :mod:`hashlib`, as RECORD writes it; ``None``
-    where only sizes are compared."""
+    """A function that returns the digest of a file by an algorithm of :mod:`hashlib`, as in RECORD;
+    ``None`` if only sizes are compared."""
 
     @property
     def folders(self) -> tuple[str, ...]:
-        """The metadata folders, without a slash, sorted; a sound wheel has one."""
+        """The metadata folders, without a slash, sorted; a valid wheel has one."""
         return metadata_folders(self.sizes)
 
 
@@ -37,8 +37,8 @@ def metadata_folders(paths: Iterable[str]) -> tuple[str, ...]:
 
 
 def records(folder: str) -> frozenset[str]:
-    """Return the names that RECORD of a metadata folder and its signatures have.
+    """Return the paths of RECORD and its signatures in a metadata folder.
 
-    They are what it does not list with digests, and what a changed wheel gets anew, or not at all.
+    RECORD does not list their digests; a changed wheel gets a new RECORD without signatures.
     """
     return frozenset(f"{folder}/{name}" for name in _RECORDS)

@@ -14,7 +14,7 @@ _NAME: Final = HEADER.lower().encode()
 
 
 def line_for(floor: MuslVersion | None) -> str:
-    """Return the line that declares a floor; empty where the tag says the same."""
+    """Return the line that declares a floor; empty if the tag expresses it."""
     return f"{HEADER}: {floor}" if floor is not None and floor.patch else ""
 
 
@@ -25,12 +25,12 @@ def lines_of(wheel_file: bytes) -> list[str]:
 
 
 def _mentions(line: bytes) -> bool:
-    """Say whether a line is the header, or would be one to a reader who is less strict."""
+    """Return whether a line is the header, for a lenient reader."""
     return _NAME in line.partition(b":")[0].lower()
 
 
 def with_floor(wheel_file: bytes, floor: MuslVersion | None) -> bytes:
-    """Return a ``WHEEL`` file that declares a floor, or none where the tag says the same."""
+    """Return a ``WHEEL`` file that declares a floor, or none if the tag expresses it."""
     line = line_for(floor)
     if lines_of(wheel_file) == ([line] if line else []):
         return wheel_file

@@ -1,8 +1,8 @@
 """Read the fields of a ``WHEEL`` or ``METADATA`` file as pip reads them.
 
-pip parses both with :mod:`email.parser` (``pip/_internal/utils/wheel.py``): fields end at the first
-line that is neither a field nor the continuation of one, and of several fields with one name the
-first counts. Importing :mod:`email` takes longer than judging a small wheel.
+pip parses both with :mod:`email.parser` (``pip/_internal/utils/wheel.py``): the fields end at the
+first line that is neither a field nor a continuation, and the first of several fields with one name
+counts.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ class Field(NamedTuple):
     """One field of the file."""
 
     text: str
-    """The whole field as it stands in the file, without the last line break."""
+    """The text of the field in the file, without the last line break."""
 
     @property
     def name(self) -> str:
-        """As spelled in the file."""
+        """The name as spelled in the file."""
         return self.text.partition(":")[0]
 
     @property
     def value(self) -> str:
-        """Without surrounding space; a folded value keeps the line breaks in it."""
+        """The value without surrounding space; a folded value keeps its line breaks."""
         return self.text.partition(":")[2].strip()
 
     @property
     def is_folded(self) -> bool:
-        """Whether the value goes on in another line, which installers read differently."""
+        """Whether the value continues on another line; installers disagree about such values."""
         return "\n" in self.text
 
 
@@ -39,12 +39,12 @@ class Fields(NamedTuple):
     """The fields of one file."""
 
     texts: tuple[str, ...]
-    """Each field as it stands in the file, in this order."""
+    """The fields, in the order of the file."""
     stop: str = ""
-    """The line that ends the fields without being empty; pip passes over all that follows."""
+    """The invalid line that ends the fields; pip ignores the rest."""
 
     def named(self, name: str) -> tuple[Field, ...]:
-        """Return the fields with a name; upper and lower case are the same."""
+        """Return the fields with a name, case-insensitive."""
         begin = f"{name}:".lower()
         size = len(begin)
         return tuple(Field(text) for text in self.texts if text[:size].lower() == begin)
@@ -60,9 +60,9 @@ class Fields(NamedTuple):
 
 
 def read_fields(text: bytes, most: int | None = None) -> Fields:
-    """Return the fields at the beginning of a file; raise ``UnicodeDecodeError`` for other text.
+    """Return the fields at the start of a file; raise ``UnicodeDecodeError`` if it is not UTF-8.
 
-    Of a file with more than ``most`` characters of fields the rest is passed over.
+    Only the first ``most`` characters are read.
     """
     whole = text.decode("utf-8").replace("\r\n", "\n").replace("\r", "\n")
     lines = whole[: _end(whole)][:most].split("\n")
@@ -70,7 +70,7 @@ def read_fields(text: bytes, most: int | None = None) -> Fields:
     stop, end = "", len(lines)
     for number, line in enumerate(lines):
         if line[:1] in (" ", "\t"):
-            continue  # a continuation; one of nothing is passed over, as by the parser
+            continue  # a continuation; without a field it is ignored, as by email.parser
         if _is_field(line):
             starts.append(number)
         elif not (number == 0 and line.startswith("From ")):
@@ -82,17 +82,17 @@ def read_fields(text: bytes, most: int | None = None) -> Fields:
 
 
 def _end(text: str) -> int | None:
-    """Return where the first empty line is, before which all fields are."""
+    """Return the position of the first empty line, which ends the fields."""
     at = text.find("\n\n")
     return 0 if text.startswith("\n") else at if at >= 0 else None
 
 
 def _is_field(line: str) -> bool:
-    """Say whether a line begins a field: a name of printable ASCII without space, and a colon."""
+    """Return whether a line starts a field: a printable ASCII name without spaces, and a colon."""
     name, colon, _ = line.partition(":")
     return bool(colon and name) and name.isascii() and name.isprintable() and " " not in name
 
 
 def joined(fields: Iterable[str]) -> bytes:
-    """Return the bytes of a file with these fields."""
+    """Return the contents of a file with some fields."""
     return "\n".join([*fields, "", ""]).encode()

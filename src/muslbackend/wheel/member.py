@@ -1,4 +1,4 @@
-"""The files of a wheel that is being made: on disk, in memory, or packed in a finished wheel."""
+"""The files of a new wheel: on disk, in memory, or compressed in a finished wheel."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from muslbackend.wheel.zip.splicing import Stretch
 
 
-#: Larger files on disk are mapped: of code and debugging nothing is read then.
+#: Larger files on disk are mapped, so that code and debugging information are not read.
 _WORTH_MAPPING: Final = 1 << 20
-#: How much is inflated at a time.
+#: Bytes that are inflated at a time.
 _BLOCK: Final = 1 << 18
 
 
 def mapped(stream: io.BufferedIOBase) -> bytes | mmap.mmap:
-    """Return all that is in an open file."""
+    """Return the contents of an open file, mapped if it is large."""
     stream.seek(0)
     if os.fstat(stream.fileno()).st_size > _WORTH_MAPPING:
         import mmap  # what is in memory needs no map
@@ -41,7 +41,7 @@ def mapped(stream: io.BufferedIOBase) -> bytes | mmap.mmap:
 
 
 class Scratch:
-    """A temporary folder that is made when it is needed; removed by ``with``."""
+    """A temporary folder that is created on first use, and removed at the end of the context."""
 
     def __init__(self) -> None:
         self._stack = contextlib.ExitStack()
@@ -58,7 +58,7 @@ class Scratch:
     def write(self, blocks: Iterable[bytes]) -> Path:
         """Write a new file and return its path.
 
-        Raises :class:`MuslBackendError` where there is no room for it.
+        Raises :class:`MuslBackendError` if the disk is full.
         """
         from muslbackend.system.folders import room  # most wheels have room in memory
 
@@ -86,31 +86,31 @@ class Scratch:
 
 
 class Kept(NamedTuple):
-    """A member of a finished wheel, which can go into another one without being packed again."""
+    """A member of a finished wheel whose compressed bytes can be copied into another wheel."""
 
     archive: Original
     offset: int
-    """Of its packed bytes."""
+    """The size of the compressed bytes."""
     packed_size: int
     method: int
-    """As in ZIP."""
+    """The compression method (ZIP)."""
     crc: int
     size: int
     sha256: str
     data: Path | bytes | None
-    """The file itself, unpacked; ``None`` for what is no ELF file and had no room in memory."""
+    """The contents; ``None`` if it is not an ELF file and did not fit into memory."""
     marks: tuple[Mark, ...] = ()
-    """Places in the packed bytes, if it is deflated and large."""
+    """Positions in the compressed bytes of a large deflated member."""
 
     def packed(self) -> PackedBytes:
-        """Return the packed bytes."""
+        """Return the compressed bytes."""
         return PackedBytes(self)
 
 
 class PackedBytes:
-    """The packed bytes of a member of an open archive, of which slices are read.
+    """The compressed bytes of a member, read in slices.
 
-    They are not mapped: a mapped file that gets shorter ends the process.
+    They are not mapped: truncating a mapped file would end the process.
     """
 
     def __init__(self, kept: Kept) -> None:
@@ -125,35 +125,35 @@ class PackedBytes:
 
 
 class Spliced(NamedTuple):
-    """A member of a finished wheel that was rewritten in places; packed bytes of the rest stay."""
+    """A rewritten member of a finished wheel that keeps part of its compressed bytes."""
 
     file: Path
-    """All of it, rewritten."""
+    """The new contents."""
     kept: Kept
-    """As it was."""
+    """The original member."""
     stretches: tuple[Stretch, ...]
-    """What stays, in order."""
+    """The unchanged pieces, in order."""
 
 
 class Member(NamedTuple):
-    """One file of a wheel that is being made."""
+    """A file of a new wheel."""
 
     path: str
-    """In the wheel, with ``/``."""
+    """The path in the wheel, with ``/``."""
     content: Path | bytes | bytearray | Kept | Spliced
-    """A file on this disk, or the bytes themselves; or what is packed already, in part or whole."""
+    """A file on disk, the bytes, or a member that is already compressed in whole or in part."""
     executable: bool = False
 
     @property
     def data(self) -> Path | bytes | bytearray | None:
-        """The file on this disk, or the bytes themselves; ``None`` for what is only packed."""
+        """The file on disk, or the bytes; ``None`` if only the compressed bytes are available."""
         if isinstance(self.content, Spliced):
             return self.content.file
         return self.content.data if isinstance(self.content, Kept) else self.content
 
     @contextlib.contextmanager
     def open(self) -> Iterator[io.BufferedIOBase]:
-        """Open it for reading."""
+        """Open the contents for reading."""
         data = self.data
         if isinstance(self.content, Kept) and data is None:
             yield io.BufferedReader(_Inflated(self.content, self.content.packed()), _BLOCK)
@@ -170,12 +170,12 @@ class Member(NamedTuple):
             yield stream
 
     def read(self) -> bytes:
-        """Return the bytes."""
+        """Return the contents."""
         with self.open() as stream:
             return stream.read()
 
     def sha256(self) -> str:
-        """Return the digest of the bytes, in hexadecimal."""
+        """Return the SHA-256 of the contents, in hexadecimal."""
         if isinstance(self.content, Kept):
             return self.content.sha256
         import hashlib
@@ -185,7 +185,7 @@ class Member(NamedTuple):
 
 
 class _Inflated(io.RawIOBase):
-    """A member of a finished wheel, inflated while it is read; to go back is to begin again."""
+    """A stream that inflates a member of a finished wheel; seeking back restarts it."""
 
     def __init__(self, kept: Kept, packed: PackedBytes) -> None:
         self._kept, self._packed = kept, packed

@@ -1,7 +1,7 @@
-"""Which members a wheel can have: files, each with one name that leads to one place.
+"""Check the members of a wheel: files with unambiguous names.
 
-What installers, unzip and this machine's file system make of any other name differs: what one
-of them passes over another writes beside the folder, or twice.
+Installers, unzip and file systems disagree about other names: a file that one of them ignores,
+another writes outside the folder, or twice.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
     from muslbackend.wheel.zip.directory import Listed
 
-#: What has a second meaning somewhere: parts that are empty or dots, drives and backslashes of
-#: Windows, what ends a line (of RECORD) or has no shape.
+#: Ambiguous parts: empty ones, dots, drives and backslashes of Windows, line breaks (in RECORD),
+#: control characters.
 _AMBIGUOUS: Final = r"^/|^[A-Za-z]:|//|(?:^|/)\.\.?(?:/|$)|[\\\x00-\x1f\x7f-\x9f\u2028\u2029]|^$"
 #: NAME_MAX and PATH_MAX of Linux, in bytes.
 _LONGEST_PART, _LONGEST = 255, 4095
 #: Characters of a longer name in a message.
 _SHOWN: Final = 60
-#: What a mode says that a member is (``S_IFMT``), and the words for it; 0 says nothing.
+#: File types (``S_IFMT``) and their names; 0 is unspecified.
 _KIND: Final = 0o170000
 _FILE, _FOLDER = 0o100000, 0o040000
 _OTHERS: Final = {
@@ -37,15 +37,15 @@ _OTHERS: Final = {
 
 
 def check_members(members: Iterable[Listed]) -> None:
-    """Raise :class:`MalformedError` for a member that no wheel can have.
+    """Raise :class:`MalformedError` for a member that a wheel must not contain.
 
-    Those are names that do not lead to one place below the folder that a wheel is unpacked into,
-    two files of one name, files that are folders too, and what is neither file nor folder.
+    These are names that do not denote one path below the target folder, two files of one name,
+    files that are also folders, and members that are neither.
     """
     places = []
     for member in members:
         _check(member)
-        # What is below a path comes right behind it when these are sorted: no name has a NUL.
+        # In sorted order, paths below a path follow it directly: no name contains NUL.
         places.append(member.name.replace("/", "\0"))
     places.sort()
     for one, other in pairwise(places):
@@ -58,11 +58,11 @@ def check_members(members: Iterable[Listed]) -> None:
 
 
 def name_for(path: str) -> str:
-    """Return the name of a member for a file of a project, by its path in the wheel.
+    """Return the member name for a file of a project, by its path in the wheel.
 
-    Raises :class:`MuslBackendError` for a file that no wheel can have.
+    Raises :class:`MuslBackendError` for a file that a wheel must not contain.
     """
-    # Where the locale is ASCII's, Python has bytes in a path where others have text.
+    # With an ASCII locale, Python has undecoded bytes in a path.
     name = path.encode("utf-8", "surrogateescape").decode("utf-8", "surrogateescape")
     if not _is_plain(name):
         no_text = any("\ud800" <= character <= "\udfff" for character in name)
@@ -74,7 +74,7 @@ def name_for(path: str) -> str:
 
 
 def _check(member: Listed) -> None:
-    """Look at one member by itself."""
+    """Check one member."""
     name = member.name
     path = name.removesuffix("/")
     if not _is_plain(path) and (_is_ambiguous(path) or _is_long(path)):
@@ -89,7 +89,7 @@ def _check(member: Listed) -> None:
 
 
 def _is_plain(path: str) -> bool:
-    """Say of most names that there is nothing to look for, in a tenth of the time."""
+    """Return whether a name is obviously valid."""
     return (
         0 < len(path) <= _LONGEST_PART
         and path.isascii()
@@ -114,7 +114,7 @@ def _is_long(path: str) -> bool:
 
 
 def _shown(name: str) -> str:
-    """Return a name as it can be printed; of a long one the beginning."""
+    """Return a name for a message, escaped and shortened."""
     return repr(name if len(name) <= _LONGEST_PART else name[:_SHOWN] + "...")
 
 

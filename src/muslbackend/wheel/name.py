@@ -26,24 +26,24 @@ _PURELIB: Final = rb"(?mi)^(Root-Is-Purelib:)\s*true"
 
 
 class WheelName(NamedTuple):
-    """The parts of a wheel's file name, as they stand in it."""
+    """The parts of a wheel's file name, as spelled there."""
 
     distribution: str
     """``NAME-VERSION``, escaped as the specification says."""
     build: str
     tags: frozenset[Tag]
     variant: str = ""
-    """Label of a wheel variant, an experiment of scikit-build-core; empty for most."""
+    """The label of a wheel variant, an experiment of scikit-build-core; usually empty."""
     folder: str = ""
-    """Of the metadata, where another tool may have spelled it otherwise than the name."""
+    """The metadata folder, if its spelling differs from the file name."""
 
     @property
     def dist_info(self) -> str:
-        """The path of the metadata folder, with a slash at its end."""
+        """The path of the metadata folder, with a final slash."""
         return f"{self.folder or self.distribution + '.dist-info'}/"
 
     def tagged(self, platform: str, *instead_of: str) -> WheelName:
-        """Return the name with ``platform`` for those platforms that begin with one of these."""
+        """Return the name with ``platform`` in place of the platforms with one of some prefixes."""
         tags = {
             Tag(tag.interpreter, tag.abi, platform) if tag.platform.startswith(instead_of) else tag
             for tag in self.tags
@@ -60,9 +60,9 @@ class WheelName(NamedTuple):
 def retag(
     wheel_file: bytes, tags: Collection[Tag], generator: str, floor: MuslVersion | None = None
 ) -> bytes:
-    """Return a ``WHEEL`` file with other tags, another generator and the floor that it declares.
+    """Return a ``WHEEL`` file with other tags, another generator and a declared floor.
 
-    All else is as it was. Lines that installers pass over, behind the fields, are left out.
+    Other fields are unchanged. Lines after the fields, which installers ignore, are removed.
     """
     kept = read_fields(wheel_file).without("Tag", "Generator")
     at = next((i for i, field in enumerate(kept) if field.name == "Build"), len(kept))
@@ -73,27 +73,24 @@ def retag(
 
 
 def made_by(wheel_file: bytes, generator: str, floor: MuslVersion | None = None) -> bytes:
-    """Return a ``WHEEL`` file with another generator and the floor that it declares.
-
-    All else is as it was.
-    """
+    """Return a ``WHEEL`` file with another generator and a declared floor."""
     text = re.sub(_GENERATOR, b"Generator: " + generator.encode(), wheel_file)
     return with_floor(text, floor)
 
 
 def said_alike(one: bytes, other: bytes) -> bool:
-    """Say whether two ``WHEEL`` files agree on all but tags, floor and generator."""
+    """Return whether two ``WHEEL`` files agree except for tags, floor and generator."""
     left, right = (re.sub(_TOOLS_AND_TAGS, b"", text).split() for text in (one, other))
     return left == right
 
 
 def in_platlib(member: Member) -> Member:
-    """Return a ``WHEEL`` file that says that the root is platlib; any other member as it is."""
+    """Return a ``WHEEL`` file with ``Root-Is-Purelib: false``; any other member unchanged."""
     if not is_wheel_file(member.path):
         return member
     return Member(member.path, re.sub(_PURELIB, rb"\1 false", member.read()))
 
 
 def generator(wheel_file: bytes) -> str:
-    """Return what a ``WHEEL`` file says made it."""
+    """Return the generator in a ``WHEEL`` file."""
     return read_fields(wheel_file).value("Generator") or "unknown"

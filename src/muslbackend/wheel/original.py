@@ -1,9 +1,9 @@
-"""The wheel that is repaired: opened once; whatever is read twice is the same both times.
+"""The wheel to repair: opened once, and guaranteed to have the same bytes at each reading.
 
-A wheel is judged when its members are first read, and its packed bytes are copied later. Another
-process may write to the file in between, so the CRC-32 of each block is noted at the first reading
-and compared at each later one. A file that is replaced by renaming another one over it stays
-readable through the descriptor, as it was.
+A wheel is judged when its members are first read; its compressed bytes are copied later. Another
+process may write to the file in between. The CRC-32 of each block is therefore recorded at the
+first reading and compared at later ones. A file that is replaced by a rename stays readable through
+the descriptor.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _BLOCK: Final = 1 << 18
 
 
 class Original:
-    """An open file that several threads may read; closed when nothing refers to it any more."""
+    """An open file that several threads may read; closed with its last reference."""
 
     def __init__(self, path: Path) -> None:
         """Open a file. Raises ``OSError``, as :func:`regular.open_regular` does."""
@@ -35,7 +35,7 @@ class Original:
         self._file = open_regular(path)
         self._opened = self._status()
         self.size = self._opened[0]
-        """In bytes, when it was opened; later appended bytes are not read."""
+        """The size in bytes when it was opened; appended bytes are not read."""
         self._checksums: dict[int, int] = {}
         self._last = -1, b""
 
@@ -57,7 +57,7 @@ class Original:
         return io.BufferedReader(_Raw(self), _BLOCK)
 
     def read(self, offset: int, size: int) -> bytes:
-        """Return the bytes at a place, the same each time.
+        """Return the bytes at a position, the same each time.
 
         Raises :class:`MuslBackendError` if the file was changed in the meantime.
         """

@@ -1,6 +1,6 @@
-"""What a wheel says beside its ELF files: for which machines it is, and what its Python code does.
+"""Facts about a wheel besides its ELF files: its platforms and its Python code.
 
-Read from the ``WHEEL`` file and from Python sources (binary distribution format, PEP 427).
+The sources are the ``WHEEL`` file and Python files (binary distribution format, PEP 427).
 """
 
 from __future__ import annotations
@@ -15,29 +15,28 @@ if TYPE_CHECKING:
 #: A Python file that opens a library with this mode names the mode and one of these functions.
 _MODE: Final = b"RTLD_GLOBAL"
 _OPENING: Final = (b"CDLL", b"PyDLL", b"LoadLibrary", b"dlopen", b"setdlopenflags")
-#: The most Python source of one wheel that is parsed, in bytes. The syntax tree of these takes up
-#: to half a second and 120 MB.
+#: The most bytes of Python source that are parsed per wheel: up to half a second and 120 MB.
 MOST_SOURCE: Final = 64 << 10
 #: A ``WHEEL`` file has a few hundred bytes.
 _LARGEST: Final = 1 << 20
 
 
 class Package(NamedTuple):
-    """A wheel as a package; by default one that says nothing."""
+    """A wheel as a package."""
 
     any_machine: bool = False
-    """One of its tags says that it is for every platform."""
+    """Whether one of its tags is for every platform."""
     root_is_purelib: bool = False
-    """Its root is installed where pure Python goes."""
+    """Whether its root is installed to purelib."""
     sources: tuple[tuple[str, bytes], ...] = ()
-    """(path, text) of the Python files that may open libraries with RTLD_GLOBAL, sorted;
-    :mod:`openers` says which of them do."""
+    """Pairs (path, text) of Python files that may open libraries with RTLD_GLOBAL, sorted;
+    :mod:`muslbackend.loader.openers` analyzes them."""
 
 
 class Texts:
-    """The members that tell something; of Python sources no more than :data:`MOST_SOURCE`.
+    """The relevant members, with at most :data:`MOST_SOURCE` bytes of Python sources.
 
-    The same files are kept in whatever order they are added: those whose paths sort first.
+    The selection does not depend on the order of additions: the first paths in sorted order remain.
     """
 
     def __init__(self) -> None:
@@ -47,7 +46,7 @@ class Texts:
         self._dropped: str | None = None
 
     def add(self, path: str, text: bytes) -> None:
-        """Take what :func:`telling` returned of a member."""
+        """Add the result of :func:`telling` for a member."""
         if not path.endswith(".py"):
             self.wheel_file = self.wheel_file or text
         elif text and (self._dropped is None or path < self._dropped):
@@ -63,20 +62,20 @@ class Texts:
 
 
 def is_wheel_file(path: str) -> bool:
-    """Say whether a member is the file that says how the wheel is to be installed."""
+    """Return whether a member is the wheel's ``WHEEL`` file."""
     folder, _, name = path.partition("/")
     return name == "WHEEL" and folder.endswith(".dist-info") and folder != ".dist-info"
 
 
 def tells(path: str) -> bool:
-    """Say whether :func:`describe` wants to read a member of the wheel."""
+    """Return whether :func:`describe` requires a member of the wheel."""
     return path.endswith(".py") or is_wheel_file(path)
 
 
 def telling(path: str, blocks: Iterable[bytes]) -> bytes:
-    """Return as much of a member that tells something as :func:`describe` has to know.
+    """Return the part of a member that :func:`describe` requires.
 
-    Of a Python file all of it, if it may open a library with RTLD_GLOBAL and is not too large.
+    That is a whole Python file if it may open a library with RTLD_GLOBAL and is not too large.
     """
     if not path.endswith(".py"):
         return next(iter(blocks), b"")[:_LARGEST]
@@ -89,12 +88,12 @@ def telling(path: str, blocks: Iterable[bytes]) -> bytes:
 
 
 def describe(platforms: Iterable[str], texts: Texts) -> Package:
-    """Return what the platforms of the tags and the members that tell something say."""
+    """Return the facts from the platforms of the tags and the relevant members."""
     return Package("any" in platforms, _is_purelib(texts.wheel_file), texts.sources())
 
 
 def _is_purelib(wheel_file: bytes) -> bool:
-    """Say whether a ``WHEEL`` file has the wheel installed to the folder of pure Python."""
+    """Return whether a ``WHEEL`` file has ``Root-Is-Purelib: true``."""
     try:
         value = read_fields(wheel_file).value("Root-Is-Purelib")
     except UnicodeDecodeError:

@@ -1,7 +1,7 @@
-"""Files packed on all cores: deflated in blocks, each with the end of the one before as dictionary.
+"""Hash and compress files on all cores, in deflate blocks with the preceding data as dictionary.
 
-Blocks are cut at the same places whatever the number of cores, so the bytes are the same too. zlib
-and hashlib let other threads run meanwhile. The format of the blocks is RFC 1951.
+The blocks do not depend on the number of cores, so the output does not either. zlib and hashlib
+release the GIL. The format is RFC 1951.
 """
 
 from __future__ import annotations
@@ -28,27 +28,27 @@ if TYPE_CHECKING:
     from muslbackend.wheel.zip.splicing import Stretch
 
 _BLOCK: Final = 1 << 20
-#: How far a match reaches back (RFC 1951, 2).
+#: The largest distance of a match (RFC 1951, 2).
 _WINDOW: Final = 1 << 15
-#: Of what is larger, samples are deflated first, to see whether it is any use.
+#: For larger files, samples are compressed first, to decide whether compression helps.
 _WORTH_A_LOOK: Final = 1 << 16
 _SAMPLE: Final = 1 << 13
 _USELESS: Final = 0.97
-#: Bytes that are deflated sooner than threads are begun.
+#: Bytes that are compressed before threads are started.
 _LITTLE: Final = 1 << 17
-#: Pieces of small files that wait to be written.
+#: Pieces of small files in the queue.
 _MOST_AHEAD: Final = 256
 
 
 class Packed:
-    """A member while it is packed: a :class:`ziparchive.Source`."""
+    """A member that is being compressed: a :class:`zip.writer.Source`."""
 
     def __init__(
         self, member: Member, size: int, method: int, crc: int = 0, sha256: str = ""
     ) -> None:
         self.member, self.size, self.method = member, size, method
         self.crc, self.sha256 = crc, sha256
-        """Hexadecimal; known, as ``crc`` is, when all packed bytes were taken."""
+        """The digest in hexadecimal; like ``crc``, known after all compressed bytes were read."""
         self.pieces: Iterator[bytes] = iter(())
 
     def __iter__(self) -> Iterator[bytes]:
@@ -63,7 +63,7 @@ class _Piece(NamedTuple):
 
 
 class Packer:
-    """Packs members, some blocks ahead of what is asked for."""
+    """Compress members, some blocks ahead of the consumer."""
 
     def __init__(
         self,
@@ -71,7 +71,7 @@ class Packer:
         workers: int | None = None,
         progress: Progress | None = None,
     ) -> None:
-        """Pack with a level of zlib's, 0 to 9; 0 stores all as it is."""
+        """Compress with a level of zlib, 0 to 9; 0 stores everything."""
         self._level = level
         self._progress = progress or Progress()
         self._workers = workers or cores()
@@ -86,11 +86,11 @@ class Packer:
             self._pool.__exit__(None, None, None)
 
     def work(self, members: Iterable[Member]) -> int:
-        """Return how many bytes are to be read, as far as that is known."""
+        """Return the number of bytes to read, as far as it is known."""
         return sum(map(self._to_read, members))
 
     def pack(self, members: Iterable[Member]) -> Iterator[Packed]:
-        """Yield each member, in order; its bytes must be taken before the next is asked for."""
+        """Yield each member, in order; read its bytes before requesting the next."""
         ahead: deque[_Piece] = deque()
         coming = (piece for member in members for piece in self._pieces(member))
         most = (2 * self._workers + 2) * _BLOCK
@@ -122,10 +122,10 @@ class Packer:
             yield packed
 
     def _stays(self, kept: Kept) -> bool:
-        """Say whether packed bytes go into the new wheel as they are.
+        """Return whether compressed bytes are copied into the new wheel.
 
-        Nothing in them tells the level that made them: if another one is asked for than the
-        ecosystem's, they are packed anew.
+        They do not contain their level: with a level other than the default they are compressed
+        again.
         """
         return self._level == DEFAULT_LEVEL or (not self._level and kept.method == STORED)
 
@@ -142,7 +142,7 @@ class Packer:
             return 0
 
     def _pieces(self, member: Member) -> Iterator[_Piece]:
-        """Read a member from its beginning to its end, have it hashed and deflated."""
+        """Read a member, and submit it for hashing and compression."""
         content = member.content
         if isinstance(content, Kept) and self._stays(content):
             yield from _as_it_is(member, content)
@@ -160,7 +160,7 @@ class Packer:
                 yield from self._anew(source, packed.size)
 
     def _anew(self, source: _Source, end: int) -> Iterator[_Piece]:
-        """Read a file up to ``end`` and pack that."""
+        """Read a file up to ``end`` and compress it."""
         packed, dictionary = source.packed, source.window
         while True:
             block = source.read(end)
@@ -174,7 +174,7 @@ class Packer:
             dictionary = source.window
 
     def _deflated(self, block: bytes, dictionary: bytes, last: bool) -> Job[bytes] | bytes:
-        """Deflate a block; have that begun where it is not among the first few bytes."""
+        """Compress a block; start a thread unless it is among the first few bytes."""
         self._little -= len(block)
         if self._little >= 0:
             return _deflate(block, dictionary, self._level, last)
@@ -183,7 +183,7 @@ class Packer:
         return self._pool.begin(partial(_deflate, block, dictionary, self._level, last))
 
     def _spliced(self, source: _Source, spliced: Spliced) -> Iterator[_Piece]:
-        """Read a file that was rewritten in places, and pack what is around them."""
+        """Read a partly rewritten file, and compress the pieces around unchanged ones."""
         packed = spliced.kept.packed()
         for stretch in spliced.stretches:
             yield from self._anew(source, stretch.start)
@@ -192,7 +192,7 @@ class Packer:
 
 
 class _Source:
-    """A file that is read and hashed."""
+    """A file that is read and hashed; CRC-32 and digest are known at its end."""
 
     def __init__(self, member: Member, stream: io.BufferedIOBase) -> None:
         self._stream, self._digest = stream, hashlib.sha256()
@@ -225,7 +225,7 @@ class _Source:
 
 
 def _staying(source: _Source, stretch: Stretch, packed: PackedBytes) -> Iterator[_Piece]:
-    """Read a piece of a file whose packed bytes stay; beside what is read some of them come."""
+    """Read an unchanged piece of a file, with some of its compressed bytes."""
     from muslbackend.wheel.zip.splicing import closed, opened  # builds have no packed bytes
 
     first, behind = stretch.first // 8, stretch.behind // 8
@@ -242,7 +242,7 @@ def _staying(source: _Source, stretch: Stretch, packed: PackedBytes) -> Iterator
 
 
 def _as_it_is(member: Member, kept: Kept) -> Iterator[_Piece]:
-    """Read the packed bytes of a member of a finished wheel."""
+    """Read the compressed bytes of a member of a finished wheel."""
     packed = kept.packed()
     whole = Packed(member, kept.size, kept.method, kept.crc, kept.sha256)
     for at in range(0, max(kept.packed_size, 1), _BLOCK):
@@ -257,7 +257,7 @@ def _deflate(block: bytes, dictionary: bytes, level: int, last: bool) -> bytes:
 
 
 def _method(stream: io.BufferedIOBase, size: int) -> int:
-    """Return how to store a file: as it is, where samples of it do not get smaller."""
+    """Return the method for a file: stored, if samples do not compress."""
     if size < _WORTH_A_LOOK:
         return DEFLATED
     samples = []

@@ -1,4 +1,4 @@
-"""Finished wheels on disk: read for judgement, or unpacked to be made anew.
+"""Read finished wheels on disk, to check them or to repair them.
 
 The format is the binary distribution format specification (PEP 427).
 """
@@ -38,14 +38,14 @@ _IN_MEMORY, _WHILE_JUDGED = 48 << 20, 96 << 20
 
 
 class Wheel(NamedTuple):
-    """A finished wheel, read for judgement."""
+    """A finished wheel that is being checked."""
 
     name: str
-    """Of the file."""
+    """The file name."""
     platforms: tuple[str, ...]
-    """Of the tags in the file name, in small letters, sorted."""
+    """The platforms of the tags in the file name, in lowercase, sorted."""
     names: tuple[str, ...]
-    """Of all members, in the order of the archive."""
+    """The names of all members, in the order of the archive."""
     sizes: Mapping[str, int]
     """In bytes, of those that count, in this order: those that begin like ELF files, and those that
     :mod:`package` reads."""

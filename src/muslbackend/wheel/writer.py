@@ -1,7 +1,7 @@
-"""Writes one wheel: deterministic, complete before it has a name.
+"""Write a wheel: deterministic, and complete before it gets its name.
 
-The order is the caller's, times and modes are fixed, RECORD comes from what was hashed on the
-way. The format is that of PEP 427, the layout of RECORD that of PEP 376.
+The caller determines the order; times and modes are fixed; RECORD is computed from the digests. The
+format is that of PEP 427, the layout of RECORD that of PEP 376.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ if TYPE_CHECKING:
     from muslbackend.wheel.original import Original
     from muslbackend.wheel.packer import Packed
 
-#: Zip cannot say anything earlier, nor later (APPNOTE.TXT 4.4.6).
+#: The range of times in ZIP (APPNOTE.TXT 4.4.6).
 _FIRST_TIME: Final = 315532800  # 1980-01-01
 _LAST_TIME: Final = 4354819199  # 2107-12-31
-#: What scikit-build-core takes where wheels are to be reproducible (``wheel.reproducible``).
+#: The time that scikit-build-core uses with ``wheel.reproducible``.
 _DEFAULT_TIME: Final = 1667997441
 
 
 Sizes: TypeAlias = "dict[str, tuple[int, int]]"
-"""Of each member of a wheel: bytes, and bytes in the archive."""
+"""By member: bytes, and compressed bytes."""
 
 
 class Finished(NamedTuple):
@@ -54,20 +54,20 @@ class Finished(NamedTuple):
 
 
 class Packing(NamedTuple):
-    """How a wheel is to be packed."""
+    """The options of the compression."""
 
     level: int = DEFAULT_LEVEL
-    """Of zlib, 0 to 9."""
+    """The level of zlib, 0 to 9."""
     limit: int | None = None
-    """The most bytes that the wheel may have."""
+    """The largest size of the wheel in bytes."""
     progress: Progress | None = None
-    """Is told how much is written."""
+    """The progress to update."""
 
 
 AS_EVER: Final = Packing()
 #: Bytes that are copied at a time.
 _BLOCK: Final = 1 << 20
-#: A wheel that was written may be of any size.
+#: No limit for a wheel that was just written.
 _NO_LIMIT: Final = 1 << 63
 
 
@@ -80,10 +80,9 @@ def write_sound_wheel(
 ) -> Finished:
     """Write the wheel and return its path and the sizes of its members.
 
-    RECORD is made here and put beside WHEEL, as the last member. The file gets its name when
-    it is complete; on any exception ``folder`` is as it was. Raises :class:`MuslBackendError` for
-    a wheel of more bytes than ``packing`` allows, for one that is copied from a wheel that has
-    changed, and for one in which ``faults`` finds any.
+    RECORD is added beside WHEEL, as the last member. The file gets its name when it is complete; on
+    any exception ``folder`` is unchanged. Raises :class:`MuslBackendError` for a wheel above the
+    limit in ``packing``, for a source wheel that has changed, and for the first of the ``faults``.
     """
     sizes: Sizes = {}
     limit = packing.limit
@@ -102,7 +101,7 @@ def write_sound_wheel(
 
 
 def copy_wheel(original: Original, folder: Path) -> Finished:
-    """Copy a finished wheel into ``folder``, with the same care."""
+    """Copy a finished wheel into ``folder``, with the same guarantees."""
     final = folder / original.name
     with published(final) as stream:
         for at in range(0, original.size, _BLOCK):
@@ -113,17 +112,17 @@ def copy_wheel(original: Original, folder: Path) -> Finished:
 
 
 def _originals(members: Iterable[Member]) -> set[Original]:
-    """Return the wheels that packed bytes of the members are in."""
+    """Return the wheels from which compressed bytes are copied."""
     contents = (member.content for member in members)
     kept = (c.kept if isinstance(c, Spliced) else c for c in contents)
     return {content.archive for content in kept if isinstance(content, Kept)}
 
 
 def _look_again(stream: BinaryIO, name: str, faults: Callable[[Contents], Iterable[str]]) -> None:
-    """Read what was written as any wheel is read, before it gets its name.
+    """Read the written archive as any wheel is read, before it gets its name.
 
-    Raises :class:`MalformedError` for the first of the ``faults``. Contents
-    are not inflated: their digests and CRC-32 are those of the bytes that were packed.
+    Raises :class:`MalformedError` for the first of the ``faults``. Contents are not inflated: their
+    digests and CRC-32 were computed from the bytes that were compressed.
     """
     try:
         with understood():
@@ -141,7 +140,7 @@ def _unfit(name: str, fact: str) -> MalformedError:
 
 
 def _largest(sizes: Sizes) -> str:
-    """Return a remedy that names what takes most of a wheel."""
+    """Return a hint that names the largest members."""
     packed = {name: size for name, (_, size) in sizes.items()}
     most = sorted(packed, key=lambda name: (-packed[name], name))[:3]
     shown = ", ".join(f"{name} ({packed[name]} bytes)" for name in most)
@@ -149,7 +148,7 @@ def _largest(sizes: Sizes) -> str:
 
 
 def _sources(members: Sequence[Member], packing: Packing) -> Iterator[tuple[Entry, Packed]]:
-    """Yield what goes into the archive, with RECORD of what was hashed on the way."""
+    """Yield the members of the archive, and RECORD with their digests."""
     date, record = _date_time(), _record_path(members)
     rows: list[tuple[str, str, str]] = []
     with Packer(packing.level, progress=packing.progress) as packer:
@@ -183,9 +182,9 @@ def _entry(member: Member, date: tuple[int, int, int, int, int, int]) -> Entry:
 
 
 def _date_time() -> tuple[int, int, int, int, int, int]:
-    """Return the time of every member: SOURCE_DATE_EPOCH if set, else always the same.
+    """Return the time of every member: SOURCE_DATE_EPOCH if set, else a constant.
 
-    Raises :class:`SettingsError` when it is no number.
+    Raises :class:`SettingsError` if it is not a number.
     """
     text = os.environ.get("SOURCE_DATE_EPOCH", str(_DEFAULT_TIME))
     try:

@@ -1,7 +1,6 @@
-"""The directory of a zip archive: what it says of each member (APPNOTE.TXT 6.3, 4.3.12 to 4.3.16).
+"""Read the central directory of a ZIP archive (APPNOTE.TXT 6.3, 4.3.12 to 4.3.16).
 
-zipfile reads it too, but takes as long to import as all of a small wheel to judge, and goes on
-where numbers contradict each other.
+Unlike zipfile, this reader refuses archives whose numbers contradict each other.
 """
 
 from __future__ import annotations
@@ -27,18 +26,18 @@ _UTF8: Final = 0x800
 #: Kinds of extra fields: numbers that do not fit elsewhere, and the name in UTF-8 (4.5.3, 4.6.9).
 _ZIP64_EXTRA, _UNICODE_EXTRA = 1, 0x7075
 _HEEDED: Final = (_ZIP64_EXTRA, _UNICODE_EXTRA)
-#: Of what stands in front of the name there: a version, and the CRC-32 of the other name.
+#: The size of the fields before the name: a version, and the CRC-32 of the other name.
 _BEFORE_NAME: Final = 5
 #: The version of ZIP up to which zipfile, and so pip, reads members (6.3).
 _NEWEST: Final = 63
 
 
 class ArchiveError(Exception):
-    """An archive that is damaged, or that readers would read differently."""
+    """An archive that is damaged, or that tools read differently."""
 
 
 class Listed(NamedTuple):
-    """What the directory says of a member."""
+    """The directory entry of a member."""
 
     name: str
     flags: int
@@ -47,34 +46,34 @@ class Listed(NamedTuple):
     packed_size: int
     size: int
     mode: int
-    """``st_mode`` as Unix has it; 0 where the archive says nothing of it."""
+    """The Unix ``st_mode``; 0 if unspecified."""
     offset: int
-    """Of its local header, in the file."""
+    """The offset of its local header."""
 
 
 class Directory(NamedTuple):
     """The members of an archive."""
 
     members: tuple[Listed, ...]
-    """Folders too, in the order of the directory."""
+    """All entries, folders too, in the order of the directory."""
     start: int
-    """Where the directory itself begins in the file."""
+    """The offset of the directory."""
 
 
 class _EndRecord(NamedTuple):
-    """What the end of an archive says of its directory."""
+    """The end of central directory record."""
 
     entries: int
     size: int
     offset: int
     place: int
-    """Of what follows the directory, in the file."""
+    """The offset of the end of the directory."""
 
 
 def read_directory(stream: Stream) -> Directory:
-    """Return what the directory of an archive says; there may be other bytes before the archive.
+    """Return the directory of an archive, which other bytes may precede.
 
-    Raises :class:`ArchiveError` for what contradicts itself, and ``OSError``.
+    Raises :class:`ArchiveError` for contradictions, and ``OSError``.
     """
     end = _end(stream)
     start = end.place - end.size
@@ -93,7 +92,7 @@ def read_directory(stream: Stream) -> Directory:
 
 
 def _end(stream: Stream) -> _EndRecord:
-    """Read the end of the archive, which is the end of the file but for a comment."""
+    """Read the end record, at the end of the file except for a comment."""
     stream.seek(0, 2)
     size = stream.tell()
     place = max(size - _END.size, 0)
@@ -116,7 +115,7 @@ def _end(stream: Stream) -> _EndRecord:
 
 
 def _wide_end(stream: Stream, end: _EndRecord) -> _EndRecord:
-    """Return the end as ZIP64's has it, if there is one."""
+    """Return the end record with ZIP64's numbers, if there are any."""
     place = end.place - _LOCATOR64.size
     if place < _END64.size:
         return end
@@ -139,7 +138,7 @@ def _wide_end(stream: Stream, end: _EndRecord) -> _EndRecord:
 
 
 def _listed(data: bytes, at: int) -> tuple[Listed, int]:
-    """Return what is said of one member, and where the next is."""
+    """Return one entry, and the offset of the next."""
     if len(data) - at < _CENTRAL.size or data[at : at + 4] != b"PK\1\2":
         raise ArchiveError("its directory has fewer members than its end says")
     fields = _CENTRAL.unpack_from(data, at)
@@ -160,9 +159,9 @@ def _listed(data: bytes, at: int) -> tuple[Listed, int]:
 
 
 def extra_fields(extra: bytes) -> Mapping[int, bytes]:
-    """Return those extra fields of a header that are heeded, by their kinds.
+    """Return the relevant extra fields of a header, by kind.
 
-    Up to three bytes at the end are none. uv refuses a header with two fields of one kind.
+    Up to three bytes at the end are ignored. uv refuses a header with two fields of one kind.
     """
     found: dict[int, bytes] = {}
     kinds = set()
@@ -180,9 +179,9 @@ def extra_fields(extra: bytes) -> Mapping[int, bytes]:
 
 
 def decoded(name: bytes, flags: int, extra: Mapping[int, bytes]) -> str:
-    """Return a name of a member as the flags of its header say that it is encoded.
+    """Return the name of a member, decoded according to the flags.
 
-    Some readers take the name that an extra field has: it must be the same.
+    Some tools use the name in an extra field: it must be the same.
     """
     try:
         # The same for ASCII: of the two only UTF-8 is there without an import.
@@ -198,10 +197,10 @@ def decoded(name: bytes, flags: int, extra: Mapping[int, bytes]) -> str:
 
 
 def widened(numbers: tuple[int, ...], extra: Mapping[int, bytes]) -> tuple[int, ...]:
-    """Return size, packed size and what else there is, out of ZIP64's field where one is full.
+    """Return the sizes and further numbers, from ZIP64's field where the 32-bit field is full.
 
-    The field has a number for each full one and nothing else (4.5.3). Of a longer one readers take
-    different numbers, and uv refuses the archive.
+    The field has a number for each full field and nothing else (4.5.3). Tools read a longer field
+    differently, and uv refuses it.
     """
     data = extra.get(_ZIP64_EXTRA)
     full = numbers.count(_MAX32)
@@ -216,8 +215,8 @@ def widened(numbers: tuple[int, ...], extra: Mapping[int, bytes]) -> tuple[int, 
 
 
 def widened_twice(sizes: tuple[int, int], extra: Mapping[int, bytes]) -> bool:
-    """Say whether a local header has its sizes in ZIP64's field too, though they have room.
+    """Return whether a local header has its sizes in ZIP64's field too, although they fit.
 
-    Tools that reserve the field before they know the sizes write it so; readers read the same.
+    Tools write that if they reserve the field before they know the sizes; all readers agree.
     """
     return _MAX32 not in sizes and extra.get(_ZIP64_EXTRA) == struct.pack("<2Q", *sizes)

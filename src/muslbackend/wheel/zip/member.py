@@ -1,7 +1,7 @@
-"""Members of a zip archive of whatever tool, read only if every reader reads the same.
+"""Read members of a ZIP archive, and refuse those that tools read differently.
 
-Some believe the directory, others the local headers, some the packed bytes: here all of them must
-agree, and no two members may share bytes (APPNOTE.TXT 6.3).
+The directory, the local headers and the compressed data must agree, and members must not share
+bytes (APPNOTE.TXT 6.3).
 """
 
 from __future__ import annotations
@@ -34,40 +34,39 @@ _SIGNATURE: Final = b"PK\7\x08"
 _SECRET: Final = 0x2061
 _STREAMED: Final = 8
 _BZIP2, _LZMA = 12, 14
-#: The least that LZMA takes.
+#: The smallest dictionary of LZMA.
 _LEAST_DICTIONARY: Final = 4096
 _MAX32: Final = 0xFFFFFFFF
 #: Of these what is in the standard library inflates a dozen before another one is imported.
 _SMALL: Final = 1 << 14
-#: How much is inflated at a time.
+#: Bytes that are inflated at a time.
 _BLOCK: Final = 1 << 20
-#: Packed bytes; a mark takes some 40 kB.
+#: Compressed bytes between marks; a mark takes some 40 kB.
 _BETWEEN_MARKS: Final = 1 << 19
 #: Few local headers are longer.
 _MOST_HEADERS: Final = 256
 
 
 Mark: TypeAlias = "tuple[int, int, zlib._Decompress]"
-"""A place in a deflate stream from which it can be inflated: bytes that went in, bytes that came
-out, and what goes on there, to be copied."""
+"""A position in a deflate stream: bytes read, bytes produced, and a decompressor to copy."""
 
 
 class _Extent(NamedTuple):
     start: int
-    """Of the local header."""
+    """The offset of the local header."""
     packed: int
-    """Where the packed bytes begin."""
+    """The offset of the compressed bytes."""
     end: int
-    """Behind the packed bytes and the data descriptor."""
+    """The offset after the compressed bytes and the data descriptor."""
 
 
 def places(directory: Directory, stream: Stream) -> list[int]:
-    """Return where the packed bytes of each member begin, in the order of the directory.
+    """Return the offset of each member's compressed bytes, in the order of the directory.
 
     ``stream`` reads the archive. Raises :class:`ArchiveError` for a local header or a data
-    descriptor that differs from the directory, for encrypted members, for members that share
-    bytes with each other or with the directory, and for bytes between them: who reads from front
-    to back finds other members there. There may be some before the first.
+    descriptor that differs from the directory, for encrypted members, for members that share bytes
+    with each other or with the directory, and for bytes between members, in which a sequential
+    reader would find other members. Bytes before the first member are allowed.
     """
     extents = [_extent(stream, listed, directory.start) for listed in directory.members]
     last = min([extent.start for extent in extents], default=directory.start)
@@ -90,7 +89,7 @@ def _by_start(pair: tuple[_Extent, Listed]) -> int:
 
 
 def _extent(stream: Stream, listed: Listed, limit: int) -> _Extent:
-    """Return where a member is, which ends at a limit at the latest."""
+    """Return the extent of a member, which must end at a limit."""
     stream.seek(min(listed.offset, limit))
     data = stream.read(_MOST_HEADERS)
     if len(data) < _LOCAL.size or not data.startswith(_BEGIN):
@@ -130,7 +129,7 @@ def _extent(stream: Stream, listed: Listed, limit: int) -> _Extent:
 
 
 def _descriptor(data: bytes, listed: Listed, numbers: tuple[int, int, int]) -> int:
-    """Return how long the data descriptor is that ``data`` begins with."""
+    """Return the length of the data descriptor at the start of ``data``."""
     for form in _DESCRIPTORS:
         if form.size < 20 and max(numbers) > _MAX32:
             continue
@@ -145,11 +144,11 @@ def _descriptor(data: bytes, listed: Listed, numbers: tuple[int, int, int]) -> i
 def contents(
     packed: Iterable[bytes], listed: Listed, marks: list[Mark] | None = None
 ) -> Iterator[bytes]:
-    """Yield the bytes of a member, whose packed bytes these are; those of other methods unpacked.
+    """Yield the contents of a member from its compressed bytes.
 
-    ``marks`` gets places in a deflate stream from which it can be inflated. Raises
-    :class:`ArchiveError` for a damaged stream, and where size, packed size and CRC-32 are not those
-    that the directory has; until the end was reached nothing is sure.
+    ``marks`` collects positions in a deflate stream. Raises :class:`ArchiveError` for a damaged
+    stream, and if size, compressed size or CRC-32 differ from the directory; the contents are
+    verified only at the end.
     """
     from muslbackend.wheel.zip.inflate import zlib  # most of what is checked is inflated as a whole
 
@@ -164,9 +163,9 @@ def contents(
 
 
 def rare(packed: Iterable[bytes], listed: Listed) -> Iterator[bytes]:
-    """Yield the bytes of a member that is neither stored nor deflated, some at a time.
+    """Yield the contents of a member that is neither stored nor deflated.
 
-    Raises :class:`ArchiveError` for what is damaged, and for a method that zipfile does not know.
+    Raises :class:`ArchiveError` for damaged data, and for a method that zipfile does not support.
     """
     pieces = iter(packed)
     try:
@@ -187,14 +186,14 @@ def rare(packed: Iterable[bytes], listed: Listed) -> Iterator[bytes]:
 
 
 def unreadable(listed: Listed, error: Exception) -> ArchiveError | MemoryError:
-    """Return what to raise for a member whose packed bytes are not what they should be."""
+    """Return the error for a member with damaged compressed bytes."""
     if str(error).startswith("Error -4 "):  # Z_MEM_ERROR
         return MemoryError()
     return ArchiveError(f"{listed.name!r}: {error}")
 
 
 def _machine(listed: Listed, begin: bytes) -> tuple[BZ2Decompressor | LZMADecompressor, bytes]:
-    """Return what unpacks a member, and what of its first bytes is for that."""
+    """Return the decompressor for a member, and the length of its header."""
     if listed.method == _BZIP2:
         import bz2
 
@@ -209,7 +208,7 @@ def _machine(listed: Listed, begin: bytes) -> tuple[BZ2Decompressor | LZMADecomp
     literals, positions = shape % 9, shape // 9
     settings = {
         "id": lzma.FILTER_LZMA1,
-        # A larger one is memory for nothing.
+        # A larger dictionary would waste memory.
         "dict_size": max(min(dictionary, listed.size), _LEAST_DICTIONARY),
         "lc": literals,
         "lp": positions % 5,
@@ -221,7 +220,7 @@ def _machine(listed: Listed, begin: bytes) -> tuple[BZ2Decompressor | LZMADecomp
 
 
 def whole(packed: bytes | memoryview, listed: Listed) -> bytes:
-    """Return all bytes of a deflated or stored member, as :func:`contents` does, in one go."""
+    """Return the contents of a deflated or stored member, verified as by :func:`contents`."""
     if listed.size > _SMALL:
         from muslbackend.wheel.zip.inflate import zlib
     else:
@@ -245,7 +244,7 @@ def whole(packed: bytes | memoryview, listed: Listed) -> bytes:
 
 
 def _inflated(packed: Iterable[bytes], listed: Listed, marks: list[Mark] | None) -> Iterator[bytes]:
-    """Yield what a deflate stream has, some at a time; the stream ends where its bytes do."""
+    """Yield the contents of a deflate stream, which must end with its bytes."""
     from muslbackend.wheel.zip.inflate import zlib
 
     machine = zlib.decompressobj(-zlib.MAX_WBITS)

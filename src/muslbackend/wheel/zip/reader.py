@@ -1,4 +1,4 @@
-"""Members of a finished zip archive, inflated and checked; several threads may read at once."""
+"""Read and verify the members of a ZIP archive, from several threads."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from muslbackend.wheel.zip.directory import Directory, Listed, Stream
     from muslbackend.wheel.zip.member import Mark
 
-#: What is raised for an archive that cannot be read.
+#: The exceptions for an archive that cannot be read.
 UNREADABLE: Final[tuple[type[Exception], ...]] = (ArchiveError, OSError)
 #: Up to so many bytes an archive is read in one go, or mapped: threads that read it member by
 #: member, some of a thousand bytes, would have to wait for each other before and after each.
 _AT_ONCE: Final = 1 << 25
-#: Packed bytes that are read at a time.
+#: Compressed bytes that are read at a time.
 _BLOCK: Final = 1 << 18
 #: So many packed bytes hold the table of codes of a block and what comes first in it.
 _ENOUGH_FOR_MOST: Final = 1024
@@ -35,10 +35,10 @@ _ENOUGH_FOR_MOST: Final = 1024
 def open_zip(
     path: str | Path, *, mapped: bool = False, stream: BinaryIO | None = None
 ) -> ZipReader:
-    """Open an archive for reading; that raises one of :data:`UNREADABLE`, and so does the rest.
+    """Open an archive for reading; errors here and later are :data:`UNREADABLE`.
 
-    One that may be ``mapped`` is read a tenth faster; if it gets shorter meanwhile, the process
-    ends by SIGBUS. One that is open already is read from its ``stream``.
+    A ``mapped`` archive is read a tenth faster; truncating it meanwhile ends the process with
+    SIGBUS. An open archive is read from its ``stream``.
     """
     file: BinaryIO = os.fdopen(open_regular(path), "rb") if stream is None else stream
     try:
@@ -71,11 +71,11 @@ class ZipReader:
     def __init__(
         self, directory: Directory, stream: Stream, data: memoryview | None = None
     ) -> None:
-        """Read an archive from a stream, or from ``data`` if that is the whole archive."""
+        """Read an archive from a stream, or from ``data`` with all its bytes."""
         self._stream, self._data = stream, data
         self._lock = allocate_lock()
         self.members = directory.members
-        """All of them, folders too, in the order of the directory."""
+        """All members, folders too, in the order of the directory."""
         starts = places(directory, stream)
         self._places = {m.offset: start for m, start in zip(self.members, starts, strict=True)}
 
@@ -89,14 +89,14 @@ class ZipReader:
             self._stream.close()
 
     def place(self, listed: Listed) -> int:
-        """Return where the packed bytes of a member begin."""
+        """Return the offset of a member's compressed bytes."""
         return self._places[listed.offset]
 
     def begin(self, listed: Listed, count: int) -> bytes:
         """Return the first bytes of a member, fewer only if it has fewer.
 
-        Any number of packed bytes may stand for no byte at all (RFC 1951, 3.2.4: stored blocks of
-        length 0), so they are read on until the answer is known. What follows may be damaged.
+        Any number of compressed bytes may produce no output (RFC 1951, 3.2.4: stored blocks of
+        length 0), so reading continues until the answer is known. The rest may be damaged.
         """
         if listed.method not in (STORED, DEFLATED):
             return _first(rare(self._packed(listed), listed), count)
@@ -114,15 +114,15 @@ class ZipReader:
         return begun
 
     def read(self, listed: Listed) -> bytes:
-        """Return all bytes of a member, checked as :meth:`blocks` does, in one go."""
+        """Return the contents of a member, verified as by :meth:`blocks`."""
         if listed.method not in (STORED, DEFLATED):
             return b"".join(self.blocks(listed))
         return whole(self._bytes(self.place(listed), listed.packed_size), listed)
 
     def blocks(self, listed: Listed, marks: list[Mark] | None = None) -> Iterator[bytes]:
-        """Yield the bytes of a member; at the end its size and CRC-32 have been checked.
+        """Yield the contents of a member; at the end its size and CRC-32 are verified.
 
-        ``marks`` gets places in a deflate stream from which it can be inflated.
+        ``marks`` collects positions in a deflate stream.
         """
         packed = self._packed(listed)
         if listed.method not in (STORED, DEFLATED):
@@ -130,7 +130,7 @@ class ZipReader:
         return contents(packed, listed, marks)
 
     def _packed(self, listed: Listed, first: int = _BLOCK) -> Iterator[bytes]:
-        """Yield the packed bytes of a member, first so many."""
+        """Yield the compressed bytes of a member, in blocks."""
         offset, left, count = self.place(listed), listed.packed_size, first
         while left:
             block = bytes(self._bytes(offset, min(left, count)))
@@ -151,7 +151,7 @@ class ZipReader:
 
 
 def _first(blocks: Iterator[bytes], count: int) -> bytes:
-    """Return the first bytes of all blocks together."""
+    """Return the first bytes of some blocks."""
     begun = b""
     for block in blocks:
         begun += block[: count - len(begun)]

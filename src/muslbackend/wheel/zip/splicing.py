@@ -1,9 +1,9 @@
-"""What of a member's packed bytes stays when the file inside is rewritten in a few places.
+"""Reuse compressed blocks of a member whose contents change in a few places.
 
-A deflate block says how far back its matches begin, not where: it may follow anything, as long as
-the 32 KiB before it are the same (RFC 1951, 2). So whole blocks between two changes go into the new
-stream as they are, and only what is around a change is deflated anew. Blocks begin at any bit and
-are not shifted: empty blocks fill the gap up to that bit.
+The matches of a deflate block are relative: a block is valid after any data with the same last 32
+KiB (RFC 1951, 2). Whole blocks between two changes are therefore copied, and only the data around a
+change is compressed again. Blocks start at any bit and are not shifted: empty blocks fill the gap
+up to that bit.
 """
 
 from __future__ import annotations
@@ -18,33 +18,33 @@ if TYPE_CHECKING:
     from muslbackend.elf.rewrite import Run
     from muslbackend.wheel.zip.splice import Blocks, Boundary
 
-#: Bytes of a file that are worth the search for blocks.
+#: The smallest file for which blocks are searched, in bytes.
 WORTH_KEEPING: Final = 1 << 18
-#: How far before the end of what is unchanged a last block is looked for.
+#: The distance from the end of an unchanged range in which a last block is searched.
 _BEFORE_THE_END: Final = (1 << 18, 1 << 20, 1 << 22)
 #: An empty block with the fixed codes, and one that describes its codes: of one bit, for 255, for
 #: the end, and for two distances. Nothing is left out that some reader may want. As numbers and
 #: how many bits they have: one is odd, so that any gap can be filled.
 _FIXED: Final = 0b010, 10
 _DESCRIBED: Final = 0x4357FC10000000000081E104, 95
-#: A stored block of no size; it ends with a byte.
+#: An empty stored block; it ends at a byte.
 _STORED: Final = b"\0\0\xff\xff"
 
 
 class Stretch(NamedTuple):
-    """A piece of the new file that comes out of whole blocks of the old stream."""
+    """A piece of the new file that whole blocks of the old stream produce."""
 
     start: int
-    """In the new file, in bytes."""
+    """The position in the new file, in bytes."""
     end: int
     first: int
     """The first bit of these blocks in the old stream."""
     behind: int
-    """The first bit behind them."""
+    """The first bit after these blocks."""
 
 
 def stretches(runs: Iterable[Run], blocks: Blocks) -> list[Stretch]:
-    """Return what can stay, in order; ``blocks`` are those of the old stream."""
+    """Return the reusable pieces, in order; ``blocks`` are those of the old stream."""
     found = []
     for run in runs:
         first = last = None
@@ -67,9 +67,9 @@ def _last(blocks: Blocks, first: Boundary, end: int) -> Boundary | None:
 
 
 def opened(first: int, byte: int) -> bytes:
-    """Return what leads from a whole byte to blocks whose first bit is ``first``.
+    """Return the filler from a whole byte to blocks whose first bit is ``first``.
 
-    ``byte`` is the one that has this bit; the next one of the blocks follows.
+    ``byte`` contains that bit; the next byte of the blocks follows.
     """
     value = size = 0
     gap = first % 8
@@ -81,9 +81,9 @@ def opened(first: int, byte: int) -> bytes:
 
 
 def closed(behind: int, byte: int) -> bytes:
-    """Return what leads from blocks to a whole byte; ``behind`` is the first bit behind them.
+    """Return the filler from blocks to a whole byte; ``behind`` is the first bit after them.
 
-    ``byte`` is the one that has this bit; all before it stand already.
+    ``byte`` contains that bit; all bytes before it are already written.
     """
     used = behind % 8
     if not used:

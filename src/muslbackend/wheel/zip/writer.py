@@ -1,7 +1,7 @@
-"""A zip archive written from front to back, of members that are packed elsewhere.
+"""Write a ZIP archive sequentially from compressed members.
 
-The layout is that of APPNOTE.TXT 6.3: local headers that have the sizes, no data descriptors, ZIP64
-fields where a number does not fit otherwise. The bytes depend on nothing but what is handed over.
+The layout is that of APPNOTE.TXT 6.3: local headers with sizes, no data descriptors, ZIP64 fields
+only where a number requires them. The output is deterministic.
 """
 
 from __future__ import annotations
@@ -29,36 +29,36 @@ _MAY_GROW: Final = 1.13
 
 
 class Source(Protocol):
-    """The packed bytes of one member."""
+    """The compressed bytes of one member."""
 
     @property
     def method(self) -> int:
-        """As in ZIP."""
+        """The compression method (ZIP)."""
 
     @property
     def size(self) -> int:
-        """Of the file, in bytes."""
+        """The size of the file in bytes."""
 
     @property
     def crc(self) -> int:
-        """CRC-32 of the file; known when all packed bytes were taken."""
+        """The CRC-32 of the file, known after all compressed bytes were read."""
 
     def __iter__(self) -> Iterator[bytes]:
-        """Yield the packed bytes."""
+        """Yield the compressed bytes."""
 
 
 class Entry(NamedTuple):
-    """What an archive says of a member, its contents aside."""
+    """The metadata of a member."""
 
     name: str
     date_time: tuple[int, int, int, int, int, int]
     """Year (1980 to 2107), month, day, hour, minute, second."""
     mode: int
-    """``st_mode`` as Unix has it."""
+    """The Unix ``st_mode``."""
 
 
 class Written(NamedTuple):
-    """A member as it stands in the archive."""
+    """A written member."""
 
     entry: Entry
     method: int
@@ -69,7 +69,7 @@ class Written(NamedTuple):
 
     @property
     def name(self) -> bytes:
-        """As it stands there; ZIP knows no other codes that everyone reads."""
+        """The encoded name: ASCII or UTF-8."""
         return self.entry.name.encode()
 
     @property
@@ -79,15 +79,15 @@ class Written(NamedTuple):
 
     @property
     def time_and_date(self) -> tuple[int, int]:
-        """As MS-DOS has them, two seconds apart."""
+        """The MS-DOS date and time, in steps of two seconds."""
         year, month, day, hour, minute, second = self.entry.date_time
         return hour << 11 | minute << 5 | second // 2, (year - 1980) << 9 | month << 5 | day
 
 
 def write_archive(stream: BinaryIO, members: Iterable[tuple[Entry, Source]]) -> list[Written]:
-    """Write an archive into a file that can be sought in; return what stands in it, in order.
+    """Write an archive into a seekable file; return the written members, in order.
 
-    Of ``members`` the next is asked for when one has been written.
+    Each of the ``members`` is requested after the previous one was written.
     """
     written = [_append(stream, entry, source) for entry, source in members]
     start = stream.tell()
@@ -170,7 +170,7 @@ def _central(member: Written) -> bytes:
 
 
 def _end(count: int, start: int, size: int) -> bytes:
-    """Return the end of central directory, with ZIP64's in front of it where one is needed."""
+    """Return the end of central directory, with ZIP64's records if required."""
     wide = b""
     if count >= _MAX16 or max(start, size) >= _MAX32:
         numbers = (count, count, size, start)
