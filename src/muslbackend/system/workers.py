@@ -27,19 +27,18 @@ def cores() -> int:
 def on_all_cores(
     function: Callable[[_Thing], _Result], things: Sequence[_Thing], sizes: Sequence[int] = ()
 ) -> list[_Result]:
-    """Return what a function says of each, in order, as :class:`Begun` has it."""
+    """Return the result of a function for each thing, in order."""
     with Begun(function, things, sizes) as begun:
         found = dict(begun)
     return [found[number] for number in range(len(things))]
 
 
 class Begun(Generic[_Thing, _Result]):
-    """A function that is called for many things on all cores meanwhile; a context.
+    """Calls of a function for many things on all cores, as a context.
 
-    What it spends its time in must let other threads run. The largest are begun first, if sizes
-    are known. Who asks for results helps: with what is small first, which no other thread takes,
-    for they would wait for each other longer than that takes. It does everything where there is
-    one core, or little to do.
+    The function must release the GIL. The largest things are started first, if sizes are known. The
+    consumer thread runs small items itself; handing them to workers would cost more than it saves.
+    With one core, or with little work, it runs everything.
     """
 
     def __init__(
@@ -67,15 +66,15 @@ class Begun(Generic[_Thing, _Result]):
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Begin nothing more, and wait for what was begun."""
+        """Start no further work, and wait for running calls."""
         self._waiting.clear()
         while self._running:
             self._more.acquire()
 
     def __iter__(self) -> Iterator[tuple[int, _Result]]:
-        """Yield the place of each thing and what the function says of it, as they come; once.
+        """Yield the position of each thing and its result, as they complete; once.
 
-        Raises what the function raised, of several the first in the order in which they are begun.
+        Raises the exception of the function; the first one in the order of starting.
         """
         failed = dict[int, BaseException]()
         for ended in self._as_they_end():
@@ -103,7 +102,7 @@ class Begun(Generic[_Thing, _Result]):
                 return
 
     def _ends(self) -> Iterator[_Ended[_Result]]:
-        """Yield what other threads have ended and nobody has taken yet."""
+        """Yield results of other threads that were not yielded yet."""
         while self._ended:
             yield self._ended.popleft()
 
@@ -146,7 +145,7 @@ class Begun(Generic[_Thing, _Result]):
 
 
 class _Ended(Generic[_Result]):
-    """What came of one thing."""
+    """The result of one thing, or its exception."""
 
     def __init__(
         self, order: int, number: int, results: list[_Result], error: BaseException | None = None
@@ -176,7 +175,7 @@ class Job(Generic[_Result]):
             self._ended.release()
 
     def result(self) -> _Result:
-        """Return what the call returned, or raise what it raised."""
+        """Return the result of the call, or raise its exception."""
         self.run()
         with self._ended:
             if self._error is not None:
@@ -197,7 +196,7 @@ class Pool:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Begin nothing more, and wait for what was begun."""
+        """Start no further work, and wait for running calls."""
         self._jobs.clear()
         while self._running:
             self._fewer.acquire()

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from muslbackend.wheel.zip.member import Mark
     from muslbackend.wheel.zip.reader import ZipReader
 
-#: What of a wheel is held in memory, in bytes; the rest is unpacked to disk. Of one that is judged
+#: Bytes of a wheel that are kept in memory; the rest is unpacked to disk. Of one that is judged
 #: each file is let go when it was read.
 _IN_MEMORY, _WHILE_JUDGED = 48 << 20, 96 << 20
 
@@ -54,7 +54,7 @@ class Wheel(NamedTuple):
     members: Iterator[Member]
     """These, as they are read. Raises :class:`MalformedError` for a damaged one."""
     contents: Contents
-    """All that it holds, and what it says of that."""
+    """Its files and metadata."""
     listed: tuple[Listed, ...]
     """All members, in the order of the archive."""
 
@@ -66,7 +66,7 @@ class Unpacked(NamedTuple):
     members: tuple[Member, ...]
     """In the order of the archive, without RECORD."""
     contents: Contents
-    """What it held, and what it said of that."""
+    """Its files and metadata."""
     original: Original
     """The file itself, open."""
 
@@ -78,7 +78,7 @@ def reading(
     progress: Progress | None = None,
     limit: int | None = None,
 ) -> Iterator[Wheel]:
-    """Begin to read a wheel on all cores; what has no room in memory goes to ``scratch``.
+    """Start to read a wheel on all cores; large members go to ``scratch``.
 
     Raises :class:`MalformedError` for a file name that is not a wheel's, for a damaged archive, one
     with members that no wheel can have, one that unpacks to more than ``limit`` bytes (``None``:
@@ -134,11 +134,10 @@ def _is_elf(archive: ZipReader, info: Listed) -> bool:
 def unpack(
     path: Path, scratch: Scratch, progress: Progress | None = None, limit: int | None = None
 ) -> Unpacked:
-    """Read a wheel, what is large into ``scratch``.
+    """Read a wheel to rewrite it; large members go to ``scratch``.
 
-    RECORD of the wheel itself is made anew when it is written, and its signatures are not true any
-    more; those of a vendored package are files like others. Raises :class:`MalformedError` for what
-    :func:`reading` refuses.
+    RECORD and its signatures are left out, because they become invalid; those of a vendored package
+    are ordinary files. Raises :class:`MalformedError` for a wheel that :func:`reading` refuses.
     """
     from packaging.tags import parse_tag  # check does without
 
@@ -188,7 +187,7 @@ def _unchanged(original: Original) -> Iterator[None]:
 
 
 def _digests(members: Iterable[Member]) -> Callable[[str, str], str]:
-    """Return what looks up the digest of a member, as RECORD has it."""
+    """Return a function for the digest of a member, as in RECORD."""
     import base64
     import hashlib
 
