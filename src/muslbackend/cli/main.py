@@ -9,7 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.errors import MuslBackendError, is_out_of_memory, out_of_memory
-from muslbackend.policy.question import Question
+from muslbackend.policy.check import Question
 from muslbackend.report import text as plain
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from muslbackend.musl.tags import Facts
+    from muslbackend.policy.check import Checked
     from muslbackend.policy.findings import Finding
-    from muslbackend.policy.question import Checked
     from muslbackend.repair.options import Settings
     from muslbackend.repair.outcome import Repaired
     from muslbackend.system.progress import Line, Progress
@@ -91,7 +91,7 @@ def _limit(option: str | None) -> int | None:
 
 
 def _check(wheels: Sequence[str], question: Question, shown: _Shown) -> int:
-    from muslbackend.policy.check_wheel import check_wheel
+    from muslbackend.policy.check import check_wheel
 
     results = []
     with _line(quiet=shown.quiet) as line:

@@ -11,7 +11,7 @@ from muslbackend import __version__
 from muslbackend.cli import main as cli
 from muslbackend.cli.main import main
 from muslbackend.cli.parser import COMMANDS
-from muslbackend.policy.question import Question
+from muslbackend.policy.check import Question
 from support.tools.htmltree import parsed
 from support.wheels import wheels
 from support.wheels.builders import gcc_library, zig_library
@@ -58,7 +58,7 @@ def test_a_wheel_whose_tag_is_not_true_is_an_error(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("preadv2-1.0-cp311-cp311-musllinux_1_2_x86_64.whl: ")
     assert "1.2.5" in lines[0]
-    assert lines[1].startswith("error[MB103] demo/_core.so: needs preadv2, ")
+    assert lines[1].startswith("error[MB103] demo/_core.so: requires preadv2, ")
 
 
 def test_the_floor_that_is_asked_for_counts(
@@ -68,7 +68,7 @@ def test_the_floor_that_is_asked_for_counts(
     assert main(["check", "--floor", "1.2.3", path]) == 0
     assert main(["check", "--floor", "1.2", path]) == 1
     assert main(["check", "--floor", "1.2.2", path]) == 1
-    assert "it must load on 1.2.2" in capsys.readouterr().out
+    assert "must load on musl 1.2.2" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_another_architecture_is_judged_when_asked_for(
     assert main(["check", "--arch", "aarch64", path]) == 1
     out = capsys.readouterr().out
     assert ".whl: musllinux_1_2_x86_64 is not true for aarch64: " in out
-    assert "error[MB106] demo/_core.so: is for x86_64, the wheel for aarch64" in out
+    assert "error[MB106] demo/_core.so: is for x86_64, but the wheel is for aarch64" in out
 
 
 def test_a_release_that_an_architecture_never_had_is_an_error_of_usage(
@@ -143,8 +143,7 @@ def test_a_release_that_an_architecture_never_had_is_an_error_of_usage(
     path = wheel(tmp_path, "getpid")
     assert main(["check", "--arch", "aarch64", "--against", "1.1.0", path]) == 2
     assert capsys.readouterr().err == (
-        "muslbackend: error: there was no musl 1.1.0 for aarch64\n"
-        "  hint  its first release is 1.1.7\n"
+        "muslbackend: error: musl 1.1.0 does not support aarch64\n  hint  use 1.1.7 or later\n"
     )
 
 
@@ -165,12 +164,12 @@ def test_a_library_that_will_be_there_is_searched_and_judged(
 ) -> None:
     path, system = with_library(tmp_path, "libneeded.so.1", "statx")
     assert main(["check", path]) == 1
-    assert "needs libneeded.so.1, which is neither in the wheel" in capsys.readouterr().out
+    assert "requires libneeded.so.1, which is not in the wheel" in capsys.readouterr().out
     assert main(["check", "--library-dir", str(system), path]) == 1
     out = capsys.readouterr().out
     assert "MB101" not in out
     assert "MB110" not in out  # the system's loader finds it for a script as well
-    assert f"error[MB103] {system}/libneeded.so.1: needs statx, " in out
+    assert f"error[MB103] {system}/libneeded.so.1: requires statx, " in out
     assert main(["check", "--library-dir", str(system), "--against", "1.2.5", path]) == 0
 
 
@@ -194,7 +193,9 @@ def test_what_is_excluded_is_taken_for_given(
     capsys.readouterr()
     assert main(["check", "--exclude", "libGL*", "--exclude", "libneed*", path]) == 0
     out = capsys.readouterr().out
-    assert "warning[MB109] demo/_core.so: needs libneeded.so.1, which is left to the system" in out
+    assert (
+        "warning[MB109] demo/_core.so: requires libneeded.so.1, which is left to the system" in out
+    )
 
 
 def test_a_tag_that_promises_no_musl_is_true_on_any(tmp_path: Path) -> None:
@@ -300,7 +301,7 @@ def test_native_code_in_a_wheel_for_any_machine_is_an_error(
     assert out.startswith(
         "getpid-1.0-cp311-cp311-any.whl: any is not true: loads on musl 1.1.0 and later"
     )
-    assert "error[MB121] demo/_core.so: is x86_64 code, and the wheel's tag says" in out
+    assert "error[MB121] demo/_core.so: is x86_64 code, but the tag of the wheel promises" in out
 
 
 def test_glibcs_code_in_a_wheel_for_any_machine_is_an_error_too(
@@ -324,7 +325,7 @@ def test_symbols_of_a_library_that_the_wheel_opens_are_a_warning(
     capsys.readouterr()
     assert main(["check", path]) == 0
     out = capsys.readouterr().out
-    assert "warning[MB126] demo/_core.so: needs nk_dot, which must come from a library that" in out
+    assert "warning[MB126] demo/_core.so: requires nk_dot, expected from a library that" in out
 
 
 def test_a_tag_that_we_write_rests_on_no_word_in_a_text(
@@ -335,12 +336,12 @@ def test_a_tag_that_we_write_rests_on_no_word_in_a_text(
     output = tmp_path / "out"
     assert main(["repair", path, "-o", str(output)]) == 1
     err = capsys.readouterr().err
-    assert "error[MB126] demo/_core.so: needs nk_dot, which must come from a library" in err
-    assert "say so: assume-symbols = ['nk_dot']" in err
+    assert "error[MB126] demo/_core.so: requires nk_dot, expected from a library" in err
+    assert "declare it: assume-symbols = ['nk_dot']" in err
     assert not output.exists()
     assert main(["repair", path, "-o", str(output), "--assume-symbols", "nk_*"]) == 0
     out = capsys.readouterr().out
-    assert "note[MB145] demo/_core.so: needs nk_dot, which is taken for given" in out
+    assert "note[MB145] demo/_core.so: requires nk_dot, assumed to be present" in out
     (made,) = output.iterdir()
     assert "musllinux_1_2" in made.name
     assert main(["check", str(made)]) == 0
@@ -354,7 +355,7 @@ def test_a_comment_is_no_library(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "error[MB102] demo/_core.so: needs nk_dot" in capsys.readouterr().out
     assert main(["repair", path, "--dry-run"]) == 1
     assert main(["check", path, "--assume-symbols", "x", "--assume-symbols", "nk_*"]) == 0
-    assert "note[MB145] demo/_core.so: needs nk_dot" in capsys.readouterr().out
+    assert "note[MB145] demo/_core.so: requires nk_dot" in capsys.readouterr().out
 
 
 def test_a_page_is_written_besides(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -429,12 +430,13 @@ def test_github_actions_gets_annotations_and_stdout_stays_what_it_is(
     assert len(warnings) + 1 == len(re.findall(r"(?m)^(?:error|warning|note)\[", plain))
     needy, other = (p.rpartition("/")[2] for p in options[-2:])
     assert warnings[0].startswith(
-        f"::warning file=demo/_core.so,title=MB109::{needy}: demo/_core.so: needs libz.so.1, "
+        f"::warning file=demo/_core.so,title=MB109::{needy}: demo/_core.so: requires libz.so.1, "
     )
     assert error == (
-        f"::error file=demo/_core.so,title=MB103::{other}: demo/_core.so: needs preadv2, which "
-        "musl has from 1.2.5 on; it must load on 1.2.0%0Ahint  avoid preadv2, or promise less "
-        'with floor = "1.2.5" (Alpine 3.20 and later)'
+        f"::error file=demo/_core.so,title=MB103::{other}: demo/_core.so: requires "
+        "preadv2, available since musl 1.2.5; the wheel must load on musl "
+        '1.2.0%0Ahint  avoid preadv2, or require musl 1.2.5: floor = "1.2.5" '
+        "(Alpine 3.20 and later)"
     )
     assert main(["check", "-q", *options[1:]]) == 1
     assert capsys.readouterr().err.splitlines() == [error]
@@ -449,8 +451,8 @@ def test_github_actions_is_told_what_stopped_us(
     path = wheel(tmp_path, "getpid")
     assert main(["check", "--arch", "aarch64", "--against", "1.1.0", path]) == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
-        "::error title=muslbackend::there was no musl 1.1.0 for aarch64%0A"
-        "  hint  its first release is 1.1.7"
+        "::error title=muslbackend::musl 1.1.0 does not support aarch64%0A  hint "
+        " use 1.1.7 or later"
     )
 
 

@@ -19,7 +19,7 @@ BAD = Result(
 
 OURS = """\
 -- Configuring done
-error[MB103] demo/_demo.so: needs preadv2
+error[MB103] demo/_demo.so: requires preadv2
       hint  avoid preadv2
 warning: hint of somebody else
 muslbackend: error: the wheel cannot be tagged musllinux_1_2_x86_64; nothing was written
@@ -37,14 +37,14 @@ FAILED: demo.o
 def test_our_own_reason_comes_first_then_the_findings() -> None:
     assert results.failure(OURS) == (
         "the wheel cannot be tagged musllinux_1_2_x86_64; nothing was written",
-        "error[MB103] demo/_demo.so: needs preadv2",
+        "error[MB103] demo/_demo.so: requires preadv2",
         "      hint  avoid preadv2",
         "  hint  see the findings above",
     )
 
 
 def test_many_findings_do_not_hide_the_reason() -> None:
-    many = "".join(f"error[MB103] demo/{i}.so: needs preadv2\n" for i in range(100))
+    many = "".join(f"error[MB103] demo/{i}.so: requires preadv2\n" for i in range(100))
     shown = results.failure(many + "muslbackend: error: the reason\n  hint  what to do\n")
     assert len(shown) == results.SHOWN
     assert (shown[0], shown[-1]) == ("the reason", "  hint  what to do")

@@ -17,7 +17,7 @@ from muslbackend.cli.main import main
 from muslbackend.cli.parser import parser
 from muslbackend.musl.alpine import alpine_with
 from muslbackend.musl.releases import MuslVersion
-from muslbackend.policy.check_wheel import check_wheel
+from muslbackend.policy.check import check_wheel
 from muslbackend.report import check
 from muslbackend.wheel.declared_floor import line_for
 from support.projects.building import PROJECT

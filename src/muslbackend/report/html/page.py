@@ -13,7 +13,7 @@ from muslbackend.report.html.wheel import answer, section, state
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from muslbackend.policy.question import Checked
+    from muslbackend.policy.check import Checked
 
 #: A browser refuses what a page might load or run, should a name ever get out of its place.
 _POLICY: Final = (
