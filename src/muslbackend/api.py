@@ -162,8 +162,8 @@ def check_wheel(  # noqa: PLR0913 - keywords
     A damaged wheel is a finding (MB100). Raises :class:`MuslBackendError` if an argument is not
     valid or the file cannot be read.
     """
-    from muslbackend.policy.check_wheel import check_wheel as check
-    from muslbackend.policy.question import Question
+    from muslbackend.policy.check import Question
+    from muslbackend.policy.check import check_wheel as check
 
     if arch is not None and arch not in ARCHITECTURES:
         msg = f"arch = {arch!r} is not a machine that musl runs on"

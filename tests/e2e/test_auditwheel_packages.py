@@ -58,7 +58,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from muslbackend.cli.main import main
-from muslbackend.policy.check_wheel import check_wheel
+from muslbackend.policy.check import check_wheel
 from support.loaders.loaders import RELEASES, dlopen, dlopen_in, loader
 from support.loaders.machines import DEBIAN_EXPORTS, MACHINES
 from support.projects.auditwheel_packages import PACKAGES

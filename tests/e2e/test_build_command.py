@@ -15,7 +15,7 @@ import pytest
 
 from muslbackend.cli.main import main
 from muslbackend.musl.releases import MuslVersion
-from muslbackend.policy.check_wheel import check_wheel
+from muslbackend.policy.check import check_wheel
 from muslbackend.system.folders import scratch_folder
 from support.projects.building import PROJECT, PY, Build, build, members, run, write_project
 from support.pythons import muslpython

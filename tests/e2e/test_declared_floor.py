@@ -92,7 +92,7 @@ def test_tools_that_write_a_wheel_again_keep_the_floor(
     assert declares(older) == "1.2.5"
     # The promise was changed behind the back of the declaration.
     assert main(["check", str(older)]) == 1
-    assert "Musl-Floor: 1.2.5: its tag promises musllinux_1_1" in capsys.readouterr().out
+    assert "Musl-Floor: 1.2.5: the tag of the wheel is musllinux_1_1" in capsys.readouterr().out
 
 
 @CROSSES
@@ -105,8 +105,9 @@ def test_a_build_declares_its_floor_and_its_wheel_is_true(
     assert declares(made.wheel) == "1.2.5"
     (warning,) = (line for line in made.output.splitlines() if "MB148" in line)
     assert warning == (
-        f"warning[MB148] {made.wheel.name}: musllinux_1_2 promises musl 1.2.0, this wheel needs "
-        "1.2.5 (Alpine 3.20): pip installs it on older ones too"
+        f"warning[MB148] {made.wheel.name}: musllinux_1_2 promises musl 1.2.0, but "
+        "the wheel requires 1.2.5 (Alpine 3.20): pip installs it on older "
+        "releases too"
     )
     assert main(["check", str(made.wheel)]) == 0
     assert "declared from 1.2.5, Alpine 3.20" in capsys.readouterr().out

@@ -81,8 +81,8 @@ def test_a_project_is_changed_over(
 @PAGE.given(
     EXCLUDE,
     "pyproject.toml, excludes a library",
-    f"warning[MB109] {CORE}: needs libGL.so.1, which is left to the system; the wheel works only "
-    "where that is installed",
+    f"warning[MB109] {CORE}: requires libGL.so.1, which is left to the system; "
+    "the wheel works only where that library is installed",
 )
 def test_a_library_is_left_to_the_system(
     snippets: list[Block], tmp_path: Path, cache: Path
@@ -147,7 +147,7 @@ def test_files_of_the_wheel_are_set_aside(
     for contents in (members(wheel), members(made)):
         assert contents["demo/bootloader/run"] == (tmp_path / "run").read_bytes()
         assert contents.keys() >= {"demo/dsp/skel.so", *CHAIN}
-    assert "note[MB147] demo/dsp/skel.so: is not judged, because of ignore" in said
+    assert "note[MB147] demo/dsp/skel.so: is not checked, because it matches ignore" in said
     # In the file of a project the settings say the same.
     table = tomllib.loads(settings.text)["tool"]["muslbackend"]
     parsed = parse_settings(table, {}, {})
@@ -187,11 +187,15 @@ def test_an_older_musl_is_promised(
 
 @PAGE.given(
     FLOOR,
-    f"error[MB103] {CORE}: needs preadv2, which musl has from 1.2.5 on; it must load on 1.2.0",
+    (
+        f"error[MB103] {CORE}: requires preadv2, available since musl 1.2.5; the "
+        "wheel must load on musl 1.2.0"
+    ),
     "pyproject.toml, promises less",
     f"muslbackend: {NAME.format('musllinux_1_2')}",
-    f"warning[MB148] {NAME.format('musllinux_1_2')}: musllinux_1_2 promises musl 1.2.0, this wheel "
-    "needs 1.2.5 (Alpine 3.20): pip installs it on older ones too",
+    f"warning[MB148] {NAME.format('musllinux_1_2')}: musllinux_1_2 promises "
+    "musl 1.2.0, but the wheel requires 1.2.5 (Alpine 3.20): pip installs it "
+    "on older releases too",
     f"{NAME.format('musllinux_1_2')}: ok, loads on musl 1.2.5 and later (Alpine 3.20 and later), "
     f"because of preadv2 in {CORE}",
 )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from muslbackend.cli.main import main
-from muslbackend.policy.check_wheel import check_wheel
+from muslbackend.policy.check import check_wheel
 from support.projects.building import PY, build, pip_install, python
 from support.tools.debiantools import patch
 

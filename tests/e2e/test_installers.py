@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from muslbackend.policy.check_wheel import check_wheel
-from muslbackend.policy.rules.installation import place
+from muslbackend.policy.check import check_wheel
+from muslbackend.policy.rules.archive import place
 from support.projects.frontends import install
 from support.tools.debian import captured
 from support.wheels import wheels

@@ -98,8 +98,8 @@ def test_on_a_musl_python_the_wheel_has_its_tag_at_once(
 @CROSSES
 @README.given(
     "The promise",
-    "error[MB103] demo/_demo.cpython-311-x86_64-linux-musl.so: needs preadv2, "
-    "which musl has from 1.2.5 on; it must load on 1.2.0",
+    "error[MB103] demo/_demo.cpython-311-x86_64-linux-musl.so: requires "
+    "preadv2, available since musl 1.2.5; the wheel must load on musl 1.2.0",
 )
 def test_the_refusal_is_the_one_shown(snippets: list[Block], tmp_path: Path) -> None:
     source = EXTENSION.format(declare="", call="preadv2(0, NULL, 0, 0, 0)")

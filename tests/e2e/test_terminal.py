@@ -188,7 +188,7 @@ def test_a_check_is_in_colours_and_folded_and_says_how_to_learn_more(bench: Benc
     plain = piped(command, {}).stdout
     session = Session(command, columns=60)
     assert session.end() == 1
-    assert "\x1b[1;31merror[MB101]\x1b[0m \x1b[1mneedy/core.so\x1b[0m: needs" in session.written
+    assert "\x1b[1;31merror[MB101]\x1b[0m \x1b[1mneedy/core.so\x1b[0m: requires" in session.written
     shown, _, more = session.screen.partition("\n  more      ")
     lines = shown.splitlines()
     assert max(map(len, lines)) <= 60

@@ -19,7 +19,7 @@ from muslbackend.elf.edit import Edit, edited
 from muslbackend.elf.reader import read_elf
 from muslbackend.errors import MalformedError, MuslBackendError
 from muslbackend.musl.tags import Facts
-from muslbackend.policy.check_wheel import check_wheel
+from muslbackend.policy.check import check_wheel
 from muslbackend.repair.options import Settings
 from muslbackend.repair.repair import repair_wheel
 from support.wheels.builders import SOURCE, findings_of, gcc_library, zig_library

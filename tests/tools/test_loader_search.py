@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from packaging.tags import Tag
 
-from muslbackend.policy.check_wheel import check_wheel
+from muslbackend.policy.check import check_wheel
 from muslbackend.repair.write import write_wheel
 from muslbackend.wheel.member import Member
 from muslbackend.wheel.name import WheelName

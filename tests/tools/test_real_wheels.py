@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from muslbackend.cli.main import main
-from muslbackend.policy.check_wheel import check_wheel
+from muslbackend.policy.check import Question, check_wheel
 from muslbackend.policy.findings import Severity
-from muslbackend.policy.question import Question
 from support.loaders.loaders import dlopen, missing_python_symbols
 from support.tools.debian import Pin, wheel
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from muslbackend.musl.releases import MuslVersion
-from muslbackend.policy.check_wheel import check_wheel
+from muslbackend.policy.check import Question, check_wheel
 from muslbackend.policy.findings import Severity
-from muslbackend.policy.question import Question
 from support.wheels.corpus import ROWS, each, every_row
 
 if TYPE_CHECKING:

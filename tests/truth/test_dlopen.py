@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from muslbackend.policy.check_wheel import check_wheel
+from muslbackend.policy.check import Question, check_wheel
 from muslbackend.policy.findings import Severity
-from muslbackend.policy.question import Question
 from support.loaders.clibraries import ZLIB, library
 from support.loaders.loaders import RELEASES, loader
 from support.loaders.machines import MACHINES

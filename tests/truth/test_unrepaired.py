@@ -16,8 +16,7 @@ import pytest
 
 from muslbackend.cli.main import main
 from muslbackend.musl.releases import MuslVersion
-from muslbackend.policy.check_wheel import check_wheel
-from muslbackend.policy.question import Question
+from muslbackend.policy.check import Question, check_wheel
 from support.loaders.clibraries import ZLIB, library
 from support.loaders.loaders import RELEASES, loader
 from support.projects.building import assert_record_is_true

@@ -33,7 +33,7 @@ def hand_over(config: Mapping[str, object], output: Path, metadata: str | None) 
 
 
 def _refuse_untrue(wheel: Path) -> None:
-    from muslbackend.policy.check_wheel import check_wheel
+    from muslbackend.policy.check import check_wheel
     from muslbackend.policy.verdict import PolicyError
 
     checked = check_wheel(wheel)

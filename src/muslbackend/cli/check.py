@@ -18,16 +18,15 @@ from muslbackend.cli.options import (
 )
 from muslbackend.cli.wheels import add_wheels, each, expanded, progress_line
 from muslbackend.musl.releases import ARCHITECTURES
-from muslbackend.policy.check_wheel import check_wheel
-from muslbackend.policy.question import Question
+from muslbackend.policy.check import Question, check_wheel
 from muslbackend.report import terminal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from muslbackend.cli.options import Commands
+    from muslbackend.policy.check import Checked
     from muslbackend.policy.findings import Finding
-    from muslbackend.policy.question import Checked
 
 _EXAMPLES: Final = (
     "muslbackend check dist/*.whl",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.musl import releases
 from muslbackend.system import resources
-from muslbackend.system.phrases import counted
+from muslbackend.system.listing import listed_symbols
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -177,7 +177,7 @@ def lacking(
         found.setdefault(_cause(symbol, arch), []).append(symbol)
     for (why, of_several, hint), names in found.items():
         reason = of_several if of_several and names[1:] else why
-        yield tuple(names), f"needs {counted(names)}, which {reason}", hint
+        yield tuple(names), f"needs {listed_symbols(names)}, which {reason}", hint
 
 
 def _cause(symbol: str, arch: Architecture) -> tuple[str, str, str]:

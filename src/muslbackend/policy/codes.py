@@ -1,6 +1,6 @@
-"""What each code of a finding means, what musl itself says of it, and how to mend it.
+"""The explanation of each code: the rule, the output of musl, and remedies.
 
-The texts are in ``data/codes.toml``; nothing of them is read before somebody asks.
+The texts are in ``codes.toml``, which is read on first use.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from muslbackend.system import resources
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-#: The keys of an entry that say how to mend it, and the words for them; in this order.
+#: The keys of remedies, in order, and their headings.
 REMEDIES: Final = {
-    "anyway": "mend it",
+    "anyway": "fix",
     "cmake": "CMake",
     "setuptools": "setuptools, Cython",
     "rust": "Rust",
@@ -31,20 +31,20 @@ _WIDTH: Final = 96
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One code."""
+    """The explanation of one code."""
 
     title: str
-    """In one line."""
+    """One line, without a period."""
     rule: str
     prints: str
-    """The loader's own words, or what happens without a word."""
+    """The message of musl's loader, or the effect if there is no message."""
     remedies: Mapping[str, str]
-    """By the keys of :data:`REMEDIES`."""
+    """By keys of :data:`REMEDIES`."""
 
 
 @cache
 def entries() -> Mapping[str, Entry]:
-    """Return what is known of every code, in the order of the codes."""
+    """Return the explanations of all codes, sorted by code."""
     found = tomllib.loads(resources.read("policy/codes.toml"))
     return {
         code: Entry(
@@ -58,9 +58,9 @@ def entries() -> Mapping[str, Entry]:
 
 
 def explain(codes: Sequence[str]) -> str:
-    """Return the text on each code, or without one a list of all.
+    """Return the explanations of the given codes, or without codes a list of all.
 
-    Raises :class:`SettingsError` for a code that does not exist.
+    Raises :class:`SettingsError` for an unknown code.
     """
     if not codes:
         return "\n".join(f"{code}  {entry.title}" for code, entry in entries().items())
@@ -74,9 +74,9 @@ def _known(code: str) -> str:
         return name
     near = difflib.get_close_matches(name, known, n=1)
     raise SettingsError(
-        f"{code} is not the code of a finding",
+        f"unknown code: {code}",
         hint=(f"did you mean {near[0]}? " if near else "")
-        + "muslbackend explain, without a code, lists them",
+        + "run muslbackend explain without arguments to list all codes",
     )
 
 

@@ -1,46 +1,41 @@
-"""What is wrong, or worth knowing, with a file: the values that rules make and reports show."""
+"""Findings: problems with a wheel or one of its files, as rules make them and reports show them."""
 
 from __future__ import annotations
 
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
+from typing import NamedTuple
 
 
 class Severity(Enum):
-    """How much a finding weighs."""
+    """The weight of a finding, heaviest first."""
 
     ERROR = "error"
-    """The file will not load, or not where the tag says."""
+    """The file does not load, or not everywhere that the tag promises."""
     WARNING = "warning"
-    """It will load only where something holds that musl does not promise."""
+    """The file loads only under a condition that musl does not guarantee."""
     NOTE = "note"
+    """Worth knowing; no action is required."""
 
 
 class Finding(NamedTuple):
-    """One thing that is wrong, or worth knowing, with one file."""
+    """One problem, or one fact worth knowing, about one file."""
 
     code: str
     severity: Severity
     subject: str
-    """The file: a path in the wheel, or an absolute one for a library that would be bundled."""
+    """The file: a path in the wheel, or an absolute path for a library to be bundled."""
     message: str
+    """A predicate of the subject, such as "requires libfoo.so, which …"."""
     hint: str = ""
+    """The remedy, in one imperative sentence."""
     symbol: str = ""
-    """The symbol, library or type that it is about, if there is one; of several the first."""
+    """The symbol, library or type concerned, if any; the first one if there are several."""
     details: tuple[str, ...] = ()
-    """Further lines, such as where a library was searched."""
+    """Further lines, such as the directories that were searched."""
     symbols: tuple[str, ...] = ()
-    """All of them, if there are several of one cause; sorted."""
+    """All symbols, sorted, if several share the cause; else empty."""
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Every symbol, library or type that it is about."""
+        """Every symbol, library or type concerned."""
         return self.symbols or ((self.symbol,) if self.symbol else ())
-
-
-def about(finding: Finding, symbols: Sequence[str]) -> Finding:
-    """Return the finding as one about these symbols, which have one cause."""
-    return finding._replace(symbol=symbols[0], symbols=tuple(symbols) if symbols[1:] else ())

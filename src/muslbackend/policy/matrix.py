@@ -1,4 +1,4 @@
-"""On which releases of musl a finished wheel loads, and each of its files."""
+"""The table of musl releases on which a finished wheel and each of its files load."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
 
 
 class Cell(NamedTuple):
-    """What keeps a file, or the whole wheel, from loading on one release."""
+    """The errors that keep a file, or the whole wheel, from loading on one release."""
 
     codes: tuple[str, ...] = ()
-    """Of errors, sorted; empty: it loads."""
+    """The codes of the errors, sorted; empty if it loads."""
     files: tuple[str, ...] = ()
-    """The ones that have them, sorted: a file itself, or libraries that it loads."""
+    """The files with these errors, sorted: the file itself, or libraries that it loads."""
 
 
 class Matrix(NamedTuple):
-    """Releases beside each other, files below each other."""
+    """One column per release, one row per file."""
 
     releases: tuple[Release, ...]
-    """All that ran on the machine, oldest first."""
+    """All releases that support the machine, oldest first."""
     wheel: tuple[Cell, ...]
-    """Of each of these releases, as ``check --against`` answers."""
+    """One cell per release, as ``check --against`` answers."""
     files: Mapping[str, tuple[Cell, ...]]
-    """The same for each file of the wheel and all that it loads, by path, sorted."""
+    """The same for each file of the wheel and everything that it loads, by path, sorted."""
 
 
 def matrix(graph: Graph, arch: Architecture) -> Matrix:
-    """Ask each release that ran on a machine whether a finished wheel loads there."""
+    """Judge a finished wheel for each release that supports a machine."""
     oldest = musl.oldest(arch)
     releases = tuple(release for release in musl.releases() if release.version >= oldest)
     target = Target(arch, None, native=False, strict=True)
@@ -62,7 +62,7 @@ def _cell(codes: Mapping[str, tuple[str, ...]], having: Sequence[str]) -> Cell:
 
 
 class _Reach:
-    """What each file loads, as bits of numbers in the order of paths."""
+    """The files that each file loads, as bit masks in the order of ``paths``."""
 
     def __init__(self, graph: Graph) -> None:
         self.files = sorted({*graph.wheel, *graph.broken})
@@ -75,7 +75,7 @@ class _Reach:
         self.numbers = numbers
         self.reached, _ = closures(following)
         loading = graph.loading
-        #: Bits of files as `loading` has them, and as they are here.
+        #: Maps masks of `graph.loading` to masks of this class.
         known: dict[int, int] = {}
         for root in graph.loads:
             mask = loading.reached(root)
@@ -85,7 +85,7 @@ class _Reach:
         self._last: tuple[Mapping[str, tuple[str, ...]], dict[int, Cell]] = {}, {}
 
     def cells(self, codes: Mapping[str, tuple[str, ...]]) -> Iterator[tuple[str, Cell]]:
-        """Yield for each file what keeps it from loading, of the errors of all files."""
+        """Yield each file with its cell, given the codes of the errors of all files."""
         if self._last[0] != codes:
             self._last = codes, {}
         known = self._last[1]

@@ -1,4 +1,4 @@
-"""Will every file load, and from which musl on: all rules over one graph."""
+"""Judge a graph by all rules: whether every file loads, and since which musl release."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from muslbackend.loader.needs import needs
 from muslbackend.musl import releases
 from muslbackend.musl.alpine import alpine_backport, alpine_with
 from muslbackend.policy.findings import Severity
-from muslbackend.policy.rules.loading import RULES, is_fatal
+from muslbackend.policy.registry import BUILD_RULES, is_fatal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -19,39 +19,39 @@ if TYPE_CHECKING:
     from muslbackend.musl.releases import MuslVersion
     from muslbackend.musl.tags import Target
     from muslbackend.policy.findings import Finding
-    from muslbackend.policy.rules.loading import Rule
+    from muslbackend.policy.rule import Rule
 
 
 class Verdict(NamedTuple):
-    """What the rules say of a set of files."""
+    """The result of the rules for a set of files."""
 
     floor: MuslVersion | None
-    """The release from which on every file loads; ``None``: not on any."""
+    """The oldest release on which every file loads; ``None`` if there is none."""
     because: tuple[Reason, ...]
-    """What needs the floor; empty when the oldest musl we know would do."""
+    """The reasons for the floor; empty if it is the oldest known release."""
     findings: tuple[Finding, ...]
     """Errors first, then by file and code."""
     alpine: str | None = None
-    """The Alpine from which on each has that release, and lacks nothing of what is needed."""
+    """The first Alpine whose musl, and that of all later ones, satisfies the floor."""
     backport: str | None = None
-    """The oldest Alpine with an older musl on which patches of its own make up for the floor."""
+    """The oldest Alpine whose older musl has every required symbol by patches of its own."""
 
     @property
     def ok(self) -> bool:
-        """No finding is an error."""
+        """Whether no finding is an error."""
         return all(f.severity is not Severity.ERROR for f in self.findings)
 
 
 class PolicyError(MuslBackendError):
-    """The findings forbid what was asked for."""
+    """The findings rule out the requested result, such as a tag."""
 
     def __init__(self, verdict: Verdict, message: str, *, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.verdict = verdict
 
 
-def judge(graph: Graph, target: Target, rules: tuple[Rule, ...] = RULES) -> Verdict:
-    """Return every finding of every rule, and the musl floor of the whole."""
+def judge(graph: Graph, target: Target, rules: Iterable[Rule[...]] = BUILD_RULES) -> Verdict:
+    """Return the findings of all rules, and the musl floor of the whole."""
     findings = {finding for rule in rules for finding in rule(graph, target)}
     fatal = any(map(is_fatal, findings))
     reasons = needs(graph, target.arch)
@@ -67,7 +67,7 @@ def judge(graph: Graph, target: Target, rules: tuple[Rule, ...] = RULES) -> Verd
 
 
 def in_order(findings: Iterable[Finding]) -> tuple[Finding, ...]:
-    """Return findings as a verdict has them: errors first, then by file and code."""
+    """Return findings in the order of a verdict: errors first, then by file, code and symbol."""
     severities = list(Severity)
     return tuple(
         sorted(findings, key=lambda f: (severities.index(f.severity), f.subject, f.code, f.symbol))

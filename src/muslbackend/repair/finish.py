@@ -14,9 +14,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from muslbackend.loader.resolve import resolve
 from muslbackend.loader.scan import Scan
 from muslbackend.musl.tags import Target, claimed_floor, refuse_unknown
-from muslbackend.policy.rules.declared_floor import understated
-from muslbackend.policy.rules.loading import FINISHED_RULES, REPAIR_RULES, RULES
-from muslbackend.policy.rules.package import ABOUT_THE_PACKAGE
+from muslbackend.policy.registry import ANY_LIBC_RULES, BUILD_RULES, FINISHED_RULES, REPAIR_RULES
+from muslbackend.policy.rules.platform import understated
 from muslbackend.policy.verdict import PolicyError, Verdict, judge
 from muslbackend.repair import layout
 from muslbackend.repair.free_names import Taken
@@ -70,7 +69,7 @@ def _finished(material: Material, order: Order) -> Outcome:
     material, scan, graph, plan = _laid_out(material, order)
     wishes = _wishes(material, to_expand(graph, target), order)
     graph = expanded(graph, wishes.expand)
-    verdict = judge(graph, target, REPAIR_RULES if order.supply.foreign else RULES)
+    verdict = judge(graph, target, REPAIR_RULES if order.supply.foreign else BUILD_RULES)
     if not verdict.ok and (target.strict or claimed):
         msg = f"the wheel cannot be tagged {target.tag}; nothing was written"
         raise PolicyError(verdict, msg, hint="see the findings above")
@@ -209,7 +208,7 @@ def _ours(graph: Graph, order: Order) -> Graph:
 def _for_no_musl(material: Material, order: Order) -> Outcome:
     """Write a wheel for any platform, or for another one, unchanged."""
     order.progress.enter("judge")
-    verdict = judge(_resolved(material, order)[1], order.target, ABOUT_THE_PACKAGE)
+    verdict = judge(_resolved(material, order)[1], order.target, ANY_LIBC_RULES)
     if not verdict.ok and order.target.strict:
         msg = "the wheel cannot be tagged for any machine; nothing was written"
         raise PolicyError(verdict, msg, hint="see the findings above")

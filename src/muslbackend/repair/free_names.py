@@ -7,7 +7,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from muslbackend.loader.rpath import site_path
-from muslbackend.policy.rules.installation import folded
+from muslbackend.policy.rules.archive import folded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

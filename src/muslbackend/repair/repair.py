@@ -13,8 +13,12 @@ from muslbackend.loader.unloaded import is_data_anywhere
 from muslbackend.musl.releases import ARCHITECTURES
 from muslbackend.musl.tags import PlatformTag
 from muslbackend.policy.findings import Severity
-from muslbackend.policy.rules.declared_floor import declared
-from muslbackend.policy.rules.soundness import ABOUT_FILES, ABOUT_TAGS, judge_contents
+from muslbackend.policy.registry import (
+    LASTING_ARCHIVE_RULES,
+    REWRITTEN_ARCHIVE_RULES,
+    judge_contents,
+)
+from muslbackend.policy.rules.platform import declared
 from muslbackend.policy.verdict import PolicyError, Verdict, in_order
 from muslbackend.repair.finish import finish, tagged_members
 from muslbackend.repair.outcome import Outcome
@@ -55,7 +59,8 @@ def repair_wheel(
         unpacked = unpack(path, scratch, progress, settings.max_unpacked)
         notes = _sound(unpacked.contents)
         # WHEEL is rewritten if it does not have the tags of the name.
-        original = None if judge_contents(unpacked.contents, ABOUT_TAGS) else unpacked.original
+        rewritten = judge_contents(unpacked.contents, REWRITTEN_ARCHIVE_RULES)
+        original = None if rewritten else unpacked.original
         name, members = _for_its_machine(unpacked.name, unpacked.members, settings.ignore)
         said = declared(unpacked.contents, {tag.platform for tag in unpacked.name.tags})
         notes += tuple(f._replace(severity=Severity.WARNING) for f in said.findings)
@@ -81,7 +86,7 @@ def _sound(contents: Contents) -> tuple[Finding, ...]:
     A repair writes a new RECORD: a modified wheel must not get a valid one that way.
     """
     # The new WHEEL has the tags of the name.
-    verdict = Verdict(None, (), in_order(judge_contents(contents, ABOUT_FILES)))
+    verdict = Verdict(None, (), in_order(judge_contents(contents, LASTING_ARCHIVE_RULES)))
     if not verdict.ok:
         msg = "the wheel does not hold what it says of itself; nothing was written"
         raise PolicyError(verdict, msg, hint="see the findings above")

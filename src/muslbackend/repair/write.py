@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from muslbackend.policy.rules.soundness import faults
+from muslbackend.policy.registry import archive_errors
 from muslbackend.wheel.writer import AS_EVER, Finished, Packing, write_sound_wheel
 
 if TYPE_CHECKING:
@@ -23,4 +23,4 @@ def write_wheel(
     Errors are those of :func:`write_sound_wheel`; faults are the errors that ``check`` reports
     about an archive.
     """
-    return write_sound_wheel(folder, name, members, faults, packing)
+    return write_sound_wheel(folder, name, members, archive_errors, packing)

@@ -8,8 +8,7 @@ from muslbackend.loader.graph import Via
 from muslbackend.musl.alpine import alpine_with
 from muslbackend.musl.tags import claimed_floor
 from muslbackend.policy.findings import Severity
-from muslbackend.policy.rules.declared_floor import CODES as ABOUT_THE_FLOOR
-from muslbackend.policy.rules.soundness import CODES as ABOUT_THE_ARCHIVE
+from muslbackend.policy.registry import ARCHIVE_CODES
 from muslbackend.report import text as plain
 from muslbackend.report.text import spelled
 
@@ -18,8 +17,8 @@ if TYPE_CHECKING:
 
     from muslbackend.loader.graph import Edge, Graph
     from muslbackend.loader.needs import Reason
+    from muslbackend.policy.check import Checked, File
     from muslbackend.policy.findings import Finding
-    from muslbackend.policy.question import Checked, File
     from muslbackend.policy.verdict import Verdict
     from muslbackend.report.text import Paint
 
@@ -143,7 +142,7 @@ def judgement(checked: Checked) -> tuple[str, str]:
     """Return the answer for a wheel, and the rest of the sentence, if any."""
     asked, reach = checked.question, reach_text(checked.verdict)
     wrong = {finding.code for finding in shown(checked.verdict.findings, quiet=True)}
-    if wrong <= ABOUT_THE_ARCHIVE:
+    if wrong <= ARCHIVE_CODES:
         if wrong:
             return "not a sound wheel", f"; {_loads(checked)}"
         if checked.libc == "glibc":
@@ -151,7 +150,7 @@ def judgement(checked: Checked) -> tuple[str, str]:
         return "ok", f", {_loads(checked)}"
     if checked.graph is None:
         return "cannot be judged", ""
-    if wrong <= ABOUT_THE_ARCHIVE | ABOUT_THE_FLOOR:
+    if wrong <= ARCHIVE_CODES | {"MB148"}:
         return "its promise cannot be proved", f"; {_loads(checked)}"
     machine = f" for {asked.arch.name}" if asked.arch else ""
     release = asked.against or asked.floor

@@ -40,7 +40,6 @@ import muslbackend.cli.repair
 import muslbackend.elf.edit
 import muslbackend.elf.relr
 import muslbackend.policy.check
-import muslbackend.policy.check_wheel
 import muslbackend.repair.finish
 import muslbackend.repair.inventory
 import muslbackend.repair.licenses

@@ -16,7 +16,7 @@ from muslbackend.loader.resolve import resolve
 from muslbackend.loader.rpath import site_path
 from muslbackend.musl.releases import ARCHITECTURES, Architecture, MuslVersion
 from muslbackend.musl.tags import Target
-from muslbackend.policy.rules.loading import FINISHED_RULES, RULES
+from muslbackend.policy.registry import BUILD_RULES, FINISHED_RULES
 from muslbackend.policy.verdict import judge
 from muslbackend.wheel.package import Package
 
@@ -162,7 +162,7 @@ def findings_of(
         for path, elf in (files if isinstance(files, dict) else {"demo/_core.so": files}).items()
     }
     graph = graph_of(world, *folders, arch=machine, exclude=exclude, package=package)
-    return judge(graph, target, FINISHED_RULES if finished else RULES).findings
+    return judge(graph, target, FINISHED_RULES if finished else BUILD_RULES).findings
 
 
 def applied(graph: Graph, plan: Plan) -> FakeFiles:

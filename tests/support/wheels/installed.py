@@ -60,12 +60,12 @@ def said(old: str, new: str) -> str:
     return METADATA.replace(old, new)
 
 
-_NOT_ONE: Final = "error[MB139] has a demo-1.0.dist-info/WHEEL that is not of version 1"
+_NOT_ONE: Final = "error[MB139] has no supported Wheel-Version in demo-1.0.dist-info/WHEEL"
 _VERSION: Final = "Wheel-Version: 1.0\n"
 _ROOT: Final = "Root-Is-Purelib: false\n"
-_NO_FIELD: Final = "error[MB139] has a demo-1.0.dist-info/WHEEL with a line that is no field: "
-_ODD: Final = "warning[MB139] has a demo-1.0.dist-info/WHEEL with "
-_TWO: Final = "error[MB139] has a demo-1.0.dist-info/WHEEL of which installers read Root-Is-Purelib"
+_NO_FIELD: Final = "error[MB139] has a line in demo-1.0.dist-info/WHEEL that is not a field: "
+_ODD: Final = "warning[MB139] has Root-Is-Purelib "
+_TWO: Final = "error[MB139] has a Root-Is-Purelib in demo-1.0.dist-info/WHEEL that installers read"
 
 WHEEL_FILES: Final[Mapping[str, Case]] = {
     "as it should be": Case(NOBODY, ""),
@@ -79,7 +79,10 @@ WHEEL_FILES: Final[Mapping[str, Case]] = {
     "version in Arabic digits": Case(f"{UV} {INSTALLER}", _NOT_ONE, about("1.0", "\u0661.\u0660")),
     "a newer minor version": Case(
         NOBODY,
-        "warning[MB139] has a demo-1.0.dist-info/WHEEL of version 1.9; pip knows 1.0 and warns",
+        (
+            "warning[MB139] has Wheel-Version 1.9 in demo-1.0.dist-info/WHEEL; pip "
+            "supports 1.0 and warns"
+        ),
         about("1.0", "1.9"),
     ),
     "a byte order mark": Case(ALL, _NOT_ONE, "\ufeff" + WHEEL),
@@ -100,15 +103,17 @@ WHEEL_FILES: Final[Mapping[str, Case]] = {
     "a separator of lines that is none": Case(PIP, _NOT_ONE, about("1.0\n", "1.0\u2028")),
     "an empty file": Case(ALL, _NOT_ONE, ""),
     "lines that end as on Windows": Case(NOBODY, "", WHEEL.replace("\n", "\r\n")),
-    "no word on the root": Case(NOBODY, _ODD.replace("with", "without"), about(_ROOT, "")),
-    "an odd word on the root": Case(NOBODY, _ODD + "'maybe' for", about("false", "maybe")),
-    "a capital word on the root": Case(NOBODY, _ODD + "'True' for", about("false", "True")),
+    "no word on the root": Case(
+        NOBODY, "warning[MB139] has no Root-Is-Purelib in", about(_ROOT, "")
+    ),
+    "an odd word on the root": Case(NOBODY, _ODD + "'maybe' in", about("false", "maybe")),
+    "a capital word on the root": Case(NOBODY, _ODD + "'True' in", about("false", "True")),
     "two words on the root": Case(NOBODY, _TWO, about(_ROOT, _ROOT + "Root-Is-Purelib: true\n")),
     "a folded word on the root": Case(NOBODY, _TWO, about("Purelib: ", "Purelib:\n ")),
 }
 
-_OTHER: Final = "error[MB139] has the metadata of another wheel, "
-_LOCAL: Final = "warning[MB139] has version 1.0+local in demo-1.0.dist-info/METADATA, and 1.0 in"
+_OTHER: Final = "error[MB139] contains the metadata of another wheel: "
+_LOCAL: Final = "warning[MB139] has Version 1.0+local in demo-1.0.dist-info/METADATA, but 1.0 in"
 _INSIDE: Final = "demo-1.0.dist-info/METADATA"
 _MO: Final = "de_mo-1.0-py3-none-any.whl"
 _NAMED_MO: Final = said("demo", "de-mo")
@@ -116,8 +121,8 @@ _NAMED_MO: Final = said("demo", "de-mo")
 NAMES: Final[Mapping[str, Case]] = {
     "a hyphen in the folder": Case(
         PIP,
-        "error[MB139] has a metadata folder de-mo-1.0.dist-info: pip takes de for its name and "
-        "mo-1.0 for its version",
+        "error[MB139] has a .dist-info directory de-mo-1.0.dist-info: pip reads "
+        "de as its name and mo-1.0 as its version",
         folder="de-mo-1.0.dist-info",
         metadata=_NAMED_MO,
         file=_MO,
@@ -135,43 +140,46 @@ NAMES: Final[Mapping[str, Case]] = {
     "a local version in METADATA only": Case(UV, _LOCAL, metadata=said("1.0", "1.0+local")),
     "a local version in the folder too": Case(
         UV,
-        "warning[MB139] has another local version in demo-1.0+local.dist-info than in its name",
+        (
+            "warning[MB139] has a different local version in demo-1.0+local.dist-info "
+            "than in its file name"
+        ),
         metadata=said("1.0", "1.0+local"),
         folder="demo-1.0+local.dist-info",
     ),
     "another name in METADATA": Case(
         f"{PIP} {UV}",
-        f"error[MB139] has name other in {_INSIDE}, and demo in its name",
+        f"error[MB139] has Name other in {_INSIDE}, but demo in its file name",
         metadata=said("demo", "other"),
     ),
     "another version in METADATA": Case(
         UV,
-        f"error[MB139] has version 1.1 in {_INSIDE}, and 1.0 in its name",
+        f"error[MB139] has Version 1.1 in {_INSIDE}, but 1.0 in its file name",
         metadata=said("1.0", "1.1"),
     ),
     "a version in METADATA that is none": Case(
-        f"{PIP} {UV}", f"error[MB139] has version x in {_INSIDE}", metadata=said("1.0", "x")
+        f"{PIP} {UV}", f"error[MB139] has Version x in {_INSIDE}", metadata=said("1.0", "x")
     ),
     "the version in METADATA spelled otherwise": Case(NOBODY, "", metadata=said("1.0", "1.0.0")),
     "the name in METADATA spelled otherwise": Case(NOBODY, "", metadata=said("demo", "Demo")),
     "no name in METADATA": Case(
         f"{PIP} {UV}",
-        f"error[MB139] has a {_INSIDE} that does not say its name",
+        f"error[MB139] has no valid value for Name in {_INSIDE}",
         metadata=said("Name: demo\n", ""),
     ),
     "no version in METADATA": Case(
         f"{PIP} {UV}",
-        f"error[MB139] has a {_INSIDE} that does not say its version",
+        f"error[MB139] has no valid value for Version in {_INSIDE}",
         metadata=said("Version: 1.0\n", ""),
     ),
     "two names in METADATA": Case(
         NOBODY,
-        f"error[MB139] has a {_INSIDE} that says several things of its name",
+        f"error[MB139] has several values for Name in {_INSIDE}",
         metadata=METADATA + "Name: other\n",
     ),
     "a folded name in METADATA": Case(
         PIP,
-        f"error[MB139] has a {_INSIDE} that does not say its name",
+        f"error[MB139] has no valid value for Name in {_INSIDE}",
         metadata=said("Name: ", "Name:\n "),
     ),
     "a description of METADATA that is not UTF-8": Case(
@@ -184,9 +192,11 @@ NAMES: Final[Mapping[str, Case]] = {
 
 _DATA: Final = "demo-1.0.data"
 _LIB: Final = f"{_DATA}/data/lib/python3.11/site-packages/demo/x"
-_MET: Final = "error[MB142] is installed to the same place as "
-_UNKNOWN: Final = "error[MB143] has files in none of the folders that installers know: "
-_STRANGE: Final = "error[MB143] has {} beside demo-1.0.data: pip takes it for a .data folder"
+_MET: Final = "error[MB142] is installed to the same path as "
+_UNKNOWN: Final = (
+    "error[MB143] contains files that are not in a directory that installers support: "
+)
+_STRANGE: Final = "error[MB143] contains {} besides demo-1.0.data: pip treats it as a .data"
 
 
 def _files(*paths: str) -> Mapping[str, str]:
@@ -211,7 +221,7 @@ PLACES: Final[Mapping[str, Case]] = {
         files=_files(f"{_DATA}/scripts/run", f"{_DATA}/data/bin/run"),
     ),
     "a script that an entry point has written": Case(
-        INSTALLER, "error[MB142] is installed where the script of an entry point is written: ",
+        INSTALLER, "error[MB142] is installed to the path of an entry point's script: ",
         files={
             f"{_DATA}/scripts/run": "0",
             "demo-1.0.dist-info/entry_points.txt": "[console_scripts]\nrun = demo:main\n",
@@ -222,7 +232,7 @@ PLACES: Final[Mapping[str, Case]] = {
         files=_files("demo/x", f"{_DATA}/platlib/demo/x/y"),
     ),
     "capitals in the archive": Case(
-        NOBODY, "warning[MB137] is demo/x to file systems",
+        NOBODY, "warning[MB137] differs from demo/x only in letter case",
         files=_files("demo/x", f"{_DATA}/platlib/demo/X"),
     ),
     "files of one name in different places": Case(
@@ -234,7 +244,8 @@ PLACES: Final[Mapping[str, Case]] = {
     ),
     "a file in no folder": Case(ALL, f"{_UNKNOWN}{_DATA}/x", files=_files(f"{_DATA}/x")),
     "a folder of scripts": Case(
-        UV, f"error[MB143] has folders among its scripts, which uv refuses: {_DATA}/scripts/x/run",
+        UV, ("error[MB143] contains directories below scripts, which uv refuses: "
+f"{_DATA}/scripts/x/run"),
         files=_files(f"{_DATA}/scripts/x/run"),
     ),
     "a folder of another wheel": Case(

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from muslbackend.musl.releases import MuslVersion
 from muslbackend.musl.tags import Target
+from muslbackend.policy.check import Checked, File, Question
 from muslbackend.policy.findings import Finding, Severity
-from muslbackend.policy.question import Checked, File, Question
 from muslbackend.policy.reach import answer, floors
 from muslbackend.policy.verdict import Verdict
 from muslbackend.wheel.zip.directory import Listed
@@ -45,7 +45,15 @@ def checked(
     members = {**{path: file.size for path, file in known.items()}, "demo/__init__.py": 500}
     earned = TAG if verdict.ok else None
     return Checked(
-        *(WHEEL, verdict.ok, "x86_64", "musl", (TAG,), earned, verdict, graph, question, known),
+        WHEEL,
+        verdict,
+        claimed=(TAG,),
+        arch="x86_64",
+        libc="musl",
+        earned=earned,
+        graph=graph,
+        question=question,
+        files=known,
         seconds={"total": 1.23},
         listed=listed(members),
     )
@@ -91,8 +99,12 @@ def hostile() -> Checked:
     )
     reasons = answer(graph, Target(X86_64, None, native=False, strict=True), None).because
     return Checked(
-        *(f"{HOSTILE[1]}.whl", False, "x86_64", None, HOSTILE, HOSTILE[0]),
-        *(Verdict(V("1.2.0"), reasons, findings), graph),
+        f"{HOSTILE[1]}.whl",
+        Verdict(V("1.2.0"), reasons, findings),
+        claimed=HOSTILE,
+        arch="x86_64",
+        earned=HOSTILE[0],
+        graph=graph,
         files={name: File(1000, None) for name in HOSTILE},
         listed=listed(dict.fromkeys(HOSTILE, 1000)),
     )

@@ -55,7 +55,7 @@ def test_a_wheel_whose_tag_is_not_true_is_an_error(
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].startswith("preadv2-1.0-cp311-cp311-musllinux_1_2_x86_64.whl: ")
     assert "1.2.5" in lines[0]
-    assert lines[1].startswith("error[MB103] demo/_core.so: needs preadv2, ")
+    assert lines[1].startswith("error[MB103] demo/_core.so: requires preadv2, ")
 
 
 def test_the_requested_floor_is_used(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -63,7 +63,7 @@ def test_the_requested_floor_is_used(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert main(["check", "--floor", "1.2.3", path]) == 0
     assert main(["check", "--floor", "1.2", path]) == 1
     assert main(["check", "--floor", "1.2.2", path]) == 1
-    assert "it must load on 1.2.2" in capsys.readouterr().out
+    assert "must load on musl 1.2.2" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -127,7 +127,7 @@ def test_arch_overrides_the_tag(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert main(["check", "--arch", "aarch64", path]) == 1
     out = capsys.readouterr().out
     assert ".whl: musllinux_1_2_x86_64 is not true for aarch64: " in out
-    assert "error[MB106] demo/_core.so: is for x86_64, the wheel for aarch64" in out
+    assert "error[MB106] demo/_core.so: is for x86_64, but the wheel is for aarch64" in out
 
 
 def test_a_release_that_an_architecture_never_had_is_an_error_of_usage(
@@ -136,8 +136,7 @@ def test_a_release_that_an_architecture_never_had_is_an_error_of_usage(
     path = wheel(tmp_path, "getpid")
     assert main(["check", "--arch", "aarch64", "--against", "1.1.0", path]) == 2
     assert capsys.readouterr().err == (
-        "muslbackend: error: there was no musl 1.1.0 for aarch64\n"
-        "  hint  its first release is 1.1.7\n"
+        "muslbackend: error: musl 1.1.0 does not support aarch64\n  hint  use 1.1.7 or later\n"
     )
 
 
@@ -158,12 +157,12 @@ def test_libraries_of_the_target_are_searched_and_checked(
 ) -> None:
     path, system = with_library(tmp_path, "libneeded.so.1", "statx")
     assert main(["check", path]) == 1
-    assert "needs libneeded.so.1, which is neither in the wheel" in capsys.readouterr().out
+    assert "requires libneeded.so.1, which is not in the wheel" in capsys.readouterr().out
     assert main(["check", "--library-dir", str(system), path]) == 1
     out = capsys.readouterr().out
     assert "MB101" not in out
     assert "MB110" not in out  # the system's loader finds it for a script as well
-    assert f"error[MB103] {system}/libneeded.so.1: needs statx, " in out
+    assert f"error[MB103] {system}/libneeded.so.1: requires statx, " in out
     assert main(["check", "--library-dir", str(system), "--against", "1.2.5", path]) == 0
 
 
@@ -187,7 +186,9 @@ def test_excluded_libraries_are_assumed_present(
     capsys.readouterr()
     assert main(["check", "--exclude", "libGL*", "--exclude", "libneed*", path]) == 0
     out = capsys.readouterr().out
-    assert "warning[MB109] demo/_core.so: needs libneeded.so.1, which is left to the system" in out
+    assert (
+        "warning[MB109] demo/_core.so: requires libneeded.so.1, which is left to the system" in out
+    )
 
 
 def test_a_tag_that_promises_no_musl_is_true_on_any(tmp_path: Path) -> None:
@@ -289,7 +290,7 @@ def test_native_code_in_a_wheel_for_any_machine_is_an_error(
     assert out.startswith(
         "getpid-1.0-cp311-cp311-any.whl: any is not true: loads on musl 1.1.0 and later"
     )
-    assert "error[MB121] demo/_core.so: is x86_64 code, and the wheel's tag says" in out
+    assert "error[MB121] demo/_core.so: is x86_64 code, but the tag of the wheel promises" in out
 
 
 def test_glibcs_code_in_a_wheel_for_any_machine_is_an_error_too(
@@ -313,7 +314,7 @@ def test_symbols_of_a_library_that_the_wheel_opens_are_a_warning(
     capsys.readouterr()
     assert main(["check", path]) == 0
     out = capsys.readouterr().out
-    assert "warning[MB126] demo/_core.so: needs nk_dot, which must come from a library that" in out
+    assert "warning[MB126] demo/_core.so: requires nk_dot, expected from a library that" in out
 
 
 def test_repair_does_not_trust_words_in_source_files(
@@ -324,12 +325,12 @@ def test_repair_does_not_trust_words_in_source_files(
     output = tmp_path / "out"
     assert main(["repair", path, "-o", str(output)]) == 1
     err = capsys.readouterr().err
-    assert "error[MB126] demo/_core.so: needs nk_dot, which must come from a library" in err
-    assert "say so: assume-symbols = ['nk_dot']" in err
+    assert "error[MB126] demo/_core.so: requires nk_dot, expected from a library" in err
+    assert "declare it: assume-symbols = ['nk_dot']" in err
     assert not output.exists()
     assert main(["repair", path, "-o", str(output), "--assume-symbols", "nk_*"]) == 0
     out = capsys.readouterr().out
-    assert "note[MB145] demo/_core.so: needs nk_dot, which is taken for given" in out
+    assert "note[MB145] demo/_core.so: requires nk_dot, assumed to be present" in out
     (made,) = output.iterdir()
     assert "musllinux_1_2" in made.name
     assert main(["check", str(made)]) == 0
@@ -345,7 +346,7 @@ def test_a_comment_does_not_count_as_dlopen(
     assert "error[MB102] demo/_core.so: needs nk_dot" in capsys.readouterr().out
     assert main(["repair", path, "--dry-run"]) == 1
     assert main(["check", path, "--assume-symbols", "x", "--assume-symbols", "nk_*"]) == 0
-    assert "note[MB145] demo/_core.so: needs nk_dot" in capsys.readouterr().out
+    assert "note[MB145] demo/_core.so: requires nk_dot" in capsys.readouterr().out
 
 
 def test_html_is_written_in_addition_to_the_text(
@@ -422,12 +423,13 @@ def test_github_actions_gets_annotations_and_the_same_stdout(
     assert len(warnings) + 1 == len(re.findall(r"(?m)^(?:error|warning|note)\[", plain))
     needy, other = (p.rpartition("/")[2] for p in options[-2:])
     assert warnings[0].startswith(
-        f"::warning file=demo/_core.so,title=MB109::{needy}: demo/_core.so: needs libz.so.1, "
+        f"::warning file=demo/_core.so,title=MB109::{needy}: demo/_core.so: requires libz.so.1, "
     )
     assert error == (
-        f"::error file=demo/_core.so,title=MB103::{other}: demo/_core.so: needs preadv2, which "
-        "musl has from 1.2.5 on; it must load on 1.2.0%0Ahint  avoid preadv2, or promise less "
-        'with floor = "1.2.5" (Alpine 3.20 and later)'
+        f"::error file=demo/_core.so,title=MB103::{other}: demo/_core.so: requires "
+        "preadv2, available since musl 1.2.5; the wheel must load on musl "
+        '1.2.0%0Ahint  avoid preadv2, or require musl 1.2.5: floor = "1.2.5" '
+        "(Alpine 3.20 and later)"
     )
     assert main(["check", "-q", *options[1:]]) == 1
     assert capsys.readouterr().err.splitlines() == [error]
@@ -442,8 +444,8 @@ def test_github_actions_gets_errors(
     path = wheel(tmp_path, "getpid")
     assert main(["check", "--arch", "aarch64", "--against", "1.1.0", path]) == 2
     assert capsys.readouterr().err.splitlines()[-1] == (
-        "::error title=muslbackend::there was no musl 1.1.0 for aarch64%0A"
-        "  hint  its first release is 1.1.7"
+        "::error title=muslbackend::musl 1.1.0 does not support aarch64%0A  hint "
+        " use 1.1.7 or later"
     )
 
 

@@ -27,7 +27,7 @@ FAILED: demo.o
 """
 
 
-FINDING = Finding("MB103", Severity.ERROR, "demo/_demo.so", "needs preadv2", "avoid preadv2")
+FINDING = Finding("MB103", Severity.ERROR, "demo/_demo.so", "requires preadv2", "avoid preadv2")
 REFUSED = results.Outcome(
     None,
     None,
@@ -39,7 +39,7 @@ REFUSED = results.Outcome(
 def test_the_error_comes_first_then_the_findings_then_the_hint() -> None:
     assert results.reasons(REFUSED, COMPILER) == (
         "the wheel cannot be tagged musllinux_1_2_x86_64; nothing was written",
-        "error[MB103] demo/_demo.so: needs preadv2",
+        "error[MB103] demo/_demo.so: requires preadv2",
         "      hint  avoid preadv2",
         "  hint  see above",
     )

@@ -16,7 +16,7 @@ from muslbackend.build import settings
 from muslbackend.cli.main import main, parser
 from muslbackend.musl.alpine import alpine_with
 from muslbackend.musl.releases import MuslVersion
-from muslbackend.policy.check_wheel import check_wheel
+from muslbackend.policy.check import check_wheel
 from muslbackend.report import check
 from muslbackend.wheel.declared_floor import line_for
 from support.projects.building import PROJECT

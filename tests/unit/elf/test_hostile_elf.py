@@ -281,7 +281,7 @@ TABLES: Final = {
     ),
     "a path of a million folders": Hostile(
         lambda: searching(1, b"$ORIGIN/" + 250_000 * b"a/" + 250_000 * b"../").file(),
-        f"[MB101] {CORE}: needs lib0.so",
+        f"[MB101] {CORE}: requires lib0.so",
     ),
     "many paths that go up and down": Hostile(
         lambda: searching(

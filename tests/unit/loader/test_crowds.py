@@ -12,8 +12,7 @@ from muslbackend.errors import TooMuchError
 from muslbackend.loader import resolve, supplied
 from muslbackend.loader.graph import Supply
 from muslbackend.musl.tags import Target
-from muslbackend.policy.reach import ABOUT_RELEASES
-from muslbackend.policy.rules.loading import FINISHED_RULES
+from muslbackend.policy.registry import FINISHED_RULES, RELEASE_RULES
 from support.wheels.builders import X86_64, FakeFiles, elf_info, target_for
 from support.wheels.crowds import extension, in_a_circle, library, module, past_the_limit, write
 from support.wheels.hostile import counted, soon, sparing
@@ -165,5 +164,5 @@ def test_only_some_rules_ask_for_the_release() -> None:
     }
     graph = resolve.resolve(FakeFiles(files), X86_64, Supply(installed=True))
     target = Unasked(*target_for())
-    for rule in set(FINISHED_RULES) - set(ABOUT_RELEASES):
+    for rule in set(FINISHED_RULES) - set(RELEASE_RULES):
         list(rule(graph, target))

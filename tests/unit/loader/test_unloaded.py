@@ -222,12 +222,14 @@ def test_mb147_what_is_ignored_is_named() -> None:
             "MB147",
             Severity.WARNING,
             path,
-            "is not judged, because of ignore: the tag says nothing of it",
-            hint="remove it from ignore to have it judged",
+            ("is not checked, because it matches ignore: the tag makes no promise about it"),
+            hint="remove it from ignore to have it checked",
         )
         for path in ("demo/cut.so", "demo/plugin.so")
     ] + [
-        Finding("MB147", Severity.NOTE, "demo/dsp/skel.so", "is not judged, because of ignore"),
+        Finding(
+            "MB147", Severity.NOTE, "demo/dsp/skel.so", "is not checked, because it matches ignore"
+        ),
     ]
 
 
@@ -252,8 +254,8 @@ def test_mb147_what_a_judged_file_requires_cannot_be_ignored() -> None:
             "MB147",
             Severity.WARNING,
             "demo/libbad.so",
-            f"is judged although ignore names it: {CORE} requires it",
-            hint="exclude the name libbad.so if the system has that library",
+            f"is checked although it matches ignore: {CORE} requires it",
+            hint="list libbad.so in exclude if the system provides that library",
         )
         in found
     )
@@ -296,7 +298,9 @@ def test_mb147_what_is_kept_in_place_is_judged_and_not_changed() -> None:
         ("MB109", Severity.WARNING),
         ("MB147", Severity.NOTE),
     ]
-    assert found[1].message == "stays as it is, because of keep-in-place: nothing is bundled for it"
+    assert found[1].message == (
+        "is left unchanged, because it matches keep-in-place: nothing is bundled for it"
+    )
     # Its packed relocations stay packed: it does not load on an older musl.
     assert to_expand(graph, target_for()) == frozenset()
     assert judge(graph, target_for()).findings[0].code == "MB104"

@@ -9,7 +9,7 @@ from elftools.elf.constants import E_FLAGS
 
 from muslbackend.elf.reader import read_elf
 from muslbackend.policy.findings import Finding, Severity
-from muslbackend.policy.rules import abi
+from muslbackend.policy.rules import platform
 from support.wheels.builders import ZIG_TARGETS, elf_info, extension, findings_of, zig_library
 
 CORE: Final = "demo/_core.so"
@@ -33,8 +33,9 @@ def test_mb128_an_extension_with_an_interpreter_inside(path: str, name: str) -> 
             "MB128",
             Severity.WARNING,
             path,
-            f"has an interpreter of its own inside ({name}): musl binds to the running one what "
-            "that one exports, unless it was linked with -Bsymbolic, and the rest to its own",
+            f"contains a Python interpreter ({name}): musl binds names that the "
+            "running interpreter exports to the running one, unless the file was "
+            "linked with -Bsymbolic, and all others to the one inside",
             hint="link it to Python::Module, not to Python::Python or libpython3.X.a",
             symbol=name,
         ),
@@ -98,9 +99,9 @@ def test_mb129_another_abi(arch: str, flags: int, theirs: str, ours: str, option
             "MB129",
             Severity.ERROR,
             CORE,
-            f"has code for {theirs}; {arch} on musl is {ours}, and arguments and results get lost "
-            "between the two",
-            hint=f"build it, and all that is linked into it, with {option} or a compiler for "
+            f"contains code for {theirs}, but {arch} on musl uses {ours}: arguments "
+            "and results are passed incorrectly",
+            hint=f"build it, and everything linked into it, with {option} or a compiler for "
             f"{MULTIARCH[arch]}",
         ),
     )
@@ -148,9 +149,9 @@ def test_mb129_a_later_arm(number: int, name: str) -> None:
             "MB129",
             Severity.WARNING,
             CORE,
-            f"has code for {name}, which ends with SIGILL on the ARMv6 processors of armv6l",
-            hint="compile all of it for ARMv6 (-march=armv6, zig -mcpu=arm1176jzf_s), or see that "
-            "such code asks for the processor first",
+            (f"contains code for {name}, which ends with SIGILL on the ARMv6 processors of armv6l"),
+            hint="compile everything for ARMv6 (-march=armv6, zig -mcpu=arm1176jzf_s), or "
+            "make sure that such code checks the processor first",
         ),
     )
     assert findings_of(core, arch="armv7l") == ()
@@ -177,10 +178,10 @@ def test_mb130_a_later_x86_64(arch: str, bits: int, level: str) -> None:
             "MB130",
             Severity.ERROR,
             CORE,
-            f"needs {level} (GNU_PROPERTY_X86_ISA_1_NEEDED), and {arch} in a tag is any machine: "
-            "musl loads it, and older ones end with SIGILL",
-            hint="compile it without -march=native or -march=x86-64-v2 and above, or choose such "
-            "code at run time",
+            f"requires {level} (GNU_PROPERTY_X86_ISA_1_NEEDED), but the tag promises any {arch} "
+            "machine: musl loads the file, and older processors end with SIGILL",
+            hint="compile it without -march=native or -march=x86-64-v2 and above, or "
+            "select such code at run time",
         ),
     )
 
@@ -225,16 +226,16 @@ def test_loongarch64_as_the_compiler_makes_it() -> None:
 
 
 def test_masks_and_values_are_those_of_pyelftools() -> None:
-    version, float_abi = abi._ARM
+    version, float_abi = platform._ARM
     assert version.mask == E_FLAGS.EF_ARM_EABIMASK
     assert version.ours == {E_FLAGS.EF_ARM_EABI_VER5}
     assert {E_FLAGS.EF_ARM_EABI_VER1, E_FLAGS.EF_ARM_EABI_VER4} < version.others.keys()
     assert float_abi.mask == E_FLAGS.EF_ARM_ABI_FLOAT_SOFT
-    (power,) = abi._CONVENTIONS["ppc64le"]
+    (power,) = platform._CONVENTIONS["ppc64le"]
     assert power.ours == {E_FLAGS.EF_PPC64_ABI_V0, E_FLAGS.EF_PPC64_ABI_V2}
-    (riscv,) = abi._CONVENTIONS["riscv64"]
+    (riscv,) = platform._CONVENTIONS["riscv64"]
     assert riscv.mask == E_FLAGS.EF_RISCV_FLOAT_ABI | E_FLAGS.EF_RISCV_RVE
     assert riscv.ours == {E_FLAGS.EF_RISCV_FLOAT_ABI_DOUBLE}
-    (loong,) = abi._CONVENTIONS["loongarch64"]
+    (loong,) = platform._CONVENTIONS["loongarch64"]
     assert loong.mask == E_FLAGS.EF_LOONGARCH_ABI_MODIFIER_MASK
     assert loong.ours == {E_FLAGS.EF_LOONGARCH_ABI_DOUBLE_FLOAT}

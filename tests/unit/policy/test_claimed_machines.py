@@ -9,8 +9,7 @@ import pytest
 
 from muslbackend.cli import main
 from muslbackend.musl.releases import MuslVersion
-from muslbackend.policy.check_wheel import check_wheel
-from muslbackend.policy.question import Question
+from muslbackend.policy.check import Question, check_wheel
 from support.wheels import wheels
 from support.wheels.builders import zig_library
 
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from muslbackend.policy.question import Checked
+    from muslbackend.policy.check import Checked
 
 PLAIN: Final = "int PyInit__core(void) { return 0; }"
 #: musl has it from 1.2.5 on.
@@ -72,8 +71,10 @@ def test_the_machine_without_files_is_named(tmp_path: Path) -> None:
     platform = "musllinux_1_2_aarch64.musllinux_1_2_sparc64.musllinux_1_2_x86_64"
     found = checked(tmp_path, platform, native("x86_64"))
     messages = [f.message for f in found.verdict.findings]
-    assert "claims to be for aarch64 too, and has no native code for it" in messages
-    assert "claims musllinux_1_2_sparc64, a machine that muslbackend does not know" in messages
+    assert "is tagged for aarch64, but contains no native code for it" in messages
+    assert (
+        "is tagged musllinux_1_2_sparc64, an architecture that muslbackend does not support"
+    ) in messages
     assert found.earned is None
 
 
@@ -93,7 +94,9 @@ def test_a_wheel_without_native_code_is_for_any_machine(tmp_path: Path) -> None:
 def test_each_machine_has_the_release_that_its_own_tag_claims(tmp_path: Path) -> None:
     old = checked(tmp_path, "musllinux_1_1_aarch64.musllinux_1_2_x86_64", native("x86_64", OLDER))
     floors = {f.message for f in old.verdict.findings if f.code == "MB103"}
-    assert floors == {"needs memfd_create, which musl has from 1.1.20 on; it must load on 1.1.0"}
+    assert floors == {
+        ("requires memfd_create, available since musl 1.1.20; the wheel must load on musl 1.1.0")
+    }
 
 
 def test_capitals_are_small_letters(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ import pytest
 from muslbackend.cli.main import main
 from muslbackend.musl.releases import ARCHITECTURES, MuslVersion, oldest
 from muslbackend.policy.findings import Severity
-from muslbackend.policy.rules.declared_floor import declared, understated, unknown_tags
+from muslbackend.policy.rules.platform import declared, understated, unknown_tags
 from muslbackend.wheel.contents import Contents
 from muslbackend.wheel.declared_floor import line_for, with_floor
 from support.wheels.builders import gcc_library
@@ -29,15 +29,15 @@ CORE: Final = "demo/_core.so"
 CALLS: Final = "extern long {0}(void); long PyInit__core(void) {{ return {0}(); }}"
 ABOUT: Final = "Wheel-Version: 1.0\nGenerator: tests\nRoot-Is-Purelib: false\n"
 WARNING: Final = (
-    f"warning[MB148] {NAME}: musllinux_1_2 promises musl 1.2.0, this wheel needs 1.2.5 "
-    "(Alpine 3.20): pip installs it on older ones too"
+    f"warning[MB148] {NAME}: musllinux_1_2 promises musl 1.2.0, but the wheel "
+    "requires 1.2.5 (Alpine 3.20): pip installs it on older releases too"
 )
 REACH: Final = (
     f"loads on musl 1.2.5 and later (Alpine 3.20 and later), because of preadv2 in {CORE}"
 )
 HINT: Final = (
-    "write one line, Musl-Floor: X.Y.Z, with a release of the X.Y of the tag; "
-    "muslbackend repair --floor X.Y.Z does"
+    "write one line, Musl-Floor: X.Y.Z, with a release of the series X.Y in "
+    "the tag, or run muslbackend repair --floor X.Y.Z"
 )
 
 
@@ -99,7 +99,7 @@ def test_a_declaration_is_read(more: str, tags: tuple[str, ...], floor: str | No
     ],
 )
 def test_what_is_not_one_header_line_is_refused(more: str, shown: str) -> None:
-    assert said(more) == (None, [f"Musl-Floor is not one header line: {shown}"])
+    assert said(more) == (None, [f"does not have Musl-Floor in exactly one header line: {shown}"])
 
 
 RANGE: Final = "is not a known release (1.1.0 to 1.2.6)"
@@ -117,11 +117,11 @@ RANGE: Final = "is not a known release (1.1.0 to 1.2.6)"
         ("1.2", (TAG,), "is not a release in the form 1.2.0"),
         ("1.2.05", (TAG,), "is not a release in the form 1.2.5"),
         ("1.2.\N{ARABIC-INDIC DIGIT FIVE}", (TAG,), "is not a release in the form 1.2.5"),
-        ("1.1.24", (TAG,), "its tag promises musllinux_1_2"),
-        ("1.2.5", ("musllinux_1_1_x86_64", TAG), "its tag promises musllinux_1_1"),
-        ("1.2.5", ("linux_x86_64",), "no tag of the wheel promises a musl"),
+        ("1.1.24", (TAG,), "the tag of the wheel is musllinux_1_2"),
+        ("1.2.5", ("musllinux_1_1_x86_64", TAG), "the tag of the wheel is musllinux_1_1"),
+        ("1.2.5", ("linux_x86_64",), "no tag of the wheel is a musllinux tag"),
         ("9" * 60, (TAG,), f"'{'9' * 60}' is not a musl release such as 1.2.0"),
-        ("1.2.5", ("any",), "no tag of the wheel promises a musl"),
+        ("1.2.5", ("any",), "no tag of the wheel is a musllinux tag"),
     ],
 )
 def test_a_release_that_the_tags_have_no_room_for_is_refused(
@@ -155,8 +155,8 @@ def test_a_floor_that_the_tag_names_is_not_written() -> None:
 def test_a_tag_that_says_less_is_warned_of() -> None:
     (finding,) = understated(NAME, [TAG], V("1.2.6"), None)
     assert finding.message == (
-        "musllinux_1_2 promises musl 1.2.0, this wheel needs 1.2.6: pip installs it on older ones "
-        "too"
+        "musllinux_1_2 promises musl 1.2.0, but the wheel requires 1.2.6: pip "
+        "installs it on older releases too"
     )
     assert understated(NAME, [TAG], V("1.2.0"), "3.13") == ()
     assert understated(NAME, [TAG], None, None) == ()
@@ -176,8 +176,8 @@ def test_a_tag_of_an_unknown_musl_cannot_be_proved(platform: str, release: str) 
     (finding,) = unknown_tags(NAME, ["any", "manylinux_2_17_x86_64", TAG, platform])
     assert (finding.code, finding.severity) == ("MB148", Severity.ERROR)
     assert finding.message == (
-        f"{platform} promises musl {release}, which is not known (known: 1.1.0 to 1.2.6), "
-        "so the tag cannot be proved"
+        f"{platform} promises musl {release}, which is not a known release (known: "
+        "1.1.0 to 1.2.6), so the tag cannot be verified"
     )
 
 
@@ -212,7 +212,7 @@ def test_a_declaration_that_is_too_low_is_not_true(
         f"  promises  tag {TAG}; declared from 1.2.4, Alpine 3.18",
     ]
     assert "error[MB103]" in said
-    assert "it must load on 1.2.4\n" in said
+    assert "must load on musl 1.2.4\n" in said
     assert "MB148" not in said
 
 
@@ -257,7 +257,9 @@ def test_an_invalid_declaration_is_an_error_and_believed_by_nobody(
     path = wheel(tmp_path, "Musl-Floor: 1.2.5\nMusl-Floor: 1.2.6\n", calls=calls)
     assert main(["check", path]) == 1
     said = capsys.readouterr().out
-    assert f"error[MB148] {FOLDER}/WHEEL: Musl-Floor is not one header line: " in said
+    assert (
+        f"error[MB148] {FOLDER}/WHEEL: does not have Musl-Floor in exactly one header line: "
+    ) in said
     assert ("error[MB103]" in said) is (calls == "preadv2")
     assert "declared from" not in said
     if calls == "getpid":
@@ -354,7 +356,7 @@ def test_repair_replaces_a_declaration_that_is_not_valid(
     path = wheel(tmp_path, "Musl-Floor: 1.2.5\nMusl-Floor: 1.2.6\n", calls="getpid")
     made, text = repaired(tmp_path / "out", path)
     assert "Musl-Floor" not in text
-    assert f"warning[MB148] {FOLDER}/WHEEL: Musl-Floor is not one header line" in (
+    assert f"warning[MB148] {FOLDER}/WHEEL: does not have Musl-Floor in exactly one header" in (
         capsys.readouterr().out
     )
     assert main(["check", str(made)]) == 0
@@ -365,7 +367,7 @@ def test_repair_does_not_believe_a_declaration_that_is_too_low(
 ) -> None:
     path = wheel(tmp_path, "Musl-Floor: 1.2.4\n")
     assert main(["repair", path, "-o", str(tmp_path / "out")]) == 1
-    assert "it must load on 1.2.4" in capsys.readouterr().err
+    assert "must load on musl 1.2.4" in capsys.readouterr().err
     assert not list((tmp_path / "out").glob("*"))
 
 

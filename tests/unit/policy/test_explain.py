@@ -71,7 +71,7 @@ def test_several_codes_are_explained_in_the_order_given() -> None:
     ("code", "hint"),
     [
         ("MB183", "did you mean MB1"),
-        ("fortify", "muslbackend explain, without a code, lists them"),
+        ("fortify", "run muslbackend explain without arguments to list all codes"),
     ],
 )
 def test_an_unknown_code_exits_with_2(
@@ -80,4 +80,4 @@ def test_an_unknown_code_exits_with_2(
     assert main(["explain", "MB101", code]) == 2
     out, err = capsys.readouterr()
     assert out == ""
-    assert f"muslbackend: error: {code} is not the code of a finding\n  hint  {hint}" in err
+    assert f"muslbackend: error: unknown code: {code}\n  hint  {hint}" in err

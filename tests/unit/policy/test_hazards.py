@@ -25,13 +25,13 @@ def codes(found: tuple[Finding, ...]) -> list[str]:
     return [finding.code for finding in found]
 
 
-PIC = "compile it with -fPIC, and link it with -Wl,-z,text to see what is not"
+PIC = "compile it with -fPIC; -Wl,-z,text reports objects that are not"
 
 
 @pytest.mark.parametrize(
     ("changed", "where"),
     [
-        (extension(code_relocated=True), "that only DT_FLAGS announces"),
+        (extension(code_relocated=True), "announced by DT_FLAGS only"),
         (elf_info(executable=True, code_relocated=True, textrel=True), "in a program"),
     ],
 )
@@ -41,8 +41,8 @@ def test_mb114_text_relocations_that_the_loader_dies_of(changed: ElfInfo, where:
             "MB114",
             Severity.ERROR,
             CORE,
-            f"has text relocations {where}: musl's loader makes code writable in libraries with "
-            "DT_TEXTREL, and ends with SIGSEGV here",
+            f"has text relocations {where}: musl makes code writable only in libraries "
+            "with DT_TEXTREL, so loading ends with SIGSEGV",
             hint=PIC,
         ),
     )
@@ -56,8 +56,8 @@ def test_mb115_text_relocations() -> None:
                 "MB115",
                 Severity.WARNING,
                 CORE,
-                "has DT_TEXTREL: all of it is writable code in memory, which hardened kernels "
-                "refuse",
+                "has DT_TEXTREL: the whole file is mapped writable and executable, which "
+                "hardened kernels refuse",
                 hint=PIC,
             ),
         )
@@ -102,9 +102,9 @@ def test_mb116_an_executable_stack() -> None:
             "MB116",
             Severity.NOTE,
             CORE,
-            "asks for an executable stack, which musl ignores: code on the stack, such as GCC's "
-            "nested functions, crashes",
-            hint="link it with -Wl,-z,noexecstack if it runs no code there",
+            "requests an executable stack, which musl ignores: code on the stack, "
+            "such as GCC's nested functions, crashes",
+            hint="link it with -Wl,-z,noexecstack if it does not run code on the stack",
         ),
     )
 
@@ -127,7 +127,7 @@ def test_mb122_a_program_that_names_another_loader() -> None:
             "MB122",
             Severity.WARNING,
             TOOL,
-            f"is started by /opt/musl/lib/ld-musl-x86_64.so.1, and musl's loader is {LOADER}",
+            (f"is started by /opt/musl/lib/ld-musl-x86_64.so.1, but musl's loader is {LOADER}"),
             hint=f"link it with -Wl,--dynamic-linker={LOADER}",
         ),
     )
@@ -157,8 +157,8 @@ def test_mb124_a_file_for_small_pages(arch: str) -> None:
             "MB124",
             Severity.WARNING,
             CORE,
-            f"is laid out for pages of at most 4096 bytes; machines of {arch} may have pages of "
-            "65536",
+            f"is laid out for pages of at most 4096 bytes, but machines of {arch} may "
+            "use pages of 65536",
             hint="link it with -Wl,-z,max-page-size=65536",
         ),
     )
@@ -175,8 +175,8 @@ def test_mb141_a_file_for_pages_that_there_are_not() -> None:
         (finding,) = findings_of(extension(alignment=1024), arch=arch)
         assert (finding.code, finding.severity, finding.subject) == ("MB141", Severity.ERROR, CORE)
         assert finding.message == (
-            "is laid out for pages of at most 1024 bytes, and there are none below 4096: bytes of "
-            "one segment lie over those of another, and the loader crashes"
+            "is laid out for pages of at most 1024 bytes, smaller than any page (4096 "
+            "bytes): segments overwrite each other in memory, and the loader crashes"
         )
     # A static program is mapped by the kernel; of firmware it says nothing.
     assert findings_of({TOOL: elf_info(executable=True, dynamic=False, alignment=16)}) == ()

@@ -46,9 +46,9 @@ def test_mb117_a_library_that_the_loader_never_opens() -> None:
             "MB117",
             Severity.ERROR,
             CORE,
-            f"needs librt.so, which is musl itself to its loader: {RESERVED} is never opened, "
-            "and our_clock not found",
-            hint="give librt.so another name when it is linked, or link it statically",
+            "requires librt.so, a name that musl's loader reserves for musl itself: "
+            f"{RESERVED} is never opened, and our_clock cannot be found",
+            hint="link librt.so under another name, or statically",
             symbol="librt.so",
         )
     ]
@@ -78,9 +78,9 @@ def test_mb118_a_library_in_whose_place_musl_is_called() -> None:
             "MB118",
             Severity.WARNING,
             LIB,
-            "defines getopt_long, which other files here use and musl has too: musl's own is "
-            "called",
-            hint="give them a prefix in the library, or see that musl's will do",
+            "defines getopt_long, which musl also defines: other files of the wheel "
+            "that use them call musl's",
+            hint=("prefix the names in the library, or make sure that musl's functions will do"),
         ),
     )
 
@@ -127,8 +127,8 @@ def test_mb119_a_libc() -> None:
             "MB119",
             Severity.WARNING,
             LIB,
-            "is a libc; the loader puts the musl that runs in its place",
-            hint="leave it out",
+            "is a libc, which the loader replaces with the running musl",
+            hint="remove it from the wheel",
         ),
     )
 
@@ -139,7 +139,7 @@ def test_mb119_an_extension_that_is_taken_for_a_libc() -> None:
             "MB119",
             Severity.ERROR,
             CORE,
-            "has a libc inside: the loader opens musl in its place, without PyInit__core",
+            ("contains a libc: the loader opens musl in its place, which lacks PyInit__core"),
             hint=SHARED_LIBC,
         ),
     )
@@ -153,7 +153,7 @@ def test_mb119_a_libc_inside_an_extension(exported: tuple[str, ...]) -> None:
             "MB119",
             Severity.WARNING,
             CORE,
-            "has a libc inside, with memory and streams apart from those of musl",
+            "contains a libc, with memory and streams separate from musl's",
             hint=SHARED_LIBC,
         ),
     )
@@ -172,7 +172,7 @@ def test_mb120_libpython_is_wrong_only_in_a_finished_wheel() -> None:
             "MB120",
             Severity.WARNING,
             CORE,
-            f"needs {PYTHON}, which is there only with an interpreter that is linked to it",
+            (f"requires {PYTHON}, which is present only if the interpreter is linked to it"),
             hint="link extension modules to Python::Module, not to Python::Python",
             symbol=PYTHON,
         ),
@@ -193,9 +193,9 @@ def test_mb123_two_widths_of_time_in_one_process(arch: str) -> None:
             "MB123",
             Severity.WARNING,
             LIB,
-            f"calls clock_gettime, gmtime_r, time with 32-bit time, and {CORE} has 64-bit time: "
-            "structures with times in them differ",
-            hint="compile all of it with the headers of musl 1.2.0 or later",
+            f"calls clock_gettime, gmtime_r, time with 32-bit time, but {CORE} uses "
+            "64-bit time: structures that contain times differ",
+            hint="compile everything with the headers of musl 1.2.0 or later",
         ),
     )
 
@@ -220,8 +220,8 @@ def test_mb125_a_library_that_is_known_by_its_soname_only() -> None:
         "MB125",
         Severity.NOTE,
         CORE,
-        "needs libx.so.1, which is the SONAME of demo/libx.so.1.2; musl's loader goes by the "
-        "name of the file",
+        "requires libx.so.1, the SONAME of demo/libx.so.1.2; musl's loader "
+        "compares file names only",
         hint="install demo/libx.so.1.2 as libx.so.1",
         symbol="libx.so.1",
     )

@@ -26,9 +26,9 @@ def test_mb131_a_size_for_the_stacks_of_threads() -> None:
             "MB131",
             Severity.NOTE,
             CORE,
-            "asks for threads with stacks of 1048576 bytes, which musl heeds only in programs and "
-            "what is loaded with them",
-            hint="set the size where threads are made: pthread_attr_setstacksize in C, "
+            "requests thread stacks of 1048576 bytes, which musl honors only in "
+            "programs and the libraries loaded at their start",
+            hint="set the size where threads are created: pthread_attr_setstacksize in C, "
             "threading.stack_size in Python",
         ),
     )
@@ -55,9 +55,9 @@ def test_mb132_a_file_that_was_linked_to_an_old_version() -> None:
             "MB132",
             Severity.WARNING,
             CORE,
-            "was linked to foo@V1 of demo/libx.so, which has other versions of the same names: "
-            "musl takes the default one",
-            hint="link it again, against the library that it will meet",
+            "was linked to foo@V1 of demo/libx.so, but musl binds to the default "
+            "versions of these names",
+            hint="relink it against the library that it will load",
         ),
     )
 

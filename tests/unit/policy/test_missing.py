@@ -8,7 +8,7 @@ import pytest
 
 from muslbackend.musl.releases import ARCHITECTURES
 from muslbackend.policy.findings import Finding, Severity
-from muslbackend.policy.rules.missing import MOST_PROGRAMS, Cause, missing
+from muslbackend.policy.missing import MOST_PROGRAMS, Cause, missing
 from muslbackend.policy.verdict import judge
 from muslbackend.wheel.package import Package
 from support.wheels.builders import elf_info, extension, findings_of, graph_of, target_for
@@ -51,8 +51,11 @@ def test_mb144_a_plugin_leaves_its_symbols_to_its_host() -> None:
             "MB144",
             Severity.WARNING,
             PLUGIN,
-            f"needs 2 symbols (host_a, host_b), left to {HOST}, which must be loaded before it",
-            hint=f"nothing, if it is a plugin of {HOST}; else link it to that",
+            (
+                f"requires 2 symbols (host_a, host_b), expected from {HOST}, which must be "
+                "loaded first"
+            ),
+            hint=f"do nothing if it is a plugin of {HOST}; otherwise link it to that",
             symbol="host_a",
             symbols=("host_a", "host_b"),
         ),
@@ -71,15 +74,15 @@ def test_mb144_is_one_for_each_file_whoever_has_the_symbols() -> None:
     files = {HOST: has("a", "b"), "demo/libmore.so": has("c"), PLUGIN: lacks("a", "b", "c")}
     (found,) = findings_of(files)
     assert found.message == (
-        "needs 3 symbols (a, b, c), left to demo/libhost.so.1, demo/libmore.so, which must be "
-        "loaded before it"
+        "requires 3 symbols (a, b, c), expected from demo/libhost.so.1, "
+        "demo/libmore.so, which must be loaded first"
     )
 
 
 def test_mb144_the_one_that_has_most_is_named() -> None:
     files = {"demo/liba.so": has("a"), TOOL: program("a", "b"), PLUGIN: lacks("a", "b")}
     (found,) = findings_of(files)
-    assert f"left to {TOOL}, which" in found.message
+    assert f"expected from {TOOL}, which" in found.message
 
 
 @pytest.mark.parametrize(
@@ -101,7 +104,10 @@ def test_mb102_what_starts_by_itself_names_the_file_that_has_the_symbol(
             "MB102",
             Severity.ERROR,
             path,
-            f"needs host_a, which no musl has, and {HOST}, which defines it, is not loaded with it",
+            (
+                f"requires host_a, which no musl release defines; {HOST} defines it, but "
+                "is not loaded with this file"
+            ),
             hint="link it to libhost.so.1",
             symbol="host_a",
         ),
@@ -206,9 +212,9 @@ def test_mb117_a_private_library_of_a_reserved_name_that_is_not_known() -> None:
             "MB117",
             Severity.ERROR,
             CORE,
-            "needs librt.so, which is musl itself to its loader: a library of that name is never "
-            "opened, and a, b not found",
-            hint="give librt.so another name when it is linked, or link it statically",
+            "requires librt.so, a name that musl's loader reserves for musl itself: a "
+            "library of that name is never opened, and a, b cannot be found",
+            hint="link librt.so under another name, or statically",
             symbol="librt.so",
         ),
     )

@@ -28,9 +28,10 @@ def test_mb134_two_libraries_of_one_name() -> None:
             "MB134",
             Severity.WARNING,
             TWO,
-            "needs libx.so, which is demo/b/libx.so for it and demo/a/libx.so for others: in one "
-            "process musl gives both the one that was loaded first",
-            hint="give the two libraries names of their own",
+            "requires libx.so and finds demo/b/libx.so, while other files find "
+            "demo/a/libx.so: within one process, musl uses the first one loaded for "
+            "all of them",
+            hint="give the two libraries different names",
             symbol="libx.so",
         ),
     )

@@ -35,8 +35,8 @@ def test_mb121_an_extension_in_a_wheel_for_any_machine() -> None:
             "MB121",
             Severity.ERROR,
             CORE,
-            "is x86_64 code, and the wheel's tag says that any machine will do",
-            hint="leave wheel.platlib to scikit-build-core, or leave the file out",
+            "is x86_64 code, but the tag of the wheel promises any machine",
+            hint=("leave wheel.platlib to scikit-build-core, or leave the file out of the wheel"),
         ),
     )
 
@@ -75,9 +75,9 @@ def test_mb126_a_symbol_that_a_library_opened_before_may_have() -> None:
             "MB126",
             Severity.WARNING,
             CORE,
-            "needs nk_dot, which must come from a library that demo/__init__.py opens with "
-            "RTLD_GLOBAL before it",
-            hint="require the package that brings the library, or link it to the file",
+            "requires nk_dot, expected from a library that demo/__init__.py opens "
+            "first with RTLD_GLOBAL",
+            hint="depend on the package that provides the library, or link it to the file",
             symbol="nk_dot",
         ),
     )
@@ -95,7 +95,7 @@ def test_mb126_where_nothing_is_opened_the_symbol_is_missing() -> None:
 def test_mb126_of_several_openers_the_first_is_named() -> None:
     opening = Package(sources=tuple((name, OPENING) for name in ("a.py", "b.py", "c.py")))
     (found,) = findings_of(imports("x"), package=opening)
-    assert "that a.py or one of 2 more opens" in found.message
+    assert "that a.py or one of 2 more files opens" in found.message
 
 
 def test_mb126_of_a_word_that_opens_nothing_there_is_none() -> None:
@@ -107,7 +107,7 @@ def test_mb126_symbols_of_one_file_are_one_finding() -> None:
     (found,) = findings_of(imports("nk_dot", "nk_add"), package=OPENS)
     assert (found.code, found.symbol) == ("MB126", "nk_add")
     assert found.symbols == ("nk_add", "nk_dot")
-    assert "needs 2 symbols (nk_add, nk_dot), which must come from a library that" in found.message
+    assert "requires 2 symbols (nk_add, nk_dot), expected from a library that" in found.message
 
 
 def of_ours(elf: ElfInfo, package: Package | None = None, *assumed: str) -> tuple[Finding, ...]:
@@ -130,9 +130,9 @@ def test_mb145_what_the_settings_take_for_given_is_told(package: Package | None)
             "MB145",
             Severity.NOTE,
             CORE,
-            "needs 2 symbols (nk_add, nk_dot), which are taken for given (assume-symbols): it "
-            "loads only after a library that defines them",
-            hint="require the package that brings the library",
+            "requires 2 symbols (nk_add, nk_dot), assumed to be present "
+            "(assume-symbols): it loads only after a library that defines them",
+            hint="depend on the package that provides the library",
             symbol="nk_add",
             symbols=("nk_add", "nk_dot"),
         ),
@@ -142,7 +142,7 @@ def test_mb145_what_the_settings_take_for_given_is_told(package: Package | None)
 def test_mb145_what_no_glob_fits_is_missing() -> None:
     found = of_ours(imports("nk_dot", "no_such"), None, "nk_*")
     assert [(f.code, f.symbol) for f in found] == [("MB102", "no_such"), ("MB145", "nk_dot")]
-    assert "nk_dot, which is taken for given" in found[1].message
+    assert "nk_dot, assumed to be present" in found[1].message
 
 
 def told(**files: bytes) -> Texts:
@@ -208,8 +208,8 @@ def test_mb135_two_files_of_one_build() -> None:
             "MB135",
             Severity.NOTE,
             "demo/libb.so",
-            "is of the same build as demo/liba.so: the library is in the wheel more than once",
-            hint="leave one of the two out, and link what needs it to the other",
+            ("is the same build as demo/liba.so: the wheel contains the library more than once"),
+            hint="remove one of the two, and link the files that require it to the other",
         ),
     )
 
@@ -227,14 +227,14 @@ def test_mb135_of_one_build_are_those_that_export_the_same() -> None:
     files = {"demo/a.so": one, "demo/b.so": other, "demo/c.so": other, "demo/d.so": one}
     found = findings_of(files)
     assert [finding.subject for finding in found] == ["demo/c.so", "demo/d.so"]
-    assert "of the same build as demo/b.so" in found[0].message
-    assert "of the same build as demo/a.so" in found[1].message
+    assert "is the same build as demo/b.so" in found[0].message
+    assert "is the same build as demo/a.so" in found[1].message
 
 
 def test_mb135_says_what_the_copy_costs() -> None:
     twin = elf_info(checksum=7, size=1234567)
     (found,) = findings_of({"demo/a.so": twin, "demo/b.so": twin})
-    assert found.message.endswith("in the wheel more than once, 1,234,567 bytes more")
+    assert found.message.endswith("contains the library more than once, which adds 1,234,567 bytes")
 
 
 def test_mb135_says_how_to_leave_out_the_copy_of_a_symlink() -> None:
@@ -242,7 +242,7 @@ def test_mb135_says_how_to_leave_out_the_copy_of_a_symlink() -> None:
     (found,) = findings_of({"demo/libx.so": twin, "demo/libx.so.2": twin})
     assert (found.subject, found.hint) == (
         "demo/libx.so.2",
-        'if nothing opens it by that name, leave it out with drop-copies = ["libx.so.2"]',
+        ('if nothing opens it by that name, remove it with drop-copies = ["libx.so.2"]'),
     )
 
 

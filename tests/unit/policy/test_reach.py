@@ -11,7 +11,7 @@ from muslbackend.loader.graph import Via
 from muslbackend.musl import releases
 from muslbackend.musl.releases import ARCHITECTURES, MuslVersion
 from muslbackend.policy.reach import answer, floors, with_system
-from muslbackend.policy.rules.loading import FINISHED_RULES
+from muslbackend.policy.registry import FINISHED_RULES
 from muslbackend.policy.verdict import judge
 from support.wheels.builders import X86_64, elf_info, extension, graph_of, target_for
 
@@ -101,9 +101,9 @@ def test_a_library_that_is_found_nowhere_is_missing_on_every_release() -> None:
 
 def test_no_release_before_the_first_on_a_machine_can_be_asked_for() -> None:
     graph = graph_of({})
-    with pytest.raises(SettingsError, match=r"no musl 1\.2\.4 for loongarch64") as caught:
+    with pytest.raises(SettingsError, match=r"musl 1\.2\.4 does not support loongarch64") as caught:
         answer(graph, target_for("loongarch64"), V("1.2.4"))
-    assert caught.value.hint == "its first release is 1.2.5"
+    assert caught.value.hint == "use 1.2.5 or later"
 
 
 def test_every_file_has_a_floor_of_its_own() -> None:

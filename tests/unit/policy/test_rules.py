@@ -55,8 +55,11 @@ def test_mb101_a_missing_library() -> None:
             "MB101",
             Severity.ERROR,
             CORE,
-            "needs liba.so.1, which is neither in the wheel nor where libraries are taken from",
-            hint="have it bundled: name its folder in library-dirs; or link it statically, or "
+            (
+                "requires liba.so.1, which is not in the wheel and not found in the "
+                "library search path"
+            ),
+            hint="add its directory to library-dirs to bundle it, link it statically, or "
             "leave it to the system with exclude",
             symbol="liba.so.1",
             details=(
@@ -106,8 +109,8 @@ def test_mb103_a_symbol_that_is_newer_than_the_promise() -> None:
             "MB103",
             Severity.ERROR,
             CORE,
-            "needs preadv2, which musl has from 1.2.5 on; it must load on 1.2.0",
-            hint='avoid preadv2, or promise less with floor = "1.2.5" (Alpine 3.20 and later)',
+            ("requires preadv2, available since musl 1.2.5; the wheel must load on musl 1.2.0"),
+            hint=('avoid preadv2, or require musl 1.2.5: floor = "1.2.5" (Alpine 3.20 and later)'),
             symbol="preadv2",
         ),
     )
@@ -120,7 +123,7 @@ def test_mb103_is_silent_where_the_promise_is_newer_or_none(floor: str | None) -
 
 def test_mb103_names_no_alpine_where_there_is_none() -> None:
     (finding,) = findings(imports("renameat2"))
-    assert finding.hint == 'avoid renameat2, or promise less with floor = "1.2.6"'
+    assert finding.hint == 'avoid renameat2, or require musl 1.2.6: floor = "1.2.6"'
 
 
 @pytest.mark.parametrize("arch", ["loongarch64", "riscv64", "ppc64le", "s390x", "aarch64"])
@@ -143,10 +146,11 @@ def test_mb104_packed_relocations() -> None:
             "MB104",
             Severity.ERROR,
             CORE,
-            "has packed relative relocations (DT_RELR), which musl reads from 1.2.4 on; "
-            "it must load on 1.2.0",
-            hint="muslbackend repair unpacks them; or link it with -Wl,-z,nopack-relative-relocs, "
-            'or promise less with floor = "1.2.4" (Alpine 3.18 and later)',
+            "uses packed relative relocations (DT_RELR), supported since musl 1.2.4; "
+            "the wheel must load on musl 1.2.0",
+            hint="unpack them with muslbackend repair, link without them "
+            "(-Wl,-z,nopack-relative-relocs), or require musl 1.2.4: floor = "
+            '"1.2.4" (Alpine 3.18 and later)',
             symbol="DT_RELR",
         ),
     )
@@ -163,8 +167,8 @@ def test_mb105_a_file_for_glibc() -> None:
             "MB105",
             Severity.ERROR,
             CORE,
-            "was linked against glibc (wants GLIBC_2.34)",
-            hint="build it with a compiler for musl: -C musl.target=ARCH does so with zig",
+            "was linked against glibc (requires GLIBC_2.34)",
+            hint="build it with a compiler that targets musl; -C musl.target=ARCH uses zig",
         ),
     )
 
@@ -179,9 +183,9 @@ def test_mb105_a_library_that_was_found_but_is_for_glibc() -> None:
         "MB105",
         Severity.ERROR,
         CORE,
-        "needs liba.so, and the one that was found was linked against glibc",
-        hint="build liba.so against musl, for instance in the same CMake project, and name its "
-        "folder in library-dirs",
+        "requires liba.so, but the library found was linked against glibc",
+        hint="build liba.so against musl, for example in the same CMake project, and "
+        "add its directory to library-dirs",
         symbol="liba.so",
         details=("searched  /lib", "not usable  /lib/liba.so was linked against glibc"),
     )
@@ -204,8 +208,11 @@ def test_mb103_symbols_of_one_release_are_one_finding() -> None:
         ("MB103", "qsort_r", ("qsort_r",)),
     ]
     assert (found[0].message, found[0].hint) == (
-        "needs 2 symbols (preadv2, statx), which musl has from 1.2.5 on; it must load on 1.2.0",
-        'avoid them, or promise less with floor = "1.2.5" (Alpine 3.20 and later)',
+        (
+            "requires 2 symbols (preadv2, statx), available since musl 1.2.5; the "
+            "wheel must load on musl 1.2.0"
+        ),
+        ('avoid them, or require musl 1.2.5: floor = "1.2.5" (Alpine 3.20 and later)'),
     )
 
 
@@ -215,15 +222,15 @@ def test_mb106_a_file_for_another_machine() -> None:
             "MB106",
             Severity.ERROR,
             CORE,
-            "is for aarch64, the wheel for x86_64",
-            hint="build it for x86_64; if nothing loads or starts it, name it in ignore",
+            "is for aarch64, but the wheel is for x86_64",
+            hint="build it for x86_64, or list it in ignore if nothing loads or starts it",
         ),
     )
 
 
 def test_mb106_a_machine_without_a_name() -> None:
     (finding,) = findings(extension(machine=8, bits=32))
-    assert finding.message == "is for an unknown machine, the wheel for x86_64"
+    assert finding.message == "is for an unknown machine, but the wheel is for x86_64"
 
 
 def test_mb106_is_silent_on_32_bit_arm_of_both_kinds() -> None:
@@ -239,8 +246,8 @@ def test_mb106_a_library_that_was_found_but_is_for_another_machine() -> None:
     (finding,) = findings(files, "/lib")
     assert (finding.code, finding.message, finding.hint) == (
         "MB106",
-        "needs liba.so, and the one that was found is not for x86_64",
-        "name the folder of a liba.so for x86_64 in library-dirs",
+        "requires liba.so, but the library found is not for x86_64",
+        "add the directory of a liba.so for x86_64 to library-dirs",
     )
 
 
@@ -252,7 +259,7 @@ def test_mb107_a_suffix_for_another_platform(name: str) -> None:
             "MB107",
             Severity.ERROR,
             path,
-            "is named for x86_64-linux-gnu; a CPython for musl imports only "
+            "is named for x86_64-linux-gnu, but CPython on musl imports only "
             "x86_64-linux-musl, .abi3.so and .so",
             hint="take the suffix from Python_SOABI or SKBUILD_SOABI in CMakeLists.txt",
         ),
@@ -274,8 +281,8 @@ def test_mb107_a_suffix_of_the_stable_abi_that_older_pythons_never_look_for() ->
             "MB107",
             Severity.WARNING,
             path,
-            "is named for x86_64-linux-musl, and only CPython 3.15 and later import such names",
-            hint="call it .abi3.so, or see that the wheel's tag is not for older ones",
+            ("is named for x86_64-linux-musl, a suffix that only CPython 3.15 and later import"),
+            hint=("use the suffix .abi3.so, or tag the wheel for CPython 3.15 and later only"),
         ),
     )
 
@@ -291,7 +298,7 @@ def test_mb108_a_damaged_file() -> None:
             Severity.ERROR,
             CORE,
             "is not a valid ELF file: no ELF header",
-            hint="build it again",
+            hint="rebuild it",
         ),
     )
 
@@ -302,8 +309,8 @@ def test_mb109_a_library_left_to_the_system() -> None:
             "MB109",
             Severity.WARNING,
             CORE,
-            "needs libz.so.1, which is left to the system; the wheel works only "
-            "where that is installed",
+            "requires libz.so.1, which is left to the system; the wheel works only "
+            "where that library is installed",
             symbol="libz.so.1",
         ),
     )
@@ -318,7 +325,7 @@ def test_mb110_a_script_that_needs_a_library(library: str) -> None:
             "MB110",
             Severity.ERROR,
             tool,
-            "needs liba.so, which cannot be found from the folder of scripts",
+            "requires liba.so, which cannot be found from the scripts directory",
             hint="link it statically, or install the program inside the package",
             symbol="liba.so",
         ),

@@ -6,7 +6,7 @@ import pytest
 
 from muslbackend.musl.releases import MuslVersion
 from muslbackend.policy.findings import Finding, Severity
-from muslbackend.policy.rules.loading import FINISHED_RULES, RULES
+from muslbackend.policy.registry import BUILD_RULES, FINISHED_RULES
 from muslbackend.policy.verdict import Verdict, judge
 from support.wheels.builders import elf_info, extension, graph_of, target_for
 
@@ -32,8 +32,8 @@ def test_mb111_a_relocation_that_no_musl_knows() -> None:
             "MB111",
             Severity.ERROR,
             CORE,
-            "has relocations of type 37, which no musl knows",
-            hint="build it with a compiler for musl, and without ifunc",
+            "has relocations of type 37, which no musl release supports",
+            hint="build it with a compiler that targets musl, and without ifunc",
             symbol="type 37",
         ),
     )
@@ -43,7 +43,7 @@ def test_mb111_a_relocation_that_no_musl_knows() -> None:
 
 def test_mb111_types_of_one_file_are_one_finding() -> None:
     (found,) = verdict({1, 90, 91}).findings
-    assert found.message == "has relocations of type 90, 91, which no musl knows"
+    assert found.message == "has relocations of type 90, 91, which no musl release supports"
     assert found.names == ("type 90", "type 91")
 
 
@@ -54,7 +54,9 @@ def test_mb111_types_of_one_file_are_one_finding() -> None:
 def test_mb112_initial_exec_tls_in_an_extension(arch: str, kind: int) -> None:
     (found,) = verdict({kind}, arch).findings
     assert (found.code, found.severity, found.subject) == ("MB112", Severity.ERROR, CORE)
-    assert found.message == "has initial-exec TLS, which musl refuses in what is opened by import"
+    assert (
+        found.message == "uses initial-exec TLS, which musl rejects in files that an import opens"
+    )
 
 
 def test_mb112_is_silent_on_a_program() -> None:
@@ -77,7 +79,7 @@ def test_mb104_tls_descriptors_came_late_to_riscv() -> None:
     (found,) = judged.findings
     assert found.code == "MB104"
     assert found.message == (
-        "has relocations of type 12, which musl reads from 1.2.5 on; it must load on 1.2.0"
+        "uses relocations of type 12, supported since musl 1.2.5; the wheel must load on musl 1.2.0"
     )
     assert verdict({12}, "riscv64", "1.2.5").findings == ()
     assert verdict({36}).findings == ()
@@ -88,22 +90,25 @@ def test_mb104_a_segment_of_no_size() -> None:
     (found,) = judge(graph, target_for()).findings
     assert found.code == "MB104"
     assert found.message == (
-        "has an empty segment, which musl reads from 1.2.3 on; it must load on 1.2.0"
+        "uses an empty segment, supported since musl 1.2.3; the wheel must load on musl 1.2.0"
     )
-    assert found.hint == 'promise less with floor = "1.2.3" (Alpine 3.16 and later)'
+    assert found.hint == 'require musl 1.2.3: floor = "1.2.3" (Alpine 3.16 and later)'
     assert judge(graph, target_for(floor="1.2.3")).findings == ()
 
 
 def test_mb113_a_library_out_of_reach_is_wrong_only_in_a_finished_wheel() -> None:
     graph = graph_of({CORE: extension(needed=("liba.so",)), "demo/liba.so": elf_info()})
-    assert judge(graph, target_for(), RULES).findings == ()
+    assert judge(graph, target_for(), BUILD_RULES).findings == ()
     assert judge(graph, target_for(), FINISHED_RULES).findings == (
         Finding(
             "MB113",
             Severity.ERROR,
             CORE,
-            "needs liba.so, which the wheel has as demo/liba.so, where musl's loader does not look",
-            hint="link it with an rpath from $ORIGIN to that folder",
+            (
+                "requires liba.so, which the wheel contains as demo/liba.so, where musl's "
+                "loader does not search"
+            ),
+            hint="link it with an rpath from $ORIGIN to that directory",
             symbol="liba.so",
         ),
     )

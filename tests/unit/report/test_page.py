@@ -10,8 +10,8 @@ import pytest
 
 from muslbackend.musl.releases import MuslVersion
 from muslbackend.policy import codes
+from muslbackend.policy.check import Checked, Question
 from muslbackend.policy.findings import Finding, Severity
-from muslbackend.policy.question import Checked, Question
 from muslbackend.policy.verdict import Verdict
 from muslbackend.report.html.page import page
 from muslbackend.report.html.sizes import amount
@@ -86,7 +86,7 @@ def test_each_verdict_has_its_words(result: Checked, state: str, said: str) -> N
 def test_a_wheel_that_cannot_be_read_has_its_finding() -> None:
     finding = Finding("MB100", Severity.ERROR, "x.whl", "is no archive", "build it again")
     nothing = Verdict(None, (), (finding,))
-    root = parsed(page([Checked("x.whl", False, None, None, (), None, nothing, None)]))
+    root = parsed(page([Checked("x.whl", nothing)]))
     assert "Cannot be judged" in words(root)
     assert "x.whl: is no archiveTo do: build it again" in words(part(root, "found"))
     assert [e.attributes["id"] for e in root.every("section") if e.parent is not root][1:] == [
@@ -104,8 +104,8 @@ def test_each_finding_has_its_mend_and_its_explanation() -> None:
     assert words(first).startswith("errorMB103: a symbol of a later musl than the floor2 times")
     items = [words(item) for item in first.every("li")]
     assert [item.partition("To do: ")[2] for item in items] == [
-        'avoid qsort_r, or promise less with floor = "1.2.3" (Alpine 3.16 and later)',
-        'avoid statx, or promise less with floor = "1.2.5" (Alpine 3.20 and later)',
+        ('avoid qsort_r, or require musl 1.2.3: floor = "1.2.3" (Alpine 3.16 and later)'),
+        ('avoid statx, or require musl 1.2.5: floor = "1.2.5" (Alpine 3.20 and later)'),
     ]
     entry = codes.entries()["MB103"]
     (terms,) = first.every("dl")

@@ -9,8 +9,8 @@ from packaging.tags import parse_tag
 from muslbackend.elf.edit import Edit
 from muslbackend.loader.needs import Reason
 from muslbackend.musl.releases import ARCHITECTURES, MuslVersion
+from muslbackend.policy.check import Checked, File, Question
 from muslbackend.policy.findings import Finding, Severity
-from muslbackend.policy.question import Checked, File, Question
 from muslbackend.policy.reach import with_system
 from muslbackend.policy.verdict import Verdict
 from muslbackend.repair.outcome import Outcome
@@ -54,25 +54,32 @@ STATX = Reason(CORE, "statx", V("1.2.5"))
 def checked(
     verdict: Verdict,
     *,
-    ok: bool = True,
     libc: str | None = "musl",
     claimed: tuple[str, ...] = ("musllinux_1_2_x86_64",),
     graph: Graph | None = GRAPH,
 ) -> Checked:
     earned = "musllinux_1_2_x86_64"
     return Checked(
-        *(WHEEL, ok, "x86_64", libc, claimed, earned, verdict, graph), files=FILES, seconds=SECONDS
+        WHEEL,
+        verdict,
+        claimed=claimed,
+        arch="x86_64",
+        libc=libc,
+        earned=earned,
+        graph=graph,
+        files=FILES,
+        seconds=SECONDS,
     )
 
 
 def test_a_finding_is_shown_with_its_details_and_its_remedy() -> None:
     note = Finding("MB100", Severity.NOTE, "x.whl", "is odd")
     assert list(findings_lines([MISSING, LEFT, note])) == [
-        "error[MB101] demo/_core.so: needs libx.so",
+        "error[MB101] demo/_core.so: requires libx.so",
         "      searched  /lib",
         "      not usable  /lib/libx.so is for aarch64",
         "      hint  have it bundled",
-        "warning[MB109] demo/_core.so: needs libz.so.1",
+        "warning[MB109] demo/_core.so: requires libz.so.1",
         "note[MB100] x.whl: is odd",
     ]
 
@@ -104,25 +111,24 @@ def test_a_finding_is_shown_with_its_details_and_its_remedy() -> None:
             f"{WHEEL}: not for musl: its files were linked against glibc",
         ),
         (
-            checked(Verdict(V("1.2.5"), (STATX,), (NEWER, LEFT), "3.20"), ok=False),
+            checked(Verdict(V("1.2.5"), (STATX,), (NEWER, LEFT), "3.20")),
             (
                 f"{WHEEL}: musllinux_1_2_x86_64 is not true: loads on musl 1.2.5 and later "
                 f"(Alpine 3.20 and later), because of statx in {CORE}\n"
-                f"error[MB103] {CORE}: needs statx\n"
+                f"error[MB103] {CORE}: requires statx\n"
                 "      hint  avoid it\n"
-                f"warning[MB109] {CORE}: needs libz.so.1"
+                f"warning[MB109] {CORE}: requires libz.so.1"
             ),
         ),
         (
             checked(
                 Verdict(None, (), (NEWER,)),
-                ok=False,
                 claimed=("manylinux_2_17_x86_64", "musllinux_1_2_x86_64"),
             ),
             (
                 f"{WHEEL}: manylinux_2_17_x86_64 and musllinux_1_2_x86_64 is not true: "
                 "does not load on any musl by itself\n"
-                f"error[MB103] {CORE}: needs statx\n"
+                f"error[MB103] {CORE}: requires statx\n"
                 "      hint  avoid it"
             ),
         ),
@@ -136,15 +142,15 @@ def test_on_a_terminal_each_part_has_a_role() -> None:
     def paint(text: str, role: str) -> str:
         return f"<{role}>{text}</>"
 
-    result = checked(Verdict(V("1.2.5"), (STATX,), (MISSING, LEFT), "3.20"), ok=False)
+    result = checked(Verdict(V("1.2.5"), (STATX,), (MISSING, LEFT), "3.20"))
     assert check_text(result, paint=paint) == (
         f"<subject>{WHEEL}</>: <error>musllinux_1_2_x86_64 is not true</>: loads on musl 1.2.5 and "
         f"later (Alpine 3.20 and later), because of statx in {CORE}\n"
-        f"<error>error[MB101]</> <subject>{CORE}</>: needs libx.so\n"
+        f"<error>error[MB101]</> <subject>{CORE}</>: requires libx.so\n"
         "      searched  /lib\n"
         "      not usable  /lib/libx.so is for aarch64\n"
         "      <hint>hint  have it bundled</>\n"
-        f"<warning>warning[MB109]</> <subject>{CORE}</>: needs libz.so.1"
+        f"<warning>warning[MB109]</> <subject>{CORE}</>: requires libz.so.1"
     )
     assert check_text(checked(SOUND), paint=paint).startswith(
         f"<subject>{WHEEL}</>: <ok>ok</>, loads on musl 1.1.0"
@@ -159,10 +165,10 @@ def test_on_a_terminal_each_part_has_a_role() -> None:
 
 
 def test_quiet_leaves_errors() -> None:
-    result = checked(Verdict(None, (), (LEFT, MISSING)), ok=False)
+    result = checked(Verdict(None, (), (LEFT, MISSING)))
     assert check_text(result, quiet=True) == (
         f"{WHEEL}: musllinux_1_2_x86_64 is not true: does not load on any musl by itself\n"
-        f"error[MB101] {CORE}: needs libx.so\n"
+        f"error[MB101] {CORE}: requires libx.so\n"
         "      searched  /lib\n"
         "      not usable  /lib/libx.so is for aarch64\n"
         "      hint  have it bundled"
@@ -222,7 +228,7 @@ def test_each_way_to_have_a_library_has_its_words() -> None:
     ],
 )
 def test_check_answers_what_was_asked(question: Question, verdict: Verdict, text: str) -> None:
-    shown = check_text(checked(verdict, ok=verdict.ok)._replace(question=question))
+    shown = check_text(checked(verdict)._replace(question=question))
     assert shown.splitlines()[0] == f"{WHEEL}: {text}"
 
 
@@ -235,7 +241,7 @@ def test_a_library_of_the_system_is_no_provider_in_the_wheel() -> None:
 
 def test_a_wheel_that_cannot_be_read_claims_nothing() -> None:
     finding = Finding("MB100", Severity.ERROR, WHEEL, "there is no such file")
-    result = checked(Verdict(None, (), (finding,)), ok=False, libc=None, claimed=(), graph=None)
+    result = checked(Verdict(None, (), (finding,)), libc=None, claimed=(), graph=None)
     first, *rest = check_text(result).splitlines()
     assert rest == [f"error[MB100] {WHEEL}: there is no such file"]
     assert first.startswith(f"{WHEEL}: ")
@@ -275,7 +281,7 @@ def test_a_build_that_keeps_its_promise_says_what_was_done() -> None:
         f"  rewrote   {CORE}: libb.so.2 is now libb-1.so.2, rpath $ORIGIN/../demo.libs:b\n"
         "  rewrote   demo/x.so: libpython3.so is no longer needed, no rpath\n"
         "  rewrote   demo/y.so: libpython3.so is no longer needed\n"
-        f"warning[MB109] {CORE}: needs libz.so.1"
+        f"warning[MB109] {CORE}: requires libz.so.1"
     )
 
 
@@ -287,7 +293,7 @@ def test_on_a_terminal_the_report_of_a_build_ends_with_what_to_do() -> None:
     assert build_text(outcome, paint, guided=True) == (
         f"<label>muslbackend:</> <ok>{WHEEL}</>\n"
         "  <label>loads on</>  musl 1.1.0 and later (Alpine 3.6 and later)\n"
-        f"<warning>warning[MB109]</> <subject>{CORE}</>: needs libz.so.1\n"
+        f"<warning>warning[MB109]</> <subject>{CORE}</>: requires libz.so.1\n"
         "  <label>more</>      <subject>muslbackend explain MB109</>  "
         "its meaning and fixes"
     )
@@ -307,7 +313,7 @@ def test_a_build_that_promises_nothing_says_why() -> None:
     assert build_text(outcome) == (
         f"muslbackend: {WHEEL} promises nothing: a musllinux tag would not be true\n"
         "  contents  as scikit-build-core made them; a local install works as without us\n"
-        f"error[MB101] {CORE}: needs libx.so\n"
+        f"error[MB101] {CORE}: requires libx.so\n"
         "      searched  /lib\n"
         "      not usable  /lib/libx.so is for aarch64\n"
         "      hint  have it bundled"
@@ -315,7 +321,7 @@ def test_a_build_that_promises_nothing_says_why() -> None:
 
 
 def test_the_json_of_a_wheel_has_everything_in_it() -> None:
-    result = checked(Verdict(V("1.2.5"), (STATX,), (MISSING, LEFT), "3.20"), ok=False)
+    result = checked(Verdict(V("1.2.5"), (STATX,), (MISSING, LEFT), "3.20"))
     (found,) = json.loads(check_json([result]))
     # What a finding has besides is not of this test.
     findings = [{key: f[key] for key in FINDING_KEYS} for f in found.pop("findings")]
@@ -378,14 +384,14 @@ FINDING_KEYS = ("code", "severity", "file", "symbol", "message", "hint")
 
 
 def test_the_json_of_a_finding_has_its_details() -> None:
-    (found,) = json.loads(check_json([checked(Verdict(None, (), (MISSING, LEFT)), ok=False)]))
+    (found,) = json.loads(check_json([checked(Verdict(None, (), (MISSING, LEFT)))]))
     assert [finding["details"] for finding in found["findings"]] == [list(MISSING.details), []]
 
 
 def test_the_json_of_a_finding_has_all_its_symbols() -> None:
     many = NEWER._replace(symbols=("statx", "swab", "x"))
     verdict = Verdict(None, (), (NEWER, many, LEFT))
-    (found,) = json.loads(check_json([checked(verdict, ok=False)]))
+    (found,) = json.loads(check_json([checked(verdict)]))
     assert [(f["symbol"], f["symbols"]) for f in found["findings"]] == [
         ("statx", ["statx"]),
         ("statx", ["statx", "swab", "x"]),
@@ -394,7 +400,7 @@ def test_the_json_of_a_finding_has_all_its_symbols() -> None:
 
 
 def test_the_json_of_a_wheel_without_native_code_is_empty_where_nothing_is_known() -> None:
-    result = Checked("a.whl", True, None, None, ("any",), None, Verdict(None, (), ()), None)
+    result = Checked("a.whl", Verdict(None, (), ()), claimed=("any",))
     assert json.loads(check_json([result])) == [
         {
             "wheel": "a.whl",
@@ -416,9 +422,6 @@ def test_the_json_of_a_wheel_without_native_code_is_empty_where_nothing_is_known
 
 
 def test_the_json_keeps_the_order_of_the_wheels() -> None:
-    results = [
-        Checked(f"{name}.whl", True, None, None, (), None, Verdict(None, (), ()), None)
-        for name in "bca"
-    ]
+    results = [Checked(f"{name}.whl", Verdict(None, (), ())) for name in "bca"]
     assert [w["wheel"] for w in json.loads(check_json(results))] == ["b.whl", "c.whl", "a.whl"]
     assert json.loads(check_json([])) == []

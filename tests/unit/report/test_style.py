@@ -58,12 +58,12 @@ def test_each_severity_has_a_colour() -> None:
             ["  opened by musl 1.2.5 through qemu-aarch64:", "            3 files"],
         ),
         (
-            "error[MB103] demo/_core.so: needs preadv2, which musl has from 1.2.5 on",
-            ["error[MB103] demo/_core.so: needs preadv2,", "      which musl has from 1.2.5 on"],
+            "error[MB103] demo/_core.so: requires preadv2, available since musl 1.2.5",
+            ["error[MB103] demo/_core.so: requires", "      preadv2, available since musl 1.2.5"],
         ),
         (
-            '      hint  avoid preadv2, or promise less with floor = "1.2.5"',
-            ["      hint  avoid preadv2, or promise less", '            with floor = "1.2.5"'],
+            '      hint  avoid preadv2, or require musl 1.2.5: floor = "1.2.5"',
+            ["      hint  avoid preadv2, or require musl", '            1.2.5: floor = "1.2.5"'],
         ),
         (f"a {'x' * 60} b", ["a", f"      {'x' * 60}", "      b"]),
     ],

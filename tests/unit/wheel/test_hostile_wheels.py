@@ -256,37 +256,39 @@ def hidden(name: str) -> bytes:
 
 RECORDS: Final = {
     "lists what is not there": with_record(
-        lambda: rows("demo/gone.py,,1\n"), "lists, and the wheel has not, demo/gone.py"
+        lambda: rows("demo/gone.py,,1\n"), "lists files that are not in the wheel: demo/gone.py"
     ),
     "does not list what is there": with_record(
         lambda: rows(leave_out=CORE), f"does not list {CORE}"
     ),
     "lists nothing": with_record(lambda: b"", "does not list demo/__init__.py, demo/data.bin, dem"),
     "has another size": with_record(
-        lambda: rows("demo/data.bin,,1\n", leave_out="demo/data.bin"), "has another size of demo/d"
+        lambda: rows("demo/data.bin,,1\n", leave_out="demo/data.bin"),
+        "has the wrong size for demo/d",
     ),
     "has a size that is no number": with_record(
-        lambda: rows(f"{CORE},,{'9' * 5000}\n", leave_out=CORE), f"has another size of {CORE}"
+        lambda: rows(f"{CORE},,{'9' * 5000}\n", leave_out=CORE), f"has the wrong size for {CORE}"
     ),
     "says two things": with_record(
-        lambda: rows("demo/data.bin,,1\n"), "says two things of demo/data.bin"
+        lambda: rows("demo/data.bin,,1\n"), "has conflicting entries for demo/data.bin"
     ),
     "lists what is above": with_record(
-        lambda: rows("../../etc/passwd,,\n"), "lists, and the wheel has not, ../../etc/passwd"
+        lambda: rows("../../etc/passwd,,\n"),
+        "lists files that are not in the wheel: ../../etc/passwd",
     ),
     "is no text": with_record(lambda: b"\xff\xfe\n", "cannot be read: "),
     "has more columns": with_record(
-        lambda: rows("a,b,c,d,e\n"), "cannot be read: it has rows that are not path, digest and siz"
+        lambda: rows("a,b,c,d,e\n"), "cannot be read: a row is not path, digest and siz"
     ),
     "has a quote without an end": with_record(
-        lambda: rows('"' + 200_000 * "x"), "cannot be read: it has rows that are not path"
+        lambda: rows('"' + 200_000 * "x"), "cannot be read: a row is not path"
     ),
-    "has a NUL": with_record(lambda: rows('"a\0",,\n'), "lists, and the wheel has not, "),
+    "has a NUL": with_record(lambda: rows('"a\0",,\n'), "lists files that are not in the wheel: "),
     "is nothing but commas": with_record(lambda: 500_000 * b",", "cannot be read"),
     "is nothing but lines": with_record(lambda: 1_000_000 * b"\n", "does not list "),
 }
 
-DIGEST: Final = f"[MB138] {RECORD}: has another digest of demo/data.bin"
+DIGEST: Final = f"[MB138] {RECORD}: has the wrong digest for demo/data.bin"
 #: What check, which hashes nothing, does not see.
 DIGESTS: Final = {
     algorithm: Hostile(
@@ -303,57 +305,58 @@ DIGESTS: Final = {
 
 FOLDERS: Final = {
     "no metadata": Hostile(
-        lambda: [raw(name, b"") for name in files()], f"[MB139] {FILE}: has no metadata folder"
+        lambda: [raw(name, b"") for name in files()], f"[MB139] {FILE}: has no .dist-info directory"
     ),
-    "nothing at all": Hostile(list, f"[MB139] {FILE}: has no metadata folder"),
+    "nothing at all": Hostile(list, f"[MB139] {FILE}: has no .dist-info directory"),
     "two folders of metadata": Hostile(
         lambda: [*sound(), raw("other-1.dist-info/WHEEL", ONE.encode())],
-        f"[MB139] {FILE}: has several metadata folders: {INFO}, other-1.dist-info",
+        (f"[MB139] {FILE}: has several .dist-info directories: {INFO}, other-1.dist-info"),
     ),
     "the metadata of another wheel": Hostile(
         lambda: [
             raw(n.replace("demo-1.0", "other-1.0"), d) for n, d in wheels.whole(FILE, {}).items()
         ],
-        f"[MB139] {FILE}: has the metadata of another wheel, other-1.0.dist-info",
+        (f"[MB139] {FILE}: contains the metadata of another wheel: other-1.0.dist-info"),
     ),
     "the metadata of another version": Hostile(
         lambda: [
             raw(n.replace("demo-1.0", "demo-1.1"), d) for n, d in wheels.whole(FILE, {}).items()
         ],
-        f"[MB139] {FILE}: has the metadata of another wheel, demo-1.1.dist-info",
+        (f"[MB139] {FILE}: contains the metadata of another wheel: demo-1.1.dist-info"),
     ),
     "the metadata of no version": Hostile(
         lambda: [
             raw(n.replace("demo-1.0", "demo-x"), d) for n, d in wheels.whole(FILE, {}).items()
         ],
-        f"[MB139] {FILE}: has the metadata of another wheel, demo-x.dist-info",
+        f"[MB139] {FILE}: contains the metadata of another wheel: demo-x.dist-info",
     ),
     **{
         f"no {path}": Hostile(
             lambda path=path: without(path),  # type: ignore[misc]
-            f"[MB139] {FILE}: has no {path.rpartition('/')[2]} in {INFO}",
+            f"[MB139] {FILE}: is missing {path.rpartition('/')[2]} in {INFO}",
         )
         for path in (WHEEL, RECORD, METADATA)
     },
     "a WHEEL that is no text": Hostile(
         lambda: sound({WHEEL: b"\xff\xfe"}),
-        f"[MB139] {FILE}: has a {WHEEL} that is not of version 1",
+        f"[MB139] {FILE}: has no supported Wheel-Version in {WHEEL}",
     ),
-    "an empty WHEEL": Hostile(lambda: sound({WHEEL: b""}), "that is not of version 1"),
+    "an empty WHEEL": Hostile(lambda: sound({WHEEL: b""}), "has no supported Wheel-Version"),
     "a WHEEL of the future": Hostile(
-        lambda: sound({WHEEL: ONE.replace("1.0", "2.0").encode()}), "that is not of version 1"
+        lambda: sound({WHEEL: ONE.replace("1.0", "2.0").encode()}), "has no supported Wheel-Version"
     ),
 }
 
 #: What is said of these is a warning, and goes with what is done.
 WARNED: Final = {
     "names that differ in case": Hostile(
-        lambda: sound({"demo/DATA.bin": TEXT}), "warning[MB137] demo/DATA.bin: is demo/data.bin to",
+        lambda: sound({"demo/DATA.bin": TEXT}),
+        "warning[MB137] demo/DATA.bin: differs from demo/data.bin",
         check=0, repair=0,
     ),
     "names that differ in how letters are composed": Hostile(
         lambda: sound({"demo/n\u00e9": TEXT, "demo/ne\u0301": TEXT}),
-        "warning[MB137] demo/ne\u0301: is", check=0, repair=0,
+        "warning[MB137] demo/ne\u0301: differs from", check=0, repair=0,
     ),
 }  # fmt: skip
 
@@ -460,12 +463,12 @@ def test_what_is_strange_and_sound_is_repaired(
 @pytest.mark.parametrize(
     ("about", "says"),
     [
-        ("Wheel-Version: 1.0\n", "has no tags\n"),
-        (ONE.replace("cp311-cp311", "cp312-cp312"), "has other tags (cp312-cp312-linux_x86_64)"),
-        (f"{ONE}Tag: py3-none-any\n", "has other tags (cp311-cp311-linux_x86_64, py3-none-any)"),
-        (ONE.replace("cp311-cp311", "cp311.cp311-cp311"), "has several tags in one line (cp31"),
-        (f"Wheel-Version: 1.0\nTag: {MANY}-b-c\n", "has other tags (0.1.2.3"),
-        (f"Wheel-Version: 1.0\n{'Tag: a.b.c.d.e.f-a.b.c.d.e-a.b.c.d.e' * 9999}\n", "has other t"),
+        ("Wheel-Version: 1.0\n", "does not list any tags\n"),
+        (ONE.replace("cp311-cp311", "cp312-cp312"), "lists other tags (cp312-cp312-linux_x86_64)"),
+        (f"{ONE}Tag: py3-none-any\n", "lists other tags (cp311-cp311-linux_x86_64, py3-none-any)"),
+        (ONE.replace("cp311-cp311", "cp311.cp311-cp311"), "lists several tags on one line (cp31"),
+        (f"Wheel-Version: 1.0\nTag: {MANY}-b-c\n", "lists other tags (0.1.2.3"),
+        (f"Wheel-Version: 1.0\n{'Tag: a.b.c.d.e.f-a.b.c.d.e-a.b.c.d.e' * 9999}\n", "lists other t"),
     ],
 )  # fmt: skip
 def test_mb140_tags_inside_that_are_not_those_of_the_name(

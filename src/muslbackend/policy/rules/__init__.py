@@ -1,1 +1,1 @@
-"""The rules by subject."""
+"""The rules, one module per subject."""

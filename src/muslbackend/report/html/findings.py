@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from muslbackend.policy.codes import REMEDIES, entries
 from muslbackend.policy.findings import Severity
 from muslbackend.report.html.markup import NOTHING, Markup, join, tag, text
-from muslbackend.system.phrases import AT_ONCE
+from muslbackend.system.listing import MAX_LISTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -78,7 +78,7 @@ def _item(finding: Finding, severity: str, shared: str) -> Markup:
     own = finding.severity.value
     other = join([mark(own, own), Markup(" ")]) if own != severity else NOTHING
     details = [tag("span", text(line), class_="hint muted") for line in finding.details]
-    if finding.symbols[AT_ONCE:]:
+    if finding.symbols[MAX_LISTED:]:
         details.append(_all(finding.symbols))
     hint = NOTHING
     if finding.hint and not shared:

@@ -13,7 +13,7 @@ from muslbackend.report.html.wheel import answer, section, state
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from muslbackend.policy.question import Checked
+    from muslbackend.policy.check import Checked
 
 #: Makes a browser refuse scripts and external resources, should escaping ever fail.
 _POLICY: Final = (

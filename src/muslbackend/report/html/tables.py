@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from muslbackend.musl.releases import MuslVersion
+    from muslbackend.policy.check import Checked, File
     from muslbackend.policy.findings import Finding
     from muslbackend.policy.matrix import Cell, Matrix
-    from muslbackend.policy.question import Checked, File
 
 #: The number of files from which on files with the same releases share a row.
 _ALIKE: Final = 12

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from muslbackend.loader.graph import Graph
     from muslbackend.musl.releases import MuslVersion
-    from muslbackend.policy.question import Checked
+    from muslbackend.policy.check import Checked
 
 #: The parts of a section, by the suffix of their ids.
 PARTS: Final = {

@@ -1,8 +1,8 @@
-"""Symbols that neither musl nor a file loaded with it defines: who else may, and when.
+"""Symbols that neither musl nor a file loaded together with the user defines, and their causes.
 
-A plugin finds them in what was loaded before it: in the program that opens it, or in a library
-whose symbols are global by then (``find_sym`` searches these, ldso/dynlink.c). An extension module
-cannot count on that: ``import`` opens it first.
+A plugin may find such symbols in the program that opens it, or in a library whose symbols are
+global by then (``find_sym`` in ldso/dynlink.c searches these). An extension module cannot rely on
+that: ``import`` may open it first.
 """
 
 from __future__ import annotations
@@ -23,46 +23,46 @@ if TYPE_CHECKING:
     from muslbackend.loader.graph import Graph
     from muslbackend.musl.releases import Architecture, MuslVersion
 
-#: So many programs are tried as the one that opens a plugin, those with most of the symbols.
+#: The number of programs tried as the opener of a plugin; those that define most symbols first.
 MOST_PROGRAMS: Final = 16
-#: Begin the names of libcs' own parts: glibc's, musl's. A library of any other name that is
-#: reserved is somebody's own.
+#: Prefixes of the names of glibc's and musl's own libraries. A library with any other reserved
+#: name is not part of a libc.
 _OF_A_LIBC: Final = (
     *("libc.so", "libc.musl-", "libm.so.6", "libdl.so.2", "libpthread.so.0", "librt.so.1"),
     "libutil.so.1",
 )
-#: Bionic's names of such parts have no number.
+#: The names of Bionic's libraries, which have no version.
 _BIONICS: Final = frozenset({"libm.so", "libdl.so"})
 
 
 class Cause(Enum):
-    """Why a symbol is not found, or may be all the same."""
+    """The reason why a symbol is not found, or may be found nevertheless."""
 
-    NOBODY = "no file that is known defines it"
-    UNLOADED = "a file of the wheel defines it, which is not loaded with the file"
-    RESERVED = "a library whose name is musl's own may define it, which is never opened"
-    HOST = "a file of the wheel defines it, which is to be loaded before the file, a plugin"
-    OPENED = "a library may define it that Python code opens with RTLD_GLOBAL"
-    ASSUMED = "the user says that another library defines it"
+    NOBODY = "no known file defines it"
+    UNLOADED = "a file of the wheel defines it, but is not loaded together with the user"
+    RESERVED = "a library with a name reserved for musl may define it, but is never opened"
+    HOST = "a file of the wheel defines it, and is to be loaded before the plugin that uses it"
+    OPENED = "a library that Python code opens with RTLD_GLOBAL may define it"
+    ASSUMED = "the settings assume that an external library defines it"
 
 
 class Missing(NamedTuple):
-    """Symbols of one file that are missing for one cause."""
+    """Symbols that one file lacks for one cause."""
 
     file: str
     cause: Cause
     symbols: tuple[str, ...]
     """Sorted."""
     by: str = ""
-    """The file of the wheel that defines them, or the needed name that is reserved."""
+    """The file of the wheel that defines them, or the reserved needed name."""
 
 
 @remembered
 def missing(graph: Graph, arch: Architecture, at: MuslVersion | None = None) -> tuple[Missing, ...]:
-    """Return what no musl of today defines, nor anything that is loaded with the file.
+    """Return the symbols that neither the latest musl nor anything loaded with the file defines.
 
-    With ``at`` also without what that release defines. Files that load something unknown are left
-    out: it may define what they lack.
+    With ``at``, leave out symbols that this release defines. Files that load an unknown library are
+    left out, because that library may define the symbols.
     """
     started, opened = (_undefined(graph, symbols, arch, at) for symbols in asked(graph))
     if not started and not opened:
@@ -82,7 +82,7 @@ def global_openers(graph: Graph) -> tuple[str, ...]:
     """Return the Python files of the wheel that open libraries with RTLD_GLOBAL, sorted."""
     if not graph.package.sources:
         return ()
-    from muslbackend.loader.openers import openers  # has a parser, and most files lack nothing
+    from muslbackend.loader.openers import openers  # seldom required, imports a parser
 
     return openers(graph.package.sources)
 
@@ -105,7 +105,7 @@ def _undefined(
 
 
 class _Judge:
-    """What is known of the symbols that are missing."""
+    """The definitions and the assumptions that decide the cause of each missing symbol."""
 
     def __init__(
         self,
@@ -128,7 +128,7 @@ class _Judge:
             for path in graph.wheel
             if _can_define(graph, path, arch) and (defined := _defined(graph, path, every))
         }
-        #: The files with most of the symbols first.
+        #: Sorted: files that define most of the symbols first.
         self.owners = sorted(self.defined, key=lambda path: (-len(self.defined[path]), path))
         self.owner: dict[str, str] = {}
         for path in reversed(self.owners):
@@ -136,7 +136,7 @@ class _Judge:
         self.hosts = self._hosts(opened) if opened else {}
 
     def cause(self, path: str, symbol: str) -> tuple[Cause, str]:
-        """Return why a file lacks a symbol, and who has it where that is known."""
+        """Return why a file lacks a symbol, and the file or needed name concerned, if known."""
         if symbol in self.assumed:
             return Cause.ASSUMED, ""
         if (path, symbol) in self.reserved:
@@ -156,17 +156,17 @@ class _Judge:
         return bool(global_openers(self.graph)) and not self._is_of_a_libc(symbol)
 
     def _is_of_a_libc(self, symbol: str) -> bool:
-        from muslbackend.musl import foreign  # most files lack nothing
+        from muslbackend.musl import foreign  # seldom required
 
         return foreign.is_of_a_libc(symbol, self.arch)
 
     def _unknown_library(self, path: str, symbol: str) -> str:
-        """Return a needed name, no libc's, of a library that may define it and is never opened."""
+        """Return the reserved needed name of a library that may define the symbol."""
         name = self.unknown.get(path, "")
         return "" if name and self._is_of_a_libc(symbol) else name
 
     def _hosts(self, opened: Mapping[str, frozenset[str]]) -> dict[tuple[str, str], str]:
-        """Return by (file, symbol) which file defines what a plugin finds once that is loaded."""
+        """Return, by (file, symbol), the file that defines the symbol once it is loaded."""
         lacks = self._lacks(opened)
         found: dict[tuple[str, str], str] = {}
         never: set[tuple[str, str]] = set()
@@ -182,7 +182,7 @@ class _Judge:
         return {place: host for place, host in found.items() if place not in never}
 
     def _lacks(self, opened: Mapping[str, frozenset[str]]) -> dict[str, frozenset[str]]:
-        """Return for each plugin what it and all that it loads must find elsewhere."""
+        """Return, for each plugin, the symbols that it and its libraries must find elsewhere."""
         graph, without = self.graph, opened_without(self.graph)
         importing: dict[str, int] = {}
         for path, symbols in opened.items():
@@ -196,9 +196,9 @@ class _Judge:
         return {paths[number]: frozenset(symbols) for number, symbols in lacks.items()}
 
     def _orders(self, lacks: Mapping[str, frozenset[str]]) -> list[dict[str, str]]:
-        """Return who defines each symbol: without any program, and in each one that may be it.
+        """Return, without any program and for each possible program, the file per symbol.
 
-        A process has one program, so a plugin finds what it lacks in one of these.
+        A process has one program, so a plugin must find its symbols within one of these mappings.
         """
         elf, loading = self.graph.elf, self.graph.loading
         starting = union(
@@ -225,10 +225,10 @@ class _Judge:
     def _loaded(
         self, first: list[str], waiting: Mapping[str, list[str]], left: dict[str, int]
     ) -> dict[str, str]:
-        """Return who defines each symbol when each plugin is loaded after what it lacks.
+        """Return the file that defines each symbol, with plugins loaded once their symbols are.
 
-        ``waiting`` has the plugins that lack a symbol, ``left`` how many a plugin still lacks. Of
-        plugins that lack each other's none can be loaded.
+        ``waiting`` maps a symbol to the plugins that lack it, ``left`` a plugin to the number of
+        symbols that it still lacks. Plugins that lack symbols of each other cannot be loaded.
         """
         definers: dict[str, str] = {}
         queue, seen = deque(first), set(first)
@@ -246,7 +246,7 @@ class _Judge:
 
 
 def of_reserved_names(graph: Graph) -> dict[str, str]:
-    """Return by name the libraries of the wheel that musl never opens under theirs."""
+    """Return, by name, the libraries of the wheel whose names musl reserves for itself."""
     return {
         name: path
         for path in reversed(graph.wheel)
@@ -255,7 +255,7 @@ def of_reserved_names(graph: Graph) -> dict[str, str]:
 
 
 def _reserved(graph: Graph, lacking: Mapping[str, frozenset[str]]) -> dict[tuple[str, str], str]:
-    """Return by (file, symbol) the needed name of the library of the wheel that defines it."""
+    """Return, by (file, symbol), the reserved needed name of the library that defines it."""
     libraries = of_reserved_names(graph)
     found: dict[tuple[str, str], str] = {}
     for path, symbols in lacking.items() if libraries else ():
@@ -267,7 +267,7 @@ def _reserved(graph: Graph, lacking: Mapping[str, frozenset[str]]) -> dict[tuple
 
 
 def _unknown_library(graph: Graph, path: str) -> str:
-    """Return the first needed name that is reserved and no libc's."""
+    """Return the first needed name that is reserved but not a part of a libc."""
     return next(
         (
             name
@@ -286,5 +286,5 @@ def _can_define(graph: Graph, path: str, arch: Architecture) -> bool:
 
 
 def _defined(graph: Graph, path: str, symbols: frozenset[str]) -> frozenset[str]:
-    """Return those of some symbols that a file defines."""
+    """Return the symbols that a file defines."""
     return frozenset(symbols & graph.elf[path].exports)
