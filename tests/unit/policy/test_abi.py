@@ -178,7 +178,8 @@ def test_mb130_a_later_x86_64(arch: str, bits: int, level: str) -> None:
             "MB130",
             Severity.ERROR,
             CORE,
-            f"requires {level} (GNU_PROPERTY_X86_ISA_1_NEEDED), but the tag promises any {arch} machine: "
+            f"requires {level} (GNU_PROPERTY_X86_ISA_1_NEEDED), but the tag promises any "
+            f"{arch} machine: "
             "musl loads the file, and older processors end with SIGILL",
             hint="compile it without -march=native or -march=x86-64-v2 and above, or "
             "select such code at run time",

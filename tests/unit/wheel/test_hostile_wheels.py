@@ -350,7 +350,8 @@ FOLDERS: Final = {
 #: What is said of these is a warning, and goes with what is done.
 WARNED: Final = {
     "names that differ in case": Hostile(
-        lambda: sound({"demo/DATA.bin": TEXT}), "warning[MB137] demo/DATA.bin: differs from demo/data.bin",
+        lambda: sound({"demo/DATA.bin": TEXT}),
+        "warning[MB137] demo/DATA.bin: differs from demo/data.bin",
         check=0, repair=0,
     ),
     "names that differ in how letters are composed": Hostile(
