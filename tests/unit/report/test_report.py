@@ -39,13 +39,13 @@ MISSING = Finding(
     "MB101",
     Severity.ERROR,
     CORE,
-    "needs libx.so",
+    "requires libx.so",
     hint="have it bundled",
     symbol="libx.so",
     details=("searched  /lib", "not usable  /lib/libx.so is for aarch64"),
 )
-LEFT = Finding("MB109", Severity.WARNING, CORE, "needs libz.so.1")
-NEWER = Finding("MB103", Severity.ERROR, CORE, "needs statx", hint="avoid it", symbol="statx")
+LEFT = Finding("MB109", Severity.WARNING, CORE, "requires libz.so.1")
+NEWER = Finding("MB103", Severity.ERROR, CORE, "requires statx", hint="avoid it", symbol="statx")
 FILES = {CORE: File(70000, V("1.2.5")), "demo/liba.so": File(512, None)}
 SECONDS = {"read": 0.25, "judge": 1.5, "total": 1.751}
 STATX = Reason(CORE, "statx", V("1.2.5"))
@@ -366,7 +366,7 @@ def test_the_json_of_a_wheel_has_everything_in_it() -> None:
             "severity": "error",
             "file": CORE,
             "symbol": "libx.so",
-            "message": "needs libx.so",
+            "message": "requires libx.so",
             "hint": "have it bundled",
         },
         {
@@ -374,7 +374,7 @@ def test_the_json_of_a_wheel_has_everything_in_it() -> None:
             "severity": "warning",
             "file": CORE,
             "symbol": None,
-            "message": "needs libz.so.1",
+            "message": "requires libz.so.1",
             "hint": None,
         },
     ]
