@@ -9,7 +9,6 @@ import sys
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.errors import MuslBackendError, is_out_of_memory, out_of_memory
-from muslbackend.policy.check import Question
 from muslbackend.report import text as plain
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from muslbackend.musl.tags import Facts
-    from muslbackend.policy.check import Checked
+    from muslbackend.policy.check import Checked, Question
     from muslbackend.policy.findings import Finding
     from muslbackend.repair.options import Settings
     from muslbackend.repair.outcome import Repaired
@@ -54,6 +53,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(words: list[str]) -> int:
     if words[:1] == ["check"] and words[1:] and not any(word.startswith("-") for word in words):
         # Nothing to parse: argparse and what it loads take longer than most of what judges.
+        from muslbackend.policy.check import Question
+
         return _check(words[1:], Question(max_unpacked=_limit(None)), _Shown())
     from muslbackend.cli import parser
 
@@ -66,6 +67,7 @@ def _run(words: list[str]) -> int:
 def _check_asked(options: argparse.Namespace) -> int:
     from muslbackend.cli.options import named
     from muslbackend.musl.releases import ARCHITECTURES
+    from muslbackend.policy.check import Question
 
     question = Question(
         options.floor,
