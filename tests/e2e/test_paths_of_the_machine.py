@@ -55,7 +55,7 @@ def test_a_folder_that_only_the_wheel_names_is_not_searched(
         f"note[MB149] {CORE}: requires libf.so.1 and names {folder}, which repair does not search"
         in said
     )
-    assert "name the folder with --library-dir" in said
+    assert "name the directory with --library-dir" in said
     assert not (tmp_path / "out").exists()
     # The user may name it.
     options = ["-o", str(tmp_path / "out"), "--library-dir", str(folder)]

@@ -56,7 +56,7 @@ def test_a_layout_for_pages_that_there_are_not_is_refused(project: Path) -> None
     assert_refused(
         build(project, "musl.target=x86_64", environ={"LDFLAGS": "-Wl,-z,max-page-size=1024"}),
         f"error[MB141] demo/_demo.cpython-{PY[2:]}-x86_64-linux-musl.so: is laid out for pages of "
-        "at most 1024 bytes, and there are none below 4096",
+        "at most 1024 bytes, smaller than any page (4096 bytes)",
         "the wheel cannot be tagged musllinux_1_2_x86_64",
     )
 
@@ -140,7 +140,7 @@ def test_a_library_that_is_nowhere_is_named_with_where_it_was_searched(project: 
         ),
         f"searched  {project / 'elsewhere'}, ",
         f", {library.parent}\n",
-        "name its folder in library-dirs",
+        "add its directory to library-dirs",
     )
 
 

@@ -48,13 +48,13 @@ def test_without_a_code_all_are_listed(capsys: pytest.CaptureFixture[str]) -> No
     assert main(["explain"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.partition("  ")[0] for line in lines] == sorted(entries())
-    assert lines[2] == "MB102  a symbol that no musl has and no library of the wheel defines"
+    assert lines[2] == "MB102  a symbol that neither musl nor a library of the wheel defines"
 
 
 def test_a_code_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "mb112"]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("MB112: initial-exec TLS in a file that is opened by import\n  rule\n")
+    assert out.startswith("MB112: initial-exec TLS in a file that an import opens\n  rule\n")
     assert "  musl prints\n      Error relocating X: S: initial-exec TLS resolves to dynamic" in out
     assert "  CMake\n      target_compile_options(" in out
     assert "  Go\n      -buildmode=c-shared " in out
