@@ -28,12 +28,22 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
 
 import builds
-from debian import FixtureError
-from inputs import REAL, SMALLEST, Growth, largest_file, real, undone
+from inputs import (
+    MANY,
+    REAL,
+    REWRITTEN,
+    SMALLEST,
+    Growth,
+    corpus,
+    largest_file,
+    real,
+    undone,
+)
 from limits import judged
 from measuring import Command, Row, measure
 from plot import write_plot
 from rivals import AUDITWHEEL, COPY, OURS, PACK, PROJECT, REPAIRWHEEL, Tools
+from support.tools.debian import FixtureError
 from tables import HEAD, NOTES, lines
 
 if TYPE_CHECKING:
@@ -59,22 +69,26 @@ class Bench:
 
     def repair(self) -> Iterator[Row]:
         """Yield a row for each real wheel, smallest first."""
-        for requirement in [SMALLEST] if self.quick else REAL:
+        for requirement in [SMALLEST] if self.quick else (*REAL, *REWRITTEN):
             with self._folder() as folder:
                 given = undone(requirement, folder / "given", self.cache)
                 results = measure(self.tools.repair(given, folder), self.rounds, folder)
                 sizes = given.sizes()
-            kind = REAL[requirement]
+            kind = REAL.get(requirement, MANY)
             yield Row("repair", kind, requirement, results, sum(sizes), max(sizes))
 
     def check(self) -> Iterator[Row]:
-        """Yield a row for each real wheel as PyPI has it."""
+        """Yield a row for each real wheel as PyPI has it, and one for all wheels of the corpus."""
         for requirement in [SMALLEST] if self.quick else REAL:
-            wheel = real(requirement, self.cache)
-            with self._folder() as folder:
-                results = measure(self.tools.check(wheel), self.rounds, folder)
-            kind = REAL[requirement]
-            yield Row("check", kind, requirement, results, largest=largest_file(wheel))
+            yield self._checked(REAL[requirement], requirement, [real(requirement, self.cache)])
+        if not self.quick:
+            wheels = corpus(self.cache)
+            yield self._checked(MANY, f"{len(wheels)} wheels at once", wheels)
+
+    def _checked(self, kind: str, case: str, wheels: Sequence[Path]) -> Row:
+        with self._folder() as folder:
+            results = measure(self.tools.check(wheels), self.rounds, folder)
+        return Row("check", kind, case, results, len(wheels), max(map(largest_file, wheels)))
 
     def build(self) -> Iterator[Row]:
         """Yield a row for a glibc Python, and one for a musl Python, which takes Debian."""
@@ -104,7 +118,7 @@ class Bench:
                 commands = self.tools.repair(given := growth.size(size), folder)
                 yield self._grown("size", f"{size} MB", size, commands, max(given.sizes()))
             for count in QUICK_SYMBOLS if self.quick else SYMBOLS:
-                commands = self.tools.check(wheel := growth.symbols(count))
+                commands = self.tools.check([wheel := growth.symbols(count)])
                 largest = largest_file(wheel)
                 yield self._grown("symbols", f"{count} symbols", count, commands, largest)
 

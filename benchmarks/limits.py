@@ -1,7 +1,7 @@
 """What the measurements must come to; each limit is judged with the value it is about.
 
 How many times as fast as others we are is judged with the extra `fast`, and the physical limit for
-each zlib by itself.
+each zlib by itself. Wheels of which many files are rewritten are judged without the extra.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
 from builds import CROSS
-from inputs import LARGE, MB, SMALL
+from inputs import LARGE, MANY, MB, SMALL
 from rivals import AUDITWHEEL, FAST, INFLATE, OURS, PACK, PACK_FAST, SKBUILD
 
 if TYPE_CHECKING:
@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from measuring import Cost, Row
 
 #: `repair` must be so many times as fast as auditwheel.
-FASTER: Final = {SMALL: 3.0, LARGE: 5.0}
+FASTER: Final = {SMALL: 3.0, LARGE: 5.0, MANY: 6.0}
 #: `check` must be so many times as fast as `auditwheel show`.
 CHECK_FASTER: Final = 5.0
+#: `check` of many wheels in one command, beside reading and inflating them.
+OF_INFLATING: Final = 1.5
 #: All of `repair`, beside reading, hashing and deflating the same bytes on all cores.
-OF_THE_PHYSICAL: Final = 1.3
+OF_THE_PHYSICAL: Final = {LARGE: 1.3, MANY: 1.5}
 #: Peak memory, in bytes of the largest file, and beside it.
 OF_THE_LARGEST: Final = 1.5
 BESIDE: Final = 100 * MB
@@ -74,11 +76,15 @@ def judged(rows: Sequence[Row]) -> list[Limit]:
 def _repairs(rows: Iterable[Row]) -> Iterator[Limit]:
     for row in rows:
         if row.kind in FASTER:
-            what = f"repair {row.case}: {AUDITWHEEL}'s time in that of {FAST}"
-            yield Limit(what, _ratio(row, AUDITWHEEL, FAST, _wall), FASTER[row.kind], at_least=True)
-        for tool, least in ((FAST, PACK_FAST), (OURS, PACK)) if row.kind == LARGE else ():
-            what = f"repair {row.case}: time of {tool} in that of {least}"
-            yield Limit(what, _ratio(row, tool, least, _wall), OF_THE_PHYSICAL)
+            ours = OURS if row.kind == MANY else FAST
+            what = f"repair {row.case}: {AUDITWHEEL}'s time in that of {ours}"
+            yield Limit(what, _ratio(row, AUDITWHEEL, ours, _wall), FASTER[row.kind], at_least=True)
+        if row.kind in OF_THE_PHYSICAL:
+            bound = OF_THE_PHYSICAL[row.kind]
+            pairs = ((FAST, PACK_FAST), (OURS, PACK)) if row.kind == LARGE else ((OURS, PACK),)
+            for tool, least in pairs:
+                what = f"repair {row.case}: time of {tool} in that of {least}"
+                yield Limit(what, _ratio(row, tool, least, _wall), bound)
 
 
 def _memory(rows: Iterable[Row]) -> Iterator[Limit]:
@@ -92,6 +98,10 @@ def _memory(rows: Iterable[Row]) -> Iterator[Limit]:
 
 def _checks(rows: Sequence[Row]) -> Iterator[Limit]:
     for row in rows:
+        if row.kind == MANY:
+            what = f"check {row.case}: time of {OURS} in that of {INFLATE}"
+            yield Limit(what, _ratio(row, OURS, INFLATE, _wall), OF_INFLATING)
+            continue
         what = f"check {row.case}: {AUDITWHEEL} show's time in that of {FAST}"
         yield Limit(what, _ratio(row, AUDITWHEEL, FAST, _wall), CHECK_FASTER, at_least=True)
     pairs = [(row.cost(OURS), row.cost(INFLATE)) for row in rows]

@@ -3,7 +3,7 @@
 python physical.py pack FOLDER FILE     read, SHA-256, deflate (level 6) in blocks on all cores,
                                         by zlib-ng where it can be imported, else by zlib
 python physical.py copy FOLDER FOLDER   read and write
-python physical.py inflate WHEEL        read and inflate every member, which checks its CRC-32
+python physical.py inflate WHEEL...     read and inflate every member, which checks its CRC-32
 """
 
 import hashlib
@@ -52,13 +52,14 @@ def copy(source: Path, target: Path) -> None:
     shutil.copytree(source, target)
 
 
-def inflate(wheel: Path) -> None:
-    """Read every member, of which nothing is kept."""
-    with zipfile.ZipFile(wheel) as archive:
-        for info in archive.infolist():
-            with archive.open(info) as member:
-                while member.read(BLOCK):
-                    pass
+def inflate(*wheels: Path) -> None:
+    """Read every member of every wheel; keep nothing."""
+    for wheel in wheels:
+        with zipfile.ZipFile(wheel) as archive:
+            for info in archive.infolist():
+                with archive.open(info) as member:
+                    while member.read(BLOCK):
+                        pass
 
 
 if __name__ == "__main__":

@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from frontends import install
 from measuring import PHYSICAL, Command
+from support.projects.frontends import install
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from inputs import Given
 
 PROJECT: Final = Path(__file__).resolve().parents[1]
@@ -21,7 +23,7 @@ PINS: Final = Path(__file__).with_name("rivals.txt")
 EXTRA: Final = Path(__file__).with_name("fast.txt")
 
 OURS: Final = "muslbackend"
-#: With zlib-ng and libdeflate for zlib.
+#: With zlib-ng in place of zlib.
 FAST: Final = "muslbackend[fast]"
 AUDITWHEEL: Final = "auditwheel"
 REPAIRWHEEL: Final = "repairwheel"
@@ -51,7 +53,7 @@ class Tools:
 
     python: Path
     extra: Path
-    """Where modules are that the environment itself does not have: zlib-ng, libdeflate."""
+    """Where modules are that the environment itself does not have: zlib-ng."""
 
     @classmethod
     def installed(cls, cache: Path) -> Tools:
@@ -96,17 +98,21 @@ class Tools:
             COPY: Command([self.python, PHYSICAL, "copy", given.unpacked, copied], output=copied),
         }
 
-    def check(self, wheel: Path) -> dict[str, Command]:
-        """Return who judges a finished wheel, and the limit of reading it."""
+    def check(self, wheels: Sequence[Path]) -> dict[str, Command]:
+        """Return who judges finished wheels, and the limit of reading them.
+
+        auditwheel takes one wheel at a time.
+        """
         start: list[str | Path] = [self.python, "-m"]
-        check = [*start, OURS, "check", wheel]
+        check = [*start, OURS, "check", *wheels]
         answers = 0, 1  # that a tag is not true is an answer too
-        return {
+        commands = {
             FAST: Command(check, ours(self.extra), answers=answers),
             OURS: Command(check, ours(), answers=answers),
-            AUDITWHEEL: Command([*start, AUDITWHEEL, "show", wheel]),
-            INFLATE: Command([self.python, PHYSICAL, "inflate", wheel]),
         }
+        if len(wheels) == 1:
+            commands[AUDITWHEEL] = Command([*start, AUDITWHEEL, "show", *wheels])
+        return {**commands, INFLATE: Command([self.python, PHYSICAL, "inflate", *wheels])}
 
 
 def _packages(python: Path) -> Path:

@@ -17,7 +17,7 @@ times: wall time in that of the first. peak: of the largest process. cpu: with a
 repair: the same wheel and libraries for all; ours proves the result and expands packed relocations
 for musl before 1.2.4, the others do neither. auditwheel finds libraries by LD_LIBRARY_PATH.
 build: by the machine's cc, or by zig where it has none; for musl always by zig.
-[fast]: with zlib-ng and libdeflate. [ng]: with zlib-ng. read+hash+deflate: the physical limit, on
+[fast], [ng]: with zlib-ng. read+hash+deflate: the physical limit, on
 all cores. growth: other tools only where a round takes them seconds; files and MB are repaired,
 symbols checked."""
 
@@ -34,3 +34,5 @@ def lines(row: Row) -> Iterator[str]:
         times = f"{cost.wall / own.wall:.2f}" if own else ""
         seconds = (f"{cost.cpu:.2f}", f"{cost.wall:.2f}", f"{cost.peak / MIB:.0f}")
         yield LINE.format(start, name, *seconds, times)
+    if own is not None and row.group == "check" and row.amount > 1:
+        yield f"{row.amount / own.wall:.1f} wheels per second"

@@ -18,9 +18,9 @@ from pathlib import Path
 PROJECT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(PROJECT / "tests"))
 
-import muslpython  # noqa: E402 - found through the line above
-import showcase  # noqa: E402
-from muslbackend.zig import find_zig  # noqa: E402
+from muslbackend.build.cross.zig import find_zig  # noqa: E402
+from support.projects import showcase  # noqa: E402
+from support.pythons import muslpython  # noqa: E402 - found through the line above
 
 
 def main() -> int:

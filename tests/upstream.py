@@ -25,16 +25,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import debian
-import muslpython
-import skbuild
-from building import PROJECT, musl_compiler, own_wheel
-from debian import FixtureError, Pin, cached, run, say
-from muslbackend.usercache import cache_folder
-from muslbackend.zig import find_zig, kept_library
-from pypackages import CMAKES, for_this_python, installed
-from upstreamdiffers import MODULES, Difference, compare, known
-from upstreamrewrite import replace_hashes, rewrite
+from muslbackend.build.cross.zig import find_zig, kept_library
+from muslbackend.system.cache import cache_folder
+from support.projects import skbuild
+from support.projects.building import PROJECT, musl_compiler, own_wheel
+from support.projects.pypackages import CMAKES, for_this_python, installed
+from support.projects.upstreamdiffers import MODULES, Difference, compare, known
+from support.projects.upstreamrewrite import replace_hashes, rewrite
+from support.pythons import muslpython
+from support.tools import debian
+from support.tools.debian import FixtureError, Pin, cached, run, say
 
 PINS: Final = Path(__file__).with_name("upstream.txt")
 #: Of this machine, for a musl Python too; the tests want cmake not to be a package.

@@ -1,15 +1,16 @@
-"""A PEP 517 build backend that writes musllinux wheels whose tag is true.
+"""A PEP 517 build backend that writes musllinux wheels with a correct platform tag.
 
-``pyproject.toml`` names this module as ``build-backend``; the hooks are looked up here on
-demand, so that importing the package for its data or its version costs nothing.
+This module is the ``build-backend`` of ``pyproject.toml``. Its hooks are imported on first access,
+so that importing the package for its version or its data stays cheap.
 """
 
 from __future__ import annotations
 
-TYPE_CHECKING = False
+from importlib import import_module
+from typing import TYPE_CHECKING, Final
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import Final
 
 __version__ = "0.1.0"
 
@@ -25,18 +26,18 @@ HOOKS: Final = frozenset(
         "prepare_metadata_for_build_wheel",
     }
 )
+"""The names of all hooks of PEP 517 and PEP 660."""
 
 
 def __getattr__(name: str) -> Callable[..., object] | list[str]:
-    """Hand out the PEP 517/660 hooks of :mod:`muslbackend.hooks`, and ``__all__`` of their names.
+    """Return a PEP 517 or PEP 660 hook, or for ``__all__`` the names of the available hooks.
 
-    Frontends probe optional hooks with ``getattr``: one that scikit-build-core does not offer
-    for a project is missing here too. A backend that wraps this one may import ``*``.
+    Frontends probe for optional hooks with ``getattr``. A hook that scikit-build-core does not
+    provide for the project raises ``AttributeError`` here too, and is missing from ``__all__``,
+    so that an in-tree backend may ``from muslbackend import *``.
     """
     if name in HOOKS or name == "__all__":
-        from importlib import import_module
-
-        hooks = import_module("muslbackend.hooks")
+        hooks = import_module("muslbackend.build.hooks")
         if name == "__all__" or name in hooks.__all__:
             found: Callable[..., object] | list[str] = getattr(hooks, name)
             return found

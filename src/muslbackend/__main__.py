@@ -1,47 +1,40 @@
-"""The command line as a process: ``muslbackend``, ``python -m muslbackend``."""
+"""The ``muslbackend`` command as a process: exit codes, signals, and standard output."""
 
 from __future__ import annotations
 
-import gc
 import os
 import sys
 from io import TextIOWrapper
+from typing import TYPE_CHECKING, TextIO
 
-TYPE_CHECKING = False
+from muslbackend.cli import main as cli
+from muslbackend.system import failures
+
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from typing import TextIO
 
-#: What a shell says of a program that a signal has ended: 128 and the number of SIGINT, SIGPIPE.
+#: Exit codes as shells report them: 128 plus the number of SIGINT and SIGPIPE.
 _INTERRUPTED = 130
-_NOBODY_READS = 141
-#: As of a tool that failed.
+_BROKEN_PIPE = 141
+#: The exit code of a :class:`muslbackend.errors.OutputError`.
 _NOT_WRITTEN = 3
 
 
 def main() -> int:
-    """Run the command line; return its exit code.
-
-    Nothing is imported before the collector is off: of a short command it takes a tenth of the
-    time, and finds nothing to collect. Long ones turn it on again.
-    """
-    gc.disable()
-    from muslbackend import cli, errors
-
-    errors.show_everything(sys.stdout)
+    """Run the command line and return its exit code."""
+    failures.escape_unencodable(sys.stdout)
     try:
         return _run(cli.main)
     finally:
-        _settle(sys.stderr)
-        gc.freeze()  # what is left goes with the process
+        _discard_unwritable(sys.stderr)
 
 
 class _UnwrittenError(Exception):
-    """Standard output did not take what was written; no ``OSError``, which others may catch."""
+    """Writing to standard output failed. Not an ``OSError``, which the command may handle."""
 
 
 class _Output(TextIOWrapper):
-    """Standard output: what it does not take is told from all else that goes wrong."""
+    """Standard output that raises :class:`_UnwrittenError` or ``BrokenPipeError`` on failure."""
 
     def write(self, text: str) -> int:
         try:
@@ -61,11 +54,14 @@ class _Output(TextIOWrapper):
 
 
 def _run(command: Callable[[], int]) -> int:
-    """Run a command and see that what it prints is taken; without a reader it ends quietly."""
-    if sys.stderr is None:  # closed; print would take standard output in its place
+    """Run a command and return its exit code; report failures of standard output.
+
+    A closed pipe ends the command silently, as SIGPIPE would.
+    """
+    if sys.stderr is None:  # closed; print would write to standard output instead
         sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115
     if sys.stdout is None:
-        return _complain("is closed", "leave it open, or send it to /dev/null")
+        return _report("is closed", "redirect it to /dev/null instead")
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout = sys.__stdout__ = _output(sys.stdout)  # type: ignore[misc]
     try:
@@ -74,18 +70,18 @@ def _run(command: Callable[[], int]) -> int:
         finally:
             sys.stdout.flush()
     except KeyboardInterrupt:
-        _say("muslbackend: ended by SIGINT")
+        _print_error("muslbackend: ended by SIGINT")
         return _INTERRUPTED
     except BrokenPipeError:
-        code = _NOBODY_READS
+        code = _BROKEN_PIPE
     except _UnwrittenError as error:
-        code = _complain(f"cannot be written: {error}", "see that there is room")
-    _settle(sys.stdout)
+        code = _report(f"cannot be written: {error}", "check that there is free space")
+    _discard_unwritable(sys.stdout)
     return code
 
 
-def _settle(stream: TextIO) -> None:
-    """Let what a stream cannot write go nowhere: at the end it would be tried once more."""
+def _discard_unwritable(stream: TextIO) -> None:
+    """Discard buffered text that cannot be written: Python would try again at exit, and fail."""
     try:
         stream.flush()
     except (OSError, _UnwrittenError):
@@ -93,19 +89,19 @@ def _settle(stream: TextIO) -> None:
 
 
 def _output(stream: TextIOWrapper) -> _Output:
-    """Return the same stream with our errors; it writes whatever a file may be called."""
+    """Return the same stream as an :class:`_Output`, which escapes characters it cannot encode."""
     buffered, through, encoding = stream.line_buffering, stream.write_through, stream.encoding
     return _Output(stream.detach(), encoding, "backslashreplace", None, buffered, through)
 
 
-def _say(words: str) -> None:
-    from muslbackend import terminal  # seldom
+def _print_error(text: str) -> None:
+    from muslbackend.report import terminal
 
-    terminal.say(words)
+    terminal.say(text)
 
 
-def _complain(fact: str, remedy: str) -> int:
-    _say(f"muslbackend: error: standard output {fact}\n  hint  {remedy}")
+def _report(fact: str, remedy: str) -> int:
+    _print_error(f"muslbackend: error: standard output {fact}\n  hint  {remedy}")
     return _NOT_WRITTEN
 
 

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import building
-import frontends
-import muslpython
-from building import PipWheel, musl_compiler
-from frontends import User
-from hosts import Host, fill_index, tools
-from loaders import LOADER_NAME
+from support.loaders.loaders import LOADER_NAME
+from support.projects import building, frontends
+from support.projects.building import PipWheel, musl_compiler
+from support.projects.frontends import User
+from support.pythons import muslpython
+from support.pythons.hosts import Host, fill_index, tools
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -18,22 +18,22 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from packaging.tags import parse_tag
 
-import splicer
-from corpus import ROWS
-from debian import wheel
-from debiantools import seven_zip, unzip
-from muslbackend.member import Member, Scratch, Spliced
-from muslbackend.wheel import WheelName
-from muslbackend.wheelreader import unpack
-from muslbackend.wheelwriter import write_wheel
-from rawzip import RARE, STORED, raw, write_raw
-from unrepair import unrepair
+from muslbackend.repair.write import write_wheel
+from muslbackend.wheel.member import Member, Scratch, Spliced
+from muslbackend.wheel.name import WheelName
+from muslbackend.wheel.reader import unpack
+from support.tools.debian import wheel
+from support.tools.debiantools import seven_zip, unzip
+from support.wheels import splicer
+from support.wheels.corpus import ROWS
+from support.wheels.rawzip import RARE, STORED, raw, write_raw
+from support.wheels.unrepair import unrepair
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from frontends import User
+    from support.projects.frontends import User
 
 pytestmark = [pytest.mark.network]
 
@@ -194,7 +194,7 @@ REPAIR: Final = """\
 import json, os, sys
 cores, *arguments = json.loads(sys.argv[1])
 os.sched_setaffinity(0, cores)
-from muslbackend.cli import main
+from muslbackend.cli.main import main
 sys.exit(main(arguments))
 """
 

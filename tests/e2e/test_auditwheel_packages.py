@@ -57,19 +57,19 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from auditwheel_packages import PACKAGES
-from auditwheel_projects import SUFFIX, Built, File, Project, build, bundled_wheel
-from building import assert_record_is_true, members, pip_install
-from loaders import RELEASES, dlopen, dlopen_in, loader
-from machines import DEBIAN_EXPORTS, MACHINES
-from muslbackend.check import check_wheel
-from muslbackend.cli import main
+from muslbackend.cli.main import main
+from muslbackend.policy.check import check_wheel
+from support.loaders.loaders import RELEASES, dlopen, dlopen_in, loader
+from support.loaders.machines import DEBIAN_EXPORTS, MACHINES
+from support.projects.auditwheel_packages import PACKAGES
+from support.projects.auditwheel_projects import SUFFIX, Built, File, Project, build, bundled_wheel
+from support.projects.building import assert_record_is_true, members, pip_install
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from auditwheel_packages import Contents, Package
-    from muslbackend.graph import Graph
+    from muslbackend.loader.graph import Graph
+    from support.projects.auditwheel_packages import Contents, Package
 
 pytestmark = [pytest.mark.network]
 

@@ -10,13 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import richproject
-from building import assert_record_is_true, members
-from marks import CROSSES
-from pypackages import environment
-from richproject import FAILING, WAYS, Way
-from skbuild import NEWEST, RELEASES
-from upstreampackages import (
+from support.projects import richproject
+from support.projects.building import assert_record_is_true, members
+from support.projects.pypackages import environment
+from support.projects.richproject import FAILING, WAYS, Way
+from support.projects.skbuild import NEWEST, RELEASES
+from support.projects.upstreampackages import (
     OURS,
     THEIRS,
     Called,
@@ -27,6 +26,7 @@ from upstreampackages import (
     reproducible,
     zip_members,
 )
+from support.tools.marks import CROSSES
 
 if TYPE_CHECKING:
     from pathlib import Path

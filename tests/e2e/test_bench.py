@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from building import PROJECT
+from support.projects.building import PROJECT
 
 if TYPE_CHECKING:
     from pathlib import Path

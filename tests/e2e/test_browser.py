@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from browser import Browser, browser
-from builders import elf_info, extension
-from muslbackend.page import page
-from pagesamples import CLEAN, NEWER, checked, hostile
+from muslbackend.report.html.page import page
+from support.tools.browser import Browser, browser
+from support.wheels.builders import elf_info, extension
+from support.wheels.pagesamples import CLEAN, NEWER, checked, hostile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from muslbackend.elf import ElfInfo
+    from muslbackend.elf.info import ElfInfo
 
 WIDTHS: Final = (360, 768, 1600)
 #: Does everything that a page of ours must not do.
@@ -202,8 +202,8 @@ def test_a_screen_reader_is_told_what_is_what(chromium: Browser, pages: dict[str
         assert roles.count(landmark) == 1
     assert next(name for role, name in told if role == "navigation") == "Wheels"
     pictures = [name for role, name in told if role == "image"]
-    assert pictures.count("Who loads whom") == 4
-    assert pictures.count("What is how large") == 4  # of two shapes the one that is seen
+    assert pictures.count("Dependency graph") == 4
+    assert pictures.count("Size by file") == 4  # of two shapes the one that is seen
     for role in ("navigation", "region", "heading", "link", "image", "rowheader", "columnheader"):
         names = [name for known, name in told if known == role]
         assert names

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-import muslpython
-from building import PROJECT, PY, Build, build, members, run, write_project
-from muslbackend.check import check_wheel
-from muslbackend.cli import main
-from muslbackend.musl import MuslVersion
-from muslbackend.scratch import scratch_folder
+from muslbackend.cli.main import main
+from muslbackend.musl.releases import MuslVersion
+from muslbackend.policy.check import check_wheel
+from muslbackend.system.folders import scratch_folder
+from support.projects.building import PROJECT, PY, Build, build, members, run, write_project
+from support.pythons import muslpython
 
 HERE = f"{sys.version_info[0]}.{sys.version_info[1]}"
 OTHER = "3.13" if HERE == "3.12" else "3.12"
@@ -167,7 +167,7 @@ def test_a_wheel_for_any_machine_is_written_once(tmp_path: Path, fleet: Fleet) -
     assert fleet.wheels == ["demo-1.0-py3-none-any.whl"]
     first, second = rows(built.output)
     assert first[4:] == ["any", "demo-1.0-py3-none-any.whl"]
-    assert second[5] == f"demo-1.0-py3-none-any.whl (that of x86_64-{PY} is kept)"
+    assert second[5] == f"demo-1.0-py3-none-any.whl (already written by x86_64-{PY})"
 
 
 def test_a_setting_that_does_not_exist_stops_before_any_wheel(tmp_path: Path, fleet: Fleet) -> None:
@@ -213,7 +213,7 @@ install(TARGETS _demo DESTINATION demo)
     built = fleet(sdist, "--arch", "aarch64", "--python", f"{HERE},{other_python}")
     assert built.status == 0, built.output
     assert fleet.wheels == ["demo-1.0-cp311-abi3-musllinux_1_2_aarch64.whl"]
-    assert f"left out  {tags[1]}: takes the wheel of {tags[0]} (cp311)" in built.output
+    assert f"left out  {tags[1]}: uses the wheel of {tags[0]} (cp311)" in built.output
     assert [row[:2] for row in rows(built.output)] == [["aarch64", tags[0]]]
 
 
@@ -277,7 +277,7 @@ def test_a_signal_ends_all_and_leaves_what_is_finished(
     process.send_signal(number)
     output = process.communicate(timeout=60)[0]
     assert process.returncode == 128 + number, output
-    assert f"muslbackend: ended by {number.name}; what is built is in {fleet.output}" in output
+    assert f"muslbackend: ended by {number.name}; finished wheels are in {fleet.output}" in output
     assert fleet.wheels == [f"demo-1.0-{PY}-{PY}-musllinux_1_2_x86_64.whl"]
     assert state(marker.read_text().strip()) in ("gone", "Z")
     assert not [p for p in Path("/proc").glob("[0-9]*/cmdline") if names(p, fleet.temporary)]
@@ -340,7 +340,7 @@ def test_without_the_package_build_one_message_says_so(tmp_path: Path, own_wheel
         done = run(["env", "-C", str(project), *command, "build"], tmp_path, {"PYTHONPATH": ""})
         assert done.status == 3
         assert done.output == (
-            "muslbackend: error: muslbackend build needs the package build, which is not "
+            "muslbackend: error: muslbackend build requires the package build, which is not "
             "installed\n  hint  pip install 'muslbackend[build]'\n"
         )
 
@@ -350,13 +350,13 @@ def test_without_the_package_build_one_message_says_so(tmp_path: Path, own_wheel
     [
         (
             ["--arch", "arm64"],
-            "--arch arm64: musl has no such architecture\n  hint  did you mean aar",
+            "--arch arm64: unknown architecture\n  hint  did you mean aar",
         ),
-        (["--python", "3.99"], "--python 3.99: there is no such interpreter on PATH"),
-        (["--python", "three"], "--python three: is no version, and no path of an interpreter"),
-        (["--python", "/no/python"], "--python /no/python: is no Python interpreter that starts"),
-        (["--python", "/bin/sh"], "--python /bin/sh: is no Python interpreter that starts"),
-        (["--jobs", "0"], "argument -j/--jobs: '0' is not a number from 1 on"),
+        (["--python", "3.99"], "--python 3.99: not found on PATH"),
+        (["--python", "three"], "--python three: neither a version nor a path"),
+        (["--python", "/no/python"], "--python /no/python: not a working Python interpreter"),
+        (["--python", "/bin/sh"], "--python /bin/sh: not a working Python interpreter"),
+        (["--jobs", "0"], "argument -j/--jobs: not a positive integer: '0'"),
         (["--archs", "all"], "unrecognized arguments: --archs"),
     ],
 )
@@ -382,13 +382,13 @@ def test_wrong_usage_stops_before_anything_is_built(
     [
         (None, 2, "there is no pyproject.toml in it"),
         ("[", 2, "pyproject.toml cannot be read: "),
-        ("", 2, "its build-backend is setuptools, which makes no wheels for musl"),
+        ("", 2, "the build-backend is setuptools, which does not build wheels for musl"),
         (
             '[build-system]\nrequires = ["hatchling"]\nbuild-backend = "hatchling.build"\n',
             2,
-            "its build-backend is hatchling.build, which makes no wheels for musl\n  hint  say ",
+            "the build-backend is hatchling.build, which does not build wheels for musl\n  hint",
         ),
-        (BACKEND + "[project]\nrequires-python = 'new'\n", 2, "'new' is not a list of versions"),
+        (BACKEND + "[project]\nrequires-python = 'new'\n", 2, "requires-python = 'new'\n  hint"),
         (BACKEND + "[project]\nrequires-python = '<3'\n", 3, "no Python on PATH can build "),
     ],
 )
@@ -408,13 +408,13 @@ def test_a_project_that_cannot_be_built_is_refused(
 def test_what_is_no_sdist_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "demo-1.0.tar.gz").write_text("no archive")
     assert main(["build", str(tmp_path / "demo-1.0.tar.gz")]) == 1
-    assert "demo-1.0.tar.gz: is no sdist that can be unpacked: " in capsys.readouterr().err
+    assert "demo-1.0.tar.gz: cannot unpack the sdist: " in capsys.readouterr().err
     assert main(["build", str(tmp_path / "missing")]) == 1
-    assert "missing: is no sdist that can be unpacked: " in capsys.readouterr().err
+    assert "missing: cannot unpack the sdist: " in capsys.readouterr().err
     with tarfile.open(tmp_path / "other-1.0.tar.gz", "w:gz") as archive:
         archive.add(__file__, "other-1.0/setup.py")
     assert main(["build", str(tmp_path / "other-1.0.tar.gz")]) == 1
-    assert "it has not one folder with a pyproject.toml" in capsys.readouterr().err
+    assert "it does not contain exactly one */pyproject.toml" in capsys.readouterr().err
 
 
 def test_an_output_that_is_a_file_is_refused(
@@ -423,7 +423,7 @@ def test_an_output_that_is_a_file_is_refused(
     project = write_project(tmp_path / "project", {})
     (tmp_path / "out").touch()
     assert main(["build", str(project), "-o", str(tmp_path / "out"), "--python", HERE]) == 3
-    assert f"{tmp_path / 'out'}: the folder cannot be made: File exists" in capsys.readouterr().err
+    assert f"{tmp_path / 'out'}: cannot create the folder: File exists" in capsys.readouterr().err
 
 
 def test_the_folder_of_a_project_has_one_name_and_no_two_users(tmp_path: Path) -> None:
@@ -441,4 +441,4 @@ def test_the_folder_of_a_project_has_one_name_and_no_two_users(tmp_path: Path) -
 def test_help_tells_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["build", "--help"])
-    assert "0 every wheel was built, 1 some were not, 2 usage" in capsys.readouterr().out
+    assert "0 every wheel was built, 1 some builds failed, 2 usage" in capsys.readouterr().out

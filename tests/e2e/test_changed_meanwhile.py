@@ -10,19 +10,20 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-import wheels
-from builders import zig_library
-from building import assert_record_is_true, members
-from muslbackend import repair, wheelreader
-from muslbackend.cli import main
-from muslbackend.finish import finish
+from muslbackend.cli.main import main
+from muslbackend.repair import repair
+from muslbackend.repair.finish import finish
+from muslbackend.wheel import reader
+from support.projects.building import assert_record_is_true, members
+from support.wheels import wheels
+from support.wheels.builders import zig_library
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from muslbackend.order import Material, Order
-    from muslbackend.outcome import Outcome
+    from muslbackend.repair.outcome import Outcome
+    from muslbackend.repair.request import Material, Order
 
 #: Claims what is true already, so the repaired wheel has the same name.
 FILE: Final = "demo-1.0-cp311-cp311-musllinux_1_2_x86_64.whl"
@@ -139,14 +140,14 @@ def test_a_wheel_that_changes_while_it_is_read_is_not_called_damaged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wheel = given(tmp_path)
-    content = wheelreader._content
+    content = reader._content
 
     def changed(*args: object) -> object:
         with wheel.open("r+b") as stream:
             stream.write(bytes(wheel.stat().st_size))
         return content(*args)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(wheelreader, "_content", changed)
+    monkeypatch.setattr(reader, "_content", changed)
     assert main(arguments(wheel, tmp_path / "out")) == 1
     assert "changed while it was read" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -7,18 +7,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from building import PROJECT, PY, members
-from hosts import engine_builds
+from support.projects.building import PROJECT, PY, members
+from support.pythons.hosts import engine_builds
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from frontends import User
+    from support.projects.frontends import User
 
 pytestmark = pytest.mark.network
 
-STEP = PROJECT / "tests/localcontainer.py"
+STEP = PROJECT / "tests/support/projects/localcontainer.py"
 RECIPE = (PROJECT / "examples/ci/cibuildwheel.toml").read_text()
 WHEEL = f"motto-1.0-{PY}-{PY}-musllinux_1_2_x86_64.whl"
 #: Beside the recipe's own lines, which are the last table of it.

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from building import LIBRARY, assert_record_is_true, members, write_project
-from marks import CROSSES
-from muslbackend.scratch import scratch_folder
+from muslbackend.system.folders import scratch_folder
+from support.projects.building import LIBRARY, assert_record_is_true, members, write_project
+from support.tools.marks import CROSSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,8 +26,8 @@ muslbackend.build_wheel(sys.argv[1], {"musl.target": "x86_64"})
 #: Fills the cache, and is killed before or after the N-th call of a function that it does so with.
 DEADLY: Final = """\
 import os, signal, sys
-from muslbackend.musl import ARCHITECTURES
-from muslbackend.toolchain import cross_toolchain
+from muslbackend.musl.releases import ARCHITECTURES
+from muslbackend.build.cross.toolchain import cross_toolchain
 when, name, number = sys.argv[1], sys.argv[2], int(sys.argv[3])
 function, calls = getattr(os, name), 0
 def die(at):
@@ -210,7 +210,7 @@ def test_the_folder_of_a_fleet_that_was_killed_is_taken_over(
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     script = (
-        "import os, pathlib, sys\nfrom muslbackend.scratch import scratch_folder\n"
+        "import os, pathlib, sys\nfrom muslbackend.system.folders import scratch_folder\n"
         "with scratch_folder(pathlib.Path(sys.argv[1])) as folder:\n"
         "    (folder / 'left').mkdir()\n    print(folder, flush=True)\n    sys.stdin.read()\n"
     )

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from building import PY, assert_record_is_true, build, members, pip_install, python
-from marks import CROSSES
+from support.projects.building import PY, assert_record_is_true, build, members, pip_install, python
+from support.tools.marks import CROSSES
 
 if TYPE_CHECKING:
     from pathlib import Path

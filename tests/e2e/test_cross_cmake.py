@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from building import EXTENSION, build, pip_install, python, write_project
-from marks import CROSSES
+from support.projects.building import EXTENSION, build, pip_install, python, write_project
+from support.tools.marks import CROSSES
 
 if TYPE_CHECKING:
     from pathlib import Path

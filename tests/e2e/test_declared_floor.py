@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-import frontends
-from builders import gcc_library
-from building import EXTENSION, PY, build, members, run, write_project
-from marks import CROSSES
-from muslbackend.cli import main
-from wheels import write
+from muslbackend.cli.main import main
+from support.projects import frontends
+from support.projects.building import EXTENSION, PY, build, members, run, write_project
+from support.tools.marks import CROSSES
+from support.wheels.builders import gcc_library
+from support.wheels.wheels import write
 
 if TYPE_CHECKING:
-    from frontends import User
+    from support.projects.frontends import User
 
 pytestmark = pytest.mark.network
 
@@ -92,7 +92,7 @@ def test_tools_that_write_a_wheel_again_keep_the_floor(
     assert declares(older) == "1.2.5"
     # The promise was changed behind the back of the declaration.
     assert main(["check", str(older)]) == 1
-    assert "Musl-Floor: 1.2.5: its tag promises musllinux_1_1" in capsys.readouterr().out
+    assert "Musl-Floor: 1.2.5: the tag of the wheel is musllinux_1_1" in capsys.readouterr().out
 
 
 @CROSSES
@@ -105,8 +105,9 @@ def test_a_build_declares_its_floor_and_its_wheel_is_true(
     assert declares(made.wheel) == "1.2.5"
     (warning,) = (line for line in made.output.splitlines() if "MB148" in line)
     assert warning == (
-        f"warning[MB148] {made.wheel.name}: musllinux_1_2 promises musl 1.2.0, this wheel needs "
-        "1.2.5 (Alpine 3.20): pip installs it on older ones too"
+        f"warning[MB148] {made.wheel.name}: musllinux_1_2 promises musl 1.2.0, but "
+        "the wheel requires 1.2.5 (Alpine 3.20): pip installs it on older "
+        "releases too"
     )
     assert main(["check", str(made.wheel)]) == 0
     assert "declared from 1.2.5, Alpine 3.20" in capsys.readouterr().out
@@ -154,8 +155,8 @@ def test_prepared_metadata_declare_what_the_wheel_does(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("floor", "said"),
     [
-        ("0.9", "musl.floor = '0.9': no musl 0.9.0 is known, from 1.1.0 to 1.2.6"),
-        ("1.2.99", "musl.floor = '1.2.99': no musl 1.2.99 is known, from 1.1.0 to 1.2.6"),
+        ("0.9", "musl.floor = '0.9': musl 0.9.0 is not a known release (1.1.0 to 1.2.6)"),
+        ("1.2.99", "musl.floor = '1.2.99': musl 1.2.99 is not a known release (1.1.0 to 1.2.6)"),
     ],
 )
 def test_a_build_for_a_musl_that_is_not_known_ends_before_it_begins(

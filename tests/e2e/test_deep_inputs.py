@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-import wheels
-from builders import elf_info, extension, graph_of, zig_library
-from craftedelf import NEEDED, SONAME, STRTAB, Crafted
-from muslbackend import cli, hooks
-from muslbackend.plan import Wishes, make_plan
+from muslbackend.build import hooks
+from muslbackend.cli import main
+from muslbackend.repair.plan import Wishes, make_plan
+from support.wheels import wheels
+from support.wheels.builders import elf_info, extension, graph_of, zig_library
+from support.wheels.craftedelf import NEEDED, SONAME, STRTAB, Crafted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +66,7 @@ def test_a_chain_of_libraries_in_a_wheel_is_judged(
     files = {f"demo/lib{n}.so": link(n) for n in range(2 * FEW)}
     wheels.write(tmp_path / FILE, files)
     with few_calls():
-        assert cli.main([*command, FILE]) in (0, 1)
+        assert main.main([*command, FILE]) in (0, 1)
     assert FILE in capsys.readouterr().out
 
 
@@ -83,7 +84,7 @@ def test_settings_that_are_nested_too_deep_are_one_message(
     said = "error: pyproject.toml is nested too deep\n  hint  mend it"
     assert said in capsys.readouterr().err
     for command in ("init", "doctor"):
-        assert cli.main([command, str(tmp_path)]) == 2
+        assert main.main([command, str(tmp_path)]) == 2
         assert "pyproject.toml cannot be read" in capsys.readouterr().err
 
 
@@ -92,6 +93,6 @@ def test_folders_of_any_depth_in_a_wheel(
 ) -> None:
     core = zig_library("x86_64", source="int PyInit__core(void) { return 0; }")
     wheel = wheels.write(tmp_path / FILE, {f"{'a/' * 2000}x": b"", "demo/_core.so": core})
-    assert cli.main(["check", str(wheel), "--html", str(tmp_path / "page.html")]) == 0
-    assert cli.main(["repair", str(wheel), "-o", str(tmp_path / "out")]) == 0
+    assert main.main(["check", str(wheel), "--html", str(tmp_path / "page.html")]) == 0
+    assert main.main(["repair", str(wheel), "-o", str(tmp_path / "out")]) == 0
     capsys.readouterr()

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any, Final
 import jsonschema
 import pytest
 
-from building import PROJECT
-from doctored import SCHEMA
-from marks import CROSSES
-from muslbackend.musl import ARCHITECTURES
+from muslbackend.musl.releases import ARCHITECTURES
+from support.projects.building import PROJECT
+from support.tools.doctored import SCHEMA
+from support.tools.marks import CROSSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

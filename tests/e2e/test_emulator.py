@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from building import EXTENSION, build, pip_install, python, write_project
-from loaders import dlopen, loader
-from machines import MACHINES, qemu
-from marks import CROSSES, WITHOUT_MUSL
+from support.loaders.loaders import dlopen, loader
+from support.loaders.machines import MACHINES, qemu
+from support.projects.building import EXTENSION, build, pip_install, python, write_project
+from support.tools.marks import CROSSES, WITHOUT_MUSL
 
 if TYPE_CHECKING:
-    from building import Build
+    from support.projects.building import Build
 
 #: A program that writes a header, with a library of the project that knows what to write.
 GENERATOR = """\

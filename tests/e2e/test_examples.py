@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 import pytest
 from elftools.elf.elffile import ELFFile
 
-import showcase
-from building import (
+from muslbackend.elf.reader import read_elf
+from support.loaders.loaders import loader
+from support.projects import showcase
+from support.projects.building import (
     PROJECT,
     PY,
     Build,
@@ -25,18 +27,16 @@ from building import (
     members,
     pip_install,
 )
-from debian import wheel
-from loaders import loader
-from muslbackend.elfreader import read_elf
-from pypackages import NUMPY as NUMPY_PACKAGE
-from pypackages import NUMPY_ON_MUSL, environment, links
-from showcase import EXAMPLES, EXECUTABLE, PLAIN, PRIVATE_LIBRARY, PROGRAM, Example
+from support.projects.pypackages import NUMPY as NUMPY_PACKAGE
+from support.projects.pypackages import NUMPY_ON_MUSL, environment, links
+from support.projects.showcase import EXAMPLES, EXECUTABLE, PLAIN, PRIVATE_LIBRARY, PROGRAM, Example
+from support.tools.debian import wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from muslbackend.elf import ElfInfo
+    from muslbackend.elf.info import ElfInfo
 
 pytestmark = pytest.mark.network  # libstdc++ comes out of a wheel of PyPI
 

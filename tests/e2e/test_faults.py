@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-import tally
-from debian import compile_c
-from faulty import INT, KILL, TERM, Command, Ran, runs
-from muslbackend.cli import main
-from splicer import code
-from wheels import write
+from muslbackend.cli.main import main
+from support.tools import tally
+from support.tools.debian import compile_c
+from support.tools.faulty import INT, KILL, TERM, Command, Ran, runs
+from support.wheels.splicer import code
+from support.wheels.wheels import write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,17 +27,18 @@ MADE: Final = "demo-1.0-cp311-cp311-musllinux_1_2_x86_64.whl"
 EXTENSION: Final = "demo/_core.cpython-311-x86_64-linux-musl.so"
 PROGRAM: Final = """\
 import sys
-from muslbackend import wheelreader, zipreader
-from muslbackend.cli import main
-wheelreader._IN_MEMORY = wheelreader._WHILE_JUDGED = 100_000
-zipreader._AT_ONCE = 0
+from muslbackend.wheel import reader
+from muslbackend.wheel.zip import reader as zip_reader
+from muslbackend.cli.main import main
+reader._IN_MEMORY = reader._WHILE_JUDGED = 100_000
+zip_reader._AT_ONCE = 0
 sys.exit(main({words!r}))
 """
 #: What scikit-build-core does by itself is not ours to tell: faults are in what follows that.
 BUILD: Final = """\
 import ctypes, os
 os.chdir({project!r})
-from muslbackend import hooks, pipeline
+from muslbackend.build import hooks, pipeline
 shim, finish = ctypes.CDLL(None), pipeline.finish
 
 def watched(*arguments):
@@ -49,7 +50,7 @@ def watched(*arguments):
 
 shim.faults_pause(1)
 pipeline.finish = watched
-from muslbackend.target import Facts
+from muslbackend.musl.tags import Facts
 hooks.read_facts = lambda: Facts("linux", "{suffix}", "x86_64", "/lib/ld-musl-x86_64.so.1")
 hooks.build_wheel({output!r}, {{"musl.library-dirs": {libraries!r}, "musl.strict": "true"}})
 """

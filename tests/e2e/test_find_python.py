@@ -9,17 +9,25 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from building import ON_MUSL, PY, build, members, pip_install, python, write_project
-from marks import CROSSES
-from muslbackend.elfreader import read_elf
-from muslbackend.musl import ARCHITECTURES
-from pypackages import CMAKES, CYTHON, NANOBIND, PYBIND11, environment
+from muslbackend.elf.reader import read_elf
+from muslbackend.musl.releases import ARCHITECTURES
+from support.projects.building import (
+    ON_MUSL,
+    PY,
+    build,
+    members,
+    pip_install,
+    python,
+    write_project,
+)
+from support.projects.pypackages import CMAKES, CYTHON, NANOBIND, PYBIND11, environment
+from support.tools.marks import CROSSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from building import Build
-    from debian import Pin
+    from support.projects.building import Build
+    from support.tools.debian import Pin
 
     Use = Callable[[Path, str], str]
 

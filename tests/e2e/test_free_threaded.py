@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import threadedpython
-from building import EXTENSION, build, members, python, run, write_project
-from frontends import pip
-from loaders import dlopen, loader
-from pypackages import CMAKES, lent
-from showcase import FREE_THREADED
+from support.loaders.loaders import dlopen, loader
+from support.projects.building import EXTENSION, build, members, python, run, write_project
+from support.projects.frontends import pip
+from support.projects.pypackages import CMAKES, lent
+from support.projects.showcase import FREE_THREADED
+from support.pythons import threadedpython
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from debian import Pin
+    from support.tools.debian import Pin
 
 #: Two interpreters are compiled, each two minutes and a half of processor time.
 pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.matrix]

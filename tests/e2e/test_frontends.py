@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from building import EXTENSION, ON_MUSL, PROJECT, PY, members, write_project
-from frontends import pip
+from support.projects.building import EXTENSION, ON_MUSL, PROJECT, PY, members, write_project
+from support.projects.frontends import pip
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from frontends import User
+    from support.projects.frontends import User
 
 pytestmark = pytest.mark.network
 

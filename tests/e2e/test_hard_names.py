@@ -12,20 +12,21 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from building import PROJECT, PY, assert_record_is_true, run, write_project
-from loaders import dlopen, loader
-from marks import CROSSES
-from muslbackend import patch
-from muslbackend.cli import main
-from muslbackend.elfreader import read_elf
-from muslbackend.plan import Edit, Plan
-from samples import extension, function, lay_out, members
-from wheels import write
+from muslbackend.cli.main import main
+from muslbackend.elf.edit import Edit
+from muslbackend.elf.reader import read_elf
+from muslbackend.repair import patch
+from muslbackend.repair.plan import Plan
+from support.loaders.loaders import dlopen, loader
+from support.loaders.samples import extension, function, lay_out, members
+from support.projects.building import PROJECT, PY, assert_record_is_true, run, write_project
+from support.tools.marks import CROSSES
+from support.wheels.wheels import write
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from building import Build
+    from support.projects.building import Build
 
 HOOK: Final = "import muslbackend, sys; muslbackend.build_wheel(sys.argv[1], {'musl.target': %r})"
 WHEEL: Final = f"plain-1.0-{PY}-{PY}-musllinux_1_2_x86_64.whl"
@@ -33,7 +34,7 @@ WHEEL: Final = f"plain-1.0-{PY}-{PY}-musllinux_1_2_x86_64.whl"
 LONG: Final = "-I a b 'c' <d> & # ` $e ~ * ? @ ü漢 ".ljust(197, "x")
 #: A line break, and a byte that is not UTF-8.
 HARD: Final = "-o a\nb\udcff"
-READ: Final = "in its path, which CMake, linkers or loaders take for something else\n"
+READ: Final = ", which CMake, linkers or loaders misread\n"
 
 
 def built(
@@ -75,8 +76,10 @@ def test_a_project_that_ninja_cannot_read_is_one_message(tmp_path: Path) -> None
     tree = plain(tmp_path / "a$(b)")
     result = built(tree, "dist", {})
     assert result.status == 3
-    fact = f"error: the build failed: the folder of the project, {tree}, has a $( {READ}"
-    assert result.output.endswith(f"muslbackend: {fact}  hint  move the project\n")
+    fact = f"error: the build failed: the project folder, {tree}, contains a $({READ}"
+    assert result.output.endswith(
+        f"muslbackend: {fact}  hint  move the project to another folder\n"
+    )
     assert "Traceback" not in result.output
 
 
@@ -87,7 +90,7 @@ def test_a_temporary_folder_that_zig_cannot_use_is_one_message(tmp_path: Path) -
     new = {"XDG_CACHE_HOME": str(tmp_path / "cache")}  # zig has to compile parts of musl first
     result = built(tree, "dist", {"TMPDIR": str(tmp_path / "a%b"), **new})
     assert result.status == 3
-    fact = f"the build failed: the folder for temporary files, {tmp_path / 'a%b'}, has a % {READ}"
+    fact = f"the build failed: the temporary folder, {tmp_path / 'a%b'}, contains a %{READ}"
     assert result.output.endswith(f"{fact}  hint  set TMPDIR to another folder\n")
     assert list((tmp_path / "a%b").iterdir()) == []
 
@@ -102,9 +105,9 @@ def test_a_temporary_folder_that_cmake_misses_is_one_message_and_leaves_nothing(
     before = {path.relative_to(tree) for path in tree.rglob("*")}
     result = built(tree, "dist", {"TMPDIR": str(tmp_path / "tmp" / name)})
     assert result.status == 3
-    fact = f"muslbackend: error: the build folder, {tmp_path / 'tmp' / name}, has a "
+    fact = f"muslbackend: error: the build folder, {tmp_path / 'tmp' / name}, contains a "
     assert fact in result.output
-    assert result.output.endswith(f"{READ}  hint  set TMPDIR to another\n")
+    assert result.output.endswith(f"{READ}  hint  set TMPDIR to another folder\n")
     assert {path.relative_to(tree) for path in tree.rglob("*")} == before
     assert [path.name for path in (tmp_path / "tmp").iterdir()] == [name]
     assert list((tmp_path / "tmp" / name).iterdir()) == []

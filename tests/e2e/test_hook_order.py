@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from pyproject_hooks import BuildBackendHookCaller, HookMissing
 
-from building import PY, members, write_project
+from support.projects.building import PY, members, write_project
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from frontends import User
+    from support.projects.frontends import User
 
 pytestmark = pytest.mark.network
 

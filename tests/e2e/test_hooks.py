@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from building import EXTENSION, PY, build, members, run, write_project
-from marks import CROSSES
-from muslbackend.zig import ZIG_REQUIREMENT
+from muslbackend.build.cross.zig import ZIG_REQUIREMENT
+from support.projects.building import EXTENSION, PY, build, members, run, write_project
+from support.tools.marks import CROSSES
 
 if TYPE_CHECKING:
     from pathlib import Path

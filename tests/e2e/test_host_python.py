@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 import muslbackend
-from building import EXTENSION, PY, build, members, write_project
-from marks import CROSSES
-from muslbackend.musl import ARCHITECTURES
-from muslbackend.toolchain import cross_toolchain
-from pypackages import CMAKES, CYTHON, environment
+from muslbackend.build.cross.toolchain import cross_toolchain
+from muslbackend.musl.releases import ARCHITECTURES
+from support.projects.building import EXTENSION, PY, build, members, write_project
+from support.projects.pypackages import CMAKES, CYTHON, environment
+from support.tools.marks import CROSSES
 
 if TYPE_CHECKING:
-    from debian import Pin
+    from support.tools.debian import Pin
 
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 

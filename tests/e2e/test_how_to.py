@@ -13,29 +13,27 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from dockerfile_parse import DockerfileParser
 
-import building
-import foreignwheel
-import frontends
-from building import EXTENSION, PY, build, members, write_project
-from craftedelf import Crafted
-from debian import compile_c
-from howto import ENGINES, PAGE, TASKS
-from linked import linked_wheel
-from loaders import loader
-from machines import MACHINES, qemu
-from marks import CROSSES
-from muslbackend.arguments import parser
-from muslbackend.cli import main
-from muslbackend.musl import ON_PYPI
-from muslbackend.repair import repair_wheel
-from muslbackend.settings import parse_settings
-from muslbackend.targetpython import read_facts
-from page import alike
-from samples import Library, lay_out
+from muslbackend.build.cross.python import read_facts
+from muslbackend.build.settings import parse_settings
+from muslbackend.cli.main import main, parser
+from muslbackend.musl.releases import ON_PYPI
+from muslbackend.repair.repair import repair_wheel
+from support.loaders.loaders import loader
+from support.loaders.machines import MACHINES, qemu
+from support.loaders.samples import Library, lay_out
+from support.projects import building, frontends
+from support.projects.building import EXTENSION, PY, build, members, write_project
+from support.projects.howto import ENGINES, PAGE, TASKS
+from support.tools.debian import compile_c
+from support.tools.marks import CROSSES
+from support.tools.page import alike
+from support.wheels import foreignwheel
+from support.wheels.craftedelf import Crafted
+from support.wheels.linked import linked_wheel
 
 if TYPE_CHECKING:
-    from hosts import Host
-    from page import Block
+    from support.pythons.hosts import Host
+    from support.tools.page import Block
 
 pytestmark = pytest.mark.network
 
@@ -83,8 +81,8 @@ def test_a_project_is_changed_over(
 @PAGE.given(
     EXCLUDE,
     "pyproject.toml, excludes a library",
-    f"warning[MB109] {CORE}: needs libGL.so.1, which is left to the system; the wheel works only "
-    "where that is installed",
+    f"warning[MB109] {CORE}: requires libGL.so.1, which is left to the system; "
+    "the wheel works only where that library is installed",
 )
 def test_a_library_is_left_to_the_system(
     snippets: list[Block], tmp_path: Path, cache: Path
@@ -149,7 +147,7 @@ def test_files_of_the_wheel_are_set_aside(
     for contents in (members(wheel), members(made)):
         assert contents["demo/bootloader/run"] == (tmp_path / "run").read_bytes()
         assert contents.keys() >= {"demo/dsp/skel.so", *CHAIN}
-    assert "note[MB147] demo/dsp/skel.so: is not judged, because of ignore" in said
+    assert "note[MB147] demo/dsp/skel.so: is not checked, because it matches ignore" in said
     # In the file of a project the settings say the same.
     table = tomllib.loads(settings.text)["tool"]["muslbackend"]
     parsed = parse_settings(table, {}, {})
@@ -189,11 +187,15 @@ def test_an_older_musl_is_promised(
 
 @PAGE.given(
     FLOOR,
-    f"error[MB103] {CORE}: needs preadv2, which musl has from 1.2.5 on; it must load on 1.2.0",
+    (
+        f"error[MB103] {CORE}: requires preadv2, available since musl 1.2.5; the "
+        "wheel must load on musl 1.2.0"
+    ),
     "pyproject.toml, promises less",
     f"muslbackend: {NAME.format('musllinux_1_2')}",
-    f"warning[MB148] {NAME.format('musllinux_1_2')}: musllinux_1_2 promises musl 1.2.0, this wheel "
-    "needs 1.2.5 (Alpine 3.20): pip installs it on older ones too",
+    f"warning[MB148] {NAME.format('musllinux_1_2')}: musllinux_1_2 promises "
+    "musl 1.2.0, but the wheel requires 1.2.5 (Alpine 3.20): pip installs it "
+    "on older releases too",
     f"{NAME.format('musllinux_1_2')}: ok, loads on musl 1.2.5 and later (Alpine 3.20 and later), "
     f"because of preadv2 in {CORE}",
 )

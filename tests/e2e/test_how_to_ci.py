@@ -17,16 +17,16 @@ import pytest
 import yaml
 from dockerfile_parse import DockerfileParser
 
-from building import PROJECT, PY, write_project
-from hosts import engine_builds, engine_options, load_workflow, schema_of
-from howto import ENGINES, PAGE
+from support.projects.building import PROJECT, PY, write_project
+from support.projects.howto import ENGINES, PAGE
+from support.pythons.hosts import engine_builds, engine_options, load_workflow, schema_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from hosts import Host
-    from page import Block
+    from support.pythons.hosts import Host
+    from support.tools.page import Block
 
 pytestmark = pytest.mark.network
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from building import PY, build, pip_install, python
-from debiantools import patch
-from muslbackend.check import check_wheel
-from muslbackend.cli import main
+from muslbackend.cli.main import main
+from muslbackend.policy.check import check_wheel
+from support.projects.building import PY, build, pip_install, python
+from support.tools.debiantools import patch
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,21 +15,21 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-import wheels
-from debian import captured
-from frontends import install
-from installed import DEEPER, FILE, NAMES, PLACES, WHEEL_FILES, Case
-from muslbackend.check import check_wheel
-from muslbackend.installation import place
-from rawzip import raw, write_raw
-from zipfields import NAME, REFUSED, TAKEN, TEXT
+from muslbackend.policy.check import check_wheel
+from muslbackend.policy.rules.archive import place
+from support.projects.frontends import install
+from support.tools.debian import captured
+from support.wheels import wheels
+from support.wheels.installed import DEEPER, FILE, NAMES, PLACES, WHEEL_FILES, Case
+from support.wheels.rawzip import raw, write_raw
+from support.wheels.zipfields import NAME, REFUSED, TAKEN, TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 pytestmark = [pytest.mark.network]
 
-PINS: Final = Path(__file__).parents[1] / "installers.txt"
+PINS: Final = Path(__file__).parents[1] / "support/projects/installers.txt"
 EVERY: Final[dict[str, Case]] = {**WHEEL_FILES, **NAMES, **PLACES}
 FIELDS: Final = {**TAKEN, **REFUSED}
 #: Runs commands in children of one process that has imported pip and installer: to import them

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from building import write_project
+from support.projects.building import write_project
 
 if TYPE_CHECKING:
     from pathlib import Path

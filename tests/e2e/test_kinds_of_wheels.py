@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pytest
 
-from building import LIBRARY, ON_MUSL, PY, write_project
+from support.projects.building import LIBRARY, ON_MUSL, PY, write_project
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from frontends import User
+    from support.projects.frontends import User
 
 pytestmark = pytest.mark.network
 

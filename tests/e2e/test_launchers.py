@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-import debian
-from building import EXTENSION, Build, build, members, run, write_project
-from marks import CROSSES
-from muslbackend.zig import find_zig, kept_library
+from muslbackend.build.cross.zig import find_zig, kept_library
+from support.projects.building import EXTENSION, Build, build, members, run, write_project
+from support.tools import debian
+from support.tools.marks import CROSSES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-import wheels
-from builders import zig_library
-from building import assert_record_is_true
+from support.projects.building import assert_record_is_true
+from support.wheels import wheels
+from support.wheels.builders import zig_library
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 FILE: Final = "demo-1.0-cp311-cp311-linux_x86_64.whl"
 SAID: Final = (
-    "muslbackend: error: out of memory\n  hint  allow more of it, or take a smaller wheel\n"
+    "muslbackend: error: out of memory\n"
+    "  hint  raise the memory limit, or work on a smaller wheel\n"
 )
 #: An extension of many bytes, all of which are read.
 SOURCE: Final = "char much[24 << 20] = {1};\nint PyInit__core(void) { return 0; }\n"

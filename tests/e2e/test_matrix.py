@@ -15,7 +15,10 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import pytest
 from elftools.elf.enums import ENUM_E_MACHINE
 
-from building import (
+from support.loaders.elforacle import oracle
+from support.loaders.loaders import dlopen, loader
+from support.loaders.places import OLDEST, RELEASES
+from support.projects.building import (
     PROJECT,
     PY,
     PipWheel,
@@ -25,10 +28,7 @@ from building import (
     pip_install,
     python,
 )
-from elforacle import oracle
-from loaders import dlopen, loader
-from places import OLDEST, RELEASES
-from unpacked import SITE, unpack
+from support.wheels.unpacked import SITE, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from building import PY, members
-from debian import Pin, compile_c, wheel
-from hosts import AUDITWHEEL
-from muslbackend.settings import _KEYS
-from page import Page, table
+from muslbackend.build.settings import _KEYS
+from support.projects.building import PY, members
+from support.pythons.hosts import AUDITWHEEL
+from support.tools.debian import Pin, compile_c, wheel
+from support.tools.page import Page, table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hosts import Host
-    from page import Block
+    from support.pythons.hosts import Host
+    from support.tools.page import Block
 
 pytestmark = pytest.mark.network
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from building import (
+from support.projects.building import (
     EXTENSION,
     PY,
     PipWheel,
@@ -44,7 +44,9 @@ def test_a_promise_that_cannot_be_kept_becomes_a_plain_tag_with_the_reasons(
     assert result.wheel.name == f"demo-1.0-{PY}-{PY}-linux_x86_64.whl"
     assert "promises nothing: a musllinux tag would not be true" in result.output
     assert "error[MB103]" in result.output
-    assert "needs preadv2, which musl has from 1.2.5 on; it must load on 1.2.0" in result.output
+    assert (
+        "requires preadv2, available since musl 1.2.5; the wheel must load on musl 1.2.0"
+    ) in result.output
     # A local install still works: this musl is 1.2.5.
     pip_install(musl_venv, result.wheel)
     assert python(musl_venv, "import demo; print(demo.run())") == "0\n"

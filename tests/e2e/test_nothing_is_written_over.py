@@ -10,12 +10,12 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-import wheels
-from builders import zig_library
-from building import assert_record_is_true, members
-from loaders import dlopen, loader
-from muslbackend.cli import main
-from unpacked import unpack
+from muslbackend.cli.main import main
+from support.loaders.loaders import dlopen, loader
+from support.projects.building import assert_record_is_true, members
+from support.wheels import wheels
+from support.wheels.builders import zig_library
+from support.wheels.unpacked import unpack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

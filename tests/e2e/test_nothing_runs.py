@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
-from builders import gcc_library
-from building import EXTENSION, build, members, run, write_project
-from loaders import dlopen, loader
-from samples import extension, function, lay_out
-from wheels import write
+from support.loaders.loaders import dlopen, loader
+from support.loaders.samples import extension, function, lay_out
+from support.projects.building import EXTENSION, build, members, run, write_project
+from support.wheels.builders import gcc_library
+from support.wheels.wheels import write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,7 +41,7 @@ def auditor(event, args):
     elif event == "exec" and hasattr(args[0], "co_filename"):
         noted["executed"].append(args[0].co_filename)
 sys.addaudithook(auditor)
-from muslbackend.cli import main
+from muslbackend.cli.main import main
 status = main(sys.argv[2:])
 with open(sys.argv[1], "w") as file:
     json.dump(noted, file)

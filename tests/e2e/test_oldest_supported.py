@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import skbuild
-from building import PROJECT, build, members, run
-from muslbackend.zig import ZIG_REQUIREMENT
+from muslbackend.build.cross.zig import ZIG_REQUIREMENT
+from support.projects import skbuild
+from support.projects.building import PROJECT, build, members, run
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -20,8 +20,8 @@ OLDEST_ZIG = "0.16.0"
 #: A scikit-build-core whose wheel writer has been renamed: the seam is gone, the hooks are not.
 WITHOUT_SEAM = """
 import sys, scikit_build_core.build.wheel as module
-from muslbackend import hooks, stage
-stage._writer_class = lambda: None
+from muslbackend.build import hooks, skbuild
+skbuild._writer_class = lambda: None
 print(hooks.build_wheel(sys.argv[1], {"musl.target": "x86_64"}))
 """
 

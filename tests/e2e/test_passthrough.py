@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from building import ON_MUSL, Build, build, run, write_project
+from support.projects.building import ON_MUSL, Build, build, run, write_project
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import wheels
-from builders import zig_library
-from building import members
-from muslbackend.cli import main
+from muslbackend.cli.main import main
+from support.projects.building import members
+from support.wheels import wheels
+from support.wheels.builders import zig_library
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,12 +50,12 @@ def test_a_folder_that_only_the_wheel_names_is_not_searched(
     given = wheel(tmp_path, "libf.so.1", f"{folder}/../vendor")
     assert main(["repair", str(given), "-o", str(tmp_path / "out")]) == 1
     said = capsys.readouterr().err
-    assert f"error[MB101] {CORE}: needs libf.so.1" in said
+    assert f"error[MB101] {CORE}: requires libf.so.1" in said
     assert (
-        f"note[MB149] {CORE}: needs libf.so.1, and names {folder}, which repair does not search"
+        f"note[MB149] {CORE}: requires libf.so.1 and names {folder}, which repair does not search"
         in said
     )
-    assert "name the folder with --library-dir" in said
+    assert "name the directory with --library-dir" in said
     assert not (tmp_path / "out").exists()
     # The user may name it.
     options = ["-o", str(tmp_path / "out"), "--library-dir", str(folder)]
@@ -123,7 +123,7 @@ def test_what_is_not_a_regular_file_is_not_opened(
         )
         assert done.returncode == 1, done.stderr
         said = done.stdout + done.stderr
-        assert f"error[MB101] {CORE}: needs libf.so.1" in said
+        assert f"error[MB101] {CORE}: requires libf.so.1" in said
         assert f"{folder}/libf.so.1 cannot be read: not a regular file" in said
     assert not (tmp_path / "out").exists()
 

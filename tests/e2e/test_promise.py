@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from building import EXTENSION, PY, Build, build, members, write_project
-from loaders import dlopen, loader
-from marks import CROSSES
+from support.loaders.loaders import dlopen, loader
+from support.projects.building import EXTENSION, PY, Build, build, members, write_project
+from support.tools.marks import CROSSES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,8 +43,8 @@ def test_a_symbol_of_a_later_musl_is_refused_at_the_default_floor(project: Path)
     (project / "demo.c").write_text(PREADV2)
     assert_refused(
         build(project, "musl.target=x86_64"),
-        f"error[MB103] demo/_demo.cpython-{PY[2:]}-x86_64-linux-musl.so: needs preadv2, "
-        "which musl has from 1.2.5 on; it must load on 1.2.0",
+        f"error[MB103] demo/_demo.cpython-{PY[2:]}-x86_64-linux-musl.so: requires "
+        "preadv2, available since musl 1.2.5; the wheel must load on musl 1.2.0",
         'floor = "1.2.5" (Alpine 3.20 and later)',
         "the wheel cannot be tagged musllinux_1_2_x86_64",
     )
@@ -56,7 +56,7 @@ def test_a_layout_for_pages_that_there_are_not_is_refused(project: Path) -> None
     assert_refused(
         build(project, "musl.target=x86_64", environ={"LDFLAGS": "-Wl,-z,max-page-size=1024"}),
         f"error[MB141] demo/_demo.cpython-{PY[2:]}-x86_64-linux-musl.so: is laid out for pages of "
-        "at most 1024 bytes, and there are none below 4096",
+        "at most 1024 bytes, smaller than any page (4096 bytes)",
         "the wheel cannot be tagged musllinux_1_2_x86_64",
     )
 
@@ -81,8 +81,8 @@ def test_the_same_symbol_is_accepted_when_the_floor_has_it(tmp_path: Path, cache
 def test_native_code_in_a_wheel_for_any_machine_is_refused(project: Path) -> None:
     assert_refused(
         build(project, "musl.target=x86_64", "wheel.platlib=false"),
-        f"error[MB121] demo/_demo.cpython-{PY[2:]}-x86_64-linux-musl.so: is x86_64 code, and the "
-        "wheel's tag says that any machine will do",
+        f"error[MB121] demo/_demo.cpython-{PY[2:]}-x86_64-linux-musl.so: is x86_64 "
+        "code, but the tag of the wheel promises any machine",
         "the wheel cannot be tagged for any machine",
     )
 
@@ -94,7 +94,7 @@ def test_a_library_of_the_host_is_refused_as_glibc(project: Path) -> None:
     assert_refused(
         build(project, "musl.target=x86_64"),
         "error[MB105] demo/_demo.cpython",
-        "needs libanswer.so.1, and the one that was found was linked against glibc",
+        "requires libanswer.so.1, but the library found was linked against glibc",
         f"not usable  {project / 'prebuilt' / 'libanswer.so.1'}",
     )
 
@@ -134,10 +134,13 @@ def test_a_library_that_is_nowhere_is_named_with_where_it_was_searched(project: 
     assert_refused(
         build(project, "musl.target=x86_64", "musl.library-dirs=elsewhere"),
         "error[MB101] demo/_demo.cpython",
-        "needs libanswer.so.1, which is neither in the wheel nor where libraries are taken from",
+        (
+            "requires libanswer.so.1, which is not in the wheel and not found in the "
+            "library search path"
+        ),
         f"searched  {project / 'elsewhere'}, ",
         f", {library.parent}\n",
-        "name its folder in library-dirs",
+        "add its directory to library-dirs",
     )
 
 
@@ -157,7 +160,7 @@ def test_library_dirs_and_exclude_decide_what_is_bundled(tmp_path: Path) -> None
     left = build(project, "musl.target=x86_64", "musl.exclude=libansw*")
     assert "demo.libs" not in "".join(members(left.wheel))
     assert "warning[MB109]" in left.output
-    assert "needs libanswer.so.1, which is left to the system" in left.output
+    assert "requires libanswer.so.1, which is left to the system" in left.output
 
 
 @CROSSES
@@ -168,8 +171,8 @@ def test_a_suffix_for_glibc_is_refused(project: Path) -> None:
     )
     assert_refused(
         build(project, "musl.target=x86_64"),
-        f"error[MB107] demo/{name}.so: is named for x86_64-linux-gnu; a CPython for musl imports "
-        "only x86_64-linux-musl, .abi3.so and .so",
+        f"error[MB107] demo/{name}.so: is named for x86_64-linux-gnu, but CPython "
+        "on musl imports only x86_64-linux-musl, .abi3.so and .so",
     )
 
 
@@ -183,7 +186,7 @@ def test_a_file_of_another_architecture_is_refused(project: Path) -> None:
     (project / "demo" / "stray.so").write_bytes(stray)
     assert_refused(
         build(project, "musl.target=x86_64"),
-        "error[MB106] demo/stray.so: is for aarch64, the wheel for x86_64",
+        "error[MB106] demo/stray.so: is for aarch64, but the wheel is for x86_64",
     )
 
 

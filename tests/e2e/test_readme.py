@@ -9,22 +9,21 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-import debian
-import tally
-from building import EXTENSION, PROJECT, PY, build, run, write_project
-from linked import linked_wheel
-from marks import CROSSES
-from muslbackend import settings
-from muslbackend.arguments import parser
-from muslbackend.musl import ON_PYPI
-from page import Page, alike
-from showcase import QUICK
+from muslbackend.build import settings
+from muslbackend.cli.main import parser
+from muslbackend.musl.releases import ON_PYPI
+from support.projects.building import EXTENSION, PROJECT, PY, build, run, write_project
+from support.projects.showcase import QUICK
+from support.tools import debian, tally
+from support.tools.marks import CROSSES
+from support.tools.page import Page, alike
+from support.wheels.linked import linked_wheel
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from hosts import Host
-    from page import Block
+    from support.pythons.hosts import Host
+    from support.tools.page import Block
 
 README: Final = Page("README.md")
 
@@ -99,8 +98,8 @@ def test_on_a_musl_python_the_wheel_has_its_tag_at_once(
 @CROSSES
 @README.given(
     "The promise",
-    "error[MB103] demo/_demo.cpython-311-x86_64-linux-musl.so: needs preadv2, "
-    "which musl has from 1.2.5 on; it must load on 1.2.0",
+    "error[MB103] demo/_demo.cpython-311-x86_64-linux-musl.so: requires "
+    "preadv2, available since musl 1.2.5; the wheel must load on musl 1.2.0",
 )
 def test_the_refusal_is_the_one_shown(snippets: list[Block], tmp_path: Path) -> None:
     source = EXTENSION.format(declare="", call="preadv2(0, NULL, 0, 0, 0)")

@@ -14,19 +14,26 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from building import PipWheel, assert_record_is_true, members, pip_install, python, run
-from loaders import dlopen, loader, start
-from muslbackend.elf import MAGIC
-from muslbackend.elfreader import read_elf
-from muslbackend.zig import find_zig
-from realprojects import FEW, OTHERS
-from unpacked import installed, unpack
+from muslbackend.build.cross.zig import find_zig
+from muslbackend.elf.header import MAGIC
+from muslbackend.elf.reader import read_elf
+from support.loaders.loaders import dlopen, loader, start
+from support.projects.building import (
+    PipWheel,
+    assert_record_is_true,
+    members,
+    pip_install,
+    python,
+    run,
+)
+from support.projects.realprojects import FEW, OTHERS
+from support.wheels.unpacked import installed, unpack
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from building import Build
-    from realprojects import Real
+    from support.projects.building import Build
+    from support.projects.realprojects import Real
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import jsonschema
 import pytest
 
-from building import PROJECT, PY
-from hosts import engine_builds, engine_options, load_workflow, schema_of, tools
-from muslbackend.musl import ON_PYPI
+from muslbackend.musl.releases import ON_PYPI
+from support.projects.building import PROJECT, PY
+from support.pythons.hosts import engine_builds, engine_options, load_workflow, schema_of, tools
 
 if TYPE_CHECKING:
     from pathlib import Path

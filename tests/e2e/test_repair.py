@@ -16,12 +16,12 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from building import PY, assert_record_is_true, members, pip_install
-from debian import compile_c
-from foreignwheel import CORE, NEEDY, TAG, debugging, make
-from loaders import LOADER_NAME, dlopen, loader
-from muslbackend.cli import main
-from samples import EXTENSION, Library, Maker, build, extension, function, lay_out
+from muslbackend.cli.main import main
+from support.loaders.loaders import LOADER_NAME, dlopen, loader
+from support.loaders.samples import EXTENSION, Library, Maker, build, extension, function, lay_out
+from support.projects.building import PY, assert_record_is_true, members, pip_install
+from support.tools.debian import compile_c
+from support.wheels.foreignwheel import CORE, NEEDY, TAG, debugging, make
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -119,11 +119,11 @@ def test_a_program_that_needs_bundled_libraries_runs_when_installed(  # noqa: PL
 
 
 FAILURES: Final = [
-    (TAG, (), 1, "error[MB101] demo/_core.so: needs libf.so.1"),
+    (TAG, (), 1, "error[MB101] demo/_core.so: requires libf.so.1"),
     ("cp311-cp311-linux_x86_64.linux_aarch64", (), 2, "cannot be made one for musl"),
     ("cp311-cp311-manylinux_2_28_x86_64", (), 2, "cannot be made one for musl"),
     ("cp311-cp311-linux_mips", (), 2, "cannot be made one for musl"),
-    ("py3-none-any", (), 1, "error[MB101] demo/_core.so: needs libf.so.1"),
+    ("py3-none-any", (), 1, "error[MB101] demo/_core.so: requires libf.so.1"),
     (TAG, ("--exclude", "lib*", "--max-size", "1k"), 1, "and max-size is 1000; nothing was"),
 ]
 
@@ -191,7 +191,7 @@ def test_quiet_says_only_why_a_wheel_was_not_made(
     assert run(wheel, "-q", "-o", tmp_path / "out", "--exclude", "libf*") == 1
     out, err = capsys.readouterr()
     assert out == ""
-    assert "error[MB101] demo/h.so: needs libx.so.1" in err
+    assert "error[MB101] demo/h.so: requires libx.so.1" in err
     assert f"muslbackend: error: {wheel.name}: the wheel cannot be tagged" in err
     assert "warning[MB109]" not in err
     assert run(wheel, "-o", tmp_path / "out", "--exclude", "libf*") == 1
@@ -222,11 +222,11 @@ def test_what_is_left_to_the_system_is_said_or_known(
 ) -> None:
     wheel = make(tmp_path, {CORE: NEEDY}, cache)
     assert run(wheel, "--dry-run", "--exclude", "libf*") == 0
-    assert f"warning[MB109] {CORE}: needs libf.so.1" in capsys.readouterr().out
+    assert f"warning[MB109] {CORE}: requires libf.so.1" in capsys.readouterr().out
     assert run(wheel, "--dry-run", "--system-library", "libf*") == 0
-    assert f"note[MB109] {CORE}: needs libf.so.1" in capsys.readouterr().out
+    assert f"note[MB109] {CORE}: requires libf.so.1" in capsys.readouterr().out
     assert run(wheel, "--dry-run", "--exclude", "lib*", "--include", "libf*") == 1
-    assert f"error[MB101] {CORE}: needs libf.so.1" in capsys.readouterr().err
+    assert f"error[MB101] {CORE}: requires libf.so.1" in capsys.readouterr().err
 
 
 def test_one_wheel_that_fails_does_not_keep_the_others_from_being_mended(
@@ -448,7 +448,10 @@ def test_packed_relocations_are_expanded_for_older_musls(
 @pytest.mark.parametrize(
     ("script", "words"),
     [
-        (None, "zeros, which are in memory alone; patchelf 0.18 or newer can, and was not found"),
+        (
+            None,
+            "zero bytes, which are only in memory; patchelf 0.18 or newer can, and was not found",
+        ),
         ("exit 1", "patchelf failed with status 1: no room"),
     ],
 )
@@ -486,7 +489,7 @@ def test_a_library_that_cannot_be_read_is_named_with_the_reason(
     folder = lay_out({"libf.so.1": content}, tmp_path / "libraries", cache)
     assert run(wheel, "-o", tmp_path / "out", "--library-dir", folder) == 1
     err = capsys.readouterr().err
-    assert f"error[MB101] {CORE}: needs libf.so.1" in err
+    assert f"error[MB101] {CORE}: requires libf.so.1" in err
     assert f"not usable  {folder / 'libf.so.1'}" in err
     assert detail in err
     assert not (tmp_path / "out").exists()
@@ -502,7 +505,7 @@ def test_a_file_whose_packed_relocations_are_damaged_is_named(
     data[at + 8 : at + 16] = struct.pack("<Q", 1 << 40)
     wheel = make(tmp_path, {"demo/libf.so": bytes(data)}, cache)
     assert run(wheel, "-o", tmp_path / "out") == 1
-    assert "demo/libf.so: is not a sound ELF file: " in capsys.readouterr().err
+    assert "demo/libf.so: is not a valid ELF file: " in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 

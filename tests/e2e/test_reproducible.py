@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import pytest
 
 import muslbackend
-from building import PROJECT, members, run
+from support.projects.building import PROJECT, members, run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

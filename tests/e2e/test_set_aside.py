@@ -16,16 +16,22 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 from elftools.elf.elffile import ELFFile
 
-from builders import gcc_library
-from building import EXTENSION, assert_record_is_true, build, members, write_project
-from craftedelf import Crafted
-from debian import compile_c
-from foreignwheel import CORE, MANY, NEEDY, debugging, make
-from loaders import dlopen, loader, start
-from marks import CROSSES
-from muslbackend.cli import main
-from samples import build as linked
-from samples import extension, function, lay_out
+from muslbackend.cli.main import main
+from support.loaders.loaders import dlopen, loader, start
+from support.loaders.samples import build as linked
+from support.loaders.samples import extension, function, lay_out
+from support.projects.building import (
+    EXTENSION,
+    assert_record_is_true,
+    build,
+    members,
+    write_project,
+)
+from support.tools.debian import compile_c
+from support.tools.marks import CROSSES
+from support.wheels.builders import gcc_library
+from support.wheels.craftedelf import Crafted
+from support.wheels.foreignwheel import CORE, MANY, NEEDY, debugging, make
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -87,7 +93,7 @@ def test_copies_that_are_opened_by_computed_names_stay_and_load(
     copies = f"copies    {CHAIN[0]}, {CHAIN[2]}: the same as {CHAIN[1]}, "
     assert re.search(rf"{re.escape(copies)}[\d,]+ bytes, [\d,]+ in the wheel \(drop-copies", said)
     assert said.count("note[MB135] ") == 2
-    assert 'leave it out with drop-copies = ["libdep.so.2"]' not in said  # it is required
+    assert 'remove it with drop-copies = ["libdep.so.2"]' not in said  # it is required
     made = made_in(tmp_path / "out")
     contents = members(made)
     assert {path for path in contents if "libdep" in path} == set(CHAIN)
@@ -172,12 +178,12 @@ def test_mb147_what_is_ignored_is_neither_judged_nor_changed(
     assert run(wheel, "-o", tmp_path / "out") == 1
     err = capsys.readouterr().err
     assert "error[MB106] demo/dsp/skel.so: is for an unknown machine" in err
-    assert "if nothing loads or starts it, name it in ignore" in " ".join(err.split())
+    assert "or list it in ignore if nothing loads or starts it" in " ".join(err.split())
     ignoring = ("--ignore", "demo/dsp/*", "--ignore", "plugin.so")
     assert run(wheel, "-o", tmp_path / "out", *ignoring) == 0
     said = capsys.readouterr().out
-    assert "note[MB147] demo/dsp/skel.so: is not judged, because of ignore" in said
-    assert "warning[MB147] demo/plugin.so: is not judged, because of ignore" in said
+    assert "note[MB147] demo/dsp/skel.so: is not checked, because it matches ignore" in said
+    assert "warning[MB147] demo/plugin.so: is not checked, because it matches ignore" in said
     made = made_in(tmp_path / "out")
     assert members(made)["demo/plugin.so"] == plugin
     # What was ignored when it was made is judged when it is checked, unless that is said again.
@@ -206,8 +212,8 @@ def test_a_program_that_is_kept_in_place_is_judged_as_it_is(
     options = ("--library-dir", libraries, "--keep-in-place", PROGRAM)
     assert run(wheel, "-o", tmp_path / "out", *options) == 0
     said = capsys.readouterr().out
-    assert f"warning[MB109] {PROGRAM}: needs libf.so.1, which is left to the system" in said
-    assert f"note[MB147] {PROGRAM}: stays as it is, because of keep-in-place" in said
+    assert f"warning[MB109] {PROGRAM}: requires libf.so.1, which is left to the system" in said
+    assert f"note[MB147] {PROGRAM}: is left unchanged, because it matches keep-in-place" in said
     contents = members(made_in(tmp_path / "out"))
     assert contents[PROGRAM] == before
     # The other one is moved, and what it needs is bundled.

@@ -8,12 +8,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import debianpython
-import muslpython
-from building import PROJECT, PipWheel, assert_record_is_true, build, members, pip_install, python
-from marks import CROSSES
-from pypackages import lent, links
-from showcase import NANOBIND
+from support.projects.building import (
+    PROJECT,
+    PipWheel,
+    assert_record_is_true,
+    build,
+    members,
+    pip_install,
+    python,
+)
+from support.projects.pypackages import lent, links
+from support.projects.showcase import NANOBIND
+from support.pythons import debianpython, muslpython
+from support.tools.marks import CROSSES
 
 if TYPE_CHECKING:
     from pathlib import Path

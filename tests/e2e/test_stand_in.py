@@ -12,9 +12,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import skbuild
-from building import LIBRARY, PROJECT, PY, Build, build, members, run, write_project
-from marks import CROSSES
+from support.projects import skbuild
+from support.projects.building import (
+    LIBRARY,
+    PROJECT,
+    PY,
+    Build,
+    build,
+    members,
+    run,
+    write_project,
+)
+from support.tools.marks import CROSSES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -76,7 +85,7 @@ def test_a_mixed_build_with_the_names_of_musl_is_told_what_holds(pure: Path) -> 
     assert (
         f"muslbackend: {sys.executable} is a mixed build: it looks for extension modules named "
         f".cpython-{PY[2:]}-x86_64-linux-musl.so, and runs on /lib64/ld-linux-x86-64.so.2; "
-        "pip takes no musllinux wheel for it (PEP 656)\n"
+        "pip installs no musllinux wheels for it (PEP 656)\n"
     ) in result.output
     assert "promises nothing; name a target, such as musl.target=x86_64" in result.output
     result.wheel.unlink()

@@ -9,16 +9,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from building import EXTENSION, PY, build, members, pip_install, python, write_project
-from clibraries import ZLIB, library, unpack_source
-from loaders import dlopen, loader
-from machines import MACHINES
-from marks import CROSSES
+from support.loaders.clibraries import ZLIB, library, unpack_source
+from support.loaders.loaders import dlopen, loader
+from support.loaders.machines import MACHINES
+from support.projects.building import (
+    EXTENSION,
+    PY,
+    build,
+    members,
+    pip_install,
+    python,
+    write_project,
+)
+from support.tools.marks import CROSSES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from building import Build
+    from support.projects.building import Build
 
 #: What zlib's own .pc file has.
 ZLIB_PC = """\

@@ -7,8 +7,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from muslbackend.musl import ARCHITECTURES
-from muslbackend.targetpython import pyconfig_overlay, read_host_python
+from muslbackend.build.cross.python import pyconfig_overlay, read_host_python
+from muslbackend.musl.releases import ARCHITECTURES
 
 if TYPE_CHECKING:
     from pathlib import Path

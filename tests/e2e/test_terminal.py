@@ -13,11 +13,11 @@ from typing import Final
 
 import pytest
 
-import crowds
-from builders import zig_library
-from building import build
-from terminal import Session
-from wheels import write
+from support.projects.building import build
+from support.tools.terminal import Session
+from support.wheels import crowds
+from support.wheels.builders import zig_library
+from support.wheels.wheels import write
 
 OURS: Final = (sys.executable, "-m", "muslbackend")
 NEEDY: Final = "needy-1.0-cp311-cp311-linux_x86_64.whl"
@@ -93,8 +93,8 @@ def piped(command: list[str], environ: dict[str, str]) -> subprocess.CompletedPr
 
 def test_a_repair_shows_how_far_it_is_and_leaves_its_report_alone(bench: Bench) -> None:
     session = Session(bench.repair, bench.environ)
-    session.until("patching 0 % (0 of 2 files): needy-1.0-cp311-cp311-linux_x86_64.whl")
-    assert session.screen == f"patching 0 % (0 of 2 files): {NEEDY}"
+    session.until("patching 0% (0 of 2 files): needy-1.0-cp311-cp311-linux_x86_64.whl")
+    assert session.screen == f"patching 0% (0 of 2 files): {NEEDY}"
     bench.go.touch()
     assert session.end() == 0
     again = piped(bench.repair, bench.environ)
@@ -174,12 +174,12 @@ def test_a_check_of_several_wheels_says_which_one_it_is_at(tmp_path: Path) -> No
     write(pure, {"pure.py": "x = 1"})
     crowd = crowds.write(tmp_path, crowds.past_the_limit(extensions=200))
     session = Session([*OURS, "check", str(pure), str(crowd)])
-    # It takes two million look-ups until this one is given up.
-    session.until(f"[2/2] judging: {crowd.name}")
+    # It takes two million lookups until the check gives up.
+    session.until(f"[2/2] analyzing: {crowd.name}")
     assert session.end() == 1
     first, nothing, second_line, *_ = session.screen.splitlines()
     assert nothing == ""
-    assert first == "pure-1.0-py3-none-any.whl: ok, no native code for musl in it"
+    assert first == "pure-1.0-py3-none-any.whl: ok, contains no musl binaries"
     assert second_line == f"{crowd.name}: cannot be judged"
 
 
@@ -188,13 +188,13 @@ def test_a_check_is_in_colours_and_folded_and_says_how_to_learn_more(bench: Benc
     plain = piped(command, {}).stdout
     session = Session(command, columns=60)
     assert session.end() == 1
-    assert "\x1b[1;31merror[MB101]\x1b[0m \x1b[1mneedy/core.so\x1b[0m: needs" in session.written
+    assert "\x1b[1;31merror[MB101]\x1b[0m \x1b[1mneedy/core.so\x1b[0m: requires" in session.written
     shown, _, more = session.screen.partition("\n  more      ")
     lines = shown.splitlines()
     assert max(map(len, lines)) <= 60
     assert lines.count("") == 1  # between the two
     assert letters(shown) == letters(plain)
-    assert " ".join(more.split()) == ("muslbackend explain MB101 what it means and how to mend it")
+    assert " ".join(more.split()) == ("muslbackend explain MB101 its meaning and fixes")
     # What was written into a pipe can be forced to be in colours, and is not folded.
     forced = piped(command, {"FORCE_COLOR": "1"}).stdout
     assert re.sub(r"\x1b\[[\d;]*m", "", forced) == plain != forced
@@ -217,7 +217,7 @@ def test_the_end_of_a_build_shows_how_far_it_is(example: Path, bench: Bench) -> 
     command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "-C"]
     command += ["musl.target=x86_64", "--outdir", str(bench.output), str(example)]
     session = Session(command, bench.environ, columns=500)
-    session.until("patching 0 % (0 of 3 files): motto-1.0-")
+    session.until("patching 0% (0 of 3 files): motto-1.0-")
     bench.go.touch()
     assert session.end() == 0
     assert "patching" not in session.screen

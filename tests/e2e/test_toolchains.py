@@ -10,16 +10,24 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from building import EXTENSION, PY, build, members, pip_install, python, write_project
-from clibraries import ZLIB, library
-from debian import cached, unpack
-from loaders import dlopen, loader
-from marks import CROSSES
-from muslbackend.compilers import ZIG_TARGETS
-from muslbackend.elfreader import read_elf
-from muslbackend.hooks import get_requires_for_build_wheel
-from muslbackend.zig import ZIG_REQUIREMENT, find_zig
-from muslgcc import musl_gcc
+from muslbackend.build.cross.compilers import ZIG_TARGETS
+from muslbackend.build.cross.zig import ZIG_REQUIREMENT, find_zig
+from muslbackend.build.hooks import get_requires_for_build_wheel
+from muslbackend.elf.reader import read_elf
+from support.loaders.clibraries import ZLIB, library
+from support.loaders.loaders import dlopen, loader
+from support.loaders.muslgcc import musl_gcc
+from support.projects.building import (
+    EXTENSION,
+    PY,
+    build,
+    members,
+    pip_install,
+    python,
+    write_project,
+)
+from support.tools.debian import cached, unpack
+from support.tools.marks import CROSSES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -182,7 +190,7 @@ def test_zig_is_required_only_where_nothing_else_compiles(
 ) -> None:
     gcc = musl_gcc(cache)
     monkeypatch.chdir(write_project(tmp_path / "project", {}))
-    monkeypatch.setattr("muslbackend.zig._zig_programs", list)
+    monkeypatch.setattr("muslbackend.build.cross.zig._zig_programs", list)
     config = {"musl.target": "x86_64"}
     assert ZIG_REQUIREMENT in get_requires_for_build_wheel(config)
     assert ZIG_REQUIREMENT not in get_requires_for_build_wheel(

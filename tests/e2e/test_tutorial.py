@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from building import PROJECT
-from marks import CROSSES
-from page import Page, alike
+from support.projects.building import PROJECT
+from support.tools.marks import CROSSES
+from support.tools.page import Page, alike
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hosts import Host
-    from page import Block
+    from support.pythons.hosts import Host
+    from support.tools.page import Block
 
 pytestmark = pytest.mark.network
 

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from building import ON_MUSL
-from skbuild import NEWEST, RELEASES, source
-from upstreampackages import (
+from support.projects.building import ON_MUSL
+from support.projects.skbuild import NEWEST, RELEASES, source
+from support.projects.upstreampackages import (
     FAILS,
     OTHERS,
     OURS,

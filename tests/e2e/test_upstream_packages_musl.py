@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from building import assert_record_is_true, members, pip_install
-from loaders import loader
 from muslbackend import __version__
-from skbuild import MIDDLE, NEWEST, OLDEST
-from upstreampackages import (
+from support.loaders.loaders import loader
+from support.projects.building import assert_record_is_true, members, pip_install
+from support.projects.skbuild import MIDDLE, NEWEST, OLDEST
+from support.projects.upstreampackages import (
     FAILS,
     OURS,
     THEIRS,

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-import skbuild
-from building import ON_MUSL
+from support.projects import skbuild
+from support.projects.building import ON_MUSL
+from support.projects.upstreamdiffers import MODULES, SLOW
 from upstream import Suite, both, compiler, tools
-from upstreamdiffers import MODULES, SLOW
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]
 

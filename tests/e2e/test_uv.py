@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from building import ON_MUSL, PY, write_project
+from support.projects.building import ON_MUSL, PY, write_project
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from frontends import User
+    from support.projects.frontends import User
 
 pytestmark = pytest.mark.network
 

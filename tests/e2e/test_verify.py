@@ -7,15 +7,23 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from building import EXTENSION, PY, PipWheel, build, pip_install, python, write_project
-from loaders import loader
-from machines import MACHINES, qemu
-from marks import CROSSES
+from support.loaders.loaders import loader
+from support.loaders.machines import MACHINES, qemu
+from support.projects.building import (
+    EXTENSION,
+    PY,
+    PipWheel,
+    build,
+    pip_install,
+    python,
+    write_project,
+)
+from support.tools.marks import CROSSES
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from building import Build
+    from support.projects.building import Build
 
 ABORTS: Final = """\
 #include <stdlib.h>

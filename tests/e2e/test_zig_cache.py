@@ -8,15 +8,15 @@ import subprocess
 import sys
 from pathlib import Path
 
-from marks import CROSSES
-from muslbackend.musl import ARCHITECTURES
-from muslbackend.toolchain import cross_toolchain
-from muslbackend.zig import Zig, find_zig, kept_library, library_key
+from muslbackend.build.cross.toolchain import cross_toolchain
+from muslbackend.build.cross.zig import Zig, find_zig, kept_library, library_key
+from muslbackend.musl.releases import ARCHITECTURES
+from support.tools.marks import CROSSES
 
 #: Prints the environment of a cross build, as one isolated environment has it.
 ASK = """
-from muslbackend.musl import ARCHITECTURES
-from muslbackend.toolchain import cross_toolchain
+from muslbackend.musl.releases import ARCHITECTURES
+from muslbackend.build.cross.toolchain import cross_toolchain
 made = cross_toolchain(ARCHITECTURES["x86_64"])
 print(made.cmake_file.parent / "bin" / "cc")
 print(*(f"{k}={v}" for k, v in made.environment.items()), sep="\\n")

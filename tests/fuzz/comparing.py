@@ -20,15 +20,15 @@ from fuzz.anatomy import Anatomy, without_calls
 from fuzz.edits import Mutator, applied
 from fuzz.realloader import Loader, Opened, opener
 from fuzz.seeds import KINDS, NAME, Kind, Seed, seed
-from loaders import loader
-from muslbackend.findings import Severity
-from muslbackend.graph import Supply
-from muslbackend.member import Member
-from muslbackend.musl import ARCHITECTURES, MuslVersion
-from muslbackend.reach import findings_at
-from muslbackend.resolve import resolve
-from muslbackend.scan import Scan
-from muslbackend.target import Target
+from muslbackend.loader.graph import Supply
+from muslbackend.loader.resolve import resolve
+from muslbackend.loader.scan import Scan
+from muslbackend.musl.releases import ARCHITECTURES, MuslVersion
+from muslbackend.musl.tags import Target
+from muslbackend.policy.findings import Severity
+from muslbackend.policy.reach import findings_at
+from muslbackend.wheel.member import Member
+from support.loaders.loaders import loader
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -6,9 +6,9 @@ import struct
 from typing import TYPE_CHECKING, Final, Literal
 
 from fuzz.mutating import NUMBERS
-from muslbackend.elfimage import ElfImage
+from muslbackend.elf.image import ElfImage
+from muslbackend.elf.memory import PT_DYNAMIC
 from muslbackend.errors import MalformedError
-from muslbackend.memory import PT_DYNAMIC
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

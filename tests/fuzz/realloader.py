@@ -7,9 +7,9 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from debian import FixtureError, cached, compile_c
-from loaders import EMULATOR, loader
-from machines import MACHINES
+from support.loaders.loaders import EMULATOR, loader
+from support.loaders.machines import MACHINES
+from support.tools.debian import FixtureError, cached, compile_c
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

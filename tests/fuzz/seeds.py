@@ -13,8 +13,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from debian import ZIG, cached, run
-from machines import MACHINES
+from support.loaders.machines import MACHINES
+from support.tools.debian import ZIG, cached, run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,18 +12,18 @@ import zipfile
 import zlib
 from typing import TYPE_CHECKING, Final
 
-from builders import SOURCE, findings_of, gcc_library, zig_library
 from fuzz.elffields import with_field
 from fuzz.mutating import mutated
-from muslbackend.check import check_wheel
-from muslbackend.elfedit import edited
-from muslbackend.elfreader import read_elf
+from muslbackend.build.settings import parse_settings
+from muslbackend.elf.edit import Edit, edited
+from muslbackend.elf.reader import read_elf
 from muslbackend.errors import MalformedError, MuslBackendError
-from muslbackend.plan import Edit
-from muslbackend.repair import repair_wheel
-from muslbackend.settings import Settings, parse_settings
-from muslbackend.target import Facts
-from wheels import whole
+from muslbackend.musl.tags import Facts
+from muslbackend.policy.check import check_wheel
+from muslbackend.repair.options import Settings
+from muslbackend.repair.repair import repair_wheel
+from support.wheels.builders import SOURCE, findings_of, gcc_library, zig_library
+from support.wheels.wheels import whole
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-import tally
-from loaders import RELEASES, Outcome, dlopen, loader, start
-from muslbackend.musl import ARCHITECTURES
-from samples import Place, lay_out, promised
+from muslbackend.musl.releases import ARCHITECTURES
+from support.loaders.loaders import RELEASES, Outcome, dlopen, loader, start
+from support.loaders.samples import Place, lay_out, promised
+from support.tools import tally
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from samples import Compare, Sample
+    from support.loaders.samples import Compare, Sample
 
 
 @pytest.fixture(scope="session", params=RELEASES)

@@ -9,18 +9,28 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from loaders import dlopen
-from muslbackend import patch
-from muslbackend.elfreader import read_elf
+from muslbackend.elf.edit import Edit
+from muslbackend.elf.reader import read_elf
 from muslbackend.errors import ToolError
-from muslbackend.graph import Graph, Supply
-from muslbackend.member import Member
-from muslbackend.musl import ARCHITECTURES
-from muslbackend.outside import digests
-from muslbackend.plan import Edit, Plan, Wishes, make_plan
-from muslbackend.resolve import resolve
-from muslbackend.scan import Scan
-from samples import Library, function, graph_of, lay_out, members, promised, verdict_on, write
+from muslbackend.loader.graph import Graph, Supply
+from muslbackend.loader.resolve import resolve
+from muslbackend.loader.scan import Scan
+from muslbackend.musl.releases import ARCHITECTURES
+from muslbackend.repair import patch
+from muslbackend.repair.libraries import digests
+from muslbackend.repair.plan import Plan, Wishes, make_plan
+from muslbackend.wheel.member import Member
+from support.loaders.loaders import dlopen
+from support.loaders.samples import (
+    Library,
+    function,
+    graph_of,
+    lay_out,
+    members,
+    promised,
+    verdict_on,
+    write,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path

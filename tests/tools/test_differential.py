@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 import pytest
 
 import fuzz.differential
-import tally
-from debian import FixtureError
 from fuzz.anatomy import Anatomy
 from fuzz.comparing import (
     BAD,
@@ -33,6 +31,8 @@ from fuzz.differential import count, disagreements, main, table
 from fuzz.edits import Mutator, applied
 from fuzz.realloader import Loader, Opened
 from fuzz.seeds import KINDS, NAME, Kind, Seed, seed
+from support.tools import tally
+from support.tools.debian import FixtureError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 import fuzz.run
-import tally
 from fuzz.run import Asked, main, run
 from fuzz.targets import TARGETS
+from support.tools import tally
 
 if TYPE_CHECKING:
     from pathlib import Path

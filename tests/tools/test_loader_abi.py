@@ -7,18 +7,27 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from debian import compile_c
-from loaders import EMULATOR, NOWHERE, dlopen, install_loader
-from machines import MACHINES, QEMU_X86_64, emulator, qemu
-from muslbackend.elfreader import read_elf
-from muslbackend.musl import ARCHITECTURES
-from samples import EXTENSION, Library, Maker, Sample, build, lay_out, promised, verdict_on
+from muslbackend.elf.reader import read_elf
+from muslbackend.musl.releases import ARCHITECTURES
+from support.loaders.loaders import EMULATOR, NOWHERE, dlopen, install_loader
+from support.loaders.machines import MACHINES, QEMU_X86_64, emulator, qemu
+from support.loaders.samples import (
+    EXTENSION,
+    Library,
+    Maker,
+    Sample,
+    build,
+    lay_out,
+    promised,
+    verdict_on,
+)
+from support.tools.debian import compile_c
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from muslbackend.musl import Architecture
-    from samples import Compare, Place
+    from muslbackend.musl.releases import Architecture
+    from support.loaders.samples import Compare, Place
 
 CORE: Final = "demo/_core.so"
 #: Every architecture has it, and no release knows more of what is meant here than another.

@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from debian import FixtureError
-from loaders import dlopen
-from machines import DEBIAN_EXPORTS
-from muslbackend import musl
-from muslbackend.elfreader import read_elf
-from muslbackend.musl import ARCHITECTURES, MuslVersion
-from patching import with_relocations
-from places import PLACES
-from samples import (
+from muslbackend.elf.reader import read_elf
+from muslbackend.musl import releases
+from muslbackend.musl.releases import ARCHITECTURES, MuslVersion
+from support.loaders.loaders import dlopen
+from support.loaders.machines import DEBIAN_EXPORTS
+from support.loaders.places import PLACES
+from support.loaders.samples import (
     EXTENSION,
     Library,
     Maker,
@@ -26,13 +24,15 @@ from samples import (
     lay_out,
     promised,
 )
+from support.tools.debian import FixtureError
+from support.wheels.patching import with_relocations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from muslbackend.musl import Architecture
-    from samples import Compare, Place
+    from muslbackend.musl.releases import Architecture
+    from support.loaders.samples import Compare, Place
 
 CORE: Final = "demo/_core.so"
 BESIDE: Final = "demo/libx.so"
@@ -269,8 +269,8 @@ def test_the_table_is_what_the_real_loader_exports(place: Place) -> None:
     exported = read_elf(place.loader.read_bytes()).exports
     table = {
         name
-        for name, spans in musl._table(place.arch.symbols).items()
-        for span in musl._spans(spans)
+        for name, spans in releases._table(place.arch.symbols).items()
+        for span in releases._spans(spans)
         if span.first <= version and (span.last is None or version <= span.last)
     }
     more, less = DEBIAN_EXPORTS[place.release]

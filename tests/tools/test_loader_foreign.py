@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-import loaders
-from loaders import dlopen
-from muslbackend.musl import MuslVersion
-from samples import (
+from muslbackend.musl.releases import MuslVersion
+from support.loaders import loaders
+from support.loaders.loaders import dlopen
+from support.loaders.samples import (
     EXTENSION,
     Library,
     Maker,
@@ -24,8 +24,8 @@ from samples import (
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from muslbackend.policy import Verdict
-    from samples import Compare
+    from muslbackend.policy.verdict import Verdict
+    from support.loaders.samples import Compare
 
 CORE: Final = "demo/_core.so"
 FORTIFY: Final = ("-D_FORTIFY_SOURCE=2",)

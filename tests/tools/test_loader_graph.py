@@ -14,12 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from debian import run
-from loaders import list_libraries
-from muslbackend import patch
-from muslbackend.graph import Via
-from muslbackend.plan import Wishes, make_plan
-from samples import Library, build, graph_of, members, write
+from muslbackend.loader.graph import Via
+from muslbackend.repair import patch
+from muslbackend.repair.plan import Wishes, make_plan
+from support.loaders.loaders import list_libraries
+from support.loaders.samples import Library, build, graph_of, members, write
+from support.tools.debian import run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

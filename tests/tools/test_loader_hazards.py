@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from builders import gcc_library
-from loaders import dlopen
-from muslbackend.elf import ET_EXEC
-from samples import (
+from muslbackend.elf.header import ET_EXEC
+from support.loaders.loaders import dlopen
+from support.loaders.samples import (
     EXTENSION,
     Library,
     Maker,
@@ -26,12 +25,13 @@ from samples import (
     lay_out,
     verdict_on,
 )
+from support.wheels.builders import gcc_library
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from samples import Compare
+    from support.loaders.samples import Compare
 
 CORE: Final = "demo/_core.so"
 BESIDE: Final = "demo/libx.so"

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from loaders import EMULATOR, NOWHERE, dlopen, install_loader
-from places import PLACES
-from samples import EXTENSION, Library, lay_out, promised, verdict_on
+from support.loaders.loaders import EMULATOR, NOWHERE, dlopen, install_loader
+from support.loaders.places import PLACES
+from support.loaders.samples import EXTENSION, Library, lay_out, promised, verdict_on
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from samples import Place
+    from support.loaders.samples import Place
 
 CORE: Final = "demo/_core.so"
 BESIDE: Final = "demo/libx.so"

@@ -7,9 +7,19 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from muslbackend.elfimage import ElfImage
-from muslbackend.memory import PT_DYNAMIC, PT_GNU_RELRO, PT_GNU_STACK, PT_LOAD, PT_TLS
-from patching import (
+from muslbackend.elf.image import ElfImage
+from muslbackend.elf.memory import PT_DYNAMIC, PT_GNU_RELRO, PT_GNU_STACK, PT_LOAD, PT_TLS
+from support.loaders.samples import (
+    EXTENSION,
+    Library,
+    Maker,
+    Patched,
+    Sample,
+    assert_by_rule,
+    lay_out,
+    verdict_on,
+)
+from support.wheels.patching import (
     DT_GNU_HASH,
     DT_RELA,
     DT_RELASZ,
@@ -18,13 +28,12 @@ from patching import (
     with_tag,
     with_words,
 )
-from samples import EXTENSION, Library, Maker, Patched, Sample, assert_by_rule, lay_out, verdict_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from samples import Compare
+    from support.loaders.samples import Compare
 
 CORE: Final = "demo/_core.so"
 ANY: Final = "1.1.0"

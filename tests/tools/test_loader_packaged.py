@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from builders import target_for
-from muslbackend.graph import Supply
-from muslbackend.policy import judge
-from muslbackend.resolve import resolve
-from muslbackend.scan import Scan
-from samples import X86_64, Library, extension, function, lay_out, members
+from muslbackend.loader.graph import Supply
+from muslbackend.loader.resolve import resolve
+from muslbackend.loader.scan import Scan
+from muslbackend.policy.verdict import judge
+from support.loaders.samples import X86_64, Library, extension, function, lay_out, members
+from support.wheels.builders import target_for
 
 if TYPE_CHECKING:
     from pathlib import Path

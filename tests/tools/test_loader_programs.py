@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import pytest
 
-from builders import gcc_library
-from loaders import Outcome, dlopen, install_loader, start
-from muslbackend.musl import ARCHITECTURES
-from muslbackend.outside import system_folders
-from samples import (
+from muslbackend.musl.releases import ARCHITECTURES
+from muslbackend.repair.libraries import system_folders
+from support.loaders.loaders import Outcome, dlopen, install_loader, start
+from support.loaders.samples import (
     Library,
     Maker,
     Sample,
@@ -22,12 +21,13 @@ from samples import (
     promised,
     verdict_on,
 )
+from support.wheels.builders import gcc_library
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from samples import Compare, Content
+    from support.loaders.samples import Compare, Content
 
     Started: TypeAlias = Callable[[dict[str, Content]], tuple[Outcome, Path]]
 

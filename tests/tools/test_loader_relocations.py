@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from builders import zig_library
-from loaders import dlopen
-from patching import PT_GNU_STACK, with_relocations, without_segment
-from samples import (
+from support.loaders.loaders import dlopen
+from support.loaders.samples import (
     EXTENSION,
     Library,
     Maker,
@@ -21,11 +19,13 @@ from samples import (
     lay_out,
     verdict_on,
 )
+from support.wheels.builders import zig_library
+from support.wheels.patching import PT_GNU_STACK, with_relocations, without_segment
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from samples import Compare, Content
+    from support.loaders.samples import Compare, Content
 
 CORE: Final = "demo/_core.so"
 BESIDE: Final = "demo/libx.so"

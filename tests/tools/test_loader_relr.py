@@ -9,17 +9,16 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from builders import gcc_library
-from debian import ZIG, Pin, compile_c, run, wheel
-from loaders import EMULATOR, Outcome, dlopen, loader
-from machines import MACHINES
-from muslbackend.elfedit import edited
-from muslbackend.elfreader import read_elf
-from muslbackend.musl import ARCHITECTURES
-from muslbackend.plan import Edit
-from muslbackend.relr import expand
-from packed import PACKED, SOURCE, packed
-from samples import Library, Maker, build
+from muslbackend.elf.edit import Edit, edited
+from muslbackend.elf.reader import read_elf
+from muslbackend.elf.relr import expand
+from muslbackend.musl.releases import ARCHITECTURES
+from support.loaders.loaders import EMULATOR, Outcome, dlopen, loader
+from support.loaders.machines import MACHINES
+from support.loaders.packed import PACKED, SOURCE, packed
+from support.loaders.samples import Library, Maker, build
+from support.tools.debian import ZIG, Pin, compile_c, run, wheel
+from support.wheels.builders import gcc_library
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from packaging.tags import Tag
 
-from loaders import dlopen
-from muslbackend.check import check_wheel
-from muslbackend.member import Member
-from muslbackend.wheel import WheelName
-from muslbackend.wheelwriter import write_wheel
-from patching import DT_RPATH, DT_SONAME, retagged
-from samples import (
+from muslbackend.policy.check import check_wheel
+from muslbackend.repair.write import write_wheel
+from muslbackend.wheel.member import Member
+from muslbackend.wheel.name import WheelName
+from support.loaders.loaders import dlopen
+from support.loaders.samples import (
     EXTENSION,
     Library,
     Maker,
@@ -24,11 +23,12 @@ from samples import (
     lay_out,
     members,
 )
+from support.wheels.patching import DT_RPATH, DT_SONAME, retagged
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from samples import Compare
+    from support.loaders.samples import Compare
 
 CORE: Final = "demo/_core.so"
 BESIDE: Final = "demo/libx.so.1"

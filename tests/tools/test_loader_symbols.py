@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from loaders import dlopen
-from muslbackend import musl
-from patching import DT_DEBUG, DT_GNU_HASH, DT_HASH, retagged, with_empty_buckets, with_symbol
-from samples import (
+from muslbackend.musl import releases
+from support.loaders.loaders import dlopen
+from support.loaders.samples import (
     EXTENSION,
     Library,
     Maker,
@@ -22,11 +21,19 @@ from samples import (
     lay_out,
     verdict_on,
 )
+from support.wheels.patching import (
+    DT_DEBUG,
+    DT_GNU_HASH,
+    DT_HASH,
+    retagged,
+    with_empty_buckets,
+    with_symbol,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from samples import Compare, Content
+    from support.loaders.samples import Compare, Content
 
 CORE: Final = "demo/_core.so"
 BESIDE: Final = "demo/libx.so"
@@ -65,7 +72,7 @@ USES_DATA: Final = "extern int f;\nint *PyInit_demo(void) { return &f; }\n"
 TLS: Final = "__thread int f;\n"
 USES_TLS: Final = "extern __thread int f;\nint *PyInit_demo(void) { return &f; }\n"
 #: The names with 64 that the loader maps to the plain ones, but for the one that did not fit.
-LFS64: Final = sorted(set(musl._lfs64()) - {"posix_fallocate64"})
+LFS64: Final = sorted(set(releases._lfs64()) - {"posix_fallocate64"})
 #: More names than are held as strings, and `f`.
 MANY: Final = """\
 int f(void) { return 1; }

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from debian import Pin, wheel
-from loaders import dlopen, missing_python_symbols
-from muslbackend.check import check_wheel
-from muslbackend.cli import main
-from muslbackend.findings import Severity
-from muslbackend.question import Question
+from muslbackend.cli.main import main
+from muslbackend.policy.check import Question, check_wheel
+from muslbackend.policy.findings import Severity
+from support.loaders.loaders import dlopen, missing_python_symbols
+from support.tools.debian import Pin, wheel
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from loaders import list_libraries
-from muslbackend import relocations
-from muslbackend.musl import MuslVersion
-from patching import with_relocations
-from places import PLACES, RELEASES
-from samples import Library, Patched, lay_out
+from muslbackend.musl import relocations
+from muslbackend.musl.releases import MuslVersion
+from support.loaders.loaders import list_libraries
+from support.loaders.places import PLACES, RELEASES
+from support.loaders.samples import Library, Patched, lay_out
+from support.wheels.patching import with_relocations
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from samples import Place
+    from support.loaders.samples import Place
 
 CORE: Final = "demo/_core.so"
 #: Types of relocations up to some beyond the last that any machine has.

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from building import PROJECT
-from samples import Sample
+from support.loaders.samples import Sample
+from support.projects.building import PROJECT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

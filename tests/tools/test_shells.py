@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from muslbackend.arguments import COMMANDS, parser
-from muslbackend.cli import main
-from muslbackend.completionarguments import SHELLS
-from muslbackend.musl import ARCHITECTURES
-from muslbackend.outline import read
-from muslbackend.settings import names
-from shells import Terminal
+from muslbackend.build.settings import names
+from muslbackend.cli.completion import SHELLS
+from muslbackend.cli.main import COMMANDS, main, parser
+from muslbackend.cli.outline import read
+from muslbackend.musl.releases import ARCHITECTURES
+from support.tools.shells import Terminal
 
 if TYPE_CHECKING:
     from collections.abc import Callable

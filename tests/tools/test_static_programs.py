@@ -6,10 +6,10 @@ import struct
 import subprocess
 from typing import TYPE_CHECKING
 
-from debian import compile_c
-from muslbackend.musl import ARCHITECTURES
-from muslbackend.target import Facts
-from muslbackend.targetpython import named_loader
+from muslbackend.musl.releases import ARCHITECTURES
+from muslbackend.musl.tags import Facts
+from muslbackend.repair.interpreter import named_loader
+from support.tools.debian import compile_c
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -43,7 +43,7 @@ def test_a_static_program_names_no_loader_and_opens_nothing(tmp_path: Path, cach
     suffix = ".cpython-312-x86_64-linux-musl.so"
     python = Facts("linux", suffix, loader=named_loader(static))
     assert python.musl_arch is None
-    assert python.excluded.startswith("is linked statically: it can import no extension module")
+    assert python.excluded.startswith("is statically linked: it cannot import extension modules")
     like_others = Facts("linux", suffix, loader=named_loader(dynamic))
     assert like_others.musl_arch == ARCHITECTURES["x86_64"]
     assert like_others.excluded == ""

@@ -7,14 +7,15 @@ from pathlib import Path
 
 import pytest
 
-import muslbackend.data
-from loaders import loader
-from machines import DEBIAN_EXPORTS
-from muslbackend import musl
-from muslbackend.data import extend
-from muslbackend.elfreader import read_elf
-from muslbackend.musl import ARCHITECTURES, MuslVersion
+import muslbackend
+from muslbackend.cli import extend_tables
+from muslbackend.elf.reader import read_elf
+from muslbackend.musl import releases
+from muslbackend.musl.releases import ARCHITECTURES, MuslVersion
+from support.loaders.loaders import loader
+from support.loaders.machines import DEBIAN_EXPORTS
 
+DATA = Path(next(iter(muslbackend.__path__))) / "musl/data"
 X86_64 = ARCHITECTURES["x86_64"]
 
 
@@ -23,8 +24,8 @@ def table_at(release: str) -> set[str]:
     version = MuslVersion.parse(release)
     return {
         name
-        for name in musl._table("x86_64")
-        for span in musl._spans(musl._table("x86_64")[name])
+        for name in releases._table("x86_64")
+        for span in releases._spans(releases._table("x86_64")[name])
         if span.first <= version and (span.last is None or version <= span.last)
     }
 
@@ -40,7 +41,7 @@ def test_the_table_is_what_the_real_loader_exports(musl_loader: tuple[str, Path]
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
     copy = tmp_path / "data"
-    shutil.copytree(Path(next(iter(muslbackend.data.__path__))), copy)
+    shutil.copytree(DATA, copy)
     return copy
 
 
@@ -48,7 +49,7 @@ def test_a_new_release_extends_the_table(data: Path, cache: Path) -> None:
     """Debian's 1.2.5 stands in for a release to come: it has names of its own and lacks some."""
     libc = loader("1.2.5", cache)
     arguments = ["--release", "1.2.99", "--date", "2030-01-01", "--commit", "0123456789ab"]
-    assert extend.main([*arguments, str(libc)], data) == 0
+    assert extend_tables.main([*arguments, str(libc)], data) == 0
 
     rows = dict(
         line.split("\t")
@@ -61,15 +62,13 @@ def test_a_new_release_extends_the_table(data: Path, cache: Path) -> None:
     assert rows["open64"] == "1.1.0..1.2.3"
     assert list(rows) == sorted(rows)
     assert (data / "releases.tsv").read_text().endswith("\n1.2.99\t2030-01-01\t0123456789ab\n")
-    assert (data / "symbols-i386.tsv").read_bytes() == (
-        Path(next(iter(muslbackend.data.__path__))) / "symbols-i386.tsv"
-    ).read_bytes()
+    assert (data / "symbols-i386.tsv").read_bytes() == (DATA / "symbols-i386.tsv").read_bytes()
 
 
 def test_an_old_release_changes_nothing(data: Path, cache: Path) -> None:
     before = {path.name: path.read_bytes() for path in data.glob("*.tsv")}
     arguments = ["--release", "1.2.6", "--date", "2030-01-01", "--commit", "0123456789ab"]
-    assert extend.main([*arguments, str(loader("1.2.5", cache))], data) == 1
+    assert extend_tables.main([*arguments, str(loader("1.2.5", cache))], data) == 1
     assert {path.name: path.read_bytes() for path in data.glob("*.tsv")} == before
 
 
@@ -80,7 +79,7 @@ def test_the_package_of_an_alpine_is_compared_with_its_release(
     paths = [str(loader("1.2.3", cache, arch)) for arch in ("x86_64", "i686")]
     before = (data / "alpine.tsv").read_text()
     arguments = ["--alpine", "3.99.1", "--release", "1.2.4", *paths]
-    assert extend.main(arguments, data) == 0
+    assert extend_tables.main(arguments, data) == 0
     added = (data / "alpine.tsv").read_text().removeprefix(before).splitlines()
     rows = {row.split("\t")[2]: row.split("\t")[3:] for row in added}
     assert {row.split("\t")[0] for row in added} == {"3.99.1"}
@@ -99,7 +98,7 @@ def test_an_old_alpine_changes_nothing(data: Path, cache: Path, words: list[str]
     before = (data / "alpine.tsv").read_bytes()
     alpine, release = words
     arguments = ["--alpine", alpine, "--release", release, str(loader("1.2.5", cache))]
-    assert extend.main(arguments, data) == 1
+    assert extend_tables.main(arguments, data) == 1
     assert (data / "alpine.tsv").read_bytes() == before
 
 
@@ -107,6 +106,6 @@ def test_a_release_takes_its_date_and_its_commit(
     data: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught:
-        extend.main(["--release", "1.2.99", str(loader("1.2.5", cache))], data)
+        extend_tables.main(["--release", "1.2.99", str(loader("1.2.5", cache))], data)
     assert caught.value.code == 2
-    assert "a release of musl takes --date and --commit" in capsys.readouterr().err
+    assert "a musl release requires --date and --commit" in capsys.readouterr().err

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from debian import compile_c
-from loaders import loader
-from marks import CROSSES
-from muslbackend import verify
-from muslbackend.emulation import find_emulation
+from muslbackend.build.cross.emulation import find_emulation
+from muslbackend.build.pipeline import opener_for
 from muslbackend.errors import MuslBackendError, ToolError
-from muslbackend.musl import MuslVersion
-from muslbackend.target import Target
-from muslbackend.verify import Opened, Opener, open_all, opener_for
-from samples import X86_64, graph_of, members
+from muslbackend.musl.releases import MuslVersion
+from muslbackend.musl.tags import Target
+from muslbackend.repair import verify
+from muslbackend.repair.verify import Opened, Opener, open_all
+from support.loaders.loaders import loader
+from support.loaders.samples import X86_64, graph_of, members
+from support.tools.debian import compile_c
+from support.tools.marks import CROSSES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

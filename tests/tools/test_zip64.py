@@ -11,18 +11,18 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Final
 
-import sparse
-from debiantools import seven_zip, unzip
 from measuring import Command, measure
-from muslbackend.ziparchive import Entry, write_archive
-from muslbackend.zipdirectory import DEFLATED, STORED
-from muslbackend.zipreader import open_zip
+from muslbackend.wheel.zip.directory import DEFLATED, STORED
+from muslbackend.wheel.zip.reader import open_zip
+from muslbackend.wheel.zip.writer import Entry, write_archive
+from support.tools.debiantools import seven_zip, unzip
+from support.wheels import sparse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from muslbackend.ziparchive import Source
+    from muslbackend.wheel.zip.writer import Source
 
 GIB: Final = 1 << 30
 SIZE: Final = 4 * GIB + 5
@@ -34,13 +34,13 @@ WHEEL: Final = "demo-1.0-py3-none-any.whl"
 WRITE: Final = """\
 import sys
 from packaging.tags import parse_tag
-from muslbackend.member import Member
-from muslbackend.wheel import WheelName
-from muslbackend import publishing
-from muslbackend.wheelwriter import write_wheel
-from sparse import SparsePath
+from muslbackend.wheel.member import Member
+from muslbackend.wheel.name import WheelName
+from muslbackend.system import files
+from muslbackend.repair.write import write_wheel
+from support.wheels.sparse import SparsePath
 
-publishing._unnamed = lambda folder: None  # a path of ours is asked to open it
+files._unnamed = lambda folder: None  # a path of ours is asked to open it
 folder = SparsePath(sys.argv[1])
 about = "demo-1.0.dist-info/"
 members = [
@@ -53,13 +53,13 @@ write_wheel(folder / "first", WheelName("demo-1.0", "", parse_tag("py3-none-any"
 """
 AGAIN: Final = """\
 import sys
-from muslbackend.member import Scratch
-from muslbackend.wheelreader import unpack
-from muslbackend import publishing
-from muslbackend.wheelwriter import write_wheel
-from sparse import SparsePath
+from muslbackend.wheel.member import Scratch
+from muslbackend.wheel.reader import unpack
+from muslbackend.system import files
+from muslbackend.repair.write import write_wheel
+from support.wheels.sparse import SparsePath
 
-publishing._unnamed = lambda folder: None  # a path of ours is asked to open it
+files._unnamed = lambda folder: None  # a path of ours is asked to open it
 folder = SparsePath(sys.argv[1])
 with Scratch() as scratch:
     name, members, *_ = unpack(folder / "first" / sys.argv[2], scratch)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from debian import wheel
+from support.tools.debian import wheel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from concurrent.futures import Future
     from pathlib import Path
 
-    from corpus import Row
+    from support.wheels.corpus import Row
 
 #: What is downloaded at the same time.
 DOWNLOADS: Final = 4

@@ -6,18 +6,17 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from corpus import ROWS, each, every_row
-from muslbackend.check import check_wheel
-from muslbackend.findings import Severity
-from muslbackend.musl import MuslVersion
-from muslbackend.question import Question
+from muslbackend.musl.releases import MuslVersion
+from muslbackend.policy.check import Question, check_wheel
+from muslbackend.policy.findings import Severity
+from support.wheels.corpus import ROWS, each, every_row
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-    from corpus import Row
-    from muslbackend.findings import Finding
+    from muslbackend.policy.findings import Finding
+    from support.wheels.corpus import Row
 
 pytestmark = [pytest.mark.network]
 

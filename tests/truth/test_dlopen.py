@@ -10,23 +10,22 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-import muslpython
-import tally
-from clibraries import ZLIB, library
-from corpus import every_row
-from loaders import RELEASES, loader
-from machines import MACHINES
-from muslbackend.check import check_wheel
-from muslbackend.findings import Severity
-from muslbackend.question import Question
-from unpacked import Opener, Unpacked, is_static, python_symbols, unpack
+from muslbackend.policy.check import Question, check_wheel
+from muslbackend.policy.findings import Severity
+from support.loaders.clibraries import ZLIB, library
+from support.loaders.loaders import RELEASES, loader
+from support.loaders.machines import MACHINES
+from support.pythons import muslpython
+from support.tools import tally
+from support.wheels.corpus import every_row
+from support.wheels.unpacked import Opener, Unpacked, is_static, python_symbols, unpack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from corpus import Row
-    from muslbackend.findings import Finding
+    from muslbackend.policy.findings import Finding
+    from support.wheels.corpus import Row
 
 pytestmark = [pytest.mark.network]
 

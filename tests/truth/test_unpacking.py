@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import pytest
 
-from corpus import ROWS, Row, each
-from loaders import Outcome, dlopen, loader
-from muslbackend.elf import MAGIC
-from muslbackend.elfreader import read_elf
-from muslbackend.relr import expand
+from muslbackend.elf.header import MAGIC
+from muslbackend.elf.reader import read_elf
+from muslbackend.elf.relr import expand
+from support.loaders.loaders import Outcome, dlopen, loader
+from support.wheels.corpus import ROWS, Row, each
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from muslbackend.elf import ElfInfo
+    from muslbackend.elf.info import ElfInfo
 
 pytestmark = [pytest.mark.network]
 

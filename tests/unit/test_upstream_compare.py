@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from support.projects.upstreamdiffers import Difference, compare
+from support.projects.upstreamrewrite import backend_from_us, hooks_from_us, replace_hashes, rewrite
 from upstream import Comparison, results
-from upstreamdiffers import Difference, compare
-from upstreamrewrite import backend_from_us, hooks_from_us, replace_hashes, rewrite
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,0 +1,162 @@
+"""Translate the notes of wrappers and CMake into messages for the user.
+
+A note is a line of a file: an event, its subject and the folder, separated by tabs. The output of
+compiler wrappers disappears in CMake's log, and a failing check of CMake is not an error; the
+meaning of the notes is therefore determined when the build has ended.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from muslbackend.errors import ToolError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+#: A flag that the linker does not support and that was removed.
+DROPPED: Final = "dropped"
+#: A flag that the compiler or the linker refused.
+REFUSED: Final = "refused"
+#: A language without a compiler.
+LANGUAGE: Final = "language"
+#: A program for the target that could not be run.
+NOT_RUN: Final = "not-run"
+
+_KINDS: Final = frozenset({DROPPED, REFUSED, LANGUAGE, NOT_RUN})
+
+#: Environment variables that contain flags.
+_FLAGS: Final = (
+    *("CFLAGS", "CPPFLAGS", "CXXFLAGS", "ASMFLAGS", "LDFLAGS"),
+    *("CMAKE_ARGS", "SKBUILD_CMAKE_ARGS", "SKBUILD_CMAKE_DEFINE"),
+)
+#: Folders of CMake's checks: try_compile, check_language, compiler identification.
+_TRIAL: Final = re.compile(
+    r"/CMakeFiles/(CMakeTmp|CMakeScratch|Check[A-Z]\w*|[\d.]+/CompilerId\w+)(/|$)"
+)
+
+
+class Note(NamedTuple):
+    """One event."""
+
+    kind: str
+    subject: str
+    folder: str
+    """The current folder of the program that wrote the note."""
+
+    @property
+    def trial(self) -> bool:
+        """Whether a check of CMake caused the event."""
+        return _TRIAL.search(self.folder) is not None
+
+
+def parse_notes(text: str) -> tuple[Note, ...]:
+    """Return the notes of a file, each once, in order; other lines are ignored."""
+    # A path may contain a tab, or a line break, after which the line is not a note.
+    rows = (line.split("\t", 2) for line in text.split("\n"))
+    notes = (Note(*row, *[""] * (3 - len(row))) for row in rows if row[0] in _KINDS and row[1:])
+    return tuple(dict.fromkeys(notes))
+
+
+def remarks(notes: Iterable[Note]) -> tuple[str, ...]:
+    """Return lines of the report about a successful build."""
+    dropped = dict.fromkeys(note.subject for note in notes if note.kind == DROPPED)
+    if not dropped:
+        return ()
+    flags = ", ".join(dropped)
+    return (f"  left out  flags that zig does not know and that change nothing: {flags}",)
+
+
+def said(config: Mapping[str, object], environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the user's flags outside the project, by their origin."""
+    options = {f"-C {key}": str(value) for key, value in config.items()}
+    return options | {name: environ[name] for name in _FLAGS if environ.get(name)}
+
+
+def failure(
+    notes: Iterable[Note], said: Mapping[str, str], files: Mapping[str, str]
+) -> ToolError | None:
+    """Return the reason why a build failed, ``None`` if no note explains it.
+
+    The origin of a refused flag is searched in the user's flags (see :func:`said`) and in the
+    project's ``files``, texts by path.
+    """
+    notes = list(notes)
+    languages = [note.subject for note in notes if note.kind == LANGUAGE and not note.trial]
+    if languages:
+        return _no_compiler(languages[0])
+    idle = unanswered(notes)
+    if idle is not None:
+        return idle
+    refused = [note for note in notes if note.kind == REFUSED]
+    # Checks of CMake may fail; if nothing else failed, it was the check of the compiler itself.
+    flags = [note.subject for note in refused if not note.trial]
+    flags = list(dict.fromkeys(flags or [n.subject for n in refused]))
+    placed = [(flag, origin(flag, said, files)) for flag in flags]
+    if all(note.trial for note in refused):
+        placed = [(flag, place) for flag, place in placed if place in said]
+    return _refused(placed) if placed else None
+
+
+def unanswered(notes: Iterable[Note]) -> ToolError | None:
+    """Return the error for programs that could not be run, so that their answers are unknown."""
+    programs = dict.fromkeys(
+        note.subject.rpartition("/")[2] for note in notes if note.kind == NOT_RUN
+    )
+    if not programs:
+        return None
+    names = ", ".join(programs)
+    return ToolError(
+        f"the build runs what it compiled for the target, which cannot be done here: {names}",
+        hint="install QEMU (Debian: qemu-user, Alpine: qemu-ARCH) and musl's loader for the target "
+        "(Debian: musl:ARCH), or name it with musl.loader or musl.sysroot; what a try_run is to "
+        "answer can be said instead: -C cmake.define.NAME=VALUE",
+    )
+
+
+def _no_compiler(language: str) -> ToolError:
+    if language == "CXX":
+        return ToolError(
+            "the project is written in C++ too, and CC names a compiler for C alone",
+            hint="set CXX as well, or unset CC: zig compiles both",
+        )
+    needed = (
+        "a rustc with the target ARCH-unknown-linux-musl (rustup target add), and "
+        "-C cmake.define.Rust_CARGO_TARGET=ARCH-unknown-linux-musl"
+        if language == "Rust"
+        else f"a {language} compiler for musl, and a CMake toolchain file that sets "
+        f"CMAKE_{language}_COMPILER (musl.toolchain-file)"
+    )
+    return ToolError(
+        f"the project is written in {language} too, which zig does not compile",
+        hint=f"it takes {needed}; or leave that part out, if the project has an option for it",
+    )
+
+
+def _refused(placed: Sequence[tuple[str, str]]) -> ToolError:
+    flags = "; ".join(f"{flag} ({place})" if place else flag for flag, place in placed)
+    return ToolError(
+        f"the build gives a flag that zig does not know, or that means this machine: {flags}",
+        hint="leave it out where CMAKE_CROSSCOMPILING is set; or take a compiler that knows it: CC "
+        "and CXX, or musl.toolchain-file",
+    )
+
+
+def origin(flag: str, said: Mapping[str, str], files: Mapping[str, str]) -> str:
+    """Return the origin of a flag: a key of ``said``, or ``file:line``; empty if unknown.
+
+    A flag with a value is searched without it: CMake may have joined the two.
+    """
+    name = flag.partition(" ")[2] or (flag if flag.startswith("-m") else flag.partition("=")[0])
+    for place in sorted(said):
+        if name in said[place]:
+            return place
+    return next(_lines_with(name, files), "")
+
+
+def _lines_with(name: str, files: Mapping[str, str]) -> Iterator[str]:
+    for path in sorted(files):
+        for number, line in enumerate(files[path].splitlines(), start=1):
+            if name in line.partition("#")[0]:
+                yield f"{path}:{number}"

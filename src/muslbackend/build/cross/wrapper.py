@@ -1,0 +1,234 @@
+"""The text of the compiler wrappers that CMake calls.
+
+zig's linker supports fewer flags than GNU's, and treats an unknown one as an error. The wrapper
+removes flags that do not change the result, with a note; it translates others and passes the rest
+to zig. Refused flags are noted too (see :mod:`muslbackend.build.cross.notes`).
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: The environment variable that names the file for notes.
+NOTES_VARIABLE: Final = "_MUSLBACKEND_NOTES"
+SYSROOT_VARIABLE: Final = "_MUSLBACKEND_SYSROOT"
+ZIG_VARIABLE: Final = "_MUSLBACKEND_ZIG"
+
+#: Linker flags, as patterns of sh, that zig refuses and that do not change the behavior of the
+#: result: they optimize, report, check, or set properties that musl ignores. Without --exclude-libs
+#: symbols of static libraries stay visible; a finding reports cases where that can matter.
+HARMLESS: Final = (
+    *("--add-needed", "--no-add-needed", "--copy-dt-needed-entries", "--no-copy-dt-needed-entries"),
+    *("-Bsymbolic-functions", "--dynamic-list-data", "--dynamic-list-cpp-*", "--default-symver"),
+    *("--exclude-libs=*", "--icf=*", "--pack-dyn-relocs=*", "--use-android-relr-tags"),
+    *("--apply-dynamic-relocs", "--no-apply-dynamic-relocs", "--relax", "--no-relax"),
+    *("-Map=*", "--Map=*", "-M", "--cref", "--stats", "-t", "--trace", "--trace-symbol=*"),
+    *("--verbose", "--demangle", "--demangle=*", "--no-demangle", "--gdb-index"),
+    *("--warn-*", "--no-warn-*", "--no-warnings", "--orphan-handling=*", "--check-sections"),
+    *("--threads", "--threads=*", "--no-threads", "--thread-count=*", "--no-keep-memory"),
+    *("--reduce-memory-overheads", "--mmap-output-file", "--no-mmap-output-file"),
+    *("-plugin-opt=*", "--plugin-opt=*", "--lto-*", "-X", "--discard-locals", "-q"),
+    *("--emit-relocs", "--rosegment", "--no-rosegment", "--spare-dynamic-tags=*"),
+    *("--fix-cortex-*", "--long-plt", "--stub-group-size=*", "-melf*", "--package-metadata=*"),
+    *("--ctors-in-init-array", "--no-ctors-in-init-array", "--no-insert-timestamp"),
+    *("--ld-generated-unwind-info", "--no-ld-generated-unwind-info", "--no-define-common"),
+    *("--disable-multiple-abs-defs", "--traditional-format", "--no-export-dynamic"),
+    # Without these flags the link may fail, but its result is never different.
+    *("--allow-multiple-definition", "--unresolved-symbols=*", "--error-unresolved-symbols"),
+)
+#: Such flags with a value in the next word.
+HARMLESS_PAIRS: Final = ("--exclude-libs", "-Map", "--Map", "-plugin-opt", "--plugin", "-y")
+#: Words after -z.
+HARMLESS_Z: Final = (
+    *("pack-relative-relocs", "nopack-relative-relocs", "separate-code", "noseparate-code"),
+    *("separate-loadable-segments", "text", "combreloc", "nocombreloc", "muldefs", "unique"),
+    *("ibt", "ibtplt", "shstk", "cet-report=*", "x86-64-*", "start-stop-gc", "nostart-stop-gc"),
+    *("start-stop-visibility=*", "rodynamic", "dynamic-undefined-weak"),
+    *("nodynamic-undefined-weak", "execstack", "initfirst", "interpose", "global", "nodlopen"),
+)
+#: Flags that name the exported symbols of a program; it exports all symbols instead.
+LISTS: Final = ("--dynamic-list=*", "--export-dynamic-symbol=*", "--export-dynamic-symbol-list=*")
+LIST_PAIRS: Final = ("--dynamic-list", "--export-dynamic-symbol", "--export-dynamic-symbol-list")
+
+
+def plain_wrapper(command: str) -> str:
+    """Return a program that runs ``command``, quoted for sh, with the headers of the sysroot."""
+    return f'#!/bin/sh\nexec {command} "$@" {_SYSROOT_HEADERS}\n'
+
+
+def tool_wrapper(version: str, command: str) -> str:
+    """Return a program that runs one of zig's tools; its text contains the version for caches."""
+    return f'#!/bin/sh\n# zig {version}\nexec {_ZIG} {command} "$@"\n'
+
+
+def zig_wrapper(version: str, command: str, arch: str) -> str:
+    """Return a program that runs ``zig cc`` or ``zig c++`` with gcc's flags."""
+    parts = {
+        "version": version,
+        "zig": _ZIG,
+        "command": command,
+        "notes": NOTES_VARIABLE,
+        "headers": _SYSROOT_HEADERS,
+        "processors": _PROCESSORS.get(arch, ""),
+        "harmless": "|".join(HARMLESS),
+        "harmless_pairs": "|".join(HARMLESS_PAIRS),
+        "harmless_z": "|".join(HARMLESS_Z),
+        "lists": "|".join(LISTS),
+        "list_pairs": "|".join(LIST_PAIRS),
+    }
+    return fill(_WRAPPER, parts)
+
+
+def fill(template: str, parts: Mapping[str, str]) -> str:
+    """Return a text with each ``@name@`` replaced by its value in ``parts``.
+
+    Braces, dollars and percent signs have a meaning in sh and CMake.
+    """
+    return re.sub("@([a-z_]+)@", lambda match: parts[match[1]], template)
+
+
+_ZIG: Final = f'"${{{ZIG_VARIABLE}:?is not set: run this through muslbackend}}"'
+#: After all other header folders: those of zig and of the compiler for musl and C++ come first.
+#: CMake detects that the folder is searched and does not add it again.
+_SYSROOT_HEADERS: Final = f'${{{SYSROOT_VARIABLE}:+-idirafter "${SYSROOT_VARIABLE}/usr/include"}}'
+
+#: gcc's names of processors in zig's spelling, as cases of sh; zig treats -march like -mcpu.
+_DASHES: Final = """\
+    -march=*-*|-mcpu=*-*) set -- "$@" "${arg%%=*}=$(printf %s "${arg#*=}" | tr - _)" ;;
+"""
+_PROCESSORS: Final = {
+    "x86_64": """\
+    -march=x86-64-v[234]) set -- "$@" "-mcpu=x86_64_${arg#-march=x86-64-}" ;;
+""",
+    "aarch64": """\
+    -march=armv8-a*) set -- "$@" "-mcpu=generic${arg#-march=armv8-a}" ;;
+    -march=armv[89].[0-9]-a*)
+      arg=${arg#-march=armv} level=${arg%%-a*}
+      set -- "$@" "-mcpu=generic+v${level%.*}_${level#*.}a${arg#*-a}" ;;
+"""
+    + _DASHES,
+    "armv7l": """\
+    -march=armv7-a*) note dropped "$arg" ;;
+"""
+    + _DASHES,
+    "ppc64le": """\
+    -mcpu=power[0-9]*) set -- "$@" "-mcpu=pwr${arg#-mcpu=power}" ;;
+    -mcpu=powerpc64le) note dropped "$arg" ;;
+    -flto|-flto=*) note dropped "$arg" ;; # its own libunwind cannot be linked with it
+""",
+    "riscv64": """\
+    -march=rv64gc) note dropped "$arg" ;;
+""",
+}
+
+_WRAPPER: Final = """\
+#!/bin/sh
+# zig @version@
+note() {
+  if [ -n "${@notes@-}" ]; then printf '%s\\t%s\\t%s\\n' "$1" "$2" "$PWD" >>"$@notes@"; fi
+}
+refuse() {
+  note refused "$1"
+  echo "muslbackend: $1: $2" >&2
+  exit 1
+}
+# CMake asks which compiler this is before it has flags; zig has one libc++ for -s, one without.
+case "$*" in *CMakeC*CompilerId.c*) set -- -O3 -s "$@" ;; esac
+
+# Takes one word for the linker. `kept`: what goes to zig. `before`: what the word is the value of.
+word() {
+  case $before in
+    "") ;;
+    drop) before= && return ;;
+    -z)
+      before=
+      case $1 in
+        @harmless_z@) note dropped "-z $1" ;;
+        *) kept="$kept,-z,$1" ;;
+      esac
+      return ;;
+    *) kept="$kept,$before,$1" before= && return ;;
+  esac
+  case $1 in
+    -z) before=-z ;;
+    -z?*) word -z && word "${1#-z}" ;;
+    -h) before=-soname ;;
+    -O*|-rpath-link=*|--rpath-link=*) ;; # zig says each time that it passes these over
+    -rpath-link|--rpath-link) before=drop ;;
+    @harmless@) note dropped "$1" ;;
+    @harmless_pairs@) note dropped "$1" && before=drop ;;
+    @lists@) note dropped "$1" && kept="$kept,--export-dynamic" ;;
+    @list_pairs@) note dropped "$1" && kept="$kept,--export-dynamic" before=drop ;;
+    --symbolic) kept="$kept,-Bsymbolic" ;;
+    "-(") kept="$kept,--start-group" ;;
+    "-)") kept="$kept,--end-group" ;;
+    -I?*) kept="$kept,-dynamic-linker,${1#-I}" ;;
+    --push-state) stack="$whole,$needed,$static;$stack" ;;
+    --pop-state)
+      kept="$kept,${stack%%;*}"
+      static=${stack%%;*} whole=${stack%%,*}
+      needed=${static#*,} static=${static##*,} stack=${stack#*;}
+      needed=${needed%,*} ;;
+    --whole-archive|--no-whole-archive) whole=$1 kept="$kept,$1" ;;
+    --as-needed|--no-as-needed) needed=$1 kept="$kept,$1" ;;
+    -Bstatic|-Bdynamic) static=$1 kept="$kept,$1" ;;
+    *) kept="$kept,$1" ;;
+  esac
+}
+
+whole=--no-whole-archive needed=--no-as-needed static=-Bdynamic stack= before= kept= n=$#
+while [ "$n" -gt 0 ]; do
+  arg=$1 n=$((n - 1))
+  shift
+  case $arg in
+    -Wl,*) rest=${arg#-Wl,}, ;;
+    -Xlinker|-z)
+      rest="$1," n=$((n - 1))
+      shift
+      [ "$arg" = -Xlinker ] || rest="-z,$rest" ;;
+    *) rest= ;;
+  esac
+  while [ -n "$rest" ]; do
+    case $before${rest%%,*} in
+      -[lL]?*) # for the compiler, not for the linker
+        [ -z "$kept" ] || set -- "$@" "-Wl$kept"
+        set -- "$@" "${rest%%,*}"
+        kept= ;;
+      *) word "${rest%%,*}" ;;
+    esac
+    rest=${rest#*,}
+  done
+  if [ -n "$kept" ]; then
+    set -- "$@" "-Wl$kept"
+    kept=
+  fi
+  case $arg in
+    -Wl,*|-Xlinker|-z) ;;
+    -u) refuse "-u $1" "zig has no way to ask for a symbol" ;;
+    -symbolic) set -- "$@" -Wl,-Bsymbolic ;;
+    -flto=auto|-flto=jobserver|-flto=[0-9]*) note dropped "$arg" ;; # gcc's
+    -mtune=*) note dropped "$arg" ;;
+    -march=native|-mcpu=native)
+      refuse "$arg" "that is the processor of this machine, not of those that the wheel is for" ;;
+@processors@\
+    *) set -- "$@" "$arg" ;;
+  esac
+done
+
+{ errors=$(@zig@ @command@ "$@" @headers@ 2>&1 >&3 3>&-); status=$?; } 3>&1
+[ -z "$errors" ] || printf '%s\\n' "$errors" >&2
+[ "$status" = 0 ] || printf '%s\\n' "$errors" | while IFS= read -r line; do
+  case $line in
+    *"unsupported linker arg: "*|*"unsupported linker extension flag: "*)
+      note refused "${line#*: *: }" ;;
+    *"unknown clang option: "*) line=${line##*: \\"} && note refused "${line%\\"}" ;;
+    *"unknown CPU: "*) line=${line##* \\'} && note refused "-march=${line%\\'}" ;;
+    *"unknown CPU feature: "*) line=${line##* \\'} && note refused "+${line%\\'}" ;;
+  esac
+done
+exit "$status"
+"""

@@ -1,0 +1,1 @@
+"""Real musl loaders, the machines that run them, and small libraries for them."""

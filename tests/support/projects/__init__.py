@@ -1,0 +1,1 @@
+"""Projects that are built, and the programs that build them."""

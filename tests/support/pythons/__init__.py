@@ -1,0 +1,1 @@
+"""Interpreters, for musl and for glibc, that the tests make and keep."""

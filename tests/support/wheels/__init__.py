@@ -1,0 +1,1 @@
+"""Wheels and ELF files, sound and hostile, real and made up."""

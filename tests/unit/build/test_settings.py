@@ -1,0 +1,412 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from muslbackend.build.settings import (
+    cli_settings,
+    foreign_config,
+    names,
+    parse_settings,
+    read_settings,
+    unpacked_limit,
+)
+from muslbackend.errors import SettingsError
+from muslbackend.musl.releases import MuslVersion
+from muslbackend.repair.options import Settings
+
+#: Each key: (in the table, with -C, in the environment) and the value that all three mean.
+SAME = [
+    (("aarch64", "aarch64", "aarch64"), Settings(target="aarch64"), "target"),
+    (("1.2.3", "1.2.3", "1.2.3"), Settings(floor=MuslVersion(1, 2, 3)), "floor"),
+    ((True, "true", "1"), Settings(strict=True), "strict"),
+    ((["libz*", "b"], "libz*;b", "libz*;b"), Settings(exclude=("libz*", "b")), "exclude"),
+    ((["/a", "b"], "/a;b", "/a:b"), Settings(library_dirs=("/a", "b")), "library-dirs"),
+    ((["libz*", "b"], "libz*;b", "libz*;b"), Settings(include=("libz*", "b")), "include"),
+    (
+        (["libz*", "b"], "libz*;b", "libz*;b"),
+        Settings(system_libraries=("libz*", "b")),
+        "system-libraries",
+    ),
+    ((["a", "b"], "a;b", "a;b"), Settings(bundled_licenses=("a", "b")), "bundled-licenses"),
+    ((True, "true", "1"), Settings(strip="all"), "strip"),
+    (("debug", "debug", "debug"), Settings(strip="debug"), "strip"),
+    (("all", "all", "all"), Settings(strip="all"), "strip"),
+    (("a b/c:d", "a b/c:d", "a b/c:d"), Settings(debug_info_dir="a b/c:d"), "debug-info-dir"),
+    ((["a/*", "b"], "a/*;b", "a/*;b"), Settings(ignore=("a/*", "b")), "ignore"),
+    ((["a/*", "b"], "a/*;b", "a/*;b"), Settings(keep_in_place=("a/*", "b")), "keep-in-place"),
+    (
+        (["*.so.*", "b"], "*.so.*;b", "*.so.*;b"),
+        Settings(drop_copies=("*.so.*", "b")),
+        "drop-copies",
+    ),
+    (("a b/c:d", "a b/c:d", "a b/c:d"), Settings(loader="a b/c:d"), "loader"),
+    ((True, "true", "1"), Settings(verify=True), "verify"),
+    (("a b/c:d", "a b/c:d", "a b/c:d"), Settings(toolchain_file="a b/c:d"), "toolchain-file"),
+    ((9, "9", "9"), Settings(compression_level=9), "compression-level"),
+    ((["nk_*", "x"], "nk_*;x", "nk_*;x"), Settings(assume_symbols=("nk_*", "x")), "assume-symbols"),
+    ((5000000, "5MB", "5 mb"), Settings(max_size=5_000_000), "max-size"),
+    ((10**10, "10GB", "10 gb"), Settings(max_unpacked=10**10), "max-unpacked"),
+    (("a b/c:d", "a b/c:d", "a b/c:d"), Settings(sysroot="a b/c:d"), "sysroot"),
+]
+
+KEYS = (
+    "assume-symbols",
+    "bundled-licenses",
+    "compression-level",
+    "debug-info-dir",
+    "drop-copies",
+    "exclude",
+    "floor",
+    "ignore",
+    "include",
+    "keep-in-place",
+    "library-dirs",
+    "loader",
+    "max-size",
+    "max-unpacked",
+    "strict",
+    "strip",
+    "sysroot",
+    "system-libraries",
+    "target",
+    "toolchain-file",
+    "verify",
+)
+
+
+def env_name(key: str) -> str:
+    return "MUSLBACKEND_" + key.replace("-", "_").upper()
+
+
+def test_a_project_that_says_nothing_has_the_defaults() -> None:
+    assert parse_settings({}, {}, {}) == Settings(
+        target="auto", floor=None, strict=False, exclude=(), library_dirs=()
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("1", 1), ("47.7MiB", 50_017_075), ("2k", 2000), ("3 KiB", 3072), ("0.5GB", 500_000_000)],
+)
+def test_sizes_are_decimal_or_binary(text: str, size: int) -> None:
+    assert parse_settings({"max-size": text}, {}, {}).max_size == size
+
+
+@pytest.mark.parametrize(
+    "value", ["", "big", "-1", "5 apples", 0, -7, True, 1.5, "1e9", "0", "0MB", "0.0001k"]
+)
+def test_what_is_no_size_is_refused(value: object) -> None:
+    with pytest.raises(SettingsError, match="is not a size such as 50MB"):
+        parse_settings({"max-size": value}, {}, {})
+
+
+@pytest.mark.parametrize("value", ["some", "", 1, None, ["debug"], "ALL"])
+def test_what_strip_does_not_know_is_refused(value: object) -> None:
+    with pytest.raises(SettingsError, match=r"is not all, debug, true \(all\) or false"):
+        parse_settings({"strip": value}, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("value", "strip"), [(False, ""), ("off", ""), (True, "all"), ("on", "all")]
+)
+def test_strip_is_still_a_switch(value: object, strip: str) -> None:
+    assert parse_settings({"strip": value}, {}, {}).strip == strip
+
+
+def test_options_of_a_command_win_over_the_environment() -> None:
+    options = {
+        "floor": None,
+        "exclude": ["a"],
+        "include": None,
+        "strip": None,
+        "debug_info_dir": None,
+        "ignore": ["*.bpf.o"],
+        "keep_in_place": None,
+        "drop_copies": None,
+        "library_dir": ["/x"],
+        "system_library": None,
+        "bundled_license": None,
+        "assume_symbols": ["nk_*"],
+        "max_size": "1k",
+        "max_unpacked": "1m",
+        "compression_level": "0",
+        "dry_run": True,
+    }
+    environ = {"MUSLBACKEND_EXCLUDE": "b", "MUSLBACKEND_STRIP": "yes", "MUSLBACKEND_FLOOR": "1.2.3"}
+    assert cli_settings(options, environ) == Settings(
+        floor=MuslVersion(1, 2, 3),
+        exclude=("a",),
+        library_dirs=("/x",),
+        assume_symbols=("nk_*",),
+        strip="all",
+        max_size=1000,
+        max_unpacked=1_000_000,
+        compression_level=0,
+        ignore=("*.bpf.o",),
+    )
+
+
+def test_a_check_takes_one_setting_of_the_environment_and_looks_at_no_other() -> None:
+    environ = {"MUSLBACKEND_MAX_UNPACKED": "5MB", "MUSLBACKEND_FLOOR": "none"}
+    assert unpacked_limit(None, environ) == 5_000_000
+    assert unpacked_limit("6MB", environ) == 6_000_000
+    assert unpacked_limit(None, {}) is None
+    with pytest.raises(SettingsError, match="MUSLBACKEND_MAX_UNPACKED = 'x' is not a size"):
+        unpacked_limit(None, {"MUSLBACKEND_MAX_UNPACKED": "x"})
+
+
+@pytest.mark.parametrize(("values", "expected", "key"), SAME)
+def test_each_key_can_be_set_in_each_place(
+    values: tuple[object, object, str], expected: Settings, key: str
+) -> None:
+    in_table, in_config, in_env = values
+    assert parse_settings({key: in_table}, {}, {}) == expected
+    assert parse_settings({}, {f"musl.{key}": in_config}, {}) == expected
+    assert parse_settings({}, {}, {env_name(key): in_env}) == expected
+
+
+def test_the_environment_wins_over_config_settings_and_they_over_the_table() -> None:
+    table = {"target": "from-table", "strict": True, "exclude": ["table"]}
+    config = {"musl.target": "from-config", "musl.exclude": "config"}
+    environ = {"MUSLBACKEND_TARGET": "from-env"}
+    assert parse_settings(table, config, environ) == Settings(
+        target="from-env", strict=True, exclude=("config",)
+    )
+    assert parse_settings(table, config, {}).target == "from-config"
+    assert parse_settings(table, {}, {}).target == "from-table"
+
+
+def test_a_list_replaces_the_list_of_a_weaker_place() -> None:
+    environ = {"MUSLBACKEND_EXCLUDE": "c"}
+    assert parse_settings({"exclude": ["a", "b"]}, {}, environ).exclude == ("c",)
+
+
+@pytest.mark.parametrize("text", ["true", "True", "ON", "yes", "1"])
+def test_words_for_true(text: str) -> None:
+    assert parse_settings({}, {"musl.strict": text}, {}).strict is True
+    assert parse_settings({"strict": False}, {}, {"MUSLBACKEND_STRICT": text}).strict is True
+
+
+@pytest.mark.parametrize("text", ["false", "False", "OFF", "no", "0"])
+def test_words_for_false(text: str) -> None:
+    assert parse_settings({"strict": True}, {"musl.strict": text}, {}).strict is False
+    assert parse_settings({"strict": True}, {}, {"MUSLBACKEND_STRICT": text}).strict is False
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [
+        (({}, {"musl.exclude": ["a", "b;c"]}, {}), ("a", "b;c")),
+        (({}, {"musl.exclude": ";a;;b;"}, {}), ("a", "b")),
+        (({}, {"musl.exclude": ""}, {}), ()),
+        (({}, {}, {"MUSLBACKEND_EXCLUDE": "a:b"}), ("a:b",)),
+        (({"exclude": "a;b"}, {}, {}), ("a", "b")),
+        (({"exclude": []}, {}, {}), ()),
+    ],
+)
+def test_lists_are_separated_by_semicolons(
+    place: tuple[dict[str, object], dict[str, object], dict[str, str]], expected: tuple[str, ...]
+) -> None:
+    assert parse_settings(*place).exclude == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("/a:/b", ("/a", "/b")),
+        (":/a::", ("/a",)),
+        ("/a", ("/a",)),
+        ("/a;/b", ("/a", "/b")),
+        ("", ()),
+    ],
+)
+def test_library_dirs_in_the_environment_are_separated_as_in_path(
+    text: str, expected: tuple[str, ...]
+) -> None:
+    environ = {"MUSLBACKEND_LIBRARY_DIRS": text}
+    assert parse_settings({"library-dirs": ["/z"]}, {}, environ).library_dirs == expected
+
+
+def test_library_dirs_with_config_settings_are_separated_by_semicolons() -> None:
+    assert parse_settings({}, {"musl.library-dirs": "/a:/b;/c"}, {}).library_dirs == ("/a:/b", "/c")
+
+
+NAME = "a name such as x86_64"
+LEVEL = "a level from 0 to 9"
+RELEASE = "a musl release such as 1.2.0"
+BOOLEAN = "true or false"
+STRINGS = "a list of strings"
+FOLDER = "a folder such as alpine-root"
+FILE = "a file such as ld-musl-x86_64.so.1"
+
+
+def test_a_release_without_quotes_is_named_as_what_it_is() -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse_settings({"floor": 1.2}, {}, {})
+    assert caught.value.message == "tool.muslbackend.floor = 1.2 is a number, not a musl release"
+    assert caught.value.hint == 'put it in quotes: "1.2"'
+
+
+@pytest.mark.parametrize("floor", ["0.9", "1.0.5", "1.1.25", "1.2.99", "1.3", "2.0.0"])
+def test_a_floor_is_a_release_that_is_known(floor: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse_settings({}, {}, {"MUSLBACKEND_FLOOR": floor})
+    assert caught.value.message.startswith(f"MUSLBACKEND_FLOOR = {floor!r}: no musl ")
+    assert " is known, from 1.1.0 to 1.2.6" in caught.value.message
+    assert caught.value.hint == (
+        "give a release that is known; if there is a newer musl by now, update muslbackend"
+    )
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "wanted"),
+    [
+        ("target", "", NAME),
+        ("target", 3, NAME),
+        ("target", ["x86_64"], NAME),
+        ("target", None, NAME),
+        ("floor", "1", RELEASE),
+        ("floor", "v1.2.0", RELEASE),
+        ("floor", 12, RELEASE),
+        ("floor", "", RELEASE),
+        ("strict", "maybe", BOOLEAN),
+        ("strict", "", BOOLEAN),
+        ("strict", 1, BOOLEAN),
+        ("strict", ["true", "false"], BOOLEAN),
+        ("exclude", 1, STRINGS),
+        ("exclude", ["a", 1], STRINGS),
+        ("exclude", {"a": "b"}, STRINGS),
+        ("library-dirs", True, STRINGS),
+        ("compression-level", 10, LEVEL),
+        ("compression-level", -1, LEVEL),
+        ("compression-level", "-1", LEVEL),
+        ("compression-level", "best", LEVEL),
+        ("compression-level", "", LEVEL),
+        ("compression-level", True, LEVEL),
+        ("compression-level", 6.0, LEVEL),
+        ("sysroot", "", FOLDER),
+        ("sysroot", ["a"], FOLDER),
+        ("loader", "", FILE),
+        ("loader", True, FILE),
+        ("verify", "maybe", BOOLEAN),
+    ],
+)
+def test_a_value_of_the_wrong_kind_is_refused_by_its_place(
+    key: str, value: object, wanted: str
+) -> None:
+    # The environment knows text only.
+    environs = {env_name(key): value} if isinstance(value, str) else {}
+    places: list[tuple[str, dict[str, object], dict[str, object], dict[str, str]]] = [
+        (f"tool.muslbackend.{key}", {key: value}, {}, {}),
+        (f"musl.{key}", {}, {f"musl.{key}": value}, {}),
+        *((name, {}, {}, {name: text}) for name, text in environs.items()),
+    ]
+    for place, table, config, environ in places:
+        with pytest.raises(SettingsError) as caught:
+            parse_settings(table, config, environ)
+        assert caught.value.message == f"{place} = {value!r} is not {wanted}"
+        assert caught.value.hint == f"give {wanted}"
+
+
+@pytest.mark.parametrize(
+    ("place", "message", "hint"),
+    [
+        (
+            ({"tarket": "x"}, {}, {}),
+            "tool.muslbackend.tarket is not a setting of muslbackend",
+            "did you mean tool.muslbackend.target?",
+        ),
+        (
+            ({"library_dirs": ["x"]}, {}, {}),
+            "tool.muslbackend.library_dirs is not a setting of muslbackend",
+            "did you mean tool.muslbackend.library-dirs?",
+        ),
+        (
+            ({}, {"musl.stric": "x"}, {}),
+            "musl.stric is not a setting of muslbackend",
+            "did you mean musl.strict?",
+        ),
+        (
+            ({}, {}, {"MUSLBACKEND_FLOR": "x"}),
+            "MUSLBACKEND_FLOR is not a setting of muslbackend",
+            "did you mean MUSLBACKEND_FLOOR?",
+        ),
+        (
+            ({"zzz": 1}, {}, {}),
+            "tool.muslbackend.zzz is not a setting of muslbackend",
+            f"there are {', '.join('tool.muslbackend.' + key for key in KEYS)}",
+        ),
+        (
+            ({}, {"musl.": "x"}, {}),
+            "musl. is not a setting of muslbackend",
+            f"there are {', '.join('musl.' + key for key in KEYS)}",
+        ),
+        (
+            # The prefix that all names have in common is no likeness.
+            ({}, {}, {"MUSLBACKEND_ZZZ": "x"}),
+            "MUSLBACKEND_ZZZ is not a setting of muslbackend",
+            f"there are {', '.join(env_name(key) for key in KEYS)}",
+        ),
+    ],
+)
+def test_an_unknown_name_is_refused(
+    place: tuple[dict[str, object], dict[str, object], dict[str, str]], message: str, hint: str
+) -> None:
+    with pytest.raises(SettingsError) as caught:
+        parse_settings(*place)
+    assert (caught.value.message, caught.value.hint) == (message, hint)
+
+
+def test_the_first_unknown_name_in_order_is_named() -> None:
+    with pytest.raises(SettingsError, match=re.escape("tool.muslbackend.aa is not")):
+        parse_settings({"bb": 1, "aa": 1}, {}, {})
+
+
+def test_what_is_not_ours_is_passed_over() -> None:
+    config = {"cmake.define.musl.x": "1", "build-dir": "b", "muslbackend": "x", "MUSL.target": "x"}
+    environ = {"MUSLBACKENDX": "1", "_MUSLBACKEND_ZIG": "zig", "muslbackend_target": "x"}
+    assert parse_settings({}, config, environ) == Settings()
+    assert foreign_config(config) == config
+
+
+def test_our_keys_are_not_handed_on() -> None:
+    config = {"musl.target": "x86_64", "build-dir": "b", "musl.strict": "1", "logging.level": ""}
+    assert foreign_config(config) == {"build-dir": "b", "logging.level": ""}
+    assert foreign_config({}) == {}
+
+
+def test_a_table_that_is_no_table_is_a_settings_error() -> None:
+    with pytest.raises(SettingsError):
+        parse_settings(["target"], {}, {})  # type: ignore[arg-type] # [[tool.muslbackend]]
+
+
+@pytest.mark.parametrize("texts, wanted, key", SAME)
+def test_where_a_setting_was_said_is_told(
+    texts: tuple[object, object, str], wanted: Settings, key: str
+) -> None:
+    in_table, on_line, in_environment = texts
+    field = key.replace("-", "_")
+    table, config, environ = (
+        {key: in_table},
+        {f"musl.{key}": on_line},
+        {env_name(key): in_environment},
+    )
+    for given, place in (
+        ((table, config, environ), env_name(key)),
+        ((table, config, {}), f"musl.{key}"),
+        ((table, {"build-dir": "x"}, {"HOME": "/"}), f"tool.muslbackend.{key}"),
+    ):
+        read = read_settings(*given)
+        assert read.settings == wanted
+        assert read.places == {field: place}
+
+
+def test_a_default_was_said_nowhere() -> None:
+    assert read_settings({}, {}, {}).places == {}
+
+
+def test_all_settings_have_names() -> None:
+    assert sorted(names()) == list(KEYS)
+    assert [name.replace("-", "_") for name in sorted(names())] == sorted(Settings._fields)
