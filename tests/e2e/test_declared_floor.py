@@ -174,4 +174,4 @@ def test_a_tag_of_a_musl_that_is_not_known_is_refused(tmp_path: Path) -> None:
     project = write_project(tmp_path / "project", {})
     made = build(project, "musl.target=x86_64", f"wheel.tags={PY}-{PY}-musllinux_1_3_x86_64")
     assert made.status != 0
-    assert "a tag of the wheel promises musl 1.3.0, which is not known" in made.output
+    assert "a tag of the wheel promises musl 1.3.0, which is not a known release" in made.output
