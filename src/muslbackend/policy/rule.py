@@ -11,7 +11,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, Flag, auto
 from typing import TYPE_CHECKING, Generic, NamedTuple, ParamSpec
 
@@ -74,8 +73,7 @@ class Problem(NamedTuple):
     """Overrides the default severity of the rule."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Rule(Generic[_Arguments]):
+class Rule(NamedTuple, Generic[_Arguments]):
     """A rule; call it to get its findings."""
 
     code: str
