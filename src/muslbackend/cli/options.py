@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -27,12 +29,28 @@ exit codes: 0 success, 2 usage error, 3 output could not be written, 128 + N end
 class Formatter(argparse.HelpFormatter):
     """A help formatter that wraps paragraphs, but keeps those with indented lines as they are."""
 
+    def __init__(self, prog: str) -> None:
+        # argparse makes a formatter for each option that is added, and imports shutil for the
+        # width, with bz2 and lzma: 3 % of the time of a small check.
+        super().__init__(prog, width=_columns() - 2)
+
     def _fill_text(self, text: str, width: int, indent: str) -> str:
         return "\n\n".join(
             paragraph if "\n  " in paragraph else super(Formatter, self)._fill_text(*rest)
             for paragraph in text.split("\n\n")
             for rest in [(paragraph, width, indent)]
         )
+
+
+def _columns() -> int:
+    """Return the width of the terminal as shutil does: COLUMNS, else as asked, else 80."""
+    set_by_user = os.environ.get("COLUMNS", "")
+    if set_by_user.isdecimal() and int(set_by_user):
+        return int(set_by_user)
+    try:
+        return os.get_terminal_size(sys.__stdout__.fileno()).columns or 80  # type: ignore[union-attr]
+    except (AttributeError, OSError, ValueError):
+        return 80
 
 
 def epilog(examples: Iterable[str], exit_codes: str) -> str:

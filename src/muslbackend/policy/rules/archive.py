@@ -6,8 +6,6 @@ binary distribution format specification (PEP 427), for RECORD also PEP 376.
 
 from __future__ import annotations
 
-from configparser import ConfigParser
-from configparser import Error as ConfigError
 from itertools import islice, pairwise, product
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -119,11 +117,13 @@ def _scripts_made(contents: Contents) -> Iterator[str]:
     text = contents.texts.get(f"{contents.folders[0]}/entry_points.txt")
     if text is None:
         return
+    from configparser import ConfigParser, Error  # few wheels have entry points
+
     parser = ConfigParser(delimiters=("=",), interpolation=None, strict=False)
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     try:
         parser.read_string(text.decode("utf-8"))
-    except (ConfigError, UnicodeDecodeError):
+    except (Error, UnicodeDecodeError):
         return
     for section in ("console_scripts", "gui_scripts"):
         yield from parser[section] if parser.has_section(section) else ()
