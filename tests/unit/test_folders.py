@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -71,6 +72,15 @@ def worldly_imports(source: str) -> set[str]:
     # One string for another that is equal: of no concern to anybody else.
     names = imports(source, at_run_time=True) - {"sys.intern"}
     return {name.partition(".")[0] for name in names} & WORLD
+
+
+def test_pytest_collects_every_folder_of_tests(pytestconfig: pytest.Config) -> None:
+    # By default it skips folders named build.
+    folders = {path.parent for path in pytestconfig.rootpath.glob("tests/**/test_*.py")}
+    names = {name for folder in folders for name in folder.relative_to(pytestconfig.rootpath).parts}
+    skipped = pytestconfig.getini("norecursedirs")
+    assert {name for name in names if any(fnmatch(name, glob) for glob in skipped)} == set()
+    assert "build" in names
 
 
 def test_the_package_has_these_folders_and_few_modules_beside_them() -> None:
