@@ -223,7 +223,7 @@ def repair_wheel(
         table["floor"] = str(release)
     folder = Path(output) if output is not None else None
     try:
-        made = repair(Path(path), parse_settings(table, {}, {}), read_facts(), folder)
+        made = repair(Path(path), parse_settings(table, {}, {}).repair, read_facts(), folder)
     except PolicyError as error:
         found = _findings(error.verdict.findings)
         raise FindingsError(error.message, hint=error.hint, findings=found) from error

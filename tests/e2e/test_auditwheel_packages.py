@@ -27,7 +27,7 @@ where the distribution's files are | that path is another one with `pip install 
 `--target` |
 | sample_extension | only the tag | the same | |
 | all that bundle | no SBOM: no package of the machine owns the libraries | an SBOM with their \
-digests, and a note (MB133) that no licence text was found | PEP 770; most licences ask for it |
+digests, and a note (MB133) that no license text was found | PEP 770; most licenses ask for it |
 | musllinux_1_2/testsimple, 7 machines | musllinux_1_2_ARCH | the same | |
 | musllinux_1_2/testsimple, armv6l | linux_armv6l.musllinux_1_2_armv7l | musllinux_1_2_armv6l | \
 it knows no armv6l; ours is what pip looks for on such a machine |
@@ -131,7 +131,7 @@ def test_it_becomes_what_auditwheel_makes_of_it_and_works(
     graph = graph_of(made)
     assert contents(graph) == package.contents
     bundled = [path for path in graph.wheel if ".libs/" in path]
-    # One note for each library: these projects name no licence.
+    # One note for each library: these projects name no license.
     assert codes == [*package.codes, *["MB133"] * len(bundled)]
     assert any(name.endswith("sboms/muslbackend.cdx.json") for name in members(made)) == bool(
         bundled

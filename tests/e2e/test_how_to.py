@@ -150,7 +150,7 @@ def test_files_of_the_wheel_are_set_aside(
     assert "note[MB147] demo/dsp/skel.so: is not checked, because it matches ignore" in said
     # In the file of a project the settings say the same.
     table = tomllib.loads(settings.text)["tool"]["muslbackend"]
-    parsed = parse_settings(table, {}, {})
+    parsed = parse_settings(table, {}, {}).repair
     assert parsed.ignore == ("demo/dsp/*.so",)
     facts = read_facts()
     name = str(repair_wheel(wheel, parsed, facts, tmp_path / "one").name)

@@ -351,11 +351,11 @@ def test_what_is_bundled_is_accounted_for(
     assert contents[text] == b"as you like"
     notes = [line for line in capsys.readouterr().out.splitlines() if "MB133" in line]
     assert len(notes) == 1
-    assert "is a copy of libg.so.1, and no licence text of it was found" in notes[0]
+    assert "is a copy of libg.so.1, and no license text of it was found" in notes[0]
     assert_record_is_true(made)
 
 
-def test_a_licence_text_that_is_not_there_stops_it(
+def test_a_license_text_that_is_not_there_stops_it(
     tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wheel = make(tmp_path, {CORE: NEEDY}, cache)

@@ -20,7 +20,7 @@ from muslbackend.elf.reader import read_elf
 from muslbackend.errors import MalformedError, MuslBackendError
 from muslbackend.musl.tags import Facts
 from muslbackend.policy.check import check_wheel
-from muslbackend.repair.options import Settings
+from muslbackend.repair.options import Options
 from muslbackend.repair.repair import repair_wheel
 from support.wheels.builders import SOURCE, findings_of, gcc_library, zig_library
 from support.wheels.wheels import whole
@@ -133,7 +133,7 @@ class Wheel:
             return told
         output = self._folder / "output"
         try:
-            repair_wheel(self._path, Settings(), _HERE, output)
+            repair_wheel(self._path, Options(), _HERE, output)
         except MuslBackendError as error:
             told += kind(error)
             if output.exists():

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from muslbackend.build.pipeline import Job
+    from muslbackend.build.settings import Settings
     from muslbackend.musl.tags import Facts, Target
-    from muslbackend.repair.options import Settings
 
     Config = Mapping[str, Any] | None
 

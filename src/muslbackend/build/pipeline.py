@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from muslbackend.build.cross.notes import Note
     from muslbackend.build.cross.toolchain import Choice, Toolchain
     from muslbackend.build.invocation import Invocation
+    from muslbackend.build.settings import Settings
     from muslbackend.build.skbuild import Staged
     from muslbackend.musl.releases import Architecture
     from muslbackend.musl.tags import Target
     from muslbackend.policy.findings import Finding
-    from muslbackend.repair.options import Settings
     from muslbackend.repair.outcome import Outcome
     from muslbackend.repair.verify import Opener
     from muslbackend.system.paths import Place
@@ -61,7 +61,7 @@ def build_wheel(job: Job) -> Outcome:
     """
     progress = Progress()
     progress.enter("build")
-    order = order_for(job.target, job.settings, job.project, job.output)
+    order = order_for(job.target, job.settings.repair, job.project, job.output)
     order = order._replace(progress=progress)
     native, arch = job.target.native, job.target.arch
     toolchain, emulation = (None, None) if native else _cross(job, order.sysroot)
@@ -116,7 +116,7 @@ def foresee(job: Job) -> Foreseen:
 
     Raises :class:`MuslBackendError` for errors that occur before scikit-build-core is called.
     """
-    order = order_for(job.target, job.settings, job.project, job.output)
+    order = order_for(job.target, job.settings.repair, job.project, job.output)
     native = job.target.native
     toolchain, emulation = (None, None) if native else _cross(job, order.sysroot, make=False)
     if job.settings.verify:

@@ -12,8 +12,8 @@ from muslbackend.build.cross.zig import ZIG_REQUIREMENT
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from muslbackend.build.settings import Settings
     from muslbackend.musl.tags import Target
-    from muslbackend.repair.options import Settings
 
 
 def tools(

@@ -11,13 +11,42 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from muslbackend.errors import SettingsError
 from muslbackend.musl.releases import MuslVersion, known_release
-from muslbackend.repair.options import Settings
+from muslbackend.repair.options import Options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 PREFIX: Final = "musl."
 ENV_PREFIX: Final = "MUSLBACKEND_"
+
+
+class Settings(NamedTuple):
+    """The settings; every field has the default of a project without settings."""
+
+    target: str = "auto"
+    """``auto``, ``host``, an architecture, or a full platform tag; see :mod:`target`."""
+    strict: bool = False
+    toolchain_file: str | None = None
+    """A CMake toolchain file for a cross build."""
+    loader: str | None = None
+    """musl's dynamic loader for the target, to run programs of a cross build."""
+    verify: bool = False
+    """Whether the real loader opens every file before the wheel is written."""
+    repair: Options = Options()
+    """The settings that builds share with repairs of finished wheels."""
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Settings:
+        """Return the settings with some values by field, of :class:`Options` too."""
+        shared = {name: value for name, value in values.items() if name in Options._fields}
+        own = {name: value for name, value in values.items() if name not in shared}
+        return cls(**own, repair=Options(**shared))
+
+    def values(self) -> dict[str, Any]:
+        """Return all values by field, those of :class:`Options` too."""
+        own = self._asdict()
+        shared: Options = own.pop("repair")
+        return own | shared._asdict()
 
 
 class _Key(NamedTuple):
@@ -96,11 +125,11 @@ def read_settings(
             continue
         values[key.field] = key.read(place, value)
         places[key.field] = place
-    return Read(Settings(**values), places)
+    return Read(Settings.of(values), places)
 
 
-def cli_settings(options: Mapping[str, Any], environ: Mapping[str, str]) -> Settings:
-    """Return the settings of the environment, overridden by the options of a command.
+def repair_options(options: Mapping[str, Any], environ: Mapping[str, str]) -> Options:
+    """Return the options of a repair: the environment, overridden by those of the command.
 
     ``options`` may have other names, which are ignored. Raises :class:`SettingsError` as
     :func:`parse_settings` does.
@@ -122,7 +151,7 @@ def cli_settings(options: Mapping[str, Any], environ: Mapping[str, str]) -> Sett
     if options["compression_level"] is not None:
         level = _level("--compression-level", options["compression_level"])
         values["compression_level"] = level
-    return parse_settings({}, {}, environ)._replace(**values)
+    return parse_settings({}, {}, environ).repair._replace(**values)
 
 
 def unpacked_limit(option: str | None, environ: Mapping[str, str]) -> int | None:

@@ -9,7 +9,7 @@ from muslbackend.musl.releases import ARCHITECTURES, Architecture, MuslVersion
 from muslbackend.musl.tags import DEFAULT_FLOOR, Facts, PlatformTag, Target, alike, refuse_unknown
 
 if TYPE_CHECKING:
-    from muslbackend.repair.options import Settings
+    from muslbackend.build.settings import Settings
 
 
 def decide(settings: Settings, facts: Facts) -> Target | None:
@@ -22,7 +22,9 @@ def decide(settings: Settings, facts: Facts) -> Target | None:
     if settings.target in ("auto", "host"):
         if here is None:
             return None
-        return Target(here, settings.floor or DEFAULT_FLOOR, native=True, strict=settings.strict)
+        return Target(
+            here, settings.repair.floor or DEFAULT_FLOOR, native=True, strict=settings.strict
+        )
     arch, floor = _named_target(settings)
     # The same architecture on a musl interpreter is an ordinary native build.
     native = here == arch
@@ -33,12 +35,12 @@ def _named_target(settings: Settings) -> tuple[Architecture, MuslVersion]:
     """Return the architecture and the floor that ``target`` names."""
     name = settings.target
     if name in ARCHITECTURES:
-        return ARCHITECTURES[name], settings.floor or DEFAULT_FLOOR
+        return ARCHITECTURES[name], settings.repair.floor or DEFAULT_FLOOR
     tag = PlatformTag.parse(name)
     if tag is None or tag.floor is None or tag.arch not in ARCHITECTURES:
         _refuse(name)
     refuse_unknown(tag.floor, f"target = {name}", "name a known release, as musllinux_1_2 does")
-    floor = settings.floor or tag.floor
+    floor = settings.repair.floor or tag.floor
     if (floor.major, floor.minor) != tag.version:
         raise SettingsError(
             f"target = {name} promises another musl than floor = {floor}",

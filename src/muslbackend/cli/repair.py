@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from muslbackend.cli.options import Commands
     from muslbackend.musl.tags import Facts
-    from muslbackend.repair.options import Settings
+    from muslbackend.repair.options import Options
     from muslbackend.repair.outcome import Repaired
     from muslbackend.system.progress import Progress
 
@@ -107,14 +107,14 @@ def _add_stripping(repair: ArgumentParser) -> None:
 def run(options: Namespace) -> int:
     """Repair the wheels and print the results. Return the highest exit code of all wheels."""
     from muslbackend.build.cross.python import read_facts
-    from muslbackend.build.settings import cli_settings
+    from muslbackend.build.settings import repair_options
 
-    settings, facts = cli_settings(vars(options), os.environ), read_facts()
+    wanted, facts = repair_options(vars(options), os.environ), read_facts()
     results, status = [], 0
     wheels = expanded(options.wheels)
     with progress_line(quiet=options.quiet) as line:
         for path, progress in each(wheels, line):
-            result, exit_code = _repaired(Path(path), settings, facts, options.output, progress)
+            result, exit_code = _repaired(Path(path), wanted, facts, options.output, progress)
             results.append(result)
             status = max(status, exit_code)
             if not options.json:
@@ -128,14 +128,14 @@ def run(options: Namespace) -> int:
 
 
 def _repaired(
-    path: Path, settings: Settings, facts: Facts, output: Path | None, progress: Progress
+    path: Path, options: Options, facts: Facts, output: Path | None, progress: Progress
 ) -> tuple[Repaired, int]:
     """Repair one wheel. Return the result and its exit code."""
     from muslbackend.repair.outcome import Repaired
     from muslbackend.repair.repair import repair_wheel
 
     try:
-        made = repair_wheel(path, settings, facts, output, progress)
+        made = repair_wheel(path, options, facts, output, progress)
         return Repaired(path.name, made, seconds=progress.seconds()), 0
     except MuslBackendError as error:
         verdict = getattr(error, "verdict", None)

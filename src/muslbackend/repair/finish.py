@@ -1,43 +1,39 @@
-"""Make a wheel with a true tag from its files: judge, plan, patch, prove, write.
+"""Make a wheel with a true tag from its files. Builds and repairs share this module.
 
-Builds and repairs share this module.
+:func:`finish` is the order of the work; each stage is a function that takes a :class:`Draft` and
+returns it with one more result.
 """
 
 from __future__ import annotations
 
 import contextlib
-import posixpath
-import re
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from muslbackend.loader.resolve import resolve
 from muslbackend.loader.scan import Scan
-from muslbackend.musl.tags import Target, claimed_floor, refuse_unknown
+from muslbackend.musl.tags import claimed_floor, refuse_unknown
 from muslbackend.policy.registry import ANY_LIBC_RULES, BUILD_RULES, FINISHED_RULES, REPAIR_RULES
 from muslbackend.policy.rules.platform import understated
 from muslbackend.policy.verdict import PolicyError, Verdict, judge
 from muslbackend.repair import layout
-from muslbackend.repair.free_names import Taken
+from muslbackend.repair.layout import Taken
 from muslbackend.repair.libraries import digests
 from muslbackend.repair.outcome import Outcome
 from muslbackend.repair.plan import Plan, Wishes, expanded, make_plan, to_expand
-from muslbackend.repair.write import write_wheel
+from muslbackend.repair.write import write
 from muslbackend.system.failures import reported_io_errors
-from muslbackend.wheel.declared_floor import with_floor
-from muslbackend.wheel.member import Member
-from muslbackend.wheel.name import retag
-from muslbackend.wheel.writer import Packing, copy_wheel
-from muslbackend.wheel.zip import DEFAULT_LEVEL
+from muslbackend.wheel.writer import Packing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
-
-    from packaging.tags import Tag
+    from collections.abc import Iterator, Mapping, Sequence
 
     from muslbackend.loader.graph import Graph
+    from muslbackend.repair.libraries import Digests
     from muslbackend.repair.request import Material, Order
     from muslbackend.repair.verify import Opened
+    from muslbackend.wheel.member import Member
 
 
 def finish(material: Material, order: Order) -> Outcome:
@@ -47,96 +43,217 @@ def finish(material: Material, order: Order) -> Outcome:
     folder is then unchanged.
     """
     with reported_io_errors():
-        return _with_warning(_finished(material, order))
+        goal, order = _goal(material, order)
+        draft = _judged(_resolved(material, order, goal), order, goal)
+        draft = _planned(draft, order) if draft.promised else _unchanged(draft, material, order)
+        if draft.plan.is_empty or order.output is None:
+            return _written(_opened(draft, order), order)
+
+        # Most builds change no file.
+        from muslbackend.system.folders import temporary_folder
+
+        with temporary_folder() as work:
+            draft = _patched(draft, order, Path(work))
+            draft = _proved(draft, order)
+            draft = _opened(draft, order)
+            draft = _accounted(draft, order)
+            with _debug_info_stored(draft, order, Path(work)):
+                return _written(draft, order)
 
 
-def _with_warning(made: Outcome) -> Outcome:
-    """Return the outcome, with a warning if the files require a later musl than the tag."""
-    if not made.promised:
-        return made
-    verdict, platforms = made.verdict, (tag.platform for tag in made.name.tags)
-    more = understated(made.wheel, platforms, verdict.floor, verdict.alpine)
-    return made._replace(verdict=verdict._replace(findings=(*more, *verdict.findings)))
+class Draft(NamedTuple):
+    """A wheel in the making."""
+
+    material: Material
+    """The files as they are now, and the name that they get."""
+    scan: Scan
+    graph: Graph
+    plan: Plan = Plan()
+    """The changes to the files; those of :mod:`layout` are applied first, for the graph."""
+    verdict: Verdict = Verdict(None, (), ())
+    promised: bool | None = None
+    """As in :class:`Outcome`."""
+    digests: Mapping[str, Digests] = {}
+    """Of each library to bundle, by its path on the machine that builds."""
+    opened: Opened | None = None
 
 
-def _finished(material: Material, order: Order) -> Outcome:
-    target, claimed = _promise(material.name.tags, order.target)
-    order = order._replace(target=target)
-    if not claimed and not any(t.platform.startswith("linux_") for t in material.name.tags):
-        return _for_no_musl(material, order)
-    original = material
+class _Goal(Enum):
+    """What becomes of the wheel if its files do not keep the promise of the tag."""
+
+    PROMISE = "a musllinux tag, or an error"
+    WISH = "a musllinux tag, or else one that promises nothing"
+    NO_MUSL = "nothing is promised: it has no native code, or code for another system"
+
+
+def _goal(material: Material, order: Order) -> tuple[_Goal, Order]:
+    """Return the goal, and the order with the floor that tags of the wheel claim.
+
+    A floor of the settings within the claimed X.Y takes precedence.
+    """
+    tags, target = material.name.tags, order.target
+    claimed = claimed_floor(tag.platform for tag in tags)
+    if claimed is None:
+        if not any(tag.platform.startswith("linux_") for tag in tags):
+            return _Goal.NO_MUSL, order
+        return (_Goal.PROMISE if target.strict else _Goal.WISH), order
+    refuse_unknown(claimed, "a tag of the wheel", "tag it with a known release: musllinux_1_2")
+    own = target.floor
+    if own is not None and (own.major, own.minor) == (claimed.major, claimed.minor):
+        claimed = max(own, claimed)
+    return _Goal.PROMISE, order._replace(target=target._replace(floor=claimed))
+
+
+def _resolved(material: Material, order: Order, goal: _Goal) -> Draft:
+    """Read and resolve the files, after a move of those that must lie elsewhere."""
     order.progress.enter("judge")
-    material, scan, graph, plan = _laid_out(material, order)
-    wishes = _wishes(material, to_expand(graph, target), order)
-    graph = expanded(graph, wishes.expand)
+    draft = _read(material, order)
+    if goal is _Goal.NO_MUSL:
+        return draft
+    moves = layout.moves(draft.graph, (member.path for member in material.members))
+    globs = order.options.drop_copies
+    copies = layout.copies(draft.graph, *layout.twins(material.members), globs) if globs else ()
+    if moves or copies:
+        from muslbackend.repair import patch
+
+        members = patch.rearrange(material.members, moves, copies)
+        draft = _read(material._replace(members=tuple(members)), order, draft.scan)
+    return draft._replace(plan=Plan(moves=moves, copies=copies))
+
+
+def _read(material: Material, order: Order, before: Scan | None = None) -> Draft:
+    platforms = (tag.platform for tag in material.name.tags)
+    scan = Scan.of_members(material.members, platforms, before)
+    return Draft(material, scan, _ours(resolve(scan, order.target.arch, order.supply), order))
+
+
+def _ours(graph: Graph, order: Order) -> Graph:
+    """Return the graph of a wheel to be tagged, with the symbols that the user assumes."""
+    return graph._replace(assumed=order.options.assume_symbols, ours=True)
+
+
+def _judged(draft: Draft, order: Order, goal: _Goal) -> Draft:
+    """Judge the files as they will be. Raises :class:`PolicyError` if they miss the goal."""
+    target = order.target
+    if goal is _Goal.NO_MUSL:
+        verdict = judge(draft.graph, target, ANY_LIBC_RULES)
+        if not verdict.ok and target.strict:
+            msg = "the wheel cannot be tagged for any machine; nothing was written"
+            raise PolicyError(verdict, msg, hint="see the findings above")
+        return draft._replace(verdict=verdict)
+    graph = expanded(draft.graph, to_expand(draft.graph, target))
     verdict = judge(graph, target, REPAIR_RULES if order.supply.foreign else BUILD_RULES)
-    if not verdict.ok and (target.strict or claimed):
+    if not verdict.ok and goal is _Goal.PROMISE:
         msg = f"the wheel cannot be tagged {target.tag}; nothing was written"
         raise PolicyError(verdict, msg, hint="see the findings above")
-    if not verdict.ok:
-        original = original._replace(name=original.name.tagged(str(target.plain_tag), "linux_"))
-        _write(order, original)
-        return Outcome(original.name, verdict, Plan(), promised=False, graph=graph)
+    return draft._replace(verdict=verdict, promised=verdict.ok)
+
+
+def _unchanged(draft: Draft, material: Material, order: Order) -> Draft:
+    """Return the wheel with the files that were given, and a tag that promises nothing."""
+    if draft.promised is not None:
+        name = material.name.tagged(str(order.target.plain_tag), "linux_")
+        material = material._replace(name=name)
+    return draft._replace(material=material, plan=Plan())
+
+
+def _planned(draft: Draft, order: Order) -> Draft:
+    """Plan the changes, and name the wheel."""
     order.progress.enter("plan")
+    material, target = draft.material, order.target
+    wishes = _wishes(draft, order)
+    graph = expanded(draft.graph, wishes.expand)
     found = {path: digests(path, graph.elf[path].rpath) for path in graph.outside()}
-    names = {path: both.placeless for path, both in found.items()}
-    edits = make_plan(graph, names, wishes)
-    grafts = tuple(graft._replace(sha256=found[graft.source].whole) for graft in edits.grafts)
-    plan = edits._replace(grafts=grafts, moves=plan.moves, copies=plan.copies)
-    name = material.name.tagged(str(target.tag), "linux_")
-    material = material._replace(name=name, floor=target.declared)
-    if order.output is None or plan.is_empty:
-        opened = _opened(order, material.members, graph)
-        sizes = _write(order, material, as_it_is=True)
-        made = Outcome(material.name, verdict, plan, True, sizes, opened, graph)
-        return made._replace(declared=material.floor)
-    return _carried_out(material, order, _Known(scan, plan, names, verdict))
+    plan = make_plan(graph, {path: both.placeless for path, both in found.items()}, wishes)
+    grafts = tuple(graft._replace(sha256=found[graft.source].whole) for graft in plan.grafts)
+    return draft._replace(
+        material=material._replace(
+            name=material.name.tagged(str(target.tag), "linux_"), floor=target.declared
+        ),
+        graph=graph,
+        plan=draft.plan._replace(grafts=grafts, edits=plan.edits),
+        digests=found,
+    )
 
 
-class _Known(NamedTuple):
-    """The analysis of the unchanged files."""
+def _wishes(draft: Draft, order: Order) -> Wishes:
+    taken = Taken(member.path for member in draft.material.members)
+    distribution = draft.material.name.distribution
+    return Wishes(
+        libs_dir=taken.folder(f"{distribution.partition('-')[0]}.libs"),
+        expand=to_expand(draft.graph, order.target),
+        strip=order.options.strip,
+        keep_debug=order.debug_dir is not None,
+        taken=taken,
+    )
 
-    scan: Scan
-    plan: Plan
-    names: Mapping[str, str]
-    verdict: Verdict
 
-
-def _carried_out(material: Material, order: Order, known: _Known) -> Outcome:
-    """Patch copies, prove the result, add the inventory and write the wheel."""
-    # Most builds change no file.
+def _patched(draft: Draft, order: Order, work: Path) -> Draft:
+    """Apply the plan to copies of the files, in the folder ``work``."""
     from muslbackend.repair import patch
-    from muslbackend.system.folders import temporary_folder
 
-    plan = known.plan
-    with temporary_folder() as work:
-        folder, dist_info = Path(work), material.name.dist_info
-        members = patch.apply(plan, material.members, folder, dist_info, order.progress)
-        verdict, graph = _prove(members, order, known)
-        opened = _opened(order, members, graph)
-        accounted = f"{dist_info}sboms/muslbackend.cdx.json"
-        if plan.grafts or any(member.path == accounted for member in members):
-            from muslbackend.repair import (
-                inventory,  # SBOM, package databases: most builds bundle nothing
-            )
+    material = draft.material
+    members = patch.apply(
+        draft.plan, material.members, work, material.name.dist_info, order.progress
+    )
+    return _with_members(draft, members)
 
-            order.progress.enter("inventory")
-            places = inventory.Places(order.build_dir, order.sysroot)
-            libraries = inventory.bundled(plan.grafts, members, graph, known.names, places)
-            members, notes = inventory.account_for(
-                libraries, members, graph, material.name, order.licences
-            )
-            verdict = verdict._replace(findings=(*verdict.findings, *notes))
-        with _put_aside(folder, order.debug_dir, str(material.name), graph):
-            sizes = _write(order, material._replace(members=tuple(members)))
-    made = Outcome(material.name, verdict, plan, True, sizes, opened, graph)
-    return made._replace(declared=material.floor)
+
+def _with_members(draft: Draft, members: Sequence[Member]) -> Draft:
+    return draft._replace(material=draft.material._replace(members=tuple(members)))
+
+
+def _proved(draft: Draft, order: Order) -> Draft:
+    """Read, resolve, judge and plan the patched files again, by the wheel alone.
+
+    Raises ``RuntimeError`` if the promise does not hold: that is a bug of muslbackend.
+    """
+    order.progress.enter("prove")
+    supply = order.supply._replace(directories=(), follow_rpath=False)
+    scan = Scan.of_members(draft.material.members, before=draft.scan)
+    graph = _ours(resolve(scan, order.target.arch, supply), order)
+    verdict = judge(graph, order.target, FINISHED_RULES)
+    rest = make_plan(graph, {}, Wishes(expand=to_expand(graph, order.target)))
+    if not verdict.ok or not rest.is_empty or verdict.floor != draft.verdict.floor:
+        msg = f"muslbackend has a bug: after patching, {verdict.findings or rest}"
+        raise RuntimeError(msg)
+    return draft._replace(scan=scan, graph=graph, verdict=verdict)
+
+
+def _opened(draft: Draft, order: Order) -> Draft:
+    """Open the files with the real loader, if that was asked for."""
+    if order.opener is None or not draft.promised:
+        return draft
+    from muslbackend.repair.verify import open_all  # only if asked for
+
+    members, graph = draft.material.members, draft.graph
+    opened = open_all(order.opener, members, graph, order.target, order.progress)
+    return draft._replace(opened=opened)
+
+
+def _accounted(draft: Draft, order: Order) -> Draft:
+    """Add the SBOM and the licenses of bundled libraries, and notes on missing ones."""
+    material, graph, plan = draft.material, draft.graph, draft.plan
+    sbom = f"{material.name.dist_info}sboms/muslbackend.cdx.json"
+    if not plan.grafts and all(member.path != sbom for member in material.members):
+        return draft
+    from muslbackend.repair import inventory  # SBOM, package databases: most builds bundle nothing
+
+    order.progress.enter("inventory")
+    places = inventory.Places(order.build_dir, order.sysroot)
+    names = {path: both.placeless for path, both in draft.digests.items()}
+    libraries = inventory.bundled(plan.grafts, material.members, graph, names, places)
+    members, notes = inventory.account_for(
+        libraries, material.members, graph, material.name, order.licenses
+    )
+    findings = (*draft.verdict.findings, *notes)
+    return _with_members(draft._replace(verdict=draft.verdict._replace(findings=findings)), members)
 
 
 @contextlib.contextmanager
-def _put_aside(work: Path, folder: Path | None, wheel: str, graph: Graph) -> Iterator[None]:
-    """Store the debugging information that was removed, if requested."""
-    if folder is None:
+def _debug_info_stored(draft: Draft, order: Order, work: Path) -> Iterator[None]:
+    """While the wheel is written, store the debugging information that was removed."""
+    if order.debug_dir is None:
         yield
         return
     from muslbackend.repair.debug_info import DEBUG, put_aside  # seldom asked for
@@ -144,152 +261,34 @@ def _put_aside(work: Path, folder: Path | None, wheel: str, graph: Graph) -> Ite
     if not (work / DEBUG).is_dir():
         yield
         return
-    with put_aside(work / DEBUG, folder, wheel, {p: e.build_id for p, e in graph.elf.items()}):
+    build_ids = {path: elf.build_id for path, elf in draft.graph.elf.items()}
+    with put_aside(work / DEBUG, order.debug_dir, str(draft.material.name), build_ids):
         yield
 
 
-def _opened(order: Order, members: Sequence[Member], graph: Graph) -> Opened | None:
-    if order.opener is None:
-        return None
-    from muslbackend.repair.verify import open_all  # only if asked for
-
-    return open_all(order.opener, members, graph, order.target, order.progress)
-
-
-def _laid_out(material: Material, order: Order) -> tuple[Material, Scan, Graph, Plan]:
-    """Move the wheel's own files to their folders; return them, their graph and the changes."""
-    scan, graph = _resolved(material, order)
-    moves = layout.moves(graph, (member.path for member in material.members))
-    copies = _dropped(material, graph, order.settings.drop_copies)
-    if moves or copies:
-        from muslbackend.repair import patch
-
-        members = patch.rearrange(material.members, moves, copies)
-        material = material._replace(members=tuple(members))
-        scan, graph = _resolved(material, order, scan)
-    return material, scan, graph, Plan(moves=moves, copies=copies)
-
-
-def _dropped(material: Material, graph: Graph, globs: Sequence[str]) -> tuple[layout.Copy, ...]:
-    """Return the copies of libraries that the settings remove."""
-    return layout.copies(graph, *_twins(material), globs) if globs else ()
-
-
-def _twins(material: Material) -> tuple[dict[str, str], set[str]]:
-    """Return the digests of possible copies, and their names that occur in texts of the wheel."""
-    by_path = {member.path: member for member in material.members}
-    chains = layout.chains(by_path)
-    if not chains:
-        return {}, set()
-    shas = {path: by_path[path].sha256() for chain in chains for path in chain}
-    names = sorted({posixpath.basename(path) for path in shas})
-    # libx.so is not a match in libx.so.1.
-    found = re.compile(
-        rb"(?<![\w.+-])(?:%s)(?![\w.+-])" % b"|".join(re.escape(name).encode() for name in names)
+def _written(draft: Draft, order: Order) -> Outcome:
+    """Write the wheel, unless it is a dry run, and return the outcome."""
+    material, options = draft.material, order.options
+    original = order.original if draft.plan.is_empty else None
+    packing = Packing(options.compression_level, options.max_size, order.progress)
+    sizes = write(material, order.output, packing, original)
+    return Outcome(
+        material.name,
+        _with_warning(draft),
+        draft.plan,
+        draft.promised,
+        sizes,
+        draft.opened,
+        graph=None if draft.promised is None else draft.graph,
+        declared=material.floor,
     )
-    mentioned: set[str] = set()
-    for member in material.members:
-        if member.path not in shas:
-            mentioned |= {name.decode() for name in found.findall(member.read())}
-    return shas, mentioned
 
 
-def _resolved(material: Material, order: Order, before: Scan | None = None) -> tuple[Scan, Graph]:
-    platforms = (tag.platform for tag in material.name.tags)
-    scan = Scan.of_members(material.members, platforms, before)
-    return scan, _ours(resolve(scan, order.target.arch, order.supply), order)
-
-
-def _ours(graph: Graph, order: Order) -> Graph:
-    """Return the graph of a wheel to be tagged, with the symbols that the user assumes."""
-    return graph._replace(assumed=order.settings.assume_symbols, ours=True)
-
-
-def _for_no_musl(material: Material, order: Order) -> Outcome:
-    """Write a wheel for any platform, or for another one, unchanged."""
-    order.progress.enter("judge")
-    verdict = judge(_resolved(material, order)[1], order.target, ANY_LIBC_RULES)
-    if not verdict.ok and order.target.strict:
-        msg = "the wheel cannot be tagged for any machine; nothing was written"
-        raise PolicyError(verdict, msg, hint="see the findings above")
-    sizes = _write(order, material, as_it_is=True)
-    return Outcome(material.name, verdict, Plan(), None, sizes=sizes)
-
-
-def _prove(members: Sequence[Member], order: Order, known: _Known) -> tuple[Verdict, Graph]:
-    """Read, resolve, judge and plan the patched files again, by the wheel alone.
-
-    Raises ``RuntimeError`` if the promise does not hold: that is a bug of muslbackend.
-    """
-    order.progress.enter("prove")
-    supply = order.supply._replace(directories=(), follow_rpath=False)
-    scan = Scan.of_members(members, before=known.scan)
-    graph = _ours(resolve(scan, order.target.arch, supply), order)
-    verdict = judge(graph, order.target, FINISHED_RULES)
-    rest = make_plan(graph, {}, Wishes(expand=to_expand(graph, order.target)))
-    if not verdict.ok or not rest.is_empty or verdict.floor != known.verdict.floor:
-        msg = f"muslbackend has a bug: after patching, {verdict.findings or rest}"
-        raise RuntimeError(msg)
-    return verdict, graph
-
-
-def _write(
-    order: Order, material: Material, *, as_it_is: bool = False
-) -> dict[str, tuple[int, int]]:
-    """Write the wheel, unless it is a dry run; return the sizes of its members."""
-    if order.output is None:
-        return {}
-    packing = Packing(order.settings.compression_level, order.settings.max_size, order.progress)
-    original, same = order.original, as_it_is and packing.level == DEFAULT_LEVEL
-    if same and original is not None and original.name == str(material.name) and _says(material):
-        order.progress.enter("write")
-        return copy_wheel(original, order.output).sizes
-    return write_wheel(order.output, material.name, tagged_members(material), packing).sizes
-
-
-def _promise(tags: Iterable[Tag], target: Target) -> tuple[Target, bool]:
-    """Return the target with the floor that explicit tags claim, and whether they claim one.
-
-    A floor of the settings within the claimed X.Y takes precedence.
-    """
-    claimed = claimed_floor(tag.platform for tag in tags)
-    if claimed is None:
-        return target, False
-    refuse_unknown(claimed, "a tag of the wheel", "tag it with a known release: musllinux_1_2")
-    own = target.floor
-    if own is not None and (own.major, own.minor) == (claimed.major, claimed.minor):
-        claimed = max(own, claimed)
-    return target._replace(floor=claimed), True
-
-
-def _wishes(material: Material, expand: frozenset[str], order: Order) -> Wishes:
-    taken = Taken(member.path for member in material.members)
-    libs_dir = taken.folder(f"{material.name.distribution.partition('-')[0]}.libs")
-    keep = order.debug_dir is not None
-    return Wishes(libs_dir, expand, order.settings.strip, keep, taken)
-
-
-def _says(material: Material) -> bool:
-    """Return whether the ``WHEEL`` file already has the right declaration of the floor."""
-    path = f"{material.name.dist_info}WHEEL"
-    said = next((member.read() for member in material.members if member.path == path), b"")
-    return with_floor(said, material.floor) == said
-
-
-def tagged_members(material: Material) -> list[Member]:
-    """Return the members with a ``WHEEL`` file for the name and the floor."""
-    return [_made(member, material) for member in material.members]
-
-
-def _made(member: Member, material: Material) -> Member:
-    folder = material.name.dist_info
-    if member.path == f"{folder}WHEEL":
-        said = (material.name.tags, material.generator, material.floor)
-        return Member(member.path, retag(member.read(), *said))
-    if member.path.startswith(f"{folder}sboms/"):
-        from muslbackend.repair.sbom import declaring, sbom_path  # few wheels have one
-
-        if member.path == sbom_path(folder):
-            floor = str(material.floor) if material.floor else ""
-            return Member(member.path, declaring(member.read(), floor))
-    return member
+def _with_warning(draft: Draft) -> Verdict:
+    """Return the verdict, with a warning if the files require a later musl than the tag."""
+    verdict, name = draft.verdict, draft.material.name
+    if not draft.promised:
+        return verdict
+    platforms = (tag.platform for tag in name.tags)
+    more = understated(str(name), platforms, verdict.floor, verdict.alpine)
+    return verdict._replace(findings=(*more, *verdict.findings))

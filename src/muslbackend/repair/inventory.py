@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from muslbackend.loader.graph import Graph
-    from muslbackend.repair.licenses import LicenceText
+    from muslbackend.repair.licenses import LicenseText
     from muslbackend.repair.plan import Graft
     from muslbackend.repair.sbom import Earlier, Owner
     from muslbackend.wheel.name import WheelName
@@ -100,7 +100,7 @@ def account_for(
     members: Sequence[Member],
     graph: Graph,
     name: WheelName,
-    texts: Sequence[LicenceText],
+    texts: Sequence[LicenseText],
 ) -> tuple[list[Member], tuple[Finding, ...]]:
     """Return the members with the SBOM and the license texts, and notes on missing texts.
 
@@ -113,11 +113,11 @@ def account_for(
     loads = _loads(graph)
     needs = {part.dest: loads.get(part.dest, ()) for part in before}
     sbom = document(Product.of(name.distribution), libraries, __version__, before, needs)
-    licences = collect(libraries, texts, name.dist_info)
-    added: Mapping[str, Path | bytes] = {place: sbom, **dict(licences.members)}
+    licenses = collect(libraries, texts, name.dist_info)
+    added: Mapping[str, Path | bytes] = {place: sbom, **dict(licenses.members)}
     kept = [member for member in members if member.path not in added]
     more = [Member(path, content) for path, content in sorted(added.items())]
-    return [*kept, *more], tuple(_without_text(licences.without))
+    return [*kept, *more], tuple(_without_text(licenses.without))
 
 
 def _before(members: Sequence[Member], place: str) -> list[Earlier]:
@@ -149,6 +149,6 @@ def _without_text(libraries: Sequence[Bundled]) -> Iterator[Finding]:
             "MB133",
             Severity.NOTE,
             library.dest,
-            f"is a copy of {library.source_name}, and no licence text of it was found",
+            f"is a copy of {library.source_name}, and no license text of it was found",
             hint="name one in bundled-licenses; on Alpine some are in the package's -doc package",
         )

@@ -1,18 +1,21 @@
-"""Find files of the wheel that must move, and duplicates."""
+"""Paths in the wheel: unused ones, files that must move, and copies of libraries."""
 
 from __future__ import annotations
 
 import posixpath
 import re
+from itertools import count
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.loader.graph import Via, fits_path
-from muslbackend.repair.free_names import Taken
+from muslbackend.loader.rpath import site_path
+from muslbackend.policy.rules.archive import folded
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from muslbackend.loader.graph import Graph
+    from muslbackend.wheel.member import Member
 
 _SCRIPT: Final = r"([^/]+)-[^/]+\.data/scripts/([^/]+)"
 _STARTER: Final = """\
@@ -25,6 +28,36 @@ from importlib.metadata import distribution
 program = os.fspath(distribution({name!r}).locate_file({dest!r}))
 os.execv(program, [program, *sys.argv[1:]])
 """
+
+
+class Taken:
+    """The installed paths of a wheel's files, case-insensitive."""
+
+    def __init__(self, paths: Iterable[str] = ()) -> None:
+        self._paths = {folded(site_path(path)) for path in paths}
+        self._names = {posixpath.basename(path) for path in self._paths}
+
+    def has_name(self, name: str) -> bool:
+        """Return whether a file of a name is in any folder: musl identifies libraries by name."""
+        return folded(name) in self._names
+
+    def folder(self, wanted: str) -> str:
+        """Return the name of a folder at the root that is not the name of a file."""
+        return next(name for name in _numbered(wanted) if folded(name) not in self._paths)
+
+    def path(self, folder: str, name: str) -> str:
+        """Return an unused path, in a folder or one beside it, and reserve it."""
+        for each in _numbered(folder):
+            path = f"{each}/{name}"
+            if not {folded(each), folded(path)} & self._paths:
+                break
+        self._paths.add(folded(path))
+        return path
+
+
+def _numbered(name: str) -> Iterator[str]:
+    yield name
+    yield from (f"{name}-{number}" for number in count(2))
 
 
 class Move(NamedTuple):
@@ -94,6 +127,25 @@ def kept_copies(graph: Graph) -> tuple[tuple[str, ...], ...]:
             if len(same) > 1 and (elf.build_id or elf.checksum):
                 found.append(same)
     return tuple(found)
+
+
+def twins(members: Sequence[Member]) -> tuple[dict[str, str], set[str]]:
+    """Return the digests of possible copies, and their names that occur in texts of the wheel."""
+    by_path = {member.path: member for member in members}
+    found = chains(by_path)
+    if not found:
+        return {}, set()
+    shas = {path: by_path[path].sha256() for chain in found for path in chain}
+    names = sorted({posixpath.basename(path) for path in shas})
+    # libx.so is not a match in libx.so.1.
+    pattern = re.compile(
+        rb"(?<![\w.+-])(?:%s)(?![\w.+-])" % b"|".join(re.escape(name).encode() for name in names)
+    )
+    mentioned: set[str] = set()
+    for member in members:
+        if member.path not in shas:
+            mentioned |= {name.decode() for name in pattern.findall(member.read())}
+    return shas, mentioned
 
 
 def copies(

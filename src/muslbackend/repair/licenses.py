@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from muslbackend.repair.sbom import Bundled
 
 
-class LicenceRule(NamedTuple):
+class LicenseRule(NamedTuple):
     """One entry of ``bundled-licenses``: ``PATH`` or ``LIBRARY=PATH``."""
 
     path: str
@@ -32,14 +32,14 @@ class LicenceRule(NamedTuple):
     """A glob of library names; empty for all bundled libraries."""
 
 
-class LicenceText(NamedTuple):
+class LicenseText(NamedTuple):
     """A file that a rule matched."""
 
     file: Path
     library: str = ""
 
 
-class Licences(NamedTuple):
+class Licenses(NamedTuple):
     """The texts for the wheel, and the libraries without one."""
 
     members: tuple[tuple[str, Path], ...]
@@ -48,7 +48,7 @@ class Licences(NamedTuple):
     """The libraries without a text, sorted by path."""
 
 
-def parse_rules(place: str, entries: Iterable[str]) -> tuple[LicenceRule, ...]:
+def parse_rules(place: str, entries: Iterable[str]) -> tuple[LicenseRule, ...]:
     """Return the rules of a setting; ``place`` is its name in messages.
 
     Raises :class:`SettingsError` for an entry without a path or a library. A path that contains an
@@ -59,14 +59,14 @@ def parse_rules(place: str, entries: Iterable[str]) -> tuple[LicenceRule, ...]:
         library, equals, path = entry.partition("=") if "=" in entry else ("", "", entry)
         if not path.strip() or (equals and not library.strip()):
             raise SettingsError(
-                f"{place}: {entry!r} is not a path of a licence text",
+                f"{place}: {entry!r} is not a path of a license text",
                 hint='give "PATH", or "LIBRARY=PATH" such as "libfoo*=third-party/foo/COPYING"',
             )
-        rules.append(LicenceRule(path.strip(), library.strip()))
+        rules.append(LicenseRule(path.strip(), library.strip()))
     return tuple(rules)
 
 
-def find_texts(place: str, rules: Iterable[LicenceRule], project: Path) -> tuple[LicenceText, ...]:
+def find_texts(place: str, rules: Iterable[LicenseRule], project: Path) -> tuple[LicenseText, ...]:
     """Return the files that the rules match, each once per rule, in order.
 
     Raises :class:`SettingsError` for a rule that matches no file.
@@ -81,7 +81,7 @@ def find_texts(place: str, rules: Iterable[LicenceRule], project: Path) -> tuple
                 hint="name a file, or a pattern such as third-party/*/COPYING, "
                 "relative to the folder of pyproject.toml",
             )
-        texts += [LicenceText(file, rule.library) for file in files]
+        texts += [LicenseText(file, rule.library) for file in files]
     return tuple(texts)
 
 
@@ -93,7 +93,7 @@ def _matches(path: str, project: Path) -> list[Path]:
     return sorted(file for file in (project / name for name in names) if file.is_file())
 
 
-def collect(libraries: Sequence[Bundled], texts: Sequence[LicenceText], dist_info: str) -> Licences:
+def collect(libraries: Sequence[Bundled], texts: Sequence[LicenseText], dist_info: str) -> Licenses:
     """Return the path of each text, and the libraries without one.
 
     The texts of a library go into a folder of its name. Texts for all libraries are beside these
@@ -105,14 +105,14 @@ def collect(libraries: Sequence[Bundled], texts: Sequence[LicenceText], dist_inf
     without = []
     for library in sorted(libraries, key=lambda one: one.dest):
         own = [t.file for t in texts if t.library and fnmatchcase(library.source_name, t.library)]
-        own += library.owner.licence_files if library.owner else ()
+        own += library.owner.license_files if library.owner else ()
         for file in own:
             _put(members, f"{base}/{library.source_name}", file)
         if not own and not common:
             without.append(library)
     for file in common:
         _put(members, base, file)
-    return Licences(tuple(sorted(members.items())), tuple(without))
+    return Licenses(tuple(sorted(members.items())), tuple(without))
 
 
 def _put(members: dict[str, Path], folder: str, file: Path) -> None:

@@ -1,4 +1,4 @@
-"""The settings that a build or a repair follows."""
+"""The options that builds and repairs share."""
 
 from __future__ import annotations
 
@@ -10,15 +10,12 @@ if TYPE_CHECKING:
     from muslbackend.musl.releases import MuslVersion
 
 
-class Settings(NamedTuple):
-    """The settings; every field has the default of a project without settings."""
+class Options(NamedTuple):
+    """What is bundled, changed and written; the defaults are those without any setting."""
 
-    target: str = "auto"
-    """``auto``, ``host``, an architecture, or a full platform tag; see :mod:`target`."""
     floor: MuslVersion | None = None
-    """The oldest musl promised; ``None`` for the ``X.Y.0`` of a full tag in ``target``,
-    else :data:`muslbackend.musl.tags.DEFAULT_FLOOR`."""
-    strict: bool = False
+    """The oldest musl promised; ``None`` for the ``X.Y.0`` of a full tag, else
+    :data:`muslbackend.musl.tags.DEFAULT_FLOOR`."""
     exclude: tuple[str, ...] = ()
     """Globs of library names that the system provides."""
     library_dirs: tuple[str, ...] = ()
@@ -51,9 +48,3 @@ class Settings(NamedTuple):
     """The level of zlib, 0 to 9; 0 stores files uncompressed."""
     sysroot: str | None = None
     """An unpacked root of the target with headers and libraries for a cross build."""
-    toolchain_file: str | None = None
-    """A CMake toolchain file for a cross build."""
-    loader: str | None = None
-    """musl's dynamic loader for the target, to run programs of a cross build."""
-    verify: bool = False
-    """Whether the real loader opens every file before the wheel is written."""

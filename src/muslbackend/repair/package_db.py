@@ -121,8 +121,8 @@ def _apk_owner(fields: dict[str, str], distribution: _Distribution, root: Path) 
     )
     texts = root / "usr/share/licenses"
     files = [f for folder in sorted({name, origin}) for f in _files_below(texts / folder)]
-    licence, supplier = fields.get("L", ""), distribution.name
-    return Owner(name, version, Origin.APK, purl, origin, licence, supplier, tuple(files))
+    terms, supplier = fields.get("L", ""), distribution.name
+    return Owner(name, version, Origin.APK, purl, origin, terms, supplier, tuple(files))
 
 
 def _dpkg_owners(wanted: _Wanted, distribution: _Distribution) -> Iterator[tuple[str, Owner]]:

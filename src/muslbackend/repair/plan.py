@@ -12,7 +12,7 @@ from muslbackend.loader.graph import Graph, Via
 from muslbackend.loader.needs import RELR_SINCE
 from muslbackend.loader.rpath import inside, is_rootless, origin_entries, passed, site_path
 from muslbackend.musl.releases import is_reserved
-from muslbackend.repair.free_names import Taken
+from muslbackend.repair.layout import Taken
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Container, Iterator, Mapping

@@ -20,60 +20,61 @@ from muslbackend.policy.registry import (
 )
 from muslbackend.policy.rules.platform import declared
 from muslbackend.policy.verdict import PolicyError, Verdict, in_order
-from muslbackend.repair.finish import finish, tagged_members
+from muslbackend.repair.finish import finish
 from muslbackend.repair.outcome import Outcome
 from muslbackend.repair.plan import Plan
 from muslbackend.repair.request import Material, order_for, repair_target
-from muslbackend.repair.write import write_wheel
+from muslbackend.repair.write import write
 from muslbackend.system.failures import reported_io_errors
 from muslbackend.system.progress import Progress
 from muslbackend.wheel.member import Scratch
 from muslbackend.wheel.name import WheelName, generator, in_platlib
 from muslbackend.wheel.reader import unpack
-from muslbackend.wheel.writer import copy_wheel
+from muslbackend.wheel.writer import Packing
 
 if TYPE_CHECKING:
     from muslbackend.musl.tags import Facts
     from muslbackend.policy.findings import Finding
-    from muslbackend.repair.options import Settings
+    from muslbackend.repair.options import Options
     from muslbackend.wheel.contents import Contents
     from muslbackend.wheel.member import Member
-    from muslbackend.wheel.original import Original
 
 
 def repair_wheel(
     path: Path,
-    settings: Settings,
+    options: Options,
     facts: Facts,
     output: Path | None,
     progress: Progress | None = None,
 ) -> Outcome:
     """Bundle, prove and write a finished wheel from any backend; return the outcome.
 
-    Libraries come from the folders of the settings, relative to the current folder, and on a musl
+    Libraries come from the folders of the options, relative to the current folder, and on a musl
     machine from the system. A wheel that requires no change is copied. Without ``output`` nothing
     is written. Raises :class:`PolicyError` if the promise cannot be kept.
     """
     progress = progress or Progress()
     with reported_io_errors(), Scratch() as scratch:
-        unpacked = unpack(path, scratch, progress, settings.max_unpacked)
+        unpacked = unpack(path, scratch, progress, options.max_unpacked)
         notes = _sound(unpacked.contents)
         # WHEEL is rewritten if it does not have the tags of the name.
         rewritten = judge_contents(unpacked.contents, REWRITTEN_ARCHIVE_RULES)
         original = None if rewritten else unpacked.original
-        name, members = _for_its_machine(unpacked.name, unpacked.members, settings.ignore)
+        name, members = _for_its_machine(unpacked.name, unpacked.members, options.ignore)
         said = declared(unpacked.contents, {tag.platform for tag in unpacked.name.tags})
         notes += tuple(f._replace(severity=Severity.WARNING) for f in said.findings)
         platforms = (tag.platform for tag in name.tags)
-        target = repair_target(platforms, settings, facts, said.floor)
+        target = repair_target(platforms, options, facts, said.floor)
         about = f"{name.dist_info}WHEEL"
         wheel_file = next((m.read() for m in members if m.path == about), b"")
         material = Material(name, members, generator(wheel_file))
         if target is None:
-            return _pure(material, original, notes, output)
+            packing = Packing(options.compression_level, options.max_size, progress)
+            sizes = write(material, output, packing, original)
+            return Outcome(name, Verdict(None, (), notes), Plan(), None, sizes)
         # Its musllinux tags are ignored.
         plain = name.tagged(str(target.plain_tag), "linux_", "musllinux_")
-        order = order_for(target, settings, Path.cwd(), output, foreign=True)
+        order = order_for(target, options, Path.cwd(), output, foreign=True)
         order = order._replace(original=original, progress=progress)
         made = finish(material._replace(name=plain), order)
         findings = in_order((*made.verdict.findings, *notes))
@@ -124,14 +125,3 @@ def _for_its_machine(
         )
     plain = str(PlatformTag("linux", arch))
     return name.tagged(plain, "any"), tuple(map(in_platlib, members))
-
-
-def _pure(
-    material: Material, original: Original | None, notes: tuple[Finding, ...], output: Path | None
-) -> Outcome:
-    """Copy a wheel for any machine, or write it with the tags of its name."""
-    if output is not None and original is not None:
-        copy_wheel(original, output)
-    elif output is not None:
-        write_wheel(output, material.name, tagged_members(material))
-    return Outcome(material.name, Verdict(None, (), notes), Plan(), None)

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from muslbackend.musl.releases import MuslVersion
-    from muslbackend.repair.licenses import LicenceText
-    from muslbackend.repair.options import Settings
+    from muslbackend.repair.licenses import LicenseText
+    from muslbackend.repair.options import Options
     from muslbackend.repair.verify import Opener
     from muslbackend.wheel.member import Member
     from muslbackend.wheel.name import WheelName
@@ -54,7 +54,7 @@ class Order(NamedTuple):
 
     target: Target
     supply: Supply
-    settings: Settings
+    options: Options
     output: Path | None
     """The folder for the wheel; ``None`` for a dry run."""
     progress: Progress
@@ -64,7 +64,7 @@ class Order(NamedTuple):
     """CMake's build folder."""
     sysroot: Path | None = None
     """The unpacked root of a system with libraries."""
-    licences: tuple[LicenceText, ...] = ()
+    licenses: tuple[LicenseText, ...] = ()
     """The user's license texts for bundled libraries."""
     debug_dir: Path | None = None
     """The folder for removed debugging information, if it is kept."""
@@ -73,49 +73,49 @@ class Order(NamedTuple):
 
 
 def order_for(
-    target: Target, settings: Settings, base: Path, output: Path | None, *, foreign: bool = False
+    target: Target, options: Options, base: Path, output: Path | None, *, foreign: bool = False
 ) -> Order:
-    """Return the order for some settings, whose paths are relative to ``base``.
+    """Return the order for some options, whose paths are relative to ``base``.
 
     Libraries come from the user's folders, then from the sysroot, or on a musl machine from the
     system. Absolute paths in the files of a ``foreign`` wheel are ignored: they may name any
     folder. Raises :class:`SettingsError` for a missing license text or sysroot.
     """
-    own = [str((base / folder).resolve()) for folder in settings.library_dirs]
+    own = [str((base / folder).resolve()) for folder in options.library_dirs]
     system: Iterable[str] = ()
     sysroot = None
     if target.native:
         system = system_folders(Path(sys.executable), target.arch)
-    elif settings.sysroot is not None:
-        sysroot = read_sysroot(base, settings.sysroot, target.arch)
+    elif options.sysroot is not None:
+        sysroot = read_sysroot(base, options.sysroot, target.arch)
         system = [str(sysroot / folder) for folder in SYSROOT_FOLDERS]
     supply = Supply(
         (*own, *system),
         follow_rpath=True,
         foreign=foreign,
-        exclude=settings.exclude,
-        system=settings.system_libraries,
-        include=settings.include,
+        exclude=options.exclude,
+        system=options.system_libraries,
+        include=options.include,
         sysroot=str(sysroot or ""),
-        ignore=settings.ignore,
-        in_place=settings.keep_in_place,
+        ignore=options.ignore,
+        in_place=options.keep_in_place,
     )
-    texts = _licences(settings.bundled_licenses, base)
-    debug = _debug_dir(settings, base)
-    order = Order(target, supply, settings, output, Progress(), sysroot=sysroot, licences=texts)
+    texts = _licenses(options.bundled_licenses, base)
+    debug = _debug_dir(options, base)
+    order = Order(target, supply, options, output, Progress(), sysroot=sysroot, licenses=texts)
     return order._replace(debug_dir=debug)
 
 
-def _debug_dir(settings: Settings, base: Path) -> Path | None:
-    if settings.debug_info_dir is None:
+def _debug_dir(options: Options, base: Path) -> Path | None:
+    if options.debug_info_dir is None:
         return None
-    if not settings.strip:
-        msg = f"debug-info-dir = {settings.debug_info_dir!r}, and strip is not set"
+    if not options.strip:
+        msg = f"debug-info-dir = {options.debug_info_dir!r}, and strip is not set"
         raise SettingsError(msg, hint='set strip = "debug" (--strip-debug) or strip = "all"')
-    return (base / settings.debug_info_dir).resolve()
+    return (base / options.debug_info_dir).resolve()
 
 
-def _licences(rules: tuple[str, ...], base: Path) -> tuple[LicenceText, ...]:
+def _licenses(rules: tuple[str, ...], base: Path) -> tuple[LicenseText, ...]:
     if not rules:
         return ()
     from muslbackend.repair.licenses import find_texts, parse_rules
@@ -129,14 +129,14 @@ def after_build(order: Order, build_dir: Path | None) -> Order:
     if build_dir is None:
         return order
     build_dir = build_dir.resolve()
-    own, folders = len(order.settings.library_dirs), order.supply.directories
+    own, folders = len(order.options.library_dirs), order.supply.directories
     found = (*folders[:own], *build_folders(build_dir), *folders[own:])
     return order._replace(supply=order.supply._replace(directories=found), build_dir=build_dir)
 
 
 def repair_target(
     platforms: Iterable[str],
-    settings: Settings,
+    options: Options,
     facts: Facts,
     declared: MuslVersion | None = None,
 ) -> Target | None:
@@ -160,6 +160,6 @@ def repair_target(
             + ", ".join(ARCHITECTURES),
         )
     arch = ARCHITECTURES[archs[0]]
-    floor = settings.floor or declared or claimed_floor(platforms) or DEFAULT_FLOOR
+    floor = options.floor or declared or claimed_floor(platforms) or DEFAULT_FLOOR
     refuse_unknown(floor, " and ".join(platforms), "give --floor with one of these")
     return Target(arch, floor, native=facts.musl_arch == arch, strict=True)

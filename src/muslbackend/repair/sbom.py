@@ -53,11 +53,11 @@ class Owner(NamedTuple):
     purl: str
     source: str = ""
     """The source package (Alpine's origin)."""
-    licence: str = ""
+    license: str = ""
     """The text in the database; often, but not always, an SPDX expression."""
     supplier: str = ""
     """The distribution's name."""
-    licence_files: tuple[Path, ...] = ()
+    license_files: tuple[Path, ...] = ()
     """License texts of the package or its origin on the machine."""
 
 
@@ -239,7 +239,7 @@ def _component(library: Bundled) -> dict[str, Any]:
         "bom-ref": library.dest,
         **_identity(library),
         "hashes": _sha256(library.shipped_sha256),
-        **_licences(owner.licence if owner else ""),
+        **_licenses(owner.license if owner else ""),
         **({"purl": owner.purl} if owner else {}),
         "pedigree": {
             "ancestors": [
@@ -271,7 +271,7 @@ def _sha256(digest: str) -> list[dict[str, str]]:
     return [{"alg": "SHA-256", "content": digest}]
 
 
-def _licences(words: str) -> dict[str, Any]:
+def _licenses(words: str) -> dict[str, Any]:
     """Return the declared license: an SPDX expression, else a name (in older Alpine packages)."""
     declared = {"acknowledgement": "declared"}
     if not words:

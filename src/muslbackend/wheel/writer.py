@@ -85,22 +85,18 @@ def write_sound_wheel(
     limit in ``packing``, for a source wheel that has changed, and for the first of the ``faults``.
     """
     sizes: Sizes = {}
-    limit = packing.limit
-
     with published(folder / str(name)) as stream:
         written = write_archive(stream, _sources(members, packing))
         size = stream.tell()
         sizes.update({w.entry.name: (w.size, w.packed_size) for w in written})
-        if limit is not None and size > limit:
-            msg = f"{name} would have {size} bytes, and max-size is {limit}; nothing was written"
-            raise MuslBackendError(msg, hint=_largest(sizes))
+        _refuse_larger(str(name), size, packing.limit, sizes)
         for original in _originals(members):
             original.check()
         _look_again(stream, str(name), faults)
     return Finished(folder / str(name), sizes)
 
 
-def copy_wheel(original: Original, folder: Path) -> Finished:
+def copy_wheel(original: Original, folder: Path, limit: int | None = None) -> Finished:
     """Copy a finished wheel into ``folder``, with the same guarantees."""
     final = folder / original.name
     with published(final) as stream:
@@ -108,7 +104,15 @@ def copy_wheel(original: Original, folder: Path) -> Finished:
             stream.write(original.read(at, min(_BLOCK, original.size - at)))
         original.check()
         found = read_directory(stream).members
-    return Finished(final, {m.name: (m.size, m.packed_size) for m in found})
+        sizes = {m.name: (m.size, m.packed_size) for m in found}
+        _refuse_larger(original.name, original.size, limit, sizes)
+    return Finished(final, sizes)
+
+
+def _refuse_larger(name: str, size: int, limit: int | None, sizes: Sizes) -> None:
+    if limit is not None and size > limit:
+        msg = f"{name} would have {size} bytes, and max-size is {limit}; nothing was written"
+        raise MuslBackendError(msg, hint=_largest(sizes))
 
 
 def _originals(members: Iterable[Member]) -> set[Original]:

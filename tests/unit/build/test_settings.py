@@ -5,50 +5,57 @@ import re
 import pytest
 
 from muslbackend.build.settings import (
-    cli_settings,
+    Settings,
     foreign_config,
     names,
     parse_settings,
     read_settings,
+    repair_options,
     unpacked_limit,
 )
 from muslbackend.errors import SettingsError
 from muslbackend.musl.releases import MuslVersion
-from muslbackend.repair.options import Settings
+from muslbackend.repair.options import Options
+
+
+def given(**values: object) -> Settings:
+    """Return settings with values by field, of the options of a repair too."""
+    return Settings.of(values)
+
 
 #: Each key: (in the table, with -C, in the environment) and the value that all three mean.
 SAME = [
-    (("aarch64", "aarch64", "aarch64"), Settings(target="aarch64"), "target"),
-    (("1.2.3", "1.2.3", "1.2.3"), Settings(floor=MuslVersion(1, 2, 3)), "floor"),
-    ((True, "true", "1"), Settings(strict=True), "strict"),
-    ((["libz*", "b"], "libz*;b", "libz*;b"), Settings(exclude=("libz*", "b")), "exclude"),
-    ((["/a", "b"], "/a;b", "/a:b"), Settings(library_dirs=("/a", "b")), "library-dirs"),
-    ((["libz*", "b"], "libz*;b", "libz*;b"), Settings(include=("libz*", "b")), "include"),
+    (("aarch64", "aarch64", "aarch64"), given(target="aarch64"), "target"),
+    (("1.2.3", "1.2.3", "1.2.3"), given(floor=MuslVersion(1, 2, 3)), "floor"),
+    ((True, "true", "1"), given(strict=True), "strict"),
+    ((["libz*", "b"], "libz*;b", "libz*;b"), given(exclude=("libz*", "b")), "exclude"),
+    ((["/a", "b"], "/a;b", "/a:b"), given(library_dirs=("/a", "b")), "library-dirs"),
+    ((["libz*", "b"], "libz*;b", "libz*;b"), given(include=("libz*", "b")), "include"),
     (
         (["libz*", "b"], "libz*;b", "libz*;b"),
-        Settings(system_libraries=("libz*", "b")),
+        given(system_libraries=("libz*", "b")),
         "system-libraries",
     ),
-    ((["a", "b"], "a;b", "a;b"), Settings(bundled_licenses=("a", "b")), "bundled-licenses"),
-    ((True, "true", "1"), Settings(strip="all"), "strip"),
-    (("debug", "debug", "debug"), Settings(strip="debug"), "strip"),
-    (("all", "all", "all"), Settings(strip="all"), "strip"),
-    (("a b/c:d", "a b/c:d", "a b/c:d"), Settings(debug_info_dir="a b/c:d"), "debug-info-dir"),
-    ((["a/*", "b"], "a/*;b", "a/*;b"), Settings(ignore=("a/*", "b")), "ignore"),
-    ((["a/*", "b"], "a/*;b", "a/*;b"), Settings(keep_in_place=("a/*", "b")), "keep-in-place"),
+    ((["a", "b"], "a;b", "a;b"), given(bundled_licenses=("a", "b")), "bundled-licenses"),
+    ((True, "true", "1"), given(strip="all"), "strip"),
+    (("debug", "debug", "debug"), given(strip="debug"), "strip"),
+    (("all", "all", "all"), given(strip="all"), "strip"),
+    (("a b/c:d", "a b/c:d", "a b/c:d"), given(debug_info_dir="a b/c:d"), "debug-info-dir"),
+    ((["a/*", "b"], "a/*;b", "a/*;b"), given(ignore=("a/*", "b")), "ignore"),
+    ((["a/*", "b"], "a/*;b", "a/*;b"), given(keep_in_place=("a/*", "b")), "keep-in-place"),
     (
         (["*.so.*", "b"], "*.so.*;b", "*.so.*;b"),
-        Settings(drop_copies=("*.so.*", "b")),
+        given(drop_copies=("*.so.*", "b")),
         "drop-copies",
     ),
-    (("a b/c:d", "a b/c:d", "a b/c:d"), Settings(loader="a b/c:d"), "loader"),
-    ((True, "true", "1"), Settings(verify=True), "verify"),
-    (("a b/c:d", "a b/c:d", "a b/c:d"), Settings(toolchain_file="a b/c:d"), "toolchain-file"),
-    ((9, "9", "9"), Settings(compression_level=9), "compression-level"),
-    ((["nk_*", "x"], "nk_*;x", "nk_*;x"), Settings(assume_symbols=("nk_*", "x")), "assume-symbols"),
-    ((5000000, "5MB", "5 mb"), Settings(max_size=5_000_000), "max-size"),
-    ((10**10, "10GB", "10 gb"), Settings(max_unpacked=10**10), "max-unpacked"),
-    (("a b/c:d", "a b/c:d", "a b/c:d"), Settings(sysroot="a b/c:d"), "sysroot"),
+    (("a b/c:d", "a b/c:d", "a b/c:d"), given(loader="a b/c:d"), "loader"),
+    ((True, "true", "1"), given(verify=True), "verify"),
+    (("a b/c:d", "a b/c:d", "a b/c:d"), given(toolchain_file="a b/c:d"), "toolchain-file"),
+    ((9, "9", "9"), given(compression_level=9), "compression-level"),
+    ((["nk_*", "x"], "nk_*;x", "nk_*;x"), given(assume_symbols=("nk_*", "x")), "assume-symbols"),
+    ((5000000, "5MB", "5 mb"), given(max_size=5_000_000), "max-size"),
+    ((10**10, "10GB", "10 gb"), given(max_unpacked=10**10), "max-unpacked"),
+    (("a b/c:d", "a b/c:d", "a b/c:d"), given(sysroot="a b/c:d"), "sysroot"),
 ]
 
 KEYS = (
@@ -81,7 +88,7 @@ def env_name(key: str) -> str:
 
 
 def test_a_project_that_says_nothing_has_the_defaults() -> None:
-    assert parse_settings({}, {}, {}) == Settings(
+    assert parse_settings({}, {}, {}) == given(
         target="auto", floor=None, strict=False, exclude=(), library_dirs=()
     )
 
@@ -91,7 +98,7 @@ def test_a_project_that_says_nothing_has_the_defaults() -> None:
     [("1", 1), ("47.7MiB", 50_017_075), ("2k", 2000), ("3 KiB", 3072), ("0.5GB", 500_000_000)],
 )
 def test_sizes_are_decimal_or_binary(text: str, size: int) -> None:
-    assert parse_settings({"max-size": text}, {}, {}).max_size == size
+    assert parse_settings({"max-size": text}, {}, {}).repair.max_size == size
 
 
 @pytest.mark.parametrize(
@@ -112,7 +119,7 @@ def test_what_strip_does_not_know_is_refused(value: object) -> None:
     ("value", "strip"), [(False, ""), ("off", ""), (True, "all"), ("on", "all")]
 )
 def test_strip_is_still_a_switch(value: object, strip: str) -> None:
-    assert parse_settings({"strip": value}, {}, {}).strip == strip
+    assert parse_settings({"strip": value}, {}, {}).repair.strip == strip
 
 
 def test_options_of_a_command_win_over_the_environment() -> None:
@@ -135,7 +142,7 @@ def test_options_of_a_command_win_over_the_environment() -> None:
         "dry_run": True,
     }
     environ = {"MUSLBACKEND_EXCLUDE": "b", "MUSLBACKEND_STRIP": "yes", "MUSLBACKEND_FLOOR": "1.2.3"}
-    assert cli_settings(options, environ) == Settings(
+    assert repair_options(options, environ) == Options(
         floor=MuslVersion(1, 2, 3),
         exclude=("a",),
         library_dirs=("/x",),
@@ -171,7 +178,7 @@ def test_the_environment_wins_over_config_settings_and_they_over_the_table() -> 
     table = {"target": "from-table", "strict": True, "exclude": ["table"]}
     config = {"musl.target": "from-config", "musl.exclude": "config"}
     environ = {"MUSLBACKEND_TARGET": "from-env"}
-    assert parse_settings(table, config, environ) == Settings(
+    assert parse_settings(table, config, environ) == given(
         target="from-env", strict=True, exclude=("config",)
     )
     assert parse_settings(table, config, {}).target == "from-config"
@@ -180,7 +187,7 @@ def test_the_environment_wins_over_config_settings_and_they_over_the_table() -> 
 
 def test_a_list_replaces_the_list_of_a_weaker_place() -> None:
     environ = {"MUSLBACKEND_EXCLUDE": "c"}
-    assert parse_settings({"exclude": ["a", "b"]}, {}, environ).exclude == ("c",)
+    assert parse_settings({"exclude": ["a", "b"]}, {}, environ).repair.exclude == ("c",)
 
 
 @pytest.mark.parametrize("text", ["true", "True", "ON", "yes", "1"])
@@ -209,7 +216,7 @@ def test_words_for_false(text: str) -> None:
 def test_lists_are_separated_by_semicolons(
     place: tuple[dict[str, object], dict[str, object], dict[str, str]], expected: tuple[str, ...]
 ) -> None:
-    assert parse_settings(*place).exclude == expected
+    assert parse_settings(*place).repair.exclude == expected
 
 
 @pytest.mark.parametrize(
@@ -226,11 +233,14 @@ def test_library_dirs_in_the_environment_are_separated_as_in_path(
     text: str, expected: tuple[str, ...]
 ) -> None:
     environ = {"MUSLBACKEND_LIBRARY_DIRS": text}
-    assert parse_settings({"library-dirs": ["/z"]}, {}, environ).library_dirs == expected
+    assert parse_settings({"library-dirs": ["/z"]}, {}, environ).repair.library_dirs == expected
 
 
 def test_library_dirs_with_config_settings_are_separated_by_semicolons() -> None:
-    assert parse_settings({}, {"musl.library-dirs": "/a:/b;/c"}, {}).library_dirs == ("/a:/b", "/c")
+    assert parse_settings({}, {"musl.library-dirs": "/a:/b;/c"}, {}).repair.library_dirs == (
+        "/a:/b",
+        "/c",
+    )
 
 
 NAME = "a name such as x86_64"
@@ -253,8 +263,8 @@ def test_a_release_without_quotes_is_named_as_what_it_is() -> None:
 def test_a_floor_is_a_release_that_is_known(floor: str) -> None:
     with pytest.raises(SettingsError) as caught:
         parse_settings({}, {}, {"MUSLBACKEND_FLOOR": floor})
-    assert caught.value.message.startswith(f"MUSLBACKEND_FLOOR = {floor!r}: no musl ")
-    assert " is known, from 1.1.0 to 1.2.6" in caught.value.message
+    assert caught.value.message.startswith(f"MUSLBACKEND_FLOOR = {floor!r}: musl ")
+    assert " is not a known release (1.1.0 to 1.2.6)" in caught.value.message
     assert caught.value.hint == (
         "give a release that is known; if there is a newer musl by now, update muslbackend"
     )
@@ -367,7 +377,7 @@ def test_the_first_unknown_name_in_order_is_named() -> None:
 def test_what_is_not_ours_is_passed_over() -> None:
     config = {"cmake.define.musl.x": "1", "build-dir": "b", "muslbackend": "x", "MUSL.target": "x"}
     environ = {"MUSLBACKENDX": "1", "_MUSLBACKEND_ZIG": "zig", "muslbackend_target": "x"}
-    assert parse_settings({}, config, environ) == Settings()
+    assert parse_settings({}, config, environ) == given()
     assert foreign_config(config) == config
 
 
@@ -409,4 +419,4 @@ def test_a_default_was_said_nowhere() -> None:
 
 def test_all_settings_have_names() -> None:
     assert sorted(names()) == list(KEYS)
-    assert [name.replace("-", "_") for name in sorted(names())] == sorted(Settings._fields)
+    assert [name.replace("-", "_") for name in sorted(names())] == sorted(Settings().values())

@@ -280,7 +280,7 @@ def test_keys_with_dots_are_found() -> None:
     [
         ("", "TABLE\n"),
         ("[project]\nname = 'x'\n", "TABLE\n[project]\nname = 'x'\n"),
-        ("# a licence\n[project]\n", "TABLE\n# a licence\n[project]\n"),
+        ("# a license\n[project]\n", "TABLE\n# a license\n[project]\n"),
         ("x = '''\n[y]'''\n[project]", "x = '''\n[y]'''\n[project]\n\nTABLE"),
         ("x = 1", "x = 1\n\nTABLE"),
         ("[project]\r\n", "TABLE\n[project]\n".replace("\n", "\r\n")),

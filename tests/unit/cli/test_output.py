@@ -12,6 +12,7 @@ import pytest
 from packaging.tags import parse_tag
 
 from muslbackend.build import hooks, pipeline
+from muslbackend.build.settings import Settings
 from muslbackend.cli.multibuild import driver, jobs
 from muslbackend.cli.multibuild.matrix import Interpreter, Job
 from muslbackend.cli.multibuild.results import Result
@@ -19,7 +20,6 @@ from muslbackend.musl.releases import MuslVersion
 from muslbackend.musl.tags import Facts
 from muslbackend.policy.findings import Finding, Severity
 from muslbackend.policy.verdict import PolicyError, Verdict
-from muslbackend.repair.options import Settings
 from muslbackend.repair.outcome import Outcome
 from muslbackend.repair.plan import Plan
 from muslbackend.report import style, text

@@ -25,7 +25,7 @@ from muslbackend.loader.graph import Supply
 from muslbackend.musl.releases import ARCHITECTURES
 from muslbackend.musl.tags import Facts
 from muslbackend.repair import finish, patch
-from muslbackend.repair.options import Settings
+from muslbackend.repair.options import Options
 from muslbackend.system.progress import Progress
 from muslbackend.wheel.zip import reader
 from muslbackend.wheel.zip.directory import ArchiveError
@@ -84,11 +84,12 @@ def test_zig_is_missing_or_does_not_compile_for_the_machine(
 
 def test_what_is_not_as_it_was_judged_is_a_bug_of_ours() -> None:
     order: Any = SimpleNamespace(
-        progress=Progress(), supply=Supply(), target=target_for(), settings=Settings()
+        progress=Progress(), supply=Supply(), target=target_for(), options=Options()
     )
-    known: Any = SimpleNamespace(scan=None, verdict=SimpleNamespace(floor="another"))
+    material, verdict = SimpleNamespace(members=()), SimpleNamespace(floor="another")
+    draft: Any = SimpleNamespace(material=material, scan=None, verdict=verdict)
     with pytest.raises(RuntimeError, match="muslbackend has a bug: after patching, "):
-        finish._prove([], order, known)
+        finish._proved(draft, order)
 
 
 def test_another_implementation_than_cpython_gets_a_note(

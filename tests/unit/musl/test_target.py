@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import pytest
 
+from muslbackend.build.settings import Settings
 from muslbackend.build.target import decide
 from muslbackend.errors import SettingsError
 from muslbackend.musl.releases import ARCHITECTURES, MuslVersion
 from muslbackend.musl.tags import Facts, PlatformTag, Target
-from muslbackend.repair.options import Settings
+from muslbackend.repair.options import Options
 
 NAMES = "auto, host, x86_64, aarch64, i686, armv7l, armv6l, ppc64le, s390x, riscv64, loongarch64"
 
@@ -157,7 +158,10 @@ V = MuslVersion.parse
 @pytest.mark.parametrize("facts", [GLIBC, MAC, Facts("win32", ".cp311-win_amd64.pyd")])
 @pytest.mark.parametrize("target", ["auto", "host"])
 def test_without_musl_and_without_a_wish_nothing_is_decided(facts: Facts, target: str) -> None:
-    assert decide(Settings(target=target, strict=True, floor=V("1.2.3")), facts) is None
+    assert (
+        decide(Settings(target=target, strict=True, repair=Options(floor=V("1.2.3"))), facts)
+        is None
+    )
 
 
 @pytest.mark.parametrize(
@@ -166,7 +170,11 @@ def test_without_musl_and_without_a_wish_nothing_is_decided(facts: Facts, target
         (Settings(), MUSL, Target(X86_64, V("1.2.0"), True, False)),
         (Settings(target="host"), MUSL, Target(X86_64, V("1.2.0"), True, False)),
         (Settings(strict=True), MUSL, Target(X86_64, V("1.2.0"), True, True)),
-        (Settings(floor=V("1.1.24")), MUSL, Target(X86_64, V("1.1.24"), True, False)),
+        (
+            Settings(repair=Options(floor=V("1.1.24"))),
+            MUSL,
+            Target(X86_64, V("1.1.24"), True, False),
+        ),
         (Settings(), ARM, Target(ARCHITECTURES["armv7l"], V("1.2.0"), True, False)),
         (Settings(target="x86_64"), MUSL, Target(X86_64, V("1.2.0"), True, False)),
         (Settings(target="x86_64"), GLIBC, Target(X86_64, V("1.2.0"), False, True)),
@@ -183,7 +191,7 @@ def test_without_musl_and_without_a_wish_nothing_is_decided(facts: Facts, target
             Target(X86_64, V("1.1.0"), True, False),
         ),
         (
-            Settings(target="musllinux_1_2_x86_64", floor=V("1.2.3")),
+            Settings(target="musllinux_1_2_x86_64", repair=Options(floor=V("1.2.3"))),
             MUSL,
             Target(X86_64, V("1.2.3"), True, False),
         ),
@@ -215,7 +223,7 @@ def test_what_cannot_be_built_for_is_refused(name: str, guess: str) -> None:
 @pytest.mark.parametrize("floor", ["1.1.24", "1.3.0", "2.2.0"])
 def test_a_tag_and_a_floor_that_contradict_each_other_are_refused(floor: str) -> None:
     with pytest.raises(SettingsError) as caught:
-        decide(Settings(target="musllinux_1_2_x86_64", floor=V(floor)), GLIBC)
+        decide(Settings(target="musllinux_1_2_x86_64", repair=Options(floor=V(floor))), GLIBC)
     assert str(caught.value) == (
         f"target = musllinux_1_2_x86_64 promises another musl than floor = {floor}\n"
         "  hint  drop one of the two"

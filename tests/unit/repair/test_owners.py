@@ -166,8 +166,8 @@ def test_a_file_of_alpine_has_its_package(alpine: Path) -> None:
     owner = find_owners(["/lib/libz.so.1.3.1"], alpine)["/lib/libz.so.1.3.1"]
     assert (owner.name, owner.version, owner.database) == ("zlib", "1.3.1-r1", Origin.APK)
     assert owner.purl == "pkg:apk/alpine/zlib@1.3.1-r1?arch=x86_64&distro=alpine-3.20"
-    assert (owner.licence, owner.source, owner.supplier) == ("Zlib", "zlib", "Alpine Linux")
-    assert owner.licence_files == ()
+    assert (owner.license, owner.source, owner.supplier) == ("Zlib", "zlib", "Alpine Linux")
+    assert owner.license_files == ()
 
 
 def test_a_file_of_debian_has_its_package(debian: Path) -> None:
@@ -178,7 +178,7 @@ def test_a_file_of_debian_has_its_package(debian: Path) -> None:
         Origin.DEB,
     )
     assert owner.purl == "pkg:deb/debian/zlib1g@1:1.2.13.dfsg-1?arch=amd64&distro=debian-12"
-    assert (owner.licence, owner.source, owner.supplier) == ("", "zlib", "Debian GNU/Linux")
+    assert (owner.license, owner.source, owner.supplier) == ("", "zlib", "Debian GNU/Linux")
 
 
 def test_a_symlink_is_of_the_package_that_has_the_file(alpine: Path) -> None:
@@ -247,23 +247,23 @@ def test_a_file_that_two_packages_claim_has_no_owner(debian: Path) -> None:
     assert find_owners(["/lib/x86_64-linux-gnu/libz.so.1.2.13"], debian) == {}
 
 
-def test_licence_texts_of_alpine_are_those_of_package_and_origin(alpine: Path) -> None:
+def test_license_texts_of_alpine_are_those_of_package_and_origin(alpine: Path) -> None:
     folder = "usr/share/licenses"
     own = put(alpine, f"{folder}/libstdc++/sub/COPYING.RUNTIME")
     origin = put(alpine, f"{folder}/gcc/COPYING")
     put(alpine, f"{folder}/zlib/LICENSE")
     (owner,) = find_owners(["/usr/lib/libstdc++.so.6.0.32"], alpine).values()
-    assert owner.licence_files == (origin, own)
+    assert owner.license_files == (origin, own)
 
 
-def test_licence_texts_of_debian_are_copyright_and_what_it_refers_to(debian: Path) -> None:
+def test_license_texts_of_debian_are_copyright_and_what_it_refers_to(debian: Path) -> None:
     words = "see /usr/share/common-licenses/GPL-3.\nand '/usr/share/common-licenses/GFDL-1.2'\n"
     text = put(debian, "usr/share/doc/zlib-base/copyright", words)
     link(debian, "usr/share/doc/zlib1g", "zlib-base")
     gpl = put(debian, "usr/share/common-licenses/GPL-3")
     (owner,) = find_owners(["/lib/x86_64-linux-gnu/libz.so.1.2.13"], debian).values()
-    assert owner.licence_files == (debian / "usr/share/doc/zlib1g/copyright", gpl)
-    assert text.samefile(owner.licence_files[0])
+    assert owner.license_files == (debian / "usr/share/doc/zlib1g/copyright", gpl)
+    assert text.samefile(owner.license_files[0])
 
 
 @pytest.mark.parametrize("name", ["../../etc", "a/b", "", ".hidden"])
@@ -359,4 +359,4 @@ def test_this_machine_says_what_dpkg_says(name: str) -> None:
         package = real[str(Path(path).resolve())]
         version = subprocess.run([*query, package], capture_output=True, text=True, check=True)
         assert (owner.name, owner.version) == (package.partition(":")[0], version.stdout)
-        assert owner.licence_files[0].name == "copyright"
+        assert owner.license_files[0].name == "copyright"

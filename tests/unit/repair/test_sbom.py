@@ -37,7 +37,7 @@ ZLIB: Final = Bundled(
         Origin.APK,
         "pkg:apk/alpine/zlib@1.3.1-r1?arch=x86_64&distro=alpine-3.20",
         source="zlib",
-        licence="Zlib",
+        license="Zlib",
         supplier="Alpine Linux",
     ),
 )
@@ -137,9 +137,9 @@ def test_a_library_without_owner_claims_no_version_and_no_purl(
         ("MIT AND", ""),
     ],
 )
-def test_a_licence_is_an_expression_only_if_spdx_knows_it(words: str, expression: str) -> None:
+def test_a_license_is_an_expression_only_if_spdx_knows_it(words: str, expression: str) -> None:
     assert ZLIB.owner is not None
-    (found,) = component(ZLIB._replace(owner=ZLIB.owner._replace(licence=words)))["licenses"]
+    (found,) = component(ZLIB._replace(owner=ZLIB.owner._replace(license=words)))["licenses"]
     wanted: dict[str, Any] = {"expression": expression} if expression else {}
     assert found == {**wanted, "acknowledgement": "declared"} or found == {
         "license": {"name": words, "acknowledgement": "declared"}

@@ -105,10 +105,10 @@ def _project(
 def _settings(read: Read, target: Target | None) -> tuple[Setting, ...]:
     """Return all settings, in the order of the README, each with the place that sets it."""
     floor = (target.floor if target else None) or DEFAULT_FLOOR
-    settings = read.settings._replace(floor=read.settings.floor or floor)
+    values = read.settings.values() | {"floor": read.settings.repair.floor or floor}
     fields = {name: name.replace("-", "_") for name in names()}
     return tuple(
-        Setting(name, getattr(settings, field), _as_written(read.places.get(field)))
+        Setting(name, values[field], _as_written(read.places.get(field)))
         for name, field in fields.items()
     )
 

@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 
 from muslbackend.errors import SettingsError
-from muslbackend.repair.licenses import LicenceRule, LicenceText, collect, find_texts, parse_rules
+from muslbackend.repair.licenses import LicenseRule, LicenseText, collect, find_texts, parse_rules
 from muslbackend.repair.sbom import Bundled, Origin, Owner
 
 PLACE: Final = "tool.muslbackend.bundled-licenses"
@@ -15,7 +15,7 @@ BASE: Final = f"{INFO}licenses/bundled"
 
 
 def library(name: str, *files: str, dest: str = "") -> Bundled:
-    owner = Owner("p", "1", Origin.APK, "pkg:apk/alpine/p@1", licence_files=(*map(Path, files),))
+    owner = Owner("p", "1", Origin.APK, "pkg:apk/alpine/p@1", license_files=(*map(Path, files),))
     path = dest or f"demo.libs/{name}"
     return Bundled(path, name, "0" * 64, "1" * 64, 1, Origin.APK, owner if files else None)
 
@@ -23,13 +23,13 @@ def library(name: str, *files: str, dest: str = "") -> Bundled:
 @pytest.mark.parametrize(
     ("entry", "rule"),
     [
-        ("third-party/COPYING", LicenceRule("third-party/COPYING")),
-        ("libfoo*=third-party/COPYING", LicenceRule("third-party/COPYING", "libfoo*")),
-        ("*=a=b", LicenceRule("a=b", "*")),
-        (" libfoo* = COPYING ", LicenceRule("COPYING", "libfoo*")),
+        ("third-party/COPYING", LicenseRule("third-party/COPYING")),
+        ("libfoo*=third-party/COPYING", LicenseRule("third-party/COPYING", "libfoo*")),
+        ("*=a=b", LicenseRule("a=b", "*")),
+        (" libfoo* = COPYING ", LicenseRule("COPYING", "libfoo*")),
     ],
 )
-def test_an_entry_is_a_path_or_a_library_and_a_path(entry: str, rule: LicenceRule) -> None:
+def test_an_entry_is_a_path_or_a_library_and_a_path(entry: str, rule: LicenseRule) -> None:
     assert parse_rules(PLACE, [entry]) == (rule,)
 
 
@@ -38,7 +38,7 @@ def test_an_entry_without_path_or_library_is_refused(entry: str) -> None:
     with pytest.raises(SettingsError) as error:
         parse_rules("MUSLBACKEND_BUNDLED_LICENSES", [entry])
     assert error.value.message == (
-        f"MUSLBACKEND_BUNDLED_LICENSES: {entry!r} is not a path of a licence text"
+        f"MUSLBACKEND_BUNDLED_LICENSES: {entry!r} is not a path of a license text"
     )
     assert '"LIBRARY=PATH"' in error.value.hint
 
@@ -49,13 +49,13 @@ def test_rules_lead_to_files_in_their_order(tmp_path: Path) -> None:
         (tmp_path / path).touch()
     rules = parse_rules(PLACE, ["lib=b/COPYING", "a/**/COPYING", "[1]/COPYING"])
     assert find_texts(PLACE, rules, tmp_path) == (
-        LicenceText(tmp_path / "b/COPYING", "lib"),
-        LicenceText(tmp_path / "a/COPYING"),
-        LicenceText(tmp_path / "a/x/COPYING"),
-        LicenceText(tmp_path / "[1]/COPYING"),
+        LicenseText(tmp_path / "b/COPYING", "lib"),
+        LicenseText(tmp_path / "a/COPYING"),
+        LicenseText(tmp_path / "a/x/COPYING"),
+        LicenseText(tmp_path / "[1]/COPYING"),
     )
     absolute = parse_rules(PLACE, [f"{tmp_path}/b/C*"])
-    assert find_texts(PLACE, absolute, tmp_path / "a") == (LicenceText(tmp_path / "b/COPYING"),)
+    assert find_texts(PLACE, absolute, tmp_path / "a") == (LicenseText(tmp_path / "b/COPYING"),)
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_a_rule_that_leads_to_no_file_stops_the_build(tmp_path: Path, path: str,
 
 def test_texts_lie_in_a_folder_for_each_library() -> None:
     libraries = [library("libz.so.1", "/l/zlib/LICENSE"), library("libb.so", "/l/b/COPYING")]
-    texts = [LicenceText(Path("extra"), "libb*")]
+    texts = [LicenseText(Path("extra"), "libb*")]
     found = collect(libraries, texts, INFO)
     assert found.members == (
         (f"{BASE}/libb.so/COPYING", Path("/l/b/COPYING")),
@@ -90,14 +90,14 @@ def test_a_library_without_text_is_named() -> None:
 
 
 def test_a_text_for_all_is_put_once_and_serves_those_without() -> None:
-    text = LicenceText(Path("/p/COPYING"))
+    text = LicenseText(Path("/p/COPYING"))
     found = collect([library("liba.so"), library("libb.so")], [text], INFO)
     assert found.members == ((f"{BASE}/COPYING", Path("/p/COPYING")),)
     assert found.without == ()
 
 
 def test_a_wheel_that_bundles_nothing_gets_no_texts() -> None:
-    found = collect([], [LicenceText(Path("a")), LicenceText(Path("b"), "*")], INFO)
+    found = collect([], [LicenseText(Path("a")), LicenseText(Path("b"), "*")], INFO)
     assert (found.members, found.without) == ((), ())
 
 
