@@ -17,11 +17,13 @@ from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
 from muslbackend.cli.main import main
+from muslbackend.repair import second_reader
 from support.loaders.loaders import LOADER_NAME, dlopen, loader
 from support.loaders.samples import EXTENSION, Library, Maker, build, extension, function, lay_out
 from support.projects.building import PY, assert_record_is_true, members, pip_install
 from support.tools.debian import compile_c
 from support.wheels.foreignwheel import CORE, NEEDY, TAG, debugging, make
+from support.wheels.wheels import whole, write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -552,3 +554,29 @@ def test_two_packages_with_two_versions_of_one_library_are_imported_together(
         check=True,
     )
     assert done.stdout == "1 2\n"
+
+
+def test_readers_that_disagree_stop_it_as_a_bug_and_nothing_is_written(
+    libraries: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = second_reader.reading
+    monkeypatch.setattr(second_reader, "reading", lambda file: read(file)._replace(soname="other"))
+    wheel = make(tmp_path, {CORE: NEEDY}, cache)
+    words = "after patching, its two readers disagree: demo.libs/libf-.*: DT_SONAME is 'other', not"
+    with pytest.raises(RuntimeError, match=words):
+        run(wheel, "-o", tmp_path / "out", "--library-dir", libraries)
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_size_limit_and_the_level_apply_to_wheels_that_need_no_change(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = "x" * 5000
+    for name in ("demo-1.0-py3-none-any.whl", "demo-1.0-py3-none-musllinux_1_2_x86_64.whl"):
+        wheel = write(tmp_path / name, whole(name, {"demo/__init__.py": text}))
+        assert run(wheel, "-o", tmp_path / "out", "--max-size", "100") == 1
+        assert f"{name} would have {wheel.stat().st_size} bytes" in capsys.readouterr().err
+        assert not (tmp_path / "out").exists()
+        assert run(wheel, "-o", tmp_path / "stored", "--compression-level", "0") == 0
+        with zipfile.ZipFile(tmp_path / "stored" / name) as archive:
+            assert archive.getinfo("demo/__init__.py").compress_size == len(text)

@@ -24,6 +24,7 @@ from muslbackend.repair.outcome import Outcome
 from muslbackend.repair.plan import Plan, Wishes, expanded, make_plan, to_expand
 from muslbackend.repair.write import write
 from muslbackend.system.failures import reported_io_errors
+from muslbackend.wheel.member import Member
 from muslbackend.wheel.writer import Packing
 
 if TYPE_CHECKING:
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from muslbackend.repair.libraries import Digests
     from muslbackend.repair.request import Material, Order
     from muslbackend.repair.verify import Opened
-    from muslbackend.wheel.member import Member
 
 
 def finish(material: Material, order: Order) -> Outcome:
@@ -53,8 +53,8 @@ def finish(material: Material, order: Order) -> Outcome:
         from muslbackend.system.folders import temporary_folder
 
         with temporary_folder() as work:
-            draft = _patched(draft, order, Path(work))
-            draft = _proved(draft, order)
+            planned, draft = draft, _patched(draft, order, Path(work))
+            draft = _proved(draft, planned, order)
             draft = _opened(draft, order)
             draft = _accounted(draft, order)
             with _debug_info_stored(draft, order, Path(work)):
@@ -203,21 +203,41 @@ def _with_members(draft: Draft, members: Sequence[Member]) -> Draft:
     return draft._replace(material=draft.material._replace(members=tuple(members)))
 
 
-def _proved(draft: Draft, order: Order) -> Draft:
+def _proved(draft: Draft, planned: Draft, order: Order) -> Draft:
     """Read, resolve, judge and plan the patched files again, by the wheel alone.
 
-    Raises ``RuntimeError`` if the promise does not hold: that is a bug of muslbackend.
+    Then a second reader compares each of them with the plan. Raises ``RuntimeError`` if the promise
+    does not hold: that is a bug of muslbackend.
     """
     order.progress.enter("prove")
     supply = order.supply._replace(directories=(), follow_rpath=False)
-    scan = Scan.of_members(draft.material.members, before=draft.scan)
+    scan = Scan.of_members(draft.material.members, before=planned.scan)
     graph = _ours(resolve(scan, order.target.arch, supply), order)
     verdict = judge(graph, order.target, FINISHED_RULES)
     rest = make_plan(graph, {}, Wishes(expand=to_expand(graph, order.target)))
-    if not verdict.ok or not rest.is_empty or verdict.floor != draft.verdict.floor:
+    if not verdict.ok or not rest.is_empty or verdict.floor != planned.verdict.floor:
         msg = f"muslbackend has a bug: after patching, {verdict.findings or rest}"
         raise RuntimeError(msg)
-    return draft._replace(scan=scan, graph=graph, verdict=verdict)
+    draft = draft._replace(scan=scan, graph=graph, verdict=verdict)
+    if found := "; ".join(_disagreements(draft, planned)):
+        msg = f"muslbackend has a bug: after patching, its two readers disagree: {found}"
+        raise RuntimeError(msg)
+    return draft
+
+
+def _disagreements(draft: Draft, planned: Draft) -> Iterator[str]:
+    """Yield what pyelftools reads in the patched files unlike the plan."""
+    from muslbackend.repair.second_reader import Version, disagreements  # if a file was patched
+
+    sources = {graft.dest: graft.source for graft in draft.plan.grafts}
+    old = {member.path: member for member in planned.material.members}
+    old |= {path: Member(path, Path(source)) for path, source in sources.items()}
+    new = {member.path: member for member in draft.material.members}
+    for edit in draft.plan.edits:
+        path = edit.path
+        before = Version(old[path], planned.graph.elf[sources.get(path, path)])
+        after = Version(new[path], draft.graph.elf[path])
+        yield from (f"{path}: {words}" for words in disagreements(edit, before, after))
 
 
 def _opened(draft: Draft, order: Order) -> Draft:

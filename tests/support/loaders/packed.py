@@ -1,8 +1,14 @@
 """A library whose constructor looks at all that its relocations made, and says so."""
 
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
 from typing import Final
 
 from support.loaders.samples import Library, Maker
+from support.tools.debian import ZIG
+from support.wheels.builders import gcc_library
 
 PACKED: Final = "-Wl,-z,pack-relative-relocs"
 
@@ -50,3 +56,31 @@ void *PyInit_demo(void) { return 0; }
 def packed(*options: str, maker: Maker = Maker.LLD) -> Library:
     """Return that library, with DT_RELR."""
     return Library(SOURCE, options=(PACKED, *options), maker=maker)
+
+
+#: For zig, and the type of the relative relocation as the architecture's psABI has it.
+MACHINES: Final = {
+    "x86_64": ("x86_64-linux-musl", 8),
+    "i686": ("x86-linux-musl", 8),
+    "aarch64": ("aarch64-linux-musl", 1027),
+    "armv7l": ("arm-linux-musleabihf", 23),
+    "ppc64le": ("powerpc64le-linux-musl", 22),
+    "s390x": ("s390x-linux-musl", 12),
+    "riscv64": ("riscv64-linux-musl", 3),
+    "loongarch64": ("loongarch64-linux-musl", 3),
+}
+GNU: Final = ("-shared", "-g", "-w", "-fno-builtin")
+
+
+@cache
+def library(arch: str, *options: str, source: str = SOURCE) -> bytes:
+    """Return a library with packed relocations, of lld; "gcc": of GNU ld, not stripped."""
+    if arch == "gcc":
+        return gcc_library(source, *GNU, PACKED, *options)
+    compiled = ["cc", "-target", MACHINES[arch][0], "-c", "-fPIC", "-O1", "-w", "code.c"]
+    linked = ["ld.lld", "-shared", "-z", "pack-relative-relocs", *options, "-o", "code.so"]
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "code.c").write_text(source)
+        for command in (compiled, [*linked, "code.o"]):
+            subprocess.run([*ZIG, *command], cwd=folder, check=True, capture_output=True)
+        return Path(folder, "code.so").read_bytes()

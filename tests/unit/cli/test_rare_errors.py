@@ -89,7 +89,7 @@ def test_what_is_not_as_it_was_judged_is_a_bug_of_ours() -> None:
     material, verdict = SimpleNamespace(members=()), SimpleNamespace(floor="another")
     draft: Any = SimpleNamespace(material=material, scan=None, verdict=verdict)
     with pytest.raises(RuntimeError, match="muslbackend has a bug: after patching, "):
-        finish._proved(draft, order)
+        finish._proved(draft, draft, order)
 
 
 def test_another_implementation_than_cpython_gets_a_note(

@@ -8,9 +8,7 @@ import struct
 import subprocess
 import tempfile
 import time
-from functools import cache
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import pytest
@@ -23,43 +21,16 @@ from muslbackend.elf.reader import read_elf
 from muslbackend.elf.relocations import packed_places
 from muslbackend.elf.relr import expand
 from muslbackend.errors import MalformedError
-from support.loaders.packed import PACKED, SOURCE
-from support.tools.debian import ZIG
+from support.loaders.packed import GNU, MACHINES, SOURCE, library
 from support.wheels.builders import gcc_library
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-#: For zig, and the type of the relative relocation as the architecture's psABI has it.
-MACHINES: Final = {
-    "x86_64": ("x86_64-linux-musl", 8),
-    "i686": ("x86-linux-musl", 8),
-    "aarch64": ("aarch64-linux-musl", 1027),
-    "armv7l": ("arm-linux-musleabihf", 23),
-    "ppc64le": ("powerpc64le-linux-musl", 22),
-    "s390x": ("s390x-linux-musl", 12),
-    "riscv64": ("riscv64-linux-musl", 3),
-    "loongarch64": ("loongarch64-linux-musl", 3),
-}
 READELF: Final = shutil.which("readelf") or "readelf"
 RELR_TAGS: Final = {"DT_RELR", "DT_RELRSZ", "DT_RELRENT"}
-GNU: Final = ("-shared", "-g", "-w", "-fno-builtin")
 #: Seconds of processor time that no file of this size may take.
 PATIENCE: Final = 2.0
-
-
-@cache
-def library(arch: str, *options: str, source: str = SOURCE) -> bytes:
-    """Return a library with packed relocations, of lld; "gcc": of GNU ld, not stripped."""
-    if arch == "gcc":
-        return gcc_library(source, *GNU, PACKED, *options)
-    compiled = ["cc", "-target", MACHINES[arch][0], "-c", "-fPIC", "-O1", "-w", "code.c"]
-    linked = ["ld.lld", "-shared", "-z", "pack-relative-relocs", *options, "-o", "code.so"]
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder, "code.c").write_text(source)
-        for command in (compiled, [*linked, "code.o"]):
-            subprocess.run([*ZIG, *command], cwd=folder, check=True, capture_output=True)
-        return Path(folder, "code.so").read_bytes()
 
 
 def dynamic(data: bytes) -> DynamicSegment:
