@@ -171,7 +171,7 @@ def test_what_it_says_of_a_file_is_true_of_the_file_that_is_there_now(tmp_path: 
         ("[]", "it is not a CycloneDX document with components"),
         ('{"bomFormat": "SPDX", "components": []}', "it is not a CycloneDX document"),
         ('{"bomFormat": "CycloneDX", "components": [1]}', "it has components that muslbackend"),
-        (100_000 * "[", "it is nested too deep"),
+        (100_000 * "[", "it is nested too deeply"),
         ((17 << 20) * " ", "it has more than 16777216 bytes"),
         (b"\xff\xfe\xff", "codec can't decode"),
     ],
@@ -187,5 +187,5 @@ def test_an_sbom_that_is_not_ours_is_not_written_over(
     said = capsys.readouterr().err
     assert f"{SBOM} is not an SBOM that muslbackend wrote: " in said
     assert says in said
-    assert "hint  take it out of the wheel, or give it another name" in said
+    assert "hint  remove it from the wheel, or rename it" in said
     assert not (tmp_path / "out").exists()

@@ -122,9 +122,9 @@ def test_a_program_that_needs_bundled_libraries_runs_when_installed(  # noqa: PL
 
 FAILURES: Final = [
     (TAG, (), 1, "error[MB101] demo/_core.so: requires libf.so.1"),
-    ("cp311-cp311-linux_x86_64.linux_aarch64", (), 2, "cannot be made one for musl"),
-    ("cp311-cp311-manylinux_2_28_x86_64", (), 2, "cannot be made one for musl"),
-    ("cp311-cp311-linux_mips", (), 2, "cannot be made one for musl"),
+    ("cp311-cp311-linux_x86_64.linux_aarch64", (), 2, "cannot be converted to a musl wheel"),
+    ("cp311-cp311-manylinux_2_28_x86_64", (), 2, "cannot be converted to a musl wheel"),
+    ("cp311-cp311-linux_mips", (), 2, "cannot be converted to a musl wheel"),
     ("py3-none-any", (), 1, "error[MB101] demo/_core.so: requires libf.so.1"),
     (TAG, ("--exclude", "lib*", "--max-size", "1k"), 1, "and max-size is 1000; nothing was"),
 ]
@@ -286,7 +286,7 @@ def test_native_code_of_two_machines_in_a_wheel_for_any_is_an_error(
     wheel = make(tmp_path, {CORE: extension(), "demo/arm.so": other}, cache, "py3-none-any")
     assert run(wheel, "-o", tmp_path / "out") == 1
     err = capsys.readouterr().err
-    assert f"{wheel.name} is tagged for any machine and has native code: {CORE}" in err
+    assert f"{wheel.name} is tagged for any machine but contains native code: {CORE}" in err
     assert not (tmp_path / "out").exists()
 
 
@@ -353,7 +353,7 @@ def test_what_is_bundled_is_accounted_for(
     assert contents[text] == b"as you like"
     notes = [line for line in capsys.readouterr().out.splitlines() if "MB133" in line]
     assert len(notes) == 1
-    assert "is a copy of libg.so.1, and no license text of it was found" in notes[0]
+    assert "is a copy of libg.so.1; no license text for it was found" in notes[0]
     assert_record_is_true(made)
 
 
@@ -403,7 +403,7 @@ def test_a_strip_that_complains_and_answers_0_stops_it(
     strip.chmod(0o755)
     monkeypatch.setenv("PATH", f"{strip.parent}:{os.environ['PATH']}")
     assert run(wheel, "-o", tmp_path / "out", "--strip", "--library-dir", folder) == 3
-    said = "strip cannot do this file: no room in segment 4"
+    said = "strip cannot process the file: no room in segment 4"
     assert said in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
@@ -419,7 +419,7 @@ def test_without_strip_the_error_says_how_to_get_it(
     (tmp_path / "bin").mkdir()
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     assert run(wheel, "-o", tmp_path / "out", "--strip", "--library-dir", folder) == 3
-    assert "there is neither llvm-strip nor strip on PATH" in capsys.readouterr().err
+    assert "neither llvm-strip nor strip is on PATH" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
 
@@ -452,7 +452,10 @@ def test_packed_relocations_are_expanded_for_older_musls(
     [
         (
             None,
-            "zero bytes, which are only in memory; patchelf 0.18 or newer can, and was not found",
+            (
+                "bytes, which are only in memory; patchelf 0.18 or newer could change it, "
+                "but was not found"
+            ),
         ),
         ("exit 1", "patchelf failed with status 1: no room"),
     ],

@@ -335,7 +335,7 @@ def test_a_folder_with_something_else_in_it_is_not_replaced(
     mine.write_text("mine")
     made.unlink()
     assert run(wheel, "-o", out, *options) == 1
-    assert "is no folder of debugging information: it has mine.txt" in capsys.readouterr().err
+    assert "is not a folder of debugging information: it has mine.txt" in capsys.readouterr().err
     assert (mine.read_text(), list(out.iterdir())) == ("mine", [])
 
 
@@ -343,7 +343,7 @@ def test_debugging_information_without_strip_is_a_mistake(
     debugged: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(debugged[0], "-o", tmp_path / "out", "--debug-info-dir", "d") == 2
-    assert "debug-info-dir = 'd', and strip is not set" in capsys.readouterr().err
+    assert "debug-info-dir = 'd', but strip is not set" in capsys.readouterr().err
 
 
 def test_without_objcopy_the_error_says_how_to_get_it(
@@ -358,7 +358,7 @@ def test_without_objcopy_the_error_says_how_to_get_it(
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     options = ("--library-dir", folder, "--strip-debug", "--debug-info-dir", tmp_path / "debug")
     assert run(wheel, "-o", tmp_path / "out", *options) == 3
-    assert "there is neither llvm-objcopy nor objcopy on PATH" in capsys.readouterr().err
+    assert "neither llvm-objcopy nor objcopy is on PATH" in capsys.readouterr().err
     assert not (tmp_path / "debug").exists()
 
 

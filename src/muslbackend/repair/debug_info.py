@@ -39,7 +39,7 @@ def put_aside(made: Path, folder: Path, wheel: str, build_ids: Mapping[str, str]
             undo.close()
             msg = f"{folder}: the debugging information cannot be written: "
             msg += error.strerror or str(error)
-            hint = "free some space, or name another folder in debug-info-dir"
+            hint = "free some space, or set debug-info-dir to another folder"
             raise MuslBackendError(msg, hint=hint) from error
         yield
         undo.pop_all()
@@ -85,9 +85,9 @@ def _check_ours(final: Path) -> None:
     for folder, _, names in os.walk(final):
         other = next((name for name in names if not name.endswith(ENDING)), None)
         if other is not None:
-            msg = f"{final} is no folder of debugging information: it has {other} in "
+            msg = f"{final} is not a folder of debugging information: it has {other} in "
             msg += os.path.relpath(folder, final)
-            raise MuslBackendError(msg, hint="name another folder in debug-info-dir")
+            raise MuslBackendError(msg, hint="set debug-info-dir to another folder")
 
 
 def _rename(old: Path, final: Path) -> None:

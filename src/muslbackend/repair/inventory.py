@@ -130,9 +130,7 @@ def _before(members: Sequence[Member], place: str) -> list[Earlier]:
             listed = earlier(stream.read(LARGEST + 1))
     except ValueError as error:
         msg = f"{place} is not an SBOM that muslbackend wrote: {error}"
-        raise MalformedError(
-            msg, hint="take it out of the wheel, or give it another name"
-        ) from error
+        raise MalformedError(msg, hint="remove it from the wheel, or rename it") from error
     found = []
     for part in listed:
         member = by_path.get(part.dest)
@@ -149,6 +147,6 @@ def _without_text(libraries: Sequence[Bundled]) -> Iterator[Finding]:
             "MB133",
             Severity.NOTE,
             library.dest,
-            f"is a copy of {library.source_name}, and no license text of it was found",
-            hint="name one in bundled-licenses; on Alpine some are in the package's -doc package",
+            f"is a copy of {library.source_name}; no license text for it was found",
+            hint="add one with bundled-licenses; on Alpine, look in the -doc package",
         )

@@ -107,10 +107,10 @@ def read_sysroot(base: Path, name: str, arch: Architecture) -> Path:
     root = (base / name).resolve()
     if not root.is_dir():
         msg = f"sysroot = {name}: there is no folder {root}"
-        raise SettingsError(msg, hint="give the folder that an Alpine root was unpacked into")
+        raise SettingsError(msg, hint="give the folder into which an Alpine root was unpacked")
     if not any((root / folder).is_dir() for folder in SYSROOT_FOLDERS):
         msg = f"sysroot = {name}: {root} has no {', '.join(SYSROOT_FOLDERS)}"
-        raise SettingsError(msg, hint="give the root itself, the folder above usr")
+        raise SettingsError(msg, hint="give the root itself, which contains usr")
     loaders = sorted(path.name for path in (root / "lib").glob("ld-*.so.*"))
     wanted = arch.loader_name
     if loaders and wanted not in loaders:

@@ -59,7 +59,7 @@ def parse_rules(place: str, entries: Iterable[str]) -> tuple[LicenseRule, ...]:
         library, equals, path = entry.partition("=") if "=" in entry else ("", "", entry)
         if not path.strip() or (equals and not library.strip()):
             raise SettingsError(
-                f"{place}: {entry!r} is not a path of a license text",
+                f"{place}: {entry!r} is not the path of a license text",
                 hint='give "PATH", or "LIBRARY=PATH" such as "libfoo*=third-party/foo/COPYING"',
             )
         rules.append(LicenseRule(path.strip(), library.strip()))

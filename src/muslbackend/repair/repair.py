@@ -89,7 +89,7 @@ def _sound(contents: Contents) -> tuple[Finding, ...]:
     # The new WHEEL has the tags of the name.
     verdict = Verdict(None, (), in_order(judge_contents(contents, LASTING_ARCHIVE_RULES)))
     if not verdict.ok:
-        msg = "the wheel does not hold what it says of itself; nothing was written"
+        msg = "the contents of the wheel do not match its metadata; nothing was written"
         raise PolicyError(verdict, msg, hint="see the findings above")
     return verdict.findings
 
@@ -119,9 +119,10 @@ def _for_its_machine(
         return name._replace(tags=others), tuple(map(in_platlib, members))
     arch = archs.pop()
     if archs or arch is None or arch not in ARCHITECTURES:
-        msg = f"{name} is tagged for any machine and has native code: {min(native)}"
+        msg = f"{name} is tagged for any machine but contains native code: {min(native)}"
         raise MalformedError(
-            msg, hint="build it with the tag of its platform, or name what nothing loads in ignore"
+            msg,
+            hint="build it with the tag of its platform, or set ignore for unloaded files",
         )
     plain = str(PlatformTag("linux", arch))
     return name.tagged(plain, "any"), tuple(map(in_platlib, members))

@@ -110,7 +110,7 @@ def _debug_dir(options: Options, base: Path) -> Path | None:
     if options.debug_info_dir is None:
         return None
     if not options.strip:
-        msg = f"debug-info-dir = {options.debug_info_dir!r}, and strip is not set"
+        msg = f"debug-info-dir = {options.debug_info_dir!r}, but strip is not set"
         raise SettingsError(msg, hint='set strip = "debug" (--strip-debug) or strip = "all"')
     return (base / options.debug_info_dir).resolve()
 
@@ -155,8 +155,8 @@ def repair_target(
     archs = sorted({tag.arch for tag in ours})
     if len(archs) != 1 or archs[0] not in ARCHITECTURES:
         raise SettingsError(
-            f"a wheel for {' and '.join(platforms)} cannot be made one for musl",
-            hint="give a wheel that is tagged linux_ARCH or musllinux_X_Y_ARCH, for one of "
+            f"a wheel for {' and '.join(platforms)} cannot be converted to a musl wheel",
+            hint="give a wheel with a tag linux_ARCH or musllinux_X_Y_ARCH, where ARCH is one of "
             + ", ".join(ARCHITECTURES),
         )
     arch = ARCHITECTURES[archs[0]]

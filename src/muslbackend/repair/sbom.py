@@ -144,7 +144,7 @@ def earlier(data: bytes) -> tuple[Earlier, ...]:
     try:
         content = json.loads(data)
     except RecursionError:
-        raise ValueError("it is nested too deep") from None
+        raise ValueError("it is nested too deeply") from None
     components = content.get("components") if isinstance(content, dict) else None
     if not isinstance(components, list) or content.get("bomFormat") != "CycloneDX":
         raise ValueError("it is not a CycloneDX document with components")

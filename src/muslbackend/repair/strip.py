@@ -39,11 +39,11 @@ def find_tools(edits: Iterable[Edit]) -> Tools:
     strip = find_strip()
     if strip is None:
         setting = "true" if edit.strip == "all" else f'"{edit.strip}"'
-        msg = f"strip = {setting}, and there is neither llvm-strip nor strip on PATH"
+        msg = f"strip = {setting}, but neither llvm-strip nor strip is on PATH"
         raise ToolError(msg, hint="install binutils or LLVM, or link with -Wl,--strip-all")
     objcopy = shutil.which("llvm-objcopy") or shutil.which("objcopy") if edit.keep_debug else ""
     if objcopy is None:
-        msg = "debug-info-dir is set, and there is neither llvm-objcopy nor objcopy on PATH"
+        msg = "debug-info-dir is set, but neither llvm-objcopy nor objcopy is on PATH"
         raise ToolError(msg, hint="install binutils or LLVM, or remove debug-info-dir")
     return Tools(strip, objcopy)
 
@@ -60,8 +60,8 @@ def strip_file(file: Path, edit: Edit, tools: Tools, debug: Path | None) -> None
         debug.chmod(0o644)
     said = _run([tools.strip, f"--strip-{edit.strip}", str(file)], edit.path)
     if said:  # GNU strip warns, answers 0, and leaves what no loader maps
-        msg = f"{edit.path}: strip cannot do this file: {said}"
-        raise ToolError(msg, hint="strip it where it is made, or leave strip = false")
+        msg = f"{edit.path}: strip cannot process the file: {said}"
+        raise ToolError(msg, hint="strip it when it is built, or set strip = false")
     if debug is not None:
         _run([tools.objcopy, f"--add-gnu-debuglink={debug}", str(file)], edit.path)
 
@@ -76,5 +76,5 @@ def run(command: Sequence[str], tool: str, subject: str) -> str:
     if answer.returncode:
         words = (answer.stderr or answer.stdout).strip()
         msg = f"{subject}: {tool} failed with status {answer.returncode}: {words}"
-        raise ToolError(msg, hint="the file is left as it was; report this with the file")
+        raise ToolError(msg, hint="the file is unchanged; report this, and attach the file")
     return answer.stderr.strip()

@@ -152,8 +152,8 @@ def _opening(opener: Opener, work: Path, graph: Graph) -> list[str | Path]:
     command = [str(opener.compiler), *options, str(source)]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode:
-        msg = f"the program that opens files was not compiled: {done.stderr.strip()}"
-        raise ToolError(msg, hint="leave verify out, and report this")
+        msg = f"the program that opens the files cannot be compiled: {done.stderr.strip()}"
+        raise ToolError(msg, hint="remove the setting verify, and report this")
     return [*opener.start, program]
 
 
@@ -196,7 +196,7 @@ def _end(
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return f"does not end within {PATIENCE} seconds"
+        return f"did not end within {PATIENCE} seconds"
     said = ended.stdout.strip()
     if ended.returncode < 0:
         return f"crashes with {signal.Signals(-ended.returncode).name} {said}".strip()
@@ -209,12 +209,14 @@ def _refusal(
     opener: Opener, refused: dict[str, str], graph: Graph, target: Target
 ) -> MuslBackendError:
     lines = [f"\n  {path}: {' '.join(said.splitlines())}" for path, said in refused.items()]
-    msg = f"musl {opener.musl} does not open what the wheel was to hold; nothing was written"
+    msg = f"musl {opener.musl} cannot open these files; nothing was written"
     left = sorted({e.name for e in graph.edges if e.via in (Via.EXCLUDED, Via.SYSTEM)})
     if target.floor is not None and opener.musl < target.floor:
-        hint = f"the wheel is for musl {target.floor} and later: give the loader of one of these"
+        hint = (
+            f"the wheel is for musl {target.floor} and later: set loader to that of such a release"
+        )
     elif left:
-        hint = f"{', '.join(left)} must be there too: give a sysroot that has it"
+        hint = f"{', '.join(left)} must be present too: give a sysroot that contains it"
     else:
-        hint = "if its own code is not to blame, report it with the file; or build without verify"
+        hint = "unless the file's own code is the cause, report this, and attach the file"
     return MuslBackendError(msg + "".join(lines), hint=hint)

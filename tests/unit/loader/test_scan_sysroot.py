@@ -29,7 +29,7 @@ def test_it_is_relative_to_the_project(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     assert refusal(tmp_path) == (
         f"sysroot = root: there is no folder {tmp_path / 'root'}",
-        "give the folder that an Alpine root was unpacked into",
+        "give the folder into which an Alpine root was unpacked",
     )
 
 
@@ -37,7 +37,7 @@ def test_a_folder_that_is_no_root(tmp_path: Path) -> None:
     (tmp_path / "root/include").mkdir(parents=True)
     assert refusal(tmp_path) == (
         f"sysroot = root: {tmp_path / 'root'} has no lib, usr/lib, usr/local/lib",
-        "give the root itself, the folder above usr",
+        "give the root itself, which contains usr",
     )
 
 

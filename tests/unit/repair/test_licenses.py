@@ -38,7 +38,7 @@ def test_an_entry_without_path_or_library_is_refused(entry: str) -> None:
     with pytest.raises(SettingsError) as error:
         parse_rules("MUSLBACKEND_BUNDLED_LICENSES", [entry])
     assert error.value.message == (
-        f"MUSLBACKEND_BUNDLED_LICENSES: {entry!r} is not a path of a license text"
+        f"MUSLBACKEND_BUNDLED_LICENSES: {entry!r} is not the path of a license text"
     )
     assert '"LIBRARY=PATH"' in error.value.hint
 
