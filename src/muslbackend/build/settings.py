@@ -15,7 +15,9 @@ from muslbackend.repair.options import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
+PYPROJECT: Final = "pyproject.toml"
 PREFIX: Final = "musl."
 ENV_PREFIX: Final = "MUSLBACKEND_"
 
@@ -32,6 +34,27 @@ class _Key(NamedTuple):
     @property
     def env(self) -> str:
         return ENV_PREFIX + self.field.upper()
+
+
+def read_pyproject(project: Path, given: Path) -> tuple[str, Mapping[str, Any]]:
+    """Return the text of pyproject.toml and its parsed contents.
+
+    ``given`` is the user's argument, for messages. Raises :class:`SettingsError` if the file is
+    missing or is not valid TOML.
+    """
+    import tomllib  # ``check`` reads its settings without it
+
+    try:
+        text = (project / PYPROJECT).read_bytes().decode("utf-8")
+        return text, tomllib.loads(text)
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        fact = "there is no pyproject.toml in it" if missing else f"{PYPROJECT}: {error.strerror}"
+        hint = "give the folder of a project" + (", or an sdist" if missing else "")
+        raise SettingsError(f"{given}: {fact}", hint=hint) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        msg = f"{given}: pyproject.toml cannot be read: {error}"
+        raise SettingsError(msg, hint="mend it") from error
 
 
 def names() -> tuple[str, ...]:

@@ -12,8 +12,14 @@ from muslbackend import __version__
 from muslbackend.build import pipeline, skbuild
 from muslbackend.build import requires as requirements
 from muslbackend.build.cross.python import read_facts
-from muslbackend.build.pyproject import FILE, read_pyproject
-from muslbackend.build.settings import PREFIX, foreign_config, names, read_settings
+from muslbackend.build.settings import (
+    PREFIX,
+    PYPROJECT,
+    foreign_config,
+    names,
+    read_pyproject,
+    read_settings,
+)
 from muslbackend.build.target import decide
 from muslbackend.cli.doctor import survey
 from muslbackend.cli.doctor.diagnosis import FETCHED, Trouble, judge, lacks
@@ -43,7 +49,7 @@ def examine(project: Path | None, config: Mapping[str, object]) -> Checkup:
     """
     folder = (project or Path()).resolve()
     document: Mapping[str, Any] | None = None
-    if project is not None or (folder / FILE).is_file():
+    if project is not None or (folder / PYPROJECT).is_file():
         _, document = read_pyproject(folder, project or folder)
     tool = (document or {}).get("tool")
     table = tool.get(_BACKEND, {}) if isinstance(tool, dict) else {}
