@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from dockerfile_parse import DockerfileParser
 
-from muslbackend.build.cross.python import read_facts
 from muslbackend.build.settings import parse_settings
+from muslbackend.build.target import read_facts
 from muslbackend.cli.main import main, parser
 from muslbackend.musl.releases import ON_PYPI
 from muslbackend.repair.repair import repair_wheel

@@ -60,8 +60,7 @@ hooks.build_wheel("dist")
 """
 DECIDE: Final = """\
 from muslbackend.build import settings, skbuild, target
-from muslbackend.build.cross import python
-target.decide(settings.parse_settings({}, {}, {}), python.read_facts())
+target.decide(settings.parse_settings({}, {}, {}), target.read_facts())
 """
 
 

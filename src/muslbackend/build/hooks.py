@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from muslbackend import HOOKS
 from muslbackend.build import skbuild
-from muslbackend.build.cross.python import read_facts
 from muslbackend.build.settings import foreign_config, parse_settings
-from muslbackend.build.target import decide
+from muslbackend.build.target import decide, read_facts
 from muslbackend.errors import MuslBackendError, SettingsError
 from muslbackend.system.failures import escape_unencodable, report_out_of_memory
 

@@ -1,15 +1,27 @@
-"""Decide which machine and musl release to build for."""
+"""Decide which machine and musl release to build for, from the settings and the interpreter."""
 
 from __future__ import annotations
 
+import platform
+import sys
+import sysconfig
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from muslbackend.errors import SettingsError
 from muslbackend.musl.releases import ARCHITECTURES, Architecture, MuslVersion
 from muslbackend.musl.tags import DEFAULT_FLOOR, Facts, PlatformTag, Target, alike, refuse_unknown
+from muslbackend.repair.interpreter import named_loader
 
 if TYPE_CHECKING:
     from muslbackend.repair.options import Settings
+
+
+def read_facts() -> Facts:
+    """Return the facts about the running interpreter and the machine on which a target depends."""
+    suffix = str(sysconfig.get_config_var("EXT_SUFFIX") or "")
+    loader = named_loader(Path(sys.executable)) if sys.platform == "linux" else None
+    return Facts(sys.platform, suffix, platform.machine(), loader, sys.implementation.name)
 
 
 def decide(settings: Settings, facts: Facts) -> Target | None:

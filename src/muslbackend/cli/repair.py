@@ -106,8 +106,8 @@ def _add_stripping(repair: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Repair the wheels and print the results. Return the highest exit code of all wheels."""
-    from muslbackend.build.cross.python import read_facts
     from muslbackend.build.settings import cli_settings
+    from muslbackend.build.target import read_facts
 
     settings, facts = cli_settings(vars(options), os.environ), read_facts()
     results, status = [], 0

@@ -8,7 +8,6 @@ ABI.
 
 from __future__ import annotations
 
-import platform
 import re
 import sys
 import sysconfig
@@ -17,8 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from muslbackend.errors import ToolError
-from muslbackend.musl.tags import Facts
-from muslbackend.repair.interpreter import named_loader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -72,13 +69,6 @@ class HostPython(NamedTuple):
     abiflags: str
     variables: dict[str, Any]
     """``build_time_vars`` of its sysconfig data."""
-
-
-def read_facts() -> Facts:
-    """Return facts about the running interpreter and the machine."""
-    suffix = str(sysconfig.get_config_var("EXT_SUFFIX") or "")
-    loader = named_loader(Path(sys.executable)) if sys.platform == "linux" else None
-    return Facts(sys.platform, suffix, platform.machine(), loader, sys.implementation.name)
 
 
 def read_host_python() -> HostPython:

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from muslbackend import __version__
 from muslbackend.build import pipeline, skbuild
 from muslbackend.build import requires as requirements
-from muslbackend.build.cross.python import read_facts
 from muslbackend.build.settings import (
     PREFIX,
     PYPROJECT,
@@ -20,7 +19,7 @@ from muslbackend.build.settings import (
     read_pyproject,
     read_settings,
 )
-from muslbackend.build.target import decide
+from muslbackend.build.target import decide, read_facts
 from muslbackend.cli.doctor import survey
 from muslbackend.cli.doctor.diagnosis import FETCHED, Trouble, judge, lacks
 from muslbackend.cli.doctor.report import Build, Checkup, Project, Setting

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Final
 from muslbackend.build import skbuild
 from muslbackend.build.cross import compilers
 from muslbackend.build.cross.emulation import SCRIPT_TOOLS, find_emulation
-from muslbackend.build.cross.python import read_facts, read_host_python
+from muslbackend.build.cross.python import read_host_python
 from muslbackend.build.cross.zig import found_zigs, is_tried
+from muslbackend.build.target import read_facts
 from muslbackend.cli.doctor.diagnosis import (
     Ability,
     Compiling,
