@@ -38,7 +38,7 @@ sys.exit(main({words!r}))
 BUILD: Final = """\
 import ctypes, os
 os.chdir({project!r})
-from muslbackend.build import hooks, pipeline
+from muslbackend.build import hooks, job, pipeline
 shim, finish = ctypes.CDLL(None), pipeline.finish
 
 def watched(*arguments):
@@ -51,7 +51,7 @@ def watched(*arguments):
 shim.faults_pause(1)
 pipeline.finish = watched
 from muslbackend.musl.tags import Facts
-hooks.read_facts = lambda: Facts("linux", "{suffix}", "x86_64", "/lib/ld-musl-x86_64.so.1")
+job.read_facts = lambda: Facts("linux", "{suffix}", "x86_64", "/lib/ld-musl-x86_64.so.1")
 hooks.build_wheel({output!r}, {{"musl.library-dirs": {libraries!r}, "musl.strict": "true"}})
 """
 PROJECT: Final = """\

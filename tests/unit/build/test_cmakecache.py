@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from muslbackend.build.cmake_cache import without_openmp
+from muslbackend.build.pipeline import without_openmp
 
 #: As FindOpenMP writes them.
 FOUND = """\

@@ -365,7 +365,7 @@ def test_errors_that_would_stop_a_build_are_shown(
     def stops(*_: object) -> None:
         raise ToolError("there is no loader", hint="install musl")
 
-    monkeypatch.setattr("muslbackend.build.pipeline._opener", stops)
+    monkeypatch.setattr("muslbackend.build.cross.prepare.opener", stops)
     assert built(project).possible
     build = built(project, verify="true")
     assert (build.possible, build.trouble) == (False, Trouble("there is no loader", "install musl"))

@@ -97,7 +97,7 @@ def test_another_implementation_than_cpython_gets_a_note(
     settings = SimpleNamespace(strict=False)
     facts = Facts("linux", ".x.so", implementation="other")
     asked: Any = SimpleNamespace(facts=facts, settings=settings, target=target_for())
-    hooks._tell(asked)
+    hooks._report_interpreter(asked)
     out = capsys.readouterr().out
     assert out.startswith(f"muslbackend: {sys.executable} is other: the tag is about musl; ")
     assert out.endswith("is not checked\n")

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from muslbackend.musl.releases import Architecture
+    from muslbackend.repair.verify import Opener
 
 #: QEMU's names of architectures that differ from the wheel's.
 _QEMU_NAMES: Final = {"i686": "i386", "armv7l": "arm", "armv6l": "arm"}
@@ -76,6 +77,12 @@ class Emulation(NamedTuple):
             msg = f"{' '.join(command)} does not run as musl's loader for {self.arch.name}"
             raise ToolError(msg, hint="give another one as loader, or the root of it as sysroot")
         return told
+
+    def opener(self, compiler: Path | None) -> Opener:
+        """Return the opener of ``verify``; raise :class:`ToolError` if no loader runs here."""
+        from muslbackend.repair.verify import Opener
+
+        return Opener(self.start, self.musl(), Path(self.qemu or "").name, compiler)
 
 
 def find_emulation(

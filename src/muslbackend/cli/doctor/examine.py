@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from muslbackend import __version__
 from muslbackend.build import pipeline, skbuild
-from muslbackend.build import requires as requirements
+from muslbackend.build.cross.prepare import missing_tools
+from muslbackend.build.job import Job
 from muslbackend.build.settings import (
     PREFIX,
     PYPROJECT,
@@ -76,16 +77,20 @@ class _Job:
         system = document.get("build-system")
         self.system = system if isinstance(system, dict) else {}
 
-    def for_target(self, target: Target) -> pipeline.Job:
+    def for_target(self, target: Target) -> Job:
         """Return the job that the build hook would run."""
-        settings = self.read.settings
-        return pipeline.Job(
-            self.folder, target, settings, self.config, self.document, self.folder / "dist"
+        return Job(
+            project=self.folder,
+            target=target,
+            settings=self.read.settings,
+            config=self.config,
+            pyproject=self.document,
+            output=self.folder / "dist",
         )
 
     def tools(self, target: Target) -> Iterator[str]:
         """Yield the missing build tools, as the requirements that a hook returns to a frontend."""
-        return requirements.tools(self.document, self.read.settings, self.config, target)
+        return missing_tools(target, self.read.settings, self.config, self.document)
 
 
 def _project(
