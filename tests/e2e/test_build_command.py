@@ -380,7 +380,7 @@ def test_wrong_usage_stops_before_anything_is_built(
 @pytest.mark.parametrize(
     ("pyproject", "code", "complaint"),
     [
-        (None, 2, "there is no pyproject.toml in it"),
+        (None, 2, ": contains no pyproject.toml"),
         ("[", 2, "pyproject.toml cannot be read: "),
         ("", 2, "the build-backend is setuptools, which does not build wheels for musl"),
         (

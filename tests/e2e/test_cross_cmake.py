@@ -52,7 +52,7 @@ def test_openmp_that_is_not_found_is_said(tmp_path: Path) -> None:
     made = build(project, "musl.target=x86_64")
     (said,) = [line for line in made.output.splitlines() if "MB136" in line]
     assert said == (
-        "warning[MB136] CMakeLists.txt: find_package(OpenMP) found none for C: "
-        "what it was to run in parallel runs in one thread"
+        "warning[MB136] CMakeLists.txt: find_package(OpenMP) found no OpenMP for C: "
+        "parallel code runs in one thread"
     )
     assert made.wheel.name.endswith("-musllinux_1_2_x86_64.whl")

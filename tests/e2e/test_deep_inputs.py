@@ -81,7 +81,7 @@ def test_settings_that_are_nested_too_deep_are_one_message(
     with pytest.raises(SystemExit) as caught:
         hooks.build_wheel("dist")
     assert caught.value.code == 2
-    said = "error: pyproject.toml is nested too deep\n  hint  mend it"
+    said = "error: pyproject.toml is nested too deeply\n  hint  reduce the nesting"
     assert said in capsys.readouterr().err
     for command in ("init", "doctor"):
         assert main.main([command, str(tmp_path)]) == 2

@@ -129,7 +129,7 @@ def test_a_machine_with_nothing_lacks_what_a_frontend_gets(
     assert [word.partition(">")[0] for word in found["project"]["build"]["requires"]] == [
         *("cmake", "ninja", "ziglang")
     ]
-    assert "zig is needed" in found["project"]["build"]["trouble"]["message"]
+    assert "zig is required" in found["project"]["build"]["trouble"]["message"]
 
 
 def test_a_musl_python_builds_natively_by_a_compiler_for_musl(

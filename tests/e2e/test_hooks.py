@@ -51,7 +51,10 @@ def test_a_missing_zig_is_a_tool_error(project: Path) -> None:
         project, "build_wheel", "dist", {"musl.target": "x86_64"}, path="/usr/bin:/bin", **hidden
     )
     assert status == 3
-    assert "muslbackend: error: zig is needed to compile for musl and was not found" in output
+    assert (
+        "muslbackend: error: zig is required to compile for musl, but no supported release"
+        in output
+    )
     assert f"pip install '{ZIG_REQUIREMENT}'" in output
 
 
@@ -83,7 +86,10 @@ def test_requirements_hooks_refuse_an_unknown_setting_too(project: Path) -> None
 def test_an_editable_install_for_another_machine_is_refused(project: Path) -> None:
     status, output = ask(project, "build_editable", "out", {"musl.target": "aarch64"})
     assert status == 2
-    assert "an editable install is for this machine, target = aarch64 is not" in output
+    assert (
+        "an editable install works only on this machine, but the settings name target = aarch64"
+        in output
+    )
 
 
 @CROSSES
@@ -135,7 +141,7 @@ def test_metadata_prepared_first_must_agree(project: Path, tmp_path: Path) -> No
     (dist_info / "METADATA").write_text("something else")
     status, output = ask(project, "build_wheel", str(out), config, str(dist_info))
     assert status == 1
-    assert "METADATA is not what prepare_metadata_for_build_wheel announced" in output
+    assert "METADATA differs from the one of prepare_metadata_for_build_wheel" in output
     assert not list(out.iterdir())
 
 

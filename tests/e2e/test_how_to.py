@@ -235,8 +235,8 @@ def test_it_is_crossed_with_a_root_and_opened(
 @CROSSES
 @PAGE.given(
     CROSS,
-    "muslbackend: error: the build gives a flag that zig does not know, or that means this "
-    "machine: --defsym (CMakeLists.txt:12)",
+    "muslbackend: error: the build passes a flag that zig does not support, or that targets the "
+    "build machine: --defsym (CMakeLists.txt:12)",
 )
 def test_a_flag_that_zig_does_not_know_is_named(snippets: list[Block], tmp_path: Path) -> None:
     lines = building._CMAKE.splitlines()

@@ -72,8 +72,9 @@ def _report_interpreter(request: Request) -> None:
         skbuild.log(f"the wheel is scikit-build-core's own and promises nothing; {hint}")
     elif request.target is not None and request.facts.implementation != "cpython":
         skbuild.log(
-            f"{sys.executable} is {request.facts.implementation}: the tag is about musl; that this "
-            "interpreter has the functions of CPython's that the files need is not checked"
+            f"{sys.executable} is {request.facts.implementation}: the tag covers only musl; "
+            "whether this interpreter has the CPython functions that the files require is not "
+            "checked"
         )
 
 
@@ -102,9 +103,9 @@ def build_editable(
         request = read_request(config_settings)
         if request.target is not None and not request.target.native:
             raise SettingsError(
-                f"an editable install is for this machine, target = {request.target.arch.name} "
-                "is not",
-                hint="drop the target, or build a wheel",
+                "an editable install works only on this machine, but the settings name "
+                f"target = {request.target.arch.name}",
+                hint="remove the target, or build a wheel",
             )
         directories = wheel_directory, request.config, metadata_directory
         return str(skbuild.call("build_editable", *directories))

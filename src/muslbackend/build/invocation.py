@@ -83,10 +83,10 @@ def _refuse_hidden_toolchain(
     said = _said({k: v for k, v in config.items() if k not in _FILE_KEYS}, table, environ)
     if re.search(r"CMAKE_TOOLCHAIN_FILE|toolchain-file|--toolchain", said):
         raise SettingsError(
-            f"target = {target.arch.name} brings a CMake toolchain file of its own, "
-            "and the arguments, defines or overrides for CMake name another",
-            hint="name it with musl.toolchain-file, -C cmake.toolchain-file or the environment "
-            "variable CMAKE_TOOLCHAIN_FILE: ours includes it",
+            f"a build for target = {target.arch.name} has its own CMake toolchain file, but the "
+            "arguments, defines or overrides for CMake name another one",
+            hint="name that file with musl.toolchain-file, -C cmake.toolchain-file or the "
+            "environment variable CMAKE_TOOLCHAIN_FILE, so that ours includes it",
         )
 
 

@@ -57,7 +57,9 @@ def read_request(config_settings: Mapping[str, Any] | None) -> Request:
     except FileNotFoundError:
         pyproject = {}
     except RecursionError:
-        raise SettingsError(f"{PYPROJECT} is nested too deep", hint="mend it") from None
+        raise SettingsError(
+            f"{PYPROJECT} is nested too deeply", hint="reduce the nesting"
+        ) from None
     table = pyproject.get("tool", {}).get("muslbackend", {})
     config = config_settings or {}
     settings, facts = parse_settings(table, config, os.environ), read_facts()

@@ -38,5 +38,5 @@ def _refuse_untrue(wheel: Path) -> None:
 
     checked = check_wheel(wheel)
     if not checked.ok:
-        msg = f"{wheel.name} claims what is not true; nothing was written"
+        msg = f"the tag of {wheel.name} is not true; nothing was written"
         raise PolicyError(checked.verdict, msg, hint="see the findings above")

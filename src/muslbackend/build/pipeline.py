@@ -146,7 +146,7 @@ def _check_announced(staged: Staged, metadata: Path | None) -> None:
     for name in sorted({"METADATA", "entry_points.txt", *before} - {"RECORD"}):
         same = said_alike if name == "WHEEL" else operator.eq
         if not same(now[name].read() if name in now else b"", before.get(name, b"")):
-            msg = f"{name} is not what prepare_metadata_for_build_wheel announced"
+            msg = f"{name} differs from the one of prepare_metadata_for_build_wheel"
             raise MuslBackendError(msg, hint="do not change the project between the two hooks")
 
 
@@ -186,8 +186,8 @@ def without_openmp(cache: str) -> Iterator[Finding]:
             "MB136",
             Severity.WARNING,
             "CMakeLists.txt",
-            f"find_package(OpenMP) found none for {' and '.join(languages)}: "
-            "what it was to run in parallel runs in one thread",
+            f"find_package(OpenMP) found no OpenMP for {' and '.join(languages)}: "
+            "parallel code runs in one thread",
             hint="build with a compiler that has OpenMP, such as Alpine's gcc; zig has none",
         )
 

@@ -142,8 +142,8 @@ def requires(pyproject: Mapping[str, Any], config: Mapping[str, object]) -> tupl
             reader.validate_may_exit()
     except (Exception, SystemExit) as error:
         reason = "" if isinstance(error, SystemExit) else f": {error}"
-        msg = f"scikit-build-core does not say what it takes to build this project{reason}"
-        raise MuslBackendError(msg, hint="mend what it complains of") from error
+        msg = f"scikit-build-core cannot list the requirements of this project{reason}"
+        raise MuslBackendError(msg, hint="fix the error that it reports") from error
     return asked
 
 
@@ -198,7 +198,7 @@ def build(
         from muslbackend.report import terminal
 
         terminal.say(
-            f"muslbackend: {version()} shows no list of files that we know; its wheel is read back"
+            f"muslbackend: {version()} has an unknown wheel writer; reading its finished wheel"
         )
         from muslbackend.wheel.member import Scratch
         from muslbackend.wheel.reader import unpack

@@ -49,12 +49,12 @@ def _named_target(settings: Settings) -> tuple[Architecture, MuslVersion]:
     tag = PlatformTag.parse(name)
     if tag is None or tag.floor is None or tag.arch not in ARCHITECTURES:
         _refuse(name)
-    refuse_unknown(tag.floor, f"target = {name}", "name a known release, as musllinux_1_2 does")
+    refuse_unknown(tag.floor, f"target = {name}", "name a known release, such as musllinux_1_2")
     floor = settings.floor or tag.floor
     if (floor.major, floor.minor) != tag.version:
         raise SettingsError(
-            f"target = {name} promises another musl than floor = {floor}",
-            hint="drop one of the two",
+            f"target = {name} and floor = {floor} contradict each other",
+            hint="remove one of them",
         )
     return ARCHITECTURES[tag.arch], floor
 
@@ -62,8 +62,8 @@ def _named_target(settings: Settings) -> tuple[Architecture, MuslVersion]:
 def _refuse(name: str) -> NoReturn:
     near = alike(name, "auto", "host")
     raise SettingsError(
-        f"target = {name!r} is nothing that can be built for",
+        f"target = {name!r} is not a known target",
         hint=(f"did you mean {near}? " if near else "")
-        + f"there are auto, host, {', '.join(ARCHITECTURES)}, "
+        + f"the targets are auto, host, {', '.join(ARCHITECTURES)}, "
         "and tags such as musllinux_1_2_x86_64",
     )

@@ -107,7 +107,9 @@ def test_the_cxx_compiler_beside_cc_is_taken_if_it_is_for_the_target(tmp_path: P
 
 @pytest.mark.parametrize("name", ["CC", "CXX"])
 def test_what_is_no_command_is_refused(name: str) -> None:
-    with pytest.raises(SettingsError, match=f"{name} = gcc ' is no command: No closing quotation"):
+    with pytest.raises(
+        SettingsError, match=f"{name} = gcc ' is not a valid command: No closing quotation"
+    ):
         find_compilers(X86_64, {name: "gcc '"})
 
 

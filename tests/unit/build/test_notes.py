@@ -46,13 +46,15 @@ def test_a_good_build_says_what_was_left_out_in_one_line() -> None:
     notes = [Note("dropped", "-M", "/b"), Note("dropped", "-M", TRIAL), Note("dropped", "-q", "/b")]
     notes.append(Note("refused", "-x", TRIAL))
     assert remarks(notes) == (
-        "  left out  flags that zig does not know and that change nothing: -M, -q",
+        "  left out  flags that zig does not support and that do not change the result: -M, -q",
     )
     assert remarks([]) == ()
 
 
 def test_a_refused_flag_is_told_with_its_place() -> None:
-    message = "the build gives a flag that zig does not know, or that means this machine: "
+    message = (
+        "the build passes a flag that zig does not support, or that targets the build machine: "
+    )
     assert failed(Note("refused", "--defsym", "/b")) == message + "--defsym (CMakeLists.txt:2)"
     assert failed(Note("refused", "--other", "/b")) == message + "--other"
 
@@ -68,7 +70,7 @@ def test_a_refused_trial_is_told_only_if_the_environment_has_the_flag() -> None:
 def test_a_missing_language_comes_before_all_else() -> None:
     language = Note("language", "Fortran", "/b")
     assert failed(Note("refused", "-x", "/b"), language) == (
-        "the project is written in Fortran too, which zig does not compile"
+        "the project contains Fortran, which zig does not compile"
     )
     assert failed(Note("language", "Fortran", "/b/CMakeFiles/CheckFortran")) is None
 
@@ -78,7 +80,7 @@ def test_a_missing_language_comes_before_all_else() -> None:
     [
         ("Fortran", "CMAKE_Fortran_COMPILER"),
         ("Rust", "rustup target add"),
-        ("CXX", "set CXX as well"),
+        ("CXX", "set CXX too"),
     ],
 )
 def test_what_a_language_would_take(language: str, needed: str) -> None:
@@ -90,7 +92,7 @@ def test_what_a_language_would_take(language: str, needed: str) -> None:
 def test_a_program_that_was_not_run_is_an_error_by_itself() -> None:
     error = unanswered([Note("not-run", "./gen", "/b"), Note("not-run", "./gen", "/c")])
     assert error is not None
-    assert error.message.endswith("which cannot be done here: gen")
+    assert error.message.endswith("which this machine cannot run: gen")
     assert unanswered([Note("dropped", "-M", "/b")]) is None
     assert failed(Note("not-run", "./gen", "/b")) == error.message
 

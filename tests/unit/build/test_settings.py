@@ -256,9 +256,7 @@ def test_a_floor_is_a_release_that_is_known(floor: str) -> None:
     start, _, rest = caught.value.message.partition(" is not a known release (1.1.0 to 1.2.6)")
     assert start == f"MUSLBACKEND_FLOOR = {floor!r}: musl {MuslVersion.parse(floor)}"
     assert rest == "" or rest.startswith("; did you mean ")
-    assert caught.value.hint == (
-        "give a release that is known; if there is a newer musl by now, update muslbackend"
-    )
+    assert caught.value.hint == ("name a known release; for a newer one, update muslbackend")
 
 
 @pytest.mark.parametrize(
@@ -337,18 +335,18 @@ def test_a_value_of_the_wrong_kind_is_refused_by_its_place(
         (
             ({"zzz": 1}, {}, {}),
             "tool.muslbackend.zzz is not a setting of muslbackend",
-            f"there are {', '.join('tool.muslbackend.' + key for key in KEYS)}",
+            f"the settings are {', '.join('tool.muslbackend.' + key for key in KEYS)}",
         ),
         (
             ({}, {"musl.": "x"}, {}),
             "musl. is not a setting of muslbackend",
-            f"there are {', '.join('musl.' + key for key in KEYS)}",
+            f"the settings are {', '.join('musl.' + key for key in KEYS)}",
         ),
         (
             # The prefix that all names have in common is no likeness.
             ({}, {}, {"MUSLBACKEND_ZZZ": "x"}),
             "MUSLBACKEND_ZZZ is not a setting of muslbackend",
-            f"there are {', '.join(env_name(key) for key in KEYS)}",
+            f"the settings are {', '.join(env_name(key) for key in KEYS)}",
         ),
     ],
 )

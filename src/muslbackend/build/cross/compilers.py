@@ -130,7 +130,7 @@ def zig_compilers(arch: Architecture) -> Compilers:
         raise ToolError(msg, hint=f"it compiles for {', '.join(ZIG_TARGETS)}")
     zig = find_zig()
     if zig is None:
-        msg = "zig is needed to compile for musl and was not found, or is of another release"
+        msg = "zig is required to compile for musl, but no supported release was found"
         raise ToolError(msg, hint=f"pip install '{ZIG_REQUIREMENT}'")
     # zig enables UBSan by default without optimization, which adds its runtime. Without -dynamic,
     # programs are linked statically: CMake's first checks would build all of musl in vain.
@@ -181,8 +181,8 @@ def command(name: str, environ: Mapping[str, str]) -> list[str]:
     try:
         return shlex.split(environ.get(name, ""))
     except ValueError as error:
-        msg = f"{name} = {environ[name]} is no command: {error}"
-        raise SettingsError(msg, hint="quote it as for a shell") from None
+        msg = f"{name} = {environ[name]} is not a valid command: {error}"
+        raise SettingsError(msg, hint="quote it as in a shell") from None
 
 
 def _absolute(command: Sequence[str]) -> list[str]:

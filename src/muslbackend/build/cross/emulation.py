@@ -74,8 +74,10 @@ class Emulation(NamedTuple):
         command = self.start[: 2 if self.qemu else 1]
         told = _told(command)
         if told is None:
-            msg = f"{' '.join(command)} does not run as musl's loader for {self.arch.name}"
-            raise ToolError(msg, hint="give another one as loader, or the root of it as sysroot")
+            msg = f"{' '.join(command)} is not a working musl loader for {self.arch.name}"
+            raise ToolError(
+                msg, hint="set loader to another file, or sysroot to an unpacked root of the target"
+            )
         return told
 
     def opener(self, compiler: Path | None) -> Opener:

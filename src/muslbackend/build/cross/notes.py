@@ -65,7 +65,9 @@ def remarks(notes: Iterable[Note]) -> tuple[str, ...]:
     if not dropped:
         return ()
     flags = ", ".join(dropped)
-    return (f"  left out  flags that zig does not know and that change nothing: {flags}",)
+    return (
+        f"  left out  flags that zig does not support and that do not change the result: {flags}",
+    )
 
 
 def said(config: Mapping[str, object], environ: Mapping[str, str]) -> dict[str, str]:
@@ -108,18 +110,18 @@ def unanswered(notes: Iterable[Note]) -> ToolError | None:
         return None
     names = ", ".join(programs)
     return ToolError(
-        f"the build runs what it compiled for the target, which cannot be done here: {names}",
+        f"the build runs programs of the target, which this machine cannot run: {names}",
         hint="install QEMU (Debian: qemu-user, Alpine: qemu-ARCH) and musl's loader for the target "
-        "(Debian: musl:ARCH), or name it with musl.loader or musl.sysroot; what a try_run is to "
-        "answer can be said instead: -C cmake.define.NAME=VALUE",
+        "(Debian: musl:ARCH), or name the loader with musl.loader or musl.sysroot; or set the "
+        "result of a try_run: -C cmake.define.NAME=VALUE",
     )
 
 
 def _no_compiler(language: str) -> ToolError:
     if language == "CXX":
         return ToolError(
-            "the project is written in C++ too, and CC names a compiler for C alone",
-            hint="set CXX as well, or unset CC: zig compiles both",
+            "the project requires a C++ compiler, but CC names only a C compiler",
+            hint="set CXX too, or unset CC: zig compiles both",
         )
     needed = (
         "a rustc with the target ARCH-unknown-linux-musl (rustup target add), and "
@@ -129,16 +131,17 @@ def _no_compiler(language: str) -> ToolError:
         f"CMAKE_{language}_COMPILER (musl.toolchain-file)"
     )
     return ToolError(
-        f"the project is written in {language} too, which zig does not compile",
-        hint=f"it takes {needed}; or leave that part out, if the project has an option for it",
+        f"the project contains {language}, which zig does not compile",
+        hint=f"use {needed}; or turn that part off, if the project has an option for it",
     )
 
 
 def _refused(placed: Sequence[tuple[str, str]]) -> ToolError:
     flags = "; ".join(f"{flag} ({place})" if place else flag for flag, place in placed)
     return ToolError(
-        f"the build gives a flag that zig does not know, or that means this machine: {flags}",
-        hint="leave it out where CMAKE_CROSSCOMPILING is set; or take a compiler that knows it: CC "
+        "the build passes a flag that zig does not support, or that targets the build machine: "
+        f"{flags}",
+        hint="omit it if CMAKE_CROSSCOMPILING is set; or choose a compiler that supports it: CC "
         "and CXX, or musl.toolchain-file",
     )
 

@@ -57,7 +57,7 @@ def _choice(job: Job, sysroot: Path | None) -> Choice:
     place, name = named
     file = (job.project / name).resolve()
     if not file.is_file():
-        hint = "give the path of one, absolute or relative to the project"
+        hint = "give a path that is absolute or relative to the project"
         raise SettingsError(f"{place} = {name}: there is no file {file}", hint=hint)
     return Choice(sysroot, file)
 
@@ -72,8 +72,8 @@ def opener(arch: Architecture, cross: Cross | None) -> Opener:
         return find_emulation(arch, own_loader(Path(sys.executable))).opener(None)
     if cross.toolchain.compiler is None:
         raise SettingsError(
-            "verify takes a C compiler for the target, and only the toolchain file knows one",
-            hint="name the compiler with CC instead of a toolchain file, or leave out verify",
+            "verify requires a C compiler for the target, but only the toolchain file names one",
+            hint="name the compiler with CC instead of a toolchain file, or turn off verify",
         )
     return cross.emulation.opener(cross.toolchain.compiler)
 

@@ -80,7 +80,7 @@ def read_host_python() -> HostPython:
     include = Path(sysconfig.get_path("include"))
     match = re.match(r"cpython-\d+\w*", str(sysconfig.get_config_var("SOABI")))
     if match is None:
-        msg = f"{sys.executable} is {sys.implementation.name}: only CPython can be crossed"
+        msg = f"{sys.executable} is {sys.implementation.name}: a cross build requires CPython"
         raise ToolError(msg, hint="run the build with CPython")
     if not (include / "Python.h").is_file():
         raise ToolError(
