@@ -15,5 +15,5 @@ Follow one wheel, module by module:
 7. :mod:`skbuild`: run scikit-build-core. When CMake has installed the files, call the pipeline back
    with the list of files, in place of writing an archive.
 8. ``repair.finish``: judge, bundle, prove and write the wheel; return its outcome.
-9. :mod:`hooks`: show the outcome, and leave it for ``muslbackend build`` (:mod:`outcome`).
+9. :mod:`hooks`: show the outcome, and write it for ``muslbackend build`` (:mod:`outcome`).
 """

@@ -46,7 +46,7 @@ def build_wheel(
 
 
 def _show(made: Outcome) -> None:
-    """Show the outcome of a build, and leave it for ``muslbackend build``."""
+    """Show the outcome of a build, and write it for ``muslbackend build``."""
     from muslbackend.build import outcome
     from muslbackend.repair.outcome import Repaired
     from muslbackend.report import build, terminal
@@ -55,7 +55,7 @@ def _show(made: Outcome) -> None:
     output.rule()
     output.show(build.build_text(made, output.paint, guided=output.guides), flush=True)
     terminal.annotate(made.verdict.findings, made.wheel)
-    outcome.leave(Repaired(made.wheel, made))
+    outcome.write(Repaired(made.wheel, made))
 
 
 def _report_interpreter(request: Request) -> None:
@@ -155,7 +155,7 @@ def _forward(name: str, config_settings: Config, *args: str) -> Any:  # noqa: AN
 
 @contextmanager
 def _signals_handled() -> Iterator[None]:
-    """End a build with one line and no remains on a signal; only in the main thread."""
+    """On a signal, clean up and exit with a one-line message; only in the main thread."""
     from threading import current_thread, main_thread
 
     from muslbackend.system.signals import Interrupted, signals
@@ -182,7 +182,7 @@ def _signal_all(number: int) -> None:
 
 @contextmanager
 def _errors_shown() -> Iterator[None]:
-    """Show errors of this project without a traceback and exit with their exit code."""
+    """Show a :class:`MuslBackendError` without a traceback, and exit with its exit code."""
     escape_unencodable(sys.stdout)
     try:
         yield
@@ -201,12 +201,12 @@ def _errors_shown() -> Iterator[None]:
             output.show("\n".join(check.findings_lines(verdict.findings, output.paint)))
             terminal.annotate(verdict.findings)
         terminal.complain(error)
-        _leave_error(error)
+        _write_error_outcome(error)
         raise SystemExit(error.exit_code) from None
 
 
-def _leave_error(error: MuslBackendError) -> None:
+def _write_error_outcome(error: MuslBackendError) -> None:
     from muslbackend.build import outcome
     from muslbackend.repair.outcome import Repaired
 
-    outcome.leave(Repaired("", error=str(error), verdict=getattr(error, "verdict", None)))
+    outcome.write(Repaired("", error=str(error), verdict=getattr(error, "verdict", None)))

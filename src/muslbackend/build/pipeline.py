@@ -106,7 +106,7 @@ def _table(job: Job) -> Mapping[str, Any]:
     table: Mapping[str, Any] = job.pyproject.get("tool", {}).get("scikit-build", {})
     if not table.get("overrides"):
         return table
-    return {**table, "build-dir": skbuild.decided(job.pyproject, job.config).build_dir}
+    return {**table, "build-dir": skbuild.backend_settings(job.pyproject, job.config).build_dir}
 
 
 def _invocation(job: Job, cross: Cross | None, table: Mapping[str, Any]) -> Invocation:
@@ -155,9 +155,9 @@ def _refuse_unanswered(notes: Sequence[Note]) -> None:
     if notes:
         from muslbackend.build.cross.notes import unanswered
 
-        idle = unanswered(notes)
-        if idle is not None:
-            raise idle
+        error = unanswered(notes)
+        if error is not None:
+            raise error
 
 
 def _remarks(notes: Sequence[Note]) -> tuple[str, ...]:
@@ -201,7 +201,7 @@ def _notes(job: Job) -> Iterator[Notes]:
     if job.target.native:
         yield tuple
         return
-    from muslbackend.build.cross.notes import failure, parse_notes, said
+    from muslbackend.build.cross.notes import failure, parse_notes, user_flags
     from muslbackend.build.cross.wrapper import NOTES_VARIABLE
     from muslbackend.system.folders import temporary_folder
 
@@ -216,12 +216,24 @@ def _notes(job: Job) -> Iterator[Notes]:
             with _environment({NOTES_VARIABLE: str(file)}):
                 yield notes
         except SystemExit as error:  # by scikit-build-core, which has printed its message
-            texts = skbuild.cmake_texts(job.project)
-            raise failure(notes(), said(job.config, os.environ), texts) or error from None
+            flags = user_flags(job.config, os.environ)
+            raise failure(notes(), flags, _cmake_texts(job.project)) or error from None
+
+
+def _cmake_texts(project: Path) -> dict[str, str]:
+    """Return the CMake files and pyproject.toml of a project, by path."""
+    names = ("pyproject.toml", "**/CMakeLists.txt", "**/*.cmake")
+    found = (path for name in names for path in project.glob(name))
+    return {
+        path.relative_to(project).as_posix(): path.read_text(encoding="utf-8", errors="replace")
+        for path in found
+        if path.is_file()
+    }
 
 
 @contextmanager
 def _environment(changes: Mapping[str, str]) -> Iterator[None]:
+    """Change environment variables within the context."""
     before = {name: os.environ.get(name) for name in changes}
     os.environ.update(changes)
     try:
@@ -246,8 +258,8 @@ def prepare_metadata(job: Job) -> str:
         prepare = "prepare_metadata_for_build_wheel"
         name = str(skbuild.call(prepare, str(job.output), dict(job.config)))
     file = job.output / name / "WHEEL"
-    said = made_by(file.read_bytes(), _generator(skbuild.version()), job.target.declared)
-    file.write_bytes(said)
+    generator = _generator(skbuild.version())
+    file.write_bytes(made_by(file.read_bytes(), generator, job.target.declared))
     return name
 
 

@@ -6,10 +6,10 @@ import pytest
 
 from muslbackend.build.cross.compilers import (
     ZIG_TARGETS,
-    Answer,
+    CompilerTarget,
     _sibling,
-    ask,
     find_compilers,
+    probe,
     read_macros,
 )
 from muslbackend.build.cross.zig import find_zig
@@ -41,14 +41,14 @@ def defines(*lines: str) -> str:
 def test_a_compiler_is_known_by_its_macros(
     lines: tuple[str, ...], libc: str, archs: set[str]
 ) -> None:
-    assert read_macros(defines(*lines)) == Answer(libc, frozenset(archs))
+    assert read_macros(defines(*lines)) == CompilerTarget(libc, frozenset(archs))
 
 
 def test_it_fits_only_for_musl_and_the_architecture() -> None:
-    musl = Answer("musl", frozenset({"x86_64"}))
+    musl = CompilerTarget("musl", frozenset({"x86_64"}))
     assert musl.fits(X86_64)
     assert not musl.fits(ARCHITECTURES["aarch64"])
-    assert not Answer("glibc", musl.archs).fits(X86_64)
+    assert not CompilerTarget("glibc", musl.archs).fits(X86_64)
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
@@ -56,16 +56,16 @@ def test_zig_says_of_each_target_what_it_is_for(arch: str) -> None:
     zig = find_zig()
     assert zig is not None
     if arch in ZIG_TARGETS:
-        said = ask([zig.program, "cc", "-target", *ZIG_TARGETS[arch].split()], "c")
-        assert said == Answer("musl", frozenset({arch}))
+        said = probe([zig.program, "cc", "-target", *ZIG_TARGETS[arch].split()], "c")
+        assert said == CompilerTarget("musl", frozenset({arch}))
     else:
         with pytest.raises(ToolError, match=f"zig does not compile for {arch}"):
             find_compilers(ARCHITECTURES[arch], {})
 
 
 def test_the_machine_s_own_compiler_is_for_glibc() -> None:
-    assert ask(["gcc"], "c").libc == "glibc"
-    assert ask(["no-such-program"], "c") == Answer("", frozenset())
+    assert probe(["gcc"], "c").libc == "glibc"
+    assert probe(["no-such-program"], "c") == CompilerTarget("", frozenset())
 
 
 @pytest.mark.parametrize(

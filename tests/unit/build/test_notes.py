@@ -8,8 +8,8 @@ from muslbackend.build.cross.notes import (
     origin,
     parse_notes,
     remarks,
-    said,
     unanswered,
+    user_flags,
 )
 from muslbackend.errors import ToolError
 
@@ -116,7 +116,7 @@ def test_where_a_flag_comes_from(flag: str, text: str, line: int) -> None:
 
 def test_what_the_user_said_beside_the_project() -> None:
     environ = {"LDFLAGS": "-s", "CFLAGS": "", "HOME": "/h", "CMAKE_ARGS": "-DX=1"}
-    assert said({"cmake.define.A": "B", "cmake.args": ["-DC=1"]}, environ) == {
+    assert user_flags({"cmake.define.A": "B", "cmake.args": ["-DC=1"]}, environ) == {
         "-C cmake.define.A": "B",
         "-C cmake.args": "['-DC=1']",
         "LDFLAGS": "-s",

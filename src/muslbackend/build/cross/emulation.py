@@ -72,13 +72,13 @@ class Emulation(NamedTuple):
     def musl(self) -> MuslVersion:
         """Return the loader's release; raise :class:`ToolError` as ``start`` does."""
         command = self.start[: 2 if self.qemu else 1]
-        told = _told(command)
-        if told is None:
+        release = _loader_release(command)
+        if release is None:
             msg = f"{' '.join(command)} is not a working musl loader for {self.arch.name}"
             raise ToolError(
                 msg, hint="set loader to another file, or sysroot to an unpacked root of the target"
             )
-        return told
+        return release
 
     def opener(self, compiler: Path | None) -> Opener:
         """Return the opener of ``verify``; raise :class:`ToolError` if no loader runs here."""
@@ -97,7 +97,9 @@ def find_emulation(
     """
     places = [root / f"lib/{arch.loader_name}" for root in (sysroot, _ROOT) if root]
     loader = given or next(filter(Path.is_file, places), None)
-    direct = platform.machine() == arch.name or (loader and _told([str(loader)]) is not None)
+    direct = platform.machine() == arch.name or (
+        loader and _loader_release([str(loader)]) is not None
+    )
     found = filter(None, map(shutil.which, _qemu_programs(arch)))
     libraries = () if sysroot is None else (f"{sysroot}{folder}" for folder in DEFAULT_SEARCH_PATH)
     return Emulation(arch, loader, "" if direct else next(found, None), tuple(libraries))
@@ -148,7 +150,7 @@ def _qemu_programs(arch: Architecture) -> tuple[str, str]:
     return program, f"{program}-static"
 
 
-def _told(command: Sequence[str]) -> MuslVersion | None:
+def _loader_release(command: Sequence[str]) -> MuslVersion | None:
     """Return the release that a loader prints without a program, ``None`` if it prints none."""
     try:
         done = subprocess.run(

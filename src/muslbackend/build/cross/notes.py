@@ -70,35 +70,35 @@ def remarks(notes: Iterable[Note]) -> tuple[str, ...]:
     )
 
 
-def said(config: Mapping[str, object], environ: Mapping[str, str]) -> dict[str, str]:
+def user_flags(config: Mapping[str, object], environ: Mapping[str, str]) -> dict[str, str]:
     """Return the user's flags outside the project, by their origin."""
     options = {f"-C {key}": str(value) for key, value in config.items()}
     return options | {name: environ[name] for name in _FLAGS if environ.get(name)}
 
 
 def failure(
-    notes: Iterable[Note], said: Mapping[str, str], files: Mapping[str, str]
+    notes: Iterable[Note], flags: Mapping[str, str], files: Mapping[str, str]
 ) -> ToolError | None:
     """Return the reason why a build failed, ``None`` if no note explains it.
 
-    The origin of a refused flag is searched in the user's flags (see :func:`said`) and in the
+    The origin of a refused flag is searched in the user's flags (see :func:`user_flags`) and in the
     project's ``files``, texts by path.
     """
     notes = list(notes)
     languages = [note.subject for note in notes if note.kind == LANGUAGE and not note.trial]
     if languages:
         return _no_compiler(languages[0])
-    idle = unanswered(notes)
-    if idle is not None:
-        return idle
+    not_run = unanswered(notes)
+    if not_run is not None:
+        return not_run
     refused = [note for note in notes if note.kind == REFUSED]
     # Checks of CMake may fail; if nothing else failed, it was the check of the compiler itself.
-    flags = [note.subject for note in refused if not note.trial]
-    flags = list(dict.fromkeys(flags or [n.subject for n in refused]))
-    placed = [(flag, origin(flag, said, files)) for flag in flags]
+    names = [note.subject for note in refused if not note.trial]
+    names = list(dict.fromkeys(names or [note.subject for note in refused]))
+    origins = [(name, origin(name, flags, files)) for name in names]
     if all(note.trial for note in refused):
-        placed = [(flag, place) for flag, place in placed if place in said]
-    return _refused(placed) if placed else None
+        origins = [(name, place) for name, place in origins if place in flags]
+    return _refused(origins) if origins else None
 
 
 def unanswered(notes: Iterable[Note]) -> ToolError | None:
@@ -136,8 +136,8 @@ def _no_compiler(language: str) -> ToolError:
     )
 
 
-def _refused(placed: Sequence[tuple[str, str]]) -> ToolError:
-    flags = "; ".join(f"{flag} ({place})" if place else flag for flag, place in placed)
+def _refused(origins: Sequence[tuple[str, str]]) -> ToolError:
+    flags = "; ".join(f"{flag} ({place})" if place else flag for flag, place in origins)
     return ToolError(
         "the build passes a flag that zig does not support, or that targets the build machine: "
         f"{flags}",
@@ -146,14 +146,14 @@ def _refused(placed: Sequence[tuple[str, str]]) -> ToolError:
     )
 
 
-def origin(flag: str, said: Mapping[str, str], files: Mapping[str, str]) -> str:
-    """Return the origin of a flag: a key of ``said``, or ``file:line``; empty if unknown.
+def origin(flag: str, flags: Mapping[str, str], files: Mapping[str, str]) -> str:
+    """Return the origin of a flag: a key of ``flags``, or ``file:line``; empty if unknown.
 
     A flag with a value is searched without it: CMake may have joined the two.
     """
     name = flag.partition(" ")[2] or (flag if flag.startswith("-m") else flag.partition("=")[0])
-    for place in sorted(said):
-        if name in said[place]:
+    for place in sorted(flags):
+        if name in flags[place]:
             return place
     return next(_lines_with(name, files), "")
 

@@ -89,7 +89,7 @@ def missing_tools(
     ``config`` has scikit-build-core's ``-C`` keys. Raises :class:`SettingsError` for a ``CC`` that
     is not a command.
     """
-    if target.native or not skbuild.decided(pyproject, config).cmake:
+    if target.native or not skbuild.backend_settings(pyproject, config).cmake:
         return
     named = named_toolchain(settings.toolchain_file, config, os.environ)
     if named is None and needs_zig(target.arch, os.environ):

@@ -140,7 +140,7 @@ def _build(job: _Job, target: Target, machine: Machine, possible: tuple[Possible
             requires = skbuild.requires(job.document, job.config)  # reports invalid settings, too
             tools = tuple(job.tools(target))
             build = build._replace(requires=(*requires, *tools))
-            if skbuild.decided(job.document, job.config).cmake:
+            if skbuild.backend_settings(job.document, job.config).cmake:
                 lacking = _missing(target, possible, needs_zig=bool(tools))
         foreseen = pipeline.foresee(job.for_target(target))
     except SettingsError:
