@@ -21,7 +21,7 @@ def failed(*notes: Note, told: dict[str, str] | None = None) -> str | None:
     return None if error is None else error.message
 
 
-def test_notes_are_read_once_each_in_order_and_what_is_none_is_passed_over() -> None:
+def test_notes_are_unique_and_ordered_and_other_lines_ignored() -> None:
     text = "dropped\t-M\t/b\nbroken\n\nrefused\t-u x\t/b\ndropped\t-M\t/b\na\tb\tc\td\n"
     assert parse_notes(text) == (Note("dropped", "-M", "/b"), Note("refused", "-u x", "/b"))
 
@@ -38,11 +38,11 @@ def test_notes_are_read_once_each_in_order_and_what_is_none_is_passed_over() -> 
         ("/b/CMakeFiles/3.25.1/CompilerIdCXX", True),
     ],
 )
-def test_what_cmake_tries_out_is_known_by_its_folder(folder: str, *, trial: bool) -> None:
+def test_a_check_of_cmake_is_recognized_by_its_folder(folder: str, *, trial: bool) -> None:
     assert Note("refused", "-x", folder).trial is trial
 
 
-def test_a_good_build_says_what_was_left_out_in_one_line() -> None:
+def test_a_successful_build_lists_dropped_flags_in_one_line() -> None:
     notes = [Note("dropped", "-M", "/b"), Note("dropped", "-M", TRIAL), Note("dropped", "-q", "/b")]
     notes.append(Note("refused", "-x", TRIAL))
     assert remarks(notes) == (
@@ -51,7 +51,7 @@ def test_a_good_build_says_what_was_left_out_in_one_line() -> None:
     assert remarks([]) == ()
 
 
-def test_a_refused_flag_is_told_with_its_place() -> None:
+def test_a_refused_flag_is_reported_with_its_origin() -> None:
     message = (
         "the build passes a flag that zig does not support, or that targets the build machine: "
     )
@@ -59,7 +59,7 @@ def test_a_refused_flag_is_told_with_its_place() -> None:
     assert failed(Note("refused", "--other", "/b")) == message + "--other"
 
 
-def test_a_refused_trial_is_told_only_if_the_environment_has_the_flag() -> None:
+def test_a_refused_check_is_reported_only_for_a_flag_of_the_user() -> None:
     trial = Note("refused", "--defsym", TRIAL)
     assert failed(trial) is None
     told = failed(trial, told={"LDFLAGS": "-Wl,--defsym,x=1"})
@@ -67,7 +67,7 @@ def test_a_refused_trial_is_told_only_if_the_environment_has_the_flag() -> None:
     assert told.endswith("--defsym (LDFLAGS)")
 
 
-def test_a_missing_language_comes_before_all_else() -> None:
+def test_a_missing_language_is_reported_first() -> None:
     language = Note("language", "Fortran", "/b")
     assert failed(Note("refused", "-x", "/b"), language) == (
         "the project contains Fortran, which zig does not compile"
@@ -83,13 +83,13 @@ def test_a_missing_language_comes_before_all_else() -> None:
         ("CXX", "set CXX too"),
     ],
 )
-def test_what_a_language_would_take(language: str, needed: str) -> None:
+def test_the_hint_names_the_requirements_of_a_language(language: str, needed: str) -> None:
     error = failure([Note("language", language, "/b")], {}, {})
     assert isinstance(error, ToolError)
     assert needed in error.hint
 
 
-def test_a_program_that_was_not_run_is_an_error_by_itself() -> None:
+def test_a_program_that_was_not_run_is_an_error() -> None:
     error = unanswered([Note("not-run", "./gen", "/b"), Note("not-run", "./gen", "/c")])
     assert error is not None
     assert error.message.endswith("which this machine cannot run: gen")
@@ -107,14 +107,14 @@ def test_a_program_that_was_not_run_is_an_error_by_itself() -> None:
         ("-u answer", "SHELL:-u answer", 1),
     ],
 )
-def test_where_a_flag_comes_from(flag: str, text: str, line: int) -> None:
+def test_the_origin_of_a_flag_is_found(flag: str, text: str, line: int) -> None:
     files = {"b.cmake": text, "a.cmake": "nothing"}
     assert origin(flag, {"LDFLAGS": "-s"}, files) == f"b.cmake:{line}"
     assert origin(flag, {"LDFLAGS": text.partition("\n")[2] or text}, files) == "LDFLAGS"
     assert origin(flag, {}, {}) == ""
 
 
-def test_what_the_user_said_beside_the_project() -> None:
+def test_flags_outside_the_project_are_collected() -> None:
     environ = {"LDFLAGS": "-s", "CFLAGS": "", "HOME": "/h", "CMAKE_ARGS": "-DX=1"}
     assert user_flags({"cmake.define.A": "B", "cmake.args": ["-DC=1"]}, environ) == {
         "-C cmake.define.A": "B",
