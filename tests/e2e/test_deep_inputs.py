@@ -73,7 +73,7 @@ def test_a_chain_of_libraries_in_a_wheel_is_judged(
 NESTED: Final = f"[project]\nname = 'x'\nversion = '1'\n[tool.x]\ny = {100_000 * '['}"
 
 
-def test_settings_that_are_nested_too_deep_are_one_message(
+def test_settings_that_are_nested_too_deeply_are_one_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "pyproject.toml").write_text(NESTED)

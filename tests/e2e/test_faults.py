@@ -192,7 +192,7 @@ def command(request: pytest.FixtureRequest, given: Path, tmp_path: Path) -> Comm
 
 
 @pytest.mark.parametrize("kinds", [DISK, SIGNALS], ids=["disk", "signals"])
-def test_a_whole_wheel_or_what_was_there_before(
+def test_a_complete_wheel_or_the_previous_one_remains(
     command: Command, kinds: tuple[int, ...], cache: Path, request: pytest.FixtureRequest
 ) -> None:
     temporary, *outputs = map(str, command.fresh)

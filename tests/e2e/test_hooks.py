@@ -32,7 +32,7 @@ def project(tmp_path: Path) -> Path:
     return write_project(tmp_path / "project", {})
 
 
-def test_zig_is_asked_for_only_when_needed_and_missing(project: Path) -> None:
+def test_zig_is_required_only_if_needed_and_missing(project: Path) -> None:
     hook = "get_requires_for_build_wheel"
     native = ask(project, hook)[1]
     assert ZIG_REQUIREMENT not in native
@@ -145,7 +145,7 @@ def test_metadata_prepared_first_must_agree(project: Path, tmp_path: Path) -> No
     assert not list(out.iterdir())
 
 
-def test_explicit_tags_are_judged_not_replaced(tmp_path: Path) -> None:
+def test_explicit_tags_are_verified_not_replaced(tmp_path: Path) -> None:
     project = write_project(tmp_path / "project", {})
     claim = f"wheel.tags={PY}-{PY}-musllinux_1_1_x86_64"
     kept = build(project, "musl.target=x86_64", claim)
@@ -160,7 +160,7 @@ def test_explicit_tags_are_judged_not_replaced(tmp_path: Path) -> None:
     assert declared.wheel.name == f"demo-1.0-{PY}-{PY}-musllinux_1_2_x86_64.whl"
 
 
-def test_a_project_without_native_code_stays_pure(tmp_path: Path) -> None:
+def test_a_project_without_native_code_gets_a_pure_wheel(tmp_path: Path) -> None:
     settings = "\n[tool.scikit-build]\nwheel.cmake = false\n"
     project = write_project(tmp_path / "project", {"demo/__init__.py": ""}, settings)
     # Whatever it carries as data: a tag for any platform says nothing of musl.
