@@ -210,8 +210,8 @@ def repair_wheel(
     :class:`MuslBackendError` for every other problem that a user can fix: a setting that is not
     valid, a damaged wheel, an output that cannot be written.
     """
-    from muslbackend.build.cross.python import read_facts
     from muslbackend.build.settings import parse_settings
+    from muslbackend.build.target import read_facts
     from muslbackend.policy.verdict import PolicyError
     from muslbackend.repair.repair import repair_wheel as repair
 

@@ -142,7 +142,7 @@ def assert_installed(user: User, python: Path, wheel: Path) -> None:
     assert user.run(site, python.with_name("demo-run")) == "ran\n"
 
 
-def test_zipfile_unzip_and_7_zip_find_nothing_wrong(written: Path, cache: Path) -> None:
+def test_zipfile_unzip_and_7_zip_find_no_errors(written: Path, cache: Path) -> None:
     commands: dict[str, list[str | Path]] = {
         "Done testing\n": [sys.executable, "-m", "zipfile", "-t", written],
         "No errors detected in compressed data": [unzip(cache), "-t", written],
@@ -199,7 +199,9 @@ sys.exit(main(arguments))
 """
 
 
-def test_a_repair_on_one_core_writes_the_same_file_as_on_all(cache: Path, tmp_path: Path) -> None:
+def test_a_repair_on_one_core_writes_the_same_file_as_on_all_cores(
+    cache: Path, tmp_path: Path
+) -> None:
     every = sorted(os.sched_getaffinity(0))
     (row,) = (
         r

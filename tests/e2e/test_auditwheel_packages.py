@@ -116,7 +116,7 @@ def unzip(wheel: Path, folder: Path) -> Path:
         for name, package in PACKAGES.items()
     ],
 )
-def test_it_becomes_what_auditwheel_makes_of_it_and_works(
+def test_the_repaired_package_matches_auditwheel_and_works(
     package: Package,
     cache: Path,
     tmp_path: Path,
@@ -155,7 +155,7 @@ def test_it_becomes_what_auditwheel_makes_of_it_and_works(
             assert outcome.state == "loads", f"{root} on musl {release}: {outcome.words}"
 
 
-def test_programs_of_a_wheel_that_is_tagged_for_any_machine_run_when_installed(
+def test_programs_of_a_wheel_tagged_any_run_after_installation(
     cache: Path, tmp_path: Path, musl_python: Path, musl_venv: Path
 ) -> None:
     gsl = ("libgsl.so.27", "libgslcblas.so.0")
@@ -213,7 +213,7 @@ def test_a_finished_wheel_for_another_machine_gets_its_tag_and_loads(
         assert outcome.state == "loads", outcome.words
 
 
-def test_before_3_11_an_extension_for_musl_was_named_for_gnu(cache: Path, tmp_path: Path) -> None:
+def test_before_3_11_extensions_for_musl_have_a_gnu_suffix(cache: Path, tmp_path: Path) -> None:
     name = "testsimple-0.0.1-cp310-cp310-{}_x86_64.whl"
     wheel = bundled_wheel(f"musllinux_1_2/{name.format('linux')}", cache)
     made = repair(Built(wheel, tmp_path, ()), tmp_path / "out")
@@ -230,7 +230,7 @@ GLIBC: Final = [
 
 
 @pytest.mark.parametrize(("name", "code"), GLIBC)
-def test_what_was_built_for_glibc_is_refused_and_nothing_written(
+def test_a_wheel_built_for_glibc_is_refused_and_not_written(
     name: str, code: str, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     output = tmp_path / "out"

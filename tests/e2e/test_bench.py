@@ -45,7 +45,7 @@ def test_every_group_measures_every_tool(cache: Path, tmp_path: Path) -> None:
     assert plot.read_text().startswith("<svg")
 
 
-def test_a_group_that_there_is_not(cache: Path) -> None:
+def test_an_unknown_group_is_refused(cache: Path) -> None:
     done = bench(cache, "--only", "repair,speed")
     assert done.returncode == 2
     assert "no group 'speed'; there are repair, check, build, growth" in done.stderr

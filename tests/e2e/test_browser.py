@@ -78,7 +78,7 @@ def requests(chromium: Browser) -> list[str]:
     return [each["request"]["url"] for each in told]
 
 
-def test_what_a_page_must_not_do_is_seen(chromium: Browser, tmp_path: Path) -> None:
+def test_forbidden_actions_of_a_page_are_detected(chromium: Browser, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.html"
     wrong.write_text(WRONG, encoding="utf-8")
     chromium.open(wrong, 360)
@@ -88,7 +88,7 @@ def test_what_a_page_must_not_do_is_seen(chromium: Browser, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["clean", "broken", "many", "hostile", "all"])
-def test_a_page_fits_asks_for_nothing_and_has_no_errors(
+def test_a_page_fits_requests_nothing_and_has_no_errors(
     name: str, chromium: Browser, pages: dict[str, Path]
 ) -> None:
     for width, dark in product(WIDTHS, (False, True)):
@@ -99,7 +99,7 @@ def test_a_page_fits_asks_for_nothing_and_has_no_errors(
         assert complaints(chromium) == []
 
 
-def test_nothing_of_a_name_is_run(chromium: Browser, pages: dict[str, Path]) -> None:
+def test_no_code_in_a_name_is_run(chromium: Browser, pages: dict[str, Path]) -> None:
     chromium.open(pages["hostile"], 768)
     assert chromium.value("document.querySelectorAll('script, img, iframe').length") == 0
     shown = chromium.value("document.querySelector('h2').innerText")
@@ -125,7 +125,7 @@ BOXES: Final = "document.querySelectorAll('svg.{} g').length"
 
 
 @pytest.mark.parametrize("name", ["clean", "broken", "many", "hostile"])
-def test_texts_of_pictures_are_in_their_boxes(
+def test_texts_of_charts_are_inside_their_boxes(
     name: str, chromium: Browser, pages: dict[str, Path]
 ) -> None:
     for width in WIDTHS:
@@ -140,7 +140,7 @@ SCROLLED: Final = """\
 """
 
 
-def test_what_is_wider_than_a_narrow_window_scrolls_by_keys(
+def test_content_wider_than_the_window_scrolls_with_the_keyboard(
     chromium: Browser, pages: dict[str, Path]
 ) -> None:
     chromium.open(pages["many"], 360)
@@ -194,7 +194,7 @@ def heard(chromium: Browser) -> list[tuple[str, str]]:
     ]
 
 
-def test_a_screen_reader_is_told_what_is_what(chromium: Browser, pages: dict[str, Path]) -> None:
+def test_a_screen_reader_gets_roles_and_names(chromium: Browser, pages: dict[str, Path]) -> None:
     chromium.open(pages["all"], 1600)
     told = heard(chromium)
     roles = [role for role, _ in told]
@@ -214,9 +214,7 @@ def test_a_screen_reader_is_told_what_is_what(chromium: Browser, pages: dict[str
     )
 
 
-def test_it_is_light_or_dark_as_the_reader_has_it(
-    chromium: Browser, pages: dict[str, Path]
-) -> None:
+def test_the_page_follows_the_color_scheme(chromium: Browser, pages: dict[str, Path]) -> None:
     found = {}
     for dark in (False, True):
         chromium.open(pages["broken"], 768, dark=dark)
@@ -231,7 +229,7 @@ def test_it_is_light_or_dark_as_the_reader_has_it(
 
 
 @pytest.mark.parametrize(("wish", "how"), [("reduce", "auto"), ("no-preference", "smooth")])
-def test_nothing_moves_for_those_who_do_not_want_it(
+def test_the_page_respects_reduced_motion(
     wish: str, how: str, chromium: Browser, pages: dict[str, Path]
 ) -> None:
     chromium.open(pages["clean"], 768)

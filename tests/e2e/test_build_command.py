@@ -107,7 +107,7 @@ def test_two_architectures_from_one_sdist(example: Path, fleet: Fleet) -> None:
     assert members(alone) == members(fleet.output / alone.name)
 
 
-def test_one_that_fails_does_not_lose_the_others(tmp_path: Path, fleet: Fleet) -> None:
+def test_a_failed_job_does_not_affect_the_others(tmp_path: Path, fleet: Fleet) -> None:
     source = BROKEN + (PROJECT / "examples/plain/src/plain.c").read_text().replace("plain", "demo")
     project = write_project(tmp_path / "project", {"demo.c": source})
     built = fleet(project, "--arch", "x86_64 aarch64", "--arch", "x86_64", "-j", "1")
@@ -179,7 +179,9 @@ def test_a_setting_that_does_not_exist_stops_before_any_wheel(tmp_path: Path, fl
     assert "started" not in built.output
 
 
-def test_requirements_that_cannot_be_had_are_the_tools_fault(tmp_path: Path, fleet: Fleet) -> None:
+def test_requirements_that_cannot_be_installed_are_a_tool_error(
+    tmp_path: Path, fleet: Fleet
+) -> None:
     project = write_project(tmp_path / "project", {})
     nowhere = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(tmp_path), "PIP_CONFIG_FILE": os.devnull}
     built = fleet(project, **nowhere)
@@ -217,7 +219,7 @@ install(TARGETS _demo DESTINATION demo)
     assert [row[:2] for row in rows(built.output)] == [["aarch64", tags[0]]]
 
 
-def test_every_interpreter_of_path_builds_its_own(
+def test_every_interpreter_on_path_builds_its_own_wheel(
     tmp_path: Path, fleet: Fleet, other_python: Path
 ) -> None:
     project = write_project(tmp_path / "project", {})
@@ -255,7 +257,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_all_and_leaves_what_is_finished(
+def test_a_signal_ends_all_jobs_and_keeps_finished_wheels(
     tmp_path: Path, fleet: Fleet, number: signal.Signals
 ) -> None:
     marker = tmp_path / "marker"
@@ -302,7 +304,7 @@ def names(command_line: Path, folder: Path) -> bool:
         return False
 
 
-def test_zig_is_installed_once_for_all(tmp_path: Path, fleet: Fleet) -> None:
+def test_zig_is_installed_once_for_all_jobs(tmp_path: Path, fleet: Fleet) -> None:
     project = write_project(tmp_path / "project", {})
     hide = tmp_path / "hide"
     hide.mkdir()
@@ -327,7 +329,7 @@ def test_zig_is_installed_once_for_all(tmp_path: Path, fleet: Fleet) -> None:
     assert len(installed) == 1
 
 
-def test_without_the_package_build_one_message_says_so(tmp_path: Path, own_wheel: Path) -> None:
+def test_a_missing_build_package_is_one_message(tmp_path: Path, own_wheel: Path) -> None:
     project = write_project(tmp_path / "project", {})
     # As a namespace package, it could be taken for that package.
     (project / "build").mkdir()
@@ -360,7 +362,7 @@ def test_without_the_package_build_one_message_says_so(tmp_path: Path, own_wheel
         (["--archs", "all"], "unrecognized arguments: --archs"),
     ],
 )
-def test_wrong_usage_stops_before_anything_is_built(
+def test_wrong_usage_stops_before_any_build(
     options: list[str],
     complaint: str,
     tmp_path: Path,
@@ -380,7 +382,7 @@ def test_wrong_usage_stops_before_anything_is_built(
 @pytest.mark.parametrize(
     ("pyproject", "code", "complaint"),
     [
-        (None, 2, "there is no pyproject.toml in it"),
+        (None, 2, ": contains no pyproject.toml"),
         ("[", 2, "pyproject.toml cannot be read: "),
         ("", 2, "the build-backend is setuptools, which does not build wheels for musl"),
         (
@@ -405,7 +407,9 @@ def test_a_project_that_cannot_be_built_is_refused(
     assert complaint in capsys.readouterr().err
 
 
-def test_what_is_no_sdist_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_not_an_sdist_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "demo-1.0.tar.gz").write_text("no archive")
     assert main(["build", str(tmp_path / "demo-1.0.tar.gz")]) == 1
     assert "demo-1.0.tar.gz: cannot unpack the sdist: " in capsys.readouterr().err
@@ -426,7 +430,7 @@ def test_an_output_that_is_a_file_is_refused(
     assert f"{tmp_path / 'out'}: cannot create the folder: File exists" in capsys.readouterr().err
 
 
-def test_the_folder_of_a_project_has_one_name_and_no_two_users(tmp_path: Path) -> None:
+def test_the_folder_of_a_project_has_one_name_and_one_user_at_a_time(tmp_path: Path) -> None:
     with scratch_folder(tmp_path) as first:
         (first / "x86_64").mkdir()
         with scratch_folder(tmp_path) as second, scratch_folder(tmp_path / "other") as third:
@@ -438,7 +442,7 @@ def test_the_folder_of_a_project_has_one_name_and_no_two_users(tmp_path: Path) -
         assert not list(again.iterdir())
 
 
-def test_help_tells_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_lists_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["build", "--help"])
     assert "0 every wheel was built, 1 some builds failed, 2 usage" in capsys.readouterr().out

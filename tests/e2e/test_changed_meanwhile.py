@@ -106,7 +106,7 @@ def meanwhile(change: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.parametrize("change", [grown, cut, overwritten, copied_over])
 @pytest.mark.parametrize("needy", [True, False], ids=["to be repaired", "to be copied"])
-def test_a_wheel_that_is_written_to_meanwhile_is_an_error(
+def test_a_wheel_that_is_modified_meanwhile_is_an_error(
     change: Callable[[Path], None],
     *,
     needy: bool,
@@ -124,7 +124,7 @@ def test_a_wheel_that_is_written_to_meanwhile_is_an_error(
 
 
 @pytest.mark.parametrize("needy", [True, False], ids=["to be repaired", "to be copied"])
-def test_a_wheel_that_is_replaced_meanwhile_is_repaired_as_it_was(
+def test_a_wheel_that_is_replaced_meanwhile_is_repaired_from_the_old_contents(
     *, needy: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wheel = given(tmp_path, needy=needy)
@@ -136,7 +136,7 @@ def test_a_wheel_that_is_replaced_meanwhile_is_repaired_as_it_was(
     assert (made.name, made.read_bytes()) == (expected.name, expected.read_bytes())
 
 
-def test_a_wheel_that_changes_while_it_is_read_is_not_called_damaged(
+def test_a_wheel_that_changes_while_it_is_read_is_not_reported_as_damaged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wheel = given(tmp_path)

@@ -139,7 +139,7 @@ PyMODINIT_FUNC PyInit__demo(void) { return PyModule_Create(&definition); }
 
 
 @CROSSES
-def test_twenty_projects_are_built_at_the_same_time_though_some_are_killed(
+def test_twenty_concurrent_builds_succeed_although_some_are_killed(
     home: Home, tmp_path: Path
 ) -> None:
     """They share caches that nobody has filled, and the output folder."""
@@ -178,7 +178,9 @@ def test_builds_of_one_project_into_one_folder_give_one_wheel(home: Home, tmp_pa
 
 
 @CROSSES
-def test_a_cache_whose_filling_was_killed_is_filled_by_the_next(home: Home, tmp_path: Path) -> None:
+def test_a_cache_left_incomplete_by_a_killed_build_is_completed_by_the_next(
+    home: Home, tmp_path: Path
+) -> None:
     home.share_compiled()
     left = []
     for when, name, number in KILLS:
@@ -196,7 +198,7 @@ def test_a_cache_whose_filling_was_killed_is_filled_by_the_next(home: Home, tmp_
 
 
 @CROSSES
-def test_who_waits_for_one_that_is_killed_fills_the_cache(home: Home, tmp_path: Path) -> None:
+def test_a_waiting_build_fills_the_cache_if_the_first_is_killed(home: Home, tmp_path: Path) -> None:
     (home.cache / "muslbackend").mkdir(parents=True)
     first = home.start(DEADLY, "before", "link", "500")
     others = [home.start(DEADLY, "never", "link", "0") for _ in range(3)]
@@ -205,7 +207,7 @@ def test_who_waits_for_one_that_is_killed_fills_the_cache(home: Home, tmp_path: 
         ended(process)
 
 
-def test_the_folder_of_a_fleet_that_was_killed_is_taken_over(
+def test_the_folder_of_a_killed_build_is_taken_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 @pytest.mark.parametrize("example", ["plain"], indirect=True)
-def test_the_plain_example_is_crossed_installed_and_used(example: Path, musl_venv: Path) -> None:
+def test_the_plain_example_is_cross_built_installed_and_used(
+    example: Path, musl_venv: Path
+) -> None:
     result = build(example, "musl.target=x86_64")
     soabi = f"cpython-{PY[2:]}-x86_64-linux-musl"
 
@@ -41,9 +43,7 @@ def test_the_plain_example_is_crossed_installed_and_used(example: Path, musl_ven
 
 
 @pytest.mark.parametrize("example", ["plain"], indirect=True)
-def test_the_tag_of_the_target_is_one_the_musl_python_accepts(
-    example: Path, musl_python: Path
-) -> None:
+def test_the_musl_python_accepts_the_tag_of_the_target(example: Path, musl_python: Path) -> None:
     wheel = build(example, "musl.target=musllinux_1_2_x86_64").wheel
     tag = "-".join(wheel.name.removesuffix(".whl").split("-")[2:])
     script = f"from pip._vendor.packaging import tags; print('{tag}' in map(str, tags.sys_tags()))"
@@ -51,7 +51,7 @@ def test_the_tag_of_the_target_is_one_the_musl_python_accepts(
 
 
 @pytest.mark.parametrize("example", ["plain"], indirect=True)
-def test_stored_files_are_those_that_are_deflated_otherwise(example: Path, musl_venv: Path) -> None:
+def test_stored_files_equal_the_deflated_ones(example: Path, musl_venv: Path) -> None:
     usual = build(example, "musl.target=x86_64").wheel
     contents = members(usual)
     usual.unlink()
@@ -75,7 +75,7 @@ def test_the_same_tree_gives_the_same_bytes(example: Path, tmp_path: Path) -> No
 
 @CROSSES
 @pytest.mark.parametrize("example", ["plain"], indirect=True)
-def test_a_build_folder_of_a_native_build_does_not_spoil_the_cross_build(example: Path) -> None:
+def test_the_build_folder_of_a_native_build_is_not_used_by_a_cross_build(example: Path) -> None:
     pyproject = example / "pyproject.toml"
     pyproject.write_text(pyproject.read_text() + 'build-dir = "build/{wheel_tag}"\n')
     native = build(example)

@@ -36,7 +36,7 @@ endif()
 
 
 @CROSSES
-def test_standards_that_have_modules_take_no_scanner(tmp_path: Path, musl_venv: Path) -> None:
+def test_cxx_standards_with_modules_require_no_scanner(tmp_path: Path, musl_venv: Path) -> None:
     # From 3.28 on CMake would scan these sources for modules with clang-scan-deps.
     source = EXTENSION.format(
         declare="int sum(const int *, int);", call="sum((int[]){12, 14, 16}, 3)"
@@ -47,12 +47,12 @@ def test_standards_that_have_modules_take_no_scanner(tmp_path: Path, musl_venv: 
     assert python(musl_venv, "import demo; print(demo.run())") == "42\n"
 
 
-def test_openmp_that_is_not_found_is_said(tmp_path: Path) -> None:
+def test_missing_openmp_is_reported(tmp_path: Path) -> None:
     project = write_project(tmp_path / "project", {"extra.cmake": OPENMP})
     made = build(project, "musl.target=x86_64")
     (said,) = [line for line in made.output.splitlines() if "MB136" in line]
     assert said == (
-        "warning[MB136] CMakeLists.txt: find_package(OpenMP) found none for C: "
-        "what it was to run in parallel runs in one thread"
+        "warning[MB136] CMakeLists.txt: find_package(OpenMP) found no OpenMP for C: "
+        "parallel code runs in one thread"
     )
     assert made.wheel.name.endswith("-musllinux_1_2_x86_64.whl")

@@ -51,7 +51,7 @@ def wheel(tmp_path: Path) -> Path:
     return write(tmp_path / "dist" / f"demo-1.0-{TAG}.whl", files)
 
 
-def test_pip_uv_and_installer_take_the_wheel(
+def test_pip_uv_and_installer_accept_the_wheel(
     wheel: Path, user: User, cache: Path, tmp_path: Path
 ) -> None:
     only = ["--no-index", "--no-deps"]
@@ -67,7 +67,7 @@ def test_pip_uv_and_installer_take_the_wheel(
         assert installed.read_text("utf-8") == HEADERS
 
 
-def test_tools_that_look_at_a_wheel_find_nothing_wrong(
+def test_tools_that_inspect_wheels_find_no_errors(
     wheel: Path, user: User, cache: Path, tmp_path: Path
 ) -> None:
     said = user.run(tmp_path, frontends.install(cache, TWINE), "-m", "twine", "check", wheel)
@@ -77,7 +77,7 @@ def test_tools_that_look_at_a_wheel_find_nothing_wrong(
     )
 
 
-def test_tools_that_write_a_wheel_again_keep_the_floor(
+def test_tools_that_rewrite_a_wheel_keep_the_floor(
     wheel: Path, user: User, cache: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     tool: list[str | Path] = [frontends.install(cache, TOOLS), "-m", "wheel"]
@@ -115,7 +115,7 @@ def test_a_build_declares_its_floor_and_its_wheel_is_true(
 
 
 @CROSSES
-def test_a_floor_that_the_tag_names_leaves_the_wheel_as_it_was(tmp_path: Path) -> None:
+def test_a_floor_that_the_tag_expresses_leaves_the_wheel_unchanged(tmp_path: Path) -> None:
     project = write_project(tmp_path / "project", {})
     plain = build(project, "musl.target=x86_64").wheel
     before, files = plain.read_bytes(), members(plain)
@@ -133,7 +133,7 @@ def test_a_floor_that_the_tag_names_leaves_the_wheel_as_it_was(tmp_path: Path) -
 
 
 @CROSSES
-def test_prepared_metadata_declare_what_the_wheel_does(tmp_path: Path) -> None:
+def test_prepared_metadata_declare_the_same_floor_as_the_wheel(tmp_path: Path) -> None:
     def ask(hook: str, *args: str | dict[str, str]) -> None:
         script = f"import muslbackend; muslbackend.{hook}(*{args!r})"
         done = run(["env", "-C", str(project), sys.executable, "-c", script], project)
@@ -159,7 +159,7 @@ def test_prepared_metadata_declare_what_the_wheel_does(tmp_path: Path) -> None:
         ("1.2.99", "musl.floor = '1.2.99': musl 1.2.99 is not a known release (1.1.0 to 1.2.6)"),
     ],
 )
-def test_a_build_for_a_musl_that_is_not_known_ends_before_it_begins(
+def test_a_build_for_an_unknown_musl_stops_before_compiling(
     tmp_path: Path, floor: str, said: str
 ) -> None:
     project = write_project(tmp_path / "project", {})
@@ -170,7 +170,7 @@ def test_a_build_for_a_musl_that_is_not_known_ends_before_it_begins(
 
 
 @CROSSES
-def test_a_tag_of_a_musl_that_is_not_known_is_refused(tmp_path: Path) -> None:
+def test_a_tag_for_an_unknown_musl_is_refused(tmp_path: Path) -> None:
     project = write_project(tmp_path / "project", {})
     made = build(project, "musl.target=x86_64", f"wheel.tags={PY}-{PY}-musllinux_1_3_x86_64")
     assert made.status != 0

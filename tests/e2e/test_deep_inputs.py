@@ -73,7 +73,7 @@ def test_a_chain_of_libraries_in_a_wheel_is_judged(
 NESTED: Final = f"[project]\nname = 'x'\nversion = '1'\n[tool.x]\ny = {100_000 * '['}"
 
 
-def test_settings_that_are_nested_too_deep_are_one_message(
+def test_settings_that_are_nested_too_deeply_are_one_message(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (tmp_path / "pyproject.toml").write_text(NESTED)
@@ -81,7 +81,7 @@ def test_settings_that_are_nested_too_deep_are_one_message(
     with pytest.raises(SystemExit) as caught:
         hooks.build_wheel("dist")
     assert caught.value.code == 2
-    said = "error: pyproject.toml is nested too deep\n  hint  mend it"
+    said = "error: pyproject.toml is nested too deeply\n  hint  reduce the nesting"
     assert said in capsys.readouterr().err
     for command in ("init", "doctor"):
         assert main.main([command, str(tmp_path)]) == 2

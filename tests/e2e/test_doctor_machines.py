@@ -94,7 +94,7 @@ def printed(text: str) -> dict[str, Any]:
 
 
 @CROSSES
-def test_this_machine_builds_for_all(tmp_path: Path) -> None:
+def test_this_machine_builds_for_all_architectures(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "muslbackend", "doctor", "-C", "musl.target=s390x", str(CHAIN)]
     environ = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache")}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environ)
@@ -110,7 +110,7 @@ def test_this_machine_builds_for_all(tmp_path: Path) -> None:
 
 
 @CROSSES
-def test_a_machine_with_nothing_lacks_what_a_frontend_gets(
+def test_a_bare_machine_lacks_only_tools_that_a_frontend_installs(
     doctor: Callable[..., str], tmp_path: Path
 ) -> None:
     python = python_without(tmp_path / "python", headers=True)
@@ -129,10 +129,10 @@ def test_a_machine_with_nothing_lacks_what_a_frontend_gets(
     assert [word.partition(">")[0] for word in found["project"]["build"]["requires"]] == [
         *("cmake", "ninja", "ziglang")
     ]
-    assert "zig is needed" in found["project"]["build"]["trouble"]["message"]
+    assert "zig is required" in found["project"]["build"]["trouble"]["message"]
 
 
-def test_a_musl_python_builds_natively_by_a_compiler_for_musl(
+def test_a_musl_python_builds_natively_with_a_compiler_for_musl(
     doctor: Callable[..., str], musl_python: Path, zig_compiler: dict[str, str], tmp_path: Path
 ) -> None:
     text = doctor(musl_python, 1)

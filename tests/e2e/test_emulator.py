@@ -82,7 +82,7 @@ def emulated(
     return build(project, *settings, environ={"PATH": path, **(environ or {})})
 
 
-def test_a_generator_for_this_machine_is_run_by_musl(
+def test_a_generator_for_this_machine_runs_through_musl(
     tmp_path: Path, cache: Path, musl_venv: Path
 ) -> None:
     project = write_project(tmp_path / "a project", WITH_GENERATOR)
@@ -90,7 +90,7 @@ def test_a_generator_for_this_machine_is_run_by_musl(
     assert python(musl_venv, "import demo; print(demo.run())") == "42\n"
 
 
-def test_a_generator_for_another_machine_is_run_in_qemu(tmp_path: Path, cache: Path) -> None:
+def test_a_generator_for_another_machine_runs_in_qemu(tmp_path: Path, cache: Path) -> None:
     project = write_project(tmp_path / "a project", WITH_GENERATOR)
     with zipfile.ZipFile(emulated(project, "aarch64", cache).wheel) as archive:
         archive.extractall(tmp_path / "installed")
@@ -107,7 +107,7 @@ def test_a_generator_for_another_machine_is_run_in_qemu(tmp_path: Path, cache: P
         ("aarch64", "there is no musl loader for aarch64, neither lib/ld-musl-aarch64.so.1 in a"),
     ],
 )
-def test_without_a_loader_the_build_says_so_and_notes_it(
+def test_without_a_loader_the_build_fails_with_a_message(
     tmp_path: Path, arch: str, message: str
 ) -> None:
     project = write_project(tmp_path / "project", WITH_GENERATOR)
@@ -117,14 +117,12 @@ def test_without_a_loader_the_build_says_so_and_notes_it(
     assert "; set sysroot to an unpacked root of the target, or loader to its loader" in (
         result.output
     )
-    told = (
-        "muslbackend: error: the build runs what it compiled for the target, which cannot be done "
-    )
-    assert f"{told}here: generator\n" in result.output
+    told = "the build runs programs of the target, which this machine cannot run: generator"
+    assert f"muslbackend: error: {told}\n" in result.output
     assert not result.folder.exists() or not list(result.folder.iterdir())
 
 
-def test_without_qemu_the_build_says_which_one(tmp_path: Path, cache: Path) -> None:
+def test_without_qemu_the_build_names_the_program(tmp_path: Path, cache: Path) -> None:
     project = write_project(tmp_path / "project", WITH_GENERATOR)
     settings = ("musl.target=s390x", f"musl.loader={loader('1.2.5', cache, 's390x')}")
     result = build(project, *settings)
@@ -135,7 +133,7 @@ def test_without_qemu_the_build_says_which_one(tmp_path: Path, cache: Path) -> N
     ) in result.output
 
 
-def test_cmake_s_questions_are_answered_by_the_target(tmp_path: Path, cache: Path) -> None:
+def test_checks_of_cmake_run_on_the_target(tmp_path: Path, cache: Path) -> None:
     files = {"order.c": ORDER, "extra.cmake": ASKED}
     big = emulated(write_project(tmp_path / "big", files), "s390x", cache)
     assert "try_run: 0, big\ncheck_c_source_runs: '1'." in big.output
@@ -144,7 +142,7 @@ def test_cmake_s_questions_are_answered_by_the_target(tmp_path: Path, cache: Pat
 
 
 @CROSSES
-def test_an_emulator_of_the_user_s_own_wins(tmp_path: Path, cache: Path) -> None:
+def test_an_emulator_of_the_user_takes_precedence(tmp_path: Path, cache: Path) -> None:
     own = tmp_path / "own"
     own.write_text(OWN.format(log=f"{own}.log", loader=loader("1.2.5", cache)))
     own.chmod(0o755)

@@ -127,7 +127,7 @@ def run(built: Built, venv: Path) -> None:
     assert (done.stdout, done.stderr) == (printed, "")
 
 
-def test_it_is_tagged_and_complete(crossed: Built) -> None:
+def test_the_wheel_is_tagged_and_complete(crossed: Built) -> None:
     python = crossed.example.python_tag or f"{PY}-{PY}"
     assert crossed.wheel.name.endswith(f"-1.0-{python}-musllinux_1_2_x86_64.whl")
     assert_record_is_true(crossed.wheel)
@@ -167,13 +167,13 @@ def assert_names_no_folder_of_this_machine(data: bytes) -> None:
             assert "/" not in part or part.startswith("$ORIGIN/"), (tag, part)
 
 
-def test_it_runs_where_its_libraries_are_gone(crossed: Built, venv: Path) -> None:
+def test_the_wheel_runs_without_the_original_libraries(crossed: Built, venv: Path) -> None:
     assert not crossed.folder.exists()
     run(crossed, venv)
 
 
 @pytest.mark.parametrize("example", [e for e in EXAMPLES if e not in BUILT_ELSEWHERE], ids=str)
-def test_it_is_built_and_runs_on_a_musl_python(
+def test_the_example_is_built_and_runs_on_a_musl_python(
     example: Example,
     make: Callable[..., Built],
     venv: Path,
@@ -190,7 +190,7 @@ def test_it_is_built_and_runs_on_a_musl_python(
     run(native, venv)
 
 
-def test_it_loads_on_the_oldest_musl(crossed: Built, venv: Path, cache: Path) -> None:
+def test_the_wheel_loads_on_the_oldest_musl(crossed: Built, venv: Path, cache: Path) -> None:
     """musl 1.2.2 runs the interpreter; DT_RELR, which it does not know, would make it crash."""
     pip_install(venv, "--force-reinstall", "--no-deps", crossed.wheel)
     program = venv

@@ -38,7 +38,7 @@ sys.exit(main({words!r}))
 BUILD: Final = """\
 import ctypes, os
 os.chdir({project!r})
-from muslbackend.build import hooks, pipeline
+from muslbackend.build import hooks, job, pipeline
 shim, finish = ctypes.CDLL(None), pipeline.finish
 
 def watched(*arguments):
@@ -51,7 +51,7 @@ def watched(*arguments):
 shim.faults_pause(1)
 pipeline.finish = watched
 from muslbackend.musl.tags import Facts
-hooks.read_facts = lambda: Facts("linux", "{suffix}", "x86_64", "/lib/ld-musl-x86_64.so.1")
+job.read_facts = lambda: Facts("linux", "{suffix}", "x86_64", "/lib/ld-musl-x86_64.so.1")
 hooks.build_wheel({output!r}, {{"musl.library-dirs": {libraries!r}, "musl.strict": "true"}})
 """
 PROJECT: Final = """\
@@ -192,7 +192,7 @@ def command(request: pytest.FixtureRequest, given: Path, tmp_path: Path) -> Comm
 
 
 @pytest.mark.parametrize("kinds", [DISK, SIGNALS], ids=["disk", "signals"])
-def test_a_whole_wheel_or_what_was_there_before(
+def test_a_complete_wheel_or_the_previous_one_remains(
     command: Command, kinds: tuple[int, ...], cache: Path, request: pytest.FixtureRequest
 ) -> None:
     temporary, *outputs = map(str, command.fresh)

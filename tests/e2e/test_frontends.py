@@ -103,7 +103,7 @@ def test_build_on_a_musl_python(host: Host, project: Path) -> None:
 
 
 @GLIBC
-def test_pip_wheel_does_what_the_environment_says(host: Host, project: Path) -> None:
+def test_pip_wheel_follows_environment_variables(host: Host, project: Path) -> None:
     host.pip(project, "wheel", ".", MUSLBACKEND_TARGET="x86_64")
     (wheel,) = project.glob("*.whl")
     assert wheel.name == host.wheel("musllinux_1_2_x86_64")
@@ -116,17 +116,20 @@ def test_pip_installs(host: Host, project: Path) -> None:
 
 
 @GLIBC
-def test_pip_shows_why_a_project_that_crosses_has_no_editable_install(
-    host: Host, project: Path
-) -> None:
+def test_pip_shows_why_a_cross_build_has_no_editable_install(host: Host, project: Path) -> None:
     install = [*pip(host.python), "install", "-e", "."]
     status, said = host.user.try_run(project, *install, MUSLBACKEND_TARGET="s390x")
     assert status != 0
-    assert "an editable install is for this machine, target = s390x is not" in said
+    assert (
+        "an editable install works only on this machine, but the settings name target = s390x"
+        in said
+    )
 
 
 @pytest.mark.parametrize("mode", ["redirect", "inplace"])
-def test_an_editable_install_is_the_source_tree(mode: str, host: Host, project: Path) -> None:
+def test_an_editable_install_imports_from_the_source_tree(
+    mode: str, host: Host, project: Path
+) -> None:
     host.pip(project, "install", "-e", ".", f"--config-settings=editable.mode={mode}")
     assert host.answer() == "42"
     edit(project)
@@ -141,7 +144,7 @@ editable.verbose = false
 """
 
 
-def test_an_editable_install_rebuilds_what_was_edited(host: Host, tmp_path: Path) -> None:
+def test_an_editable_install_rebuilds_edited_files(host: Host, tmp_path: Path) -> None:
     project = write_project(tmp_path / "project", {}, REBUILD)
     host.pip(project, "install", "-e", ".")
     assert host.answer() == "42"

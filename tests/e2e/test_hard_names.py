@@ -67,7 +67,7 @@ def test_a_build_in_folders_of_200_characters(tmp_path: Path, musl_python: Path)
     assert run([str(musl_python), "-c", script], tmp_path, site).output == "5.0\n"
 
 
-def test_a_project_and_an_output_folder_that_are_not_text(tmp_path: Path) -> None:
+def test_a_project_and_an_output_folder_with_undecodable_names(tmp_path: Path) -> None:
     tree = plain(tmp_path / "-o a\udcff")
     assert built(tree, HARD, {}).wheel.name == WHEEL
 
@@ -96,7 +96,7 @@ def test_a_temporary_folder_that_zig_cannot_use_is_one_message(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("name", ["a;b", "a${HOME}b", "a\\b"])
-def test_a_temporary_folder_that_cmake_misses_is_one_message_and_leaves_nothing(
+def test_a_temporary_folder_that_cmake_misreads_is_one_message_and_leaves_nothing(
     name: str, tmp_path: Path
 ) -> None:
     """CMake would write to ``b`` in the project, and to ``a`` beside."""
@@ -115,7 +115,7 @@ def test_a_temporary_folder_that_cmake_misses_is_one_message_and_leaves_nothing(
 
 @CROSSES
 @pytest.mark.parametrize("name", ["a:b", "a,b c"])
-def test_a_temporary_folder_that_cmake_takes_as_it_is(name: str, tmp_path: Path) -> None:
+def test_a_temporary_folder_that_cmake_reads_correctly(name: str, tmp_path: Path) -> None:
     (tmp_path / "tmp" / name).mkdir(parents=True)
     tree = plain(tmp_path / "project")
     before = {path.relative_to(tree) for path in tree.rglob("*")}
@@ -139,7 +139,7 @@ def test_a_build_of_a_user_without_a_home(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "tmp").iterdir()] == [f"muslbackend-{os.getuid()}"]
 
 
-def test_a_file_that_no_wheel_can_have_is_one_message(tmp_path: Path) -> None:
+def test_a_file_that_no_wheel_can_contain_is_one_message(tmp_path: Path) -> None:
     cmake = "cmake_minimum_required(VERSION 3.18...4.4)\nproject(demo LANGUAGES NONE)\n"
     tree = write_project(tmp_path, {"CMakeLists.txt": cmake, "demo/a\udcff.txt": ""})
     result = built(tree, "dist", {})
@@ -151,7 +151,7 @@ def test_a_file_that_no_wheel_can_have_is_one_message(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("room", ["", "volatile char room[80 << 20];\n"], ids=["ours", "patchelf"])
-def test_a_repair_with_libraries_and_folders_of_hard_names(
+def test_a_repair_with_libraries_and_folders_with_difficult_names(
     room: str, tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     library = f"@{HARD}.so.1"

@@ -115,7 +115,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     [{}, {"extra.cmake": INSTALLED_METADATA}, LIBRARY],
     ids=["plain", "installed-metadata", "library"],
 )
-def test_the_wheel_has_the_metadata_that_were_prepared(
+def test_the_wheel_has_the_prepared_metadata(
     files: dict[str, str], frontend: Frontend, tmp_path: Path
 ) -> None:
     project = write_project(tmp_path / "project", {**TEXTS, **files}, METADATA)
@@ -144,7 +144,7 @@ def test_the_wheel_has_the_metadata_that_were_prepared(
     assert {path: wheel.get(path) for path in before} == before
 
 
-def test_a_project_that_changes_its_mind_when_the_build_fails(
+def test_a_project_that_drops_the_target_when_the_build_fails(
     frontend: Frontend, tmp_path: Path
 ) -> None:
     """Its metadata are known after the build only: the frontend takes them from the wheel."""
@@ -166,7 +166,7 @@ def test_a_project_that_changes_its_mind_when_the_build_fails(
     assert name == "demo-1.0-py3-none-any.whl"
 
 
-def test_pip_takes_metadata_from_the_wheel_where_the_hook_is_missing(
+def test_pip_reads_metadata_from_the_wheel_if_the_hook_is_missing(
     musl_user: User, musl_python: Path, tmp_path: Path
 ) -> None:
     """The wheel that it built to read them is the one that it installs: there is one build."""
@@ -227,7 +227,7 @@ def test_a_backend_that_wraps_ours(
 @pytest.mark.parametrize(
     ("overrides", "shown"), [("", True), (FAILED, False)], ids=["all", "without-metadata"]
 )
-def test_a_star_import_has_the_hooks_that_there_are(
+def test_a_star_import_has_the_available_hooks(
     overrides: str, shown: bool, frontend: Frontend, tmp_path: Path
 ) -> None:
     files = {"backend/wrapper.py": WRAPPERS["star"]}

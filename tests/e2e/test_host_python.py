@@ -89,7 +89,7 @@ install(TARGETS _demo other DESTINATION demo)
 
 @pytest.mark.network
 @pytest.mark.parametrize("cmake", CMAKES.values(), ids=CMAKES)
-def test_tools_of_the_host_run_in_a_cross_build(cmake: Pin, cache: Path, tmp_path: Path) -> None:
+def test_host_tools_run_in_a_cross_build(cmake: Pin, cache: Path, tmp_path: Path) -> None:
     host = str(sysconfig.get_config_var("SOABI"))
     source = EXTENSION.format(declare='#include "answer.h"', call="ANSWER")
     files = {
@@ -109,7 +109,7 @@ def test_tools_of_the_host_run_in_a_cross_build(cmake: Pin, cache: Path, tmp_pat
     assert "Cython version" in result.output
 
 
-def test_the_current_folder_is_not_where_tools_import_from(tmp_path: Path) -> None:
+def test_tools_do_not_import_from_the_current_folder(tmp_path: Path) -> None:
     """As it would be if nothing stood on one side of a colon in PYTHONPATH."""
     toolchain = cross_toolchain(ARCHITECTURES["aarch64"], cache=tmp_path / "cache")
     project, tools = tmp_path / "project", tmp_path / "tools"

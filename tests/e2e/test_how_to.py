@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Final
 import pytest
 from dockerfile_parse import DockerfileParser
 
-from muslbackend.build.cross.python import read_facts
 from muslbackend.build.settings import parse_settings
+from muslbackend.build.target import read_facts
 from muslbackend.cli.main import main, parser
 from muslbackend.musl.releases import ON_PYPI
 from muslbackend.repair.repair import repair_wheel
@@ -51,7 +51,7 @@ TWINE: Final = Path(frontends.__file__).with_name("twine.txt")
 
 
 @PAGE.given(LOOK, "$ muslbackend doctor")
-def test_a_machine_says_what_it_can_build(
+def test_doctor_lists_the_possible_builds(
     snippets: list[Block], debian_user: Host, tmp_path: Path
 ) -> None:
     write_project(tmp_path / "path/to/project", {})
@@ -63,9 +63,7 @@ def test_a_machine_says_what_it_can_build(
 
 
 @PAGE.given(CHANGE, "$ muslbackend init")
-def test_a_project_is_changed_over(
-    snippets: list[Block], debian_user: Host, tmp_path: Path
-) -> None:
+def test_init_converts_a_project(snippets: list[Block], debian_user: Host, tmp_path: Path) -> None:
     file = write_project(tmp_path / "project", {}) / "pyproject.toml"
     ours = file.read_text()
     before = ours.replace('["muslbackend"]', '["scikit-build-core"]')
@@ -84,7 +82,7 @@ def test_a_project_is_changed_over(
     f"warning[MB109] {CORE}: requires libGL.so.1, which is left to the system; "
     "the wheel works only where that library is installed",
 )
-def test_a_library_is_left_to_the_system(
+def test_a_build_leaves_a_library_to_the_system(
     snippets: list[Block], tmp_path: Path, cache: Path
 ) -> None:
     settings, warning = snippets
@@ -100,7 +98,7 @@ def test_a_library_is_left_to_the_system(
 
 
 @PAGE.given(EXCLUDE, "$ muslbackend repair dist/*.whl -o wheelhouse --exclude 'libGL.so*'")
-def test_repair_leaves_it_to_the_system_too(
+def test_repair_leaves_a_library_to_the_system(
     snippets: list[Block], debian_user: Host, tmp_path: Path, cache: Path
 ) -> None:
     linked_wheel(tmp_path, f"dist/{NAME.format('linux')}", cache, "libGL.so.1")
@@ -160,7 +158,7 @@ def test_files_of_the_wheel_are_set_aside(
 @PAGE.given(
     STRIP, "$ muslbackend repair dist/*.whl -o wheelhouse --strip-debug --debug-info-dir debug"
 )
-def test_debugging_information_is_in_a_folder_of_its_own(
+def test_debugging_information_is_in_a_separate_folder(
     snippets: list[Block], debian_user: Host, tmp_path: Path, cache: Path
 ) -> None:
     files: dict[str, Library | bytes] = {"demo/libf.so": foreignwheel.debugging()}
@@ -199,7 +197,7 @@ def test_an_older_musl_is_promised(
     f"{NAME.format('musllinux_1_2')}: ok, loads on musl 1.2.5 and later (Alpine 3.20 and later), "
     f"because of preadv2 in {CORE}",
 )
-def test_less_is_promised_where_a_function_is_needed(
+def test_a_later_musl_is_promised_if_a_function_requires_it(
     snippets: list[Block], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     refused, settings, shown, warning, judged = snippets
@@ -216,7 +214,7 @@ def test_less_is_promised_where_a_function_is_needed(
 @CROSSES
 @pytest.mark.parametrize("example", ["private-library"], indirect=True)
 @PAGE.given(CROSS, "muslbackend: zig 0.17.0 compiles for musl on aarch64")
-def test_it_is_crossed_with_a_root_and_opened(
+def test_a_project_is_cross_built_with_a_sysroot_and_verified(
     snippets: list[Block], example: Path, debian_user: Host, cache: Path
 ) -> None:
     machine = MACHINES["aarch64"]
@@ -235,10 +233,10 @@ def test_it_is_crossed_with_a_root_and_opened(
 @CROSSES
 @PAGE.given(
     CROSS,
-    "muslbackend: error: the build gives a flag that zig does not know, or that means this "
-    "machine: --defsym (CMakeLists.txt:12)",
+    "muslbackend: error: the build passes a flag that zig does not support, or that targets the "
+    "build machine: --defsym (CMakeLists.txt:12)",
 )
-def test_a_flag_that_zig_does_not_know_is_named(snippets: list[Block], tmp_path: Path) -> None:
+def test_a_flag_that_zig_does_not_support_is_named(snippets: list[Block], tmp_path: Path) -> None:
     lines = building._CMAKE.splitlines()
     lines += [""] * (11 - len(lines))
     lines.append("target_link_options(_demo PRIVATE -Wl,--defsym,answer=0)")
@@ -252,7 +250,7 @@ def test_a_flag_that_zig_does_not_know_is_named(snippets: list[Block], tmp_path:
     "alpine.dockerfile",
     "$ docker build --platform linux/arm64 --output alpine-root - < alpine.dockerfile",
 )
-def test_docker_is_told_to_make_the_root_that_builds_are_told_of(snippets: list[Block]) -> None:
+def test_docker_commands_create_the_sysroot_that_builds_use(snippets: list[Block]) -> None:
     """Docker is not asked: there is no engine here."""
     dockerfile, console = snippets
     structure = DockerfileParser(fileobj=io.BytesIO(dockerfile.text.encode())).structure
@@ -265,7 +263,7 @@ def test_docker_is_told_to_make_the_root_that_builds_are_told_of(snippets: list[
 
 
 @PAGE.given(MANY, "$ pip install 'muslbackend[build]'")
-def test_the_command_for_many_wheels_is_one(snippets: list[Block]) -> None:
+def test_many_wheels_are_built_by_one_command(snippets: list[Block]) -> None:
     """It is run with fewer of them in test_how_to_ci.py and test_build_command.py."""
     install, command = snippets[0].commands.splitlines()
     assert install == "pip install 'muslbackend[build]'"
@@ -280,7 +278,7 @@ DRY, DONE = (
 
 
 @PAGE.given(REPAIR, DRY, f"not written: muslbackend: {NAME.format('musllinux_1_2')}", DONE)
-def test_a_wheel_of_another_backend_is_looked_at_and_repaired(
+def test_a_wheel_of_another_backend_is_checked_and_repaired(
     snippets: list[Block], debian_user: Host, tmp_path: Path, cache: Path
 ) -> None:
     dry, shown, done = snippets
@@ -293,7 +291,7 @@ def test_a_wheel_of_another_backend_is_looked_at_and_repaired(
 
 
 @PAGE.given(PUBLISH, "$ pip install twine")
-def test_twine_takes_wheels_of_builds_and_of_repairs(
+def test_twine_accepts_wheels_of_builds_and_of_repairs(
     snippets: list[Block], debian_user: Host, tmp_path: Path, cache: Path
 ) -> None:
     install, check, upload = snippets[0].commands.splitlines()
@@ -313,13 +311,13 @@ def test_twine_takes_wheels_of_builds_and_of_repairs(
     assert f"demo-1.0-{PY}-{PY}-musllinux_1_2_x86_64.whl" in said
 
 
-def test_pypi_takes_the_machines_that_are_named() -> None:
+def test_pypi_accepts_the_listed_architectures() -> None:
     named = ", ".join(ON_PYPI[:-1]) + f" and {ON_PYPI[-1]}"
     section = PAGE.text[PAGE.text.index(f"## {PUBLISH}") :]
     assert named in " ".join(section.split())
 
 
-def test_every_block_is_given_to_a_test() -> None:
+def test_every_block_belongs_to_a_test() -> None:
     assert PAGE.left_over(TASKS) == []
     assert {b.section for b in PAGE.blocks} == {*TASKS, *ENGINES}
     assert len({(b.section, b.caption) for b in PAGE.blocks}) == len(PAGE.blocks)

@@ -55,7 +55,7 @@ def same(one: dict[str, Any], other: dict[str, Any], *names: str) -> bool:
 
 @pytest.mark.parametrize("example", ["plain"], indirect=True)
 @PAGE.given(ENGINE, "pyproject.toml, built by muslbackend")
-def test_cibuildwheel_audits_what_it_need_not_repair(
+def test_cibuildwheel_audits_wheels_that_need_no_repair(
     snippets: list[Block], example: Path, cibuildwheel: Path, debian: Host, tmp_path: Path
 ) -> None:
     names = ("repair_command", "audit_command", "audit_requires", "config_settings")
@@ -105,9 +105,7 @@ def test_cibuildwheel_repairs_wheels_of_other_backends(
 
 
 @pytest.mark.parametrize("example", ["plain"], indirect=True)
-def test_what_the_page_skips_are_the_pythons_without_muslbackend(
-    example: Path, cibuildwheel: Path
-) -> None:
+def test_the_page_skips_the_pythons_without_muslbackend(example: Path, cibuildwheel: Path) -> None:
     (skip,) = re.findall(r'`(skip = "[^`]*")`', PAGE.text)
     pyproject = example / "pyproject.toml"
     with_requires = engine_builds(cibuildwheel, example)
@@ -225,5 +223,5 @@ def test_the_job_of_gitlab_runs(
     assert {WHEEL.format("x86_64"), WHEEL.format("aarch64")} <= found
 
 
-def test_every_block_on_engines_is_given_to_a_test() -> None:
+def test_every_block_on_engines_belongs_to_a_test() -> None:
     assert PAGE.left_over(ENGINES) == []

@@ -38,7 +38,7 @@ def project(example: Path) -> Path:
 
 
 @pytest.mark.parametrize("example", ["plain"], indirect=True)
-def test_a_changed_project_is_crossed_and_used(project: Path, musl_venv: Path) -> None:
+def test_a_converted_project_is_cross_built_and_used(project: Path, musl_venv: Path) -> None:
     before = build(project, "musl.target=x86_64")
     assert before.status != 0 or "musllinux" not in before.wheel.name
     assert main(["init", "--write", str(project)]) == 0
@@ -54,7 +54,7 @@ def test_a_changed_project_is_crossed_and_used(project: Path, musl_venv: Path) -
 @pytest.mark.network
 @pytest.mark.parametrize("example", ["plain"], indirect=True)
 @pytest.mark.parametrize("end", ["\n", ""])
-def test_patch_takes_all_that_is_printed(
+def test_patch_accepts_the_printed_diff(
     project: Path, end: str, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = project / "pyproject.toml"

@@ -132,7 +132,9 @@ def environment(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_installers_refuse_what_is_said(name: str, refused: Mapping[str, set[str]]) -> None:
+def test_installers_refuse_the_wheels_that_check_refuses(
+    name: str, refused: Mapping[str, set[str]]
+) -> None:
     assert refused[name] == set(EVERY[name].refused.split())
 
 
@@ -145,14 +147,16 @@ def test_fields_of_zip64_are_refused_where_uv_refuses_them(
 
 
 @pytest.mark.parametrize("name", DEEPER)
-def test_pip_and_uv_take_what_is_deeper_in_the_environment(
+def test_pip_and_uv_accept_files_deeper_in_the_environment(
     name: str, refused: Mapping[str, set[str]]
 ) -> None:
     assert refused[name] <= {"installer"}
 
 
 @pytest.mark.parametrize("installer", ["pip", "uv"])
-def test_files_are_installed_where_we_say(installer: str, tools: Path, tmp_path: Path) -> None:
+def test_files_are_installed_at_the_computed_paths(
+    installer: str, tools: Path, tmp_path: Path
+) -> None:
     python = environment(tmp_path / "venv")
     library = next((tmp_path / "venv/lib").iterdir()).name
     paths = [f"demo-1.0.data/{folder}/{folder}.h" for folder in FOLDERS]

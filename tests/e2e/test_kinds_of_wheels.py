@@ -93,7 +93,7 @@ def built_and_used(user: User, frontend: str, kind: Kind, folder: Path, python: 
     ("frontend", "kind"),
     [("pip", "pure"), ("pip", "library"), *(("uv", kind) for kind in KINDS)],
 )
-def test_on_a_musl_python(
+def test_wheels_are_built_on_a_musl_python(
     frontend: str, kind: str, musl_user: User, musl_python: Path, tmp_path: Path
 ) -> None:
     built_and_used(musl_user, frontend, KINDS[kind], tmp_path, musl_python)

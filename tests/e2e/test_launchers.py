@@ -133,19 +133,19 @@ def twice(project: Path, launcher: Launcher, *config: str) -> None:
     assert tally(launcher) == (misses, 0)
 
 
-def test_ccache_knows_the_second_build(project: Path, ccache: Launcher) -> None:
+def test_ccache_hits_in_the_second_build(project: Path, ccache: Launcher) -> None:
     twice(project, ccache)
 
 
 @CROSSES
-def test_sccache_knows_the_second_build_in_a_folder_of_one_name(
+def test_sccache_hits_in_the_second_build_in_the_same_folder(
     project: Path, sccache: Launcher
 ) -> None:
     twice(project, sccache, "build-dir=build")
 
 
 @pytest.mark.parametrize("name", ["ccache", "sccache"])
-def test_another_target_is_not_taken_from_the_cache(
+def test_the_cache_distinguishes_targets(
     name: str, project: Path, request: pytest.FixtureRequest
 ) -> None:
     launcher: Launcher = request.getfixturevalue(name)
@@ -158,7 +158,7 @@ def test_another_target_is_not_taken_from_the_cache(
 
 
 @pytest.mark.parametrize("name", ["ccache", "sccache"])
-def test_a_fleet_is_known_the_second_time(
+def test_launchers_hit_in_a_second_build_of_many_wheels(
     name: str, project: Path, tmp_path: Path, own_wheel: Path, request: pytest.FixtureRequest
 ) -> None:
     launcher: Launcher = request.getfixturevalue(name)
@@ -178,7 +178,7 @@ def test_a_fleet_is_known_the_second_time(
 
 @CROSSES
 @pytest.mark.parametrize("name", ["ccache", "sccache"])
-def test_the_headers_of_another_sysroot_are_not_those_of_the_first(
+def test_the_cache_distinguishes_sysroots(
     name: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     launcher: Launcher = request.getfixturevalue(name)
@@ -256,7 +256,7 @@ def distcc(tools: Path, reachable: Path) -> Iterator[Launcher]:
     server.wait()
 
 
-def test_distcc_lets_another_machine_compile(
+def test_distcc_compiles_on_another_machine(
     project: Path, distcc: Launcher, reachable: Path
 ) -> None:
     here = build(project, "musl.target=aarch64").wheel

@@ -32,7 +32,7 @@ PATIENCE: Final = 120.0
 
 
 @pytest.mark.parametrize("command", [["check"], ["repair", "-o", "out"]], ids=["check", "repair"])
-def test_memory_that_runs_out_is_one_line(command: list[str], tmp_path: Path) -> None:
+def test_running_out_of_memory_is_one_line(command: list[str], tmp_path: Path) -> None:
     core = zig_library("x86_64", source=SOURCE)
     noise = random.Random(1).randbytes(8_000_000)  # noqa: S311
     wheels.write(tmp_path / FILE, {"demo/_core.so": core, "demo/noise.bin": noise})

@@ -142,7 +142,7 @@ def without_hash(name: str) -> str:
     return re.sub(r"-[0-9a-f]{8}(?=\.so)", "", name)
 
 
-def test_it_is_for_that_machine_and_musl(crossed: Crossed) -> None:
+def test_the_wheel_is_for_that_machine_and_musl(crossed: Crossed) -> None:
     machine, package = MACHINES[crossed.arch], crossed.example.package
     assert crossed.wheel.name == f"{package}-1.0-{PY}-{PY}-musllinux_1_2_{crossed.arch}.whl"
     assert_record_is_true(crossed.wheel)
@@ -160,7 +160,7 @@ def test_it_is_for_that_machine_and_musl(crossed: Crossed) -> None:
     assert needed == crossed.example.libraries | {"libc.so"}  # zig's name for musl's libc
 
 
-def test_that_machine_s_loaders_open_each_file(
+def test_loaders_of_that_machine_open_each_file(
     crossed: Crossed, cache: Path, tmp_path: Path
 ) -> None:
     unpack(crossed.wheel, tmp_path)
@@ -198,7 +198,7 @@ def interpreter(
     "names", [pytest.param(IN_C, id="C"), pytest.param(IN_CXX, marks=pytest.mark.matrix, id="C++")]
 )
 @pytest.mark.parametrize("arch", USED)
-def test_a_real_musl_python_of_that_machine_installs_and_uses_them(
+def test_a_musl_python_of_that_machine_installs_and_uses_the_wheel(
     arch: str,
     names: tuple[str, ...],
     cross: Callable[[str, str], Path],

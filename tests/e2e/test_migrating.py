@@ -130,7 +130,7 @@ def copies(wheel: Path) -> list[str]:
     f"{MAKE} -o wheelhouse",
     f"{MAKE} -o wheelhouse -C musl.target=x86_64",
 )
-def test_a_project_of_scikit_build_core_before_and_after(
+def test_a_scikit_build_core_project_before_and_after(
     snippets: list[Block], alpine: Host, debian: Host, new_project: Callable[..., Path]
 ) -> None:
     before, after, repairing, native, crossing = snippets
@@ -151,7 +151,7 @@ def test_a_project_of_scikit_build_core_before_and_after(
     assert [sbom in members(wheel) for wheel in wheels] == [False, True, True]
 
 
-def test_the_table_has_all_of_auditwheel_s_options_and_real_ones_of_ours(
+def test_the_table_has_all_auditwheel_options_and_existing_ones_of_ours(
     alpine: Host, tmp_path: Path
 ) -> None:
     rows = table(PAGE.text, SKBUILD)
@@ -192,7 +192,7 @@ def test_a_minimum_version_is_read_from_the_requirements(
 
 
 @PAGE.given(SKBUILD, "pyproject.toml, with a backend of one's own", "build_tools/backend.py")
-def test_a_backend_of_one_s_own_wraps_this_one(
+def test_a_custom_backend_wraps_muslbackend(
     snippets: list[Block], debian: Host, new_project: Callable[..., Path], alpine: Host
 ) -> None:
     pyproject, backend = snippets
@@ -208,7 +208,7 @@ def test_a_backend_of_one_s_own_wraps_this_one(
 
 
 @PAGE.given(SETUPTOOLS, MAKE, "pyproject.toml, before", "setup.py, before")
-def test_a_project_of_setuptools_stays_and_is_repaired(
+def test_a_setuptools_project_stays_and_is_repaired(
     snippets: list[Block], alpine: Host, new_project: Callable[..., Path]
 ) -> None:
     console, *files = snippets
@@ -219,7 +219,7 @@ def test_a_project_of_setuptools_stays_and_is_repaired(
 
 
 @PAGE.given(SETUPTOOLS, "pyproject.toml, after", "CMakeLists.txt, after")
-def test_a_project_of_setuptools_moves_to_cmake(
+def test_a_setuptools_project_moves_to_cmake(
     snippets: list[Block], alpine: Host, debian: Host, new_project: Callable[..., Path]
 ) -> None:
     for name, host, options in (
@@ -233,7 +233,7 @@ def test_a_project_of_setuptools_moves_to_cmake(
 
 
 @PAGE.given(MESON, MAKE)
-def test_a_project_of_meson_python_is_repaired(
+def test_a_meson_python_project_is_repaired(
     snippets: list[Block], alpine: Host, new_project: Callable[..., Path]
 ) -> None:
     (console,) = snippets
@@ -251,7 +251,7 @@ MATURIN: Final = Pin(
 )
 
 
-def test_maturin_has_the_options_that_are_named(cache: Path, tmp_path: Path) -> None:
+def test_maturin_has_the_listed_options(cache: Path, tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel(MATURIN, "manylinux2010_x86_64", "3.11", cache)) as archive:
         program = archive.extract("maturin-1.16.0.data/scripts/maturin", tmp_path)
     Path(program).chmod(0o755)
@@ -263,6 +263,6 @@ def test_maturin_has_the_options_that_are_named(cache: Path, tmp_path: Path) -> 
     assert re.search(r"--auditwheel <.*\n(.*\n){,12}.*\bskip:", words)
 
 
-def test_every_block_is_given_to_a_test() -> None:
+def test_every_block_belongs_to_a_test() -> None:
     assert PAGE.left_over() == []
     assert len({(b.section, b.caption) for b in PAGE.blocks}) == len(PAGE.blocks)

@@ -59,7 +59,7 @@ def test_a_promise_that_cannot_be_kept_becomes_a_plain_tag_with_the_reasons(
 
 
 @pytest.mark.network
-def test_a_library_in_the_musl_system_s_own_folder_is_bundled(
+def test_a_library_in_the_system_folder_is_bundled(
     tmp_path: Path, musl_python: Path, pip_wheel: PipWheel, musl_venv: Path
 ) -> None:
     """The loader's path file says where that is; here it is the interpreter's lib folder."""
@@ -76,7 +76,7 @@ def test_a_library_in_the_musl_system_s_own_folder_is_bundled(
     assert python(musl_venv, "import demo; print(demo.run())") == "1\n"
 
 
-def test_what_a_musl_python_looks_for_is_what_mb107_says(musl_python: Path) -> None:
+def test_mb107_names_the_suffixes_that_a_musl_python_imports(musl_python: Path) -> None:
     asked = (
         "import importlib.machinery as m, sys; print(*sys.version_info[:2], *m.EXTENSION_SUFFIXES)"
     )

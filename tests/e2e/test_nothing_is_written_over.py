@@ -58,7 +58,7 @@ def bundled(wheel: Path) -> list[str]:
     return [name for name in members(wheel) if name.rpartition("/")[2].startswith("libf-")]
 
 
-def test_a_name_of_a_bundled_library_that_is_taken(tmp_path: Path, cache: Path) -> None:
+def test_the_name_of_a_bundled_library_is_in_use(tmp_path: Path, cache: Path) -> None:
     """Whoever knows the library knows the name that it gets."""
     core = needy(library(tmp_path / "lib", "f"))
     (name,) = bundled(repaired(tmp_path / "one", {CORE: core}, tmp_path / "lib"))
@@ -76,7 +76,7 @@ def test_a_name_of_a_bundled_library_that_is_taken(tmp_path: Path, cache: Path) 
 
 
 @pytest.mark.parametrize("file", ["demo.libs", "DEMO.libs", "demo-1.0.data/platlib/demo.libs"])
-def test_a_file_where_the_folder_of_libraries_goes(file: str, tmp_path: Path, cache: Path) -> None:
+def test_a_file_at_the_path_of_the_library_folder(file: str, tmp_path: Path, cache: Path) -> None:
     core = needy(library(tmp_path / "lib", "f"))
     made = repaired(tmp_path, {CORE: core, file: "a file", "demo.libs-2": "another"})
     (name,) = bundled(made)
@@ -88,7 +88,7 @@ def test_a_file_where_the_folder_of_libraries_goes(file: str, tmp_path: Path, ca
 
 
 @pytest.mark.parametrize("file", ["demo-1.0.dist-info/sboms", "demo-1.0.dist-info/licenses"])
-def test_a_wheel_that_nobody_could_install_gets_no_name(
+def test_a_wheel_that_cannot_be_installed_is_not_written(
     file: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     core = needy(library(tmp_path / "lib", "f"))
@@ -126,7 +126,7 @@ def again(folder: Path, wheel: Path, more: Mapping[str, bytes | str], *options: 
     return made
 
 
-def test_a_second_repair_keeps_what_the_first_one_said(tmp_path: Path) -> None:
+def test_a_second_repair_keeps_the_sbom_of_the_first(tmp_path: Path) -> None:
     lib = tmp_path / "lib"
     core = needy(library(lib, "f", source="int f(void) { return 1; }\n"))
     foreign = {"demo-1.0.dist-info/sboms/other.spdx.json": "{}"}
@@ -145,7 +145,7 @@ def test_a_second_repair_keeps_what_the_first_one_said(tmp_path: Path) -> None:
     assert {part["ref"] for part in rest} == set(root["dependsOn"])
 
 
-def test_what_it_says_of_a_file_is_true_of_the_file_that_is_there_now(tmp_path: Path) -> None:
+def test_the_sbom_describes_the_current_files(tmp_path: Path) -> None:
     lib = tmp_path / "lib"
     first = repaired(tmp_path, {CORE: needy(library(lib, "f"))})
     (name,) = bundled(first)
@@ -177,7 +177,7 @@ def test_what_it_says_of_a_file_is_true_of_the_file_that_is_there_now(tmp_path: 
     ],
     ids=["text", "list", "another format", "numbers", "deep", "large", "bytes"],
 )
-def test_an_sbom_that_is_not_ours_is_not_written_over(
+def test_a_foreign_sbom_is_not_overwritten(
     text: str | bytes, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     core = needy(library(tmp_path / "lib", "f"))

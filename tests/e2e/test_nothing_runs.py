@@ -99,7 +99,7 @@ def assert_nothing_of_it_ran(noted: dict[str, Any], folder: Path, trace: Path) -
     assert not trace.exists()
 
 
-def test_what_is_loaded_would_leave_a_trace(tempting: Path, trace: Path, cache: Path) -> None:
+def test_loaded_code_would_leave_a_trace(tempting: Path, trace: Path, cache: Path) -> None:
     shutil.unpack_archive(tempting, trace.parent / "site", "zip")
     libraries = (trace.parent / "libraries",)
     dlopen(
@@ -118,7 +118,7 @@ def test_what_is_loaded_would_leave_a_trace(tempting: Path, trace: Path, cache: 
         (["repair", "-o", "out", "--library-dir", "libraries"], 0),
     ],
 )
-def test_nothing_of_a_wheel_is_run(
+def test_no_code_of_a_wheel_is_run(
     options: list[str], status: int, tempting: Path, trace: Path
 ) -> None:
     found, noted = watched(tempting.parent, *options, tempting)
@@ -138,7 +138,7 @@ def test_a_repair_that_strips_starts_strip_and_nothing_else(tempting: Path, trac
     assert_nothing_of_it_ran(noted, tempting.parent, trace)
 
 
-def test_an_auditor_hears_of_what_is_started(tmp_path: Path) -> None:
+def test_the_auditor_records_started_programs(tmp_path: Path) -> None:
     script = "import ctypes, subprocess; ctypes.CDLL(None); subprocess.run(['true'])"
     watching = WATCH.replace("status = main(sys.argv[2:])", f"{script}; status = 0")
     done = run([sys.executable, "-c", watching, str(tmp_path / "noted.json")], tmp_path)

@@ -33,7 +33,7 @@ def call(backend: str, hook: str, project: Path, *args: str) -> Build:
     reason="on a musl Python the wheel is ours, by design",
 )
 @pytest.mark.parametrize("hook", ["build_wheel", "build_sdist", "build_editable"])
-def test_on_glibc_every_byte_is_scikit_build_core_s(hook: str, tmp_path: Path) -> None:
+def test_on_glibc_the_wheel_equals_scikit_build_core_s(hook: str, tmp_path: Path) -> None:
     project = write_project(tmp_path / "project", {"data/x.txt": "x"})
     ours = call("muslbackend", hook, project)
     theirs = call("scikit_build_core.build", hook, project)
@@ -49,7 +49,7 @@ def test_scikit_build_core_s_own_settings_keep_working(tmp_path: Path) -> None:
     assert result.wheel.name.split("-")[2] == "7"
 
 
-def test_errors_of_scikit_build_core_stay_its_own(tmp_path: Path) -> None:
+def test_errors_of_scikit_build_core_are_unchanged(tmp_path: Path) -> None:
     project = write_project(tmp_path / "project", {})
     result = build(project, "cmake.no-such-key=1")
     assert result.status != 0

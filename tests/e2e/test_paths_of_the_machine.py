@@ -103,7 +103,7 @@ def special(kind: str, path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["FIFO", "socket", "/dev/stdin", "/dev/zero", "/dev/tty"])
-def test_what_is_not_a_regular_file_is_not_opened(
+def test_irregular_files_are_not_opened(
     kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

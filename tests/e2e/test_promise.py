@@ -51,7 +51,7 @@ def test_a_symbol_of_a_later_musl_is_refused_at_the_default_floor(project: Path)
 
 
 @CROSSES
-def test_a_layout_for_pages_that_there_are_not_is_refused(project: Path) -> None:
+def test_a_layout_for_impossible_page_sizes_is_refused(project: Path) -> None:
     (project / "demo.c").write_text(EXTENSION.format(declare="", call="0"))
     assert_refused(
         build(project, "musl.target=x86_64", environ={"LDFLAGS": "-Wl,-z,max-page-size=1024"}),
@@ -61,7 +61,7 @@ def test_a_layout_for_pages_that_there_are_not_is_refused(project: Path) -> None
     )
 
 
-def test_the_same_symbol_is_accepted_when_the_floor_has_it(tmp_path: Path, cache: Path) -> None:
+def test_the_same_symbol_is_accepted_with_a_later_floor(tmp_path: Path, cache: Path) -> None:
     project = write_project(tmp_path / "project", {"demo.c": PREADV2})
     result = build(project, "musl.target=x86_64", "musl.floor=1.2.5")
     assert result.wheel.name == f"demo-1.0-{PY}-{PY}-musllinux_1_2_x86_64.whl"
@@ -88,7 +88,7 @@ def test_native_code_in_a_wheel_for_any_machine_is_refused(project: Path) -> Non
 
 
 @CROSSES
-def test_a_library_of_the_host_is_refused_as_glibc(project: Path) -> None:
+def test_a_host_library_is_refused_as_glibc(project: Path) -> None:
     _host_library(project, "-D_GNU_SOURCE")
     _link_host_library(project)
     assert_refused(
@@ -128,7 +128,7 @@ def _opens(wheel: Path, release: str, folder: Path, cache: Path) -> str:
 
 
 @CROSSES
-def test_a_library_that_is_nowhere_is_named_with_where_it_was_searched(project: Path) -> None:
+def test_a_missing_library_is_named_with_the_searched_directories(project: Path) -> None:
     library = _host_library(project, "-nostdlib")
     _link_host_library(project, after="file(REMOVE ${CMAKE_SOURCE_DIR}/prebuilt/libanswer.so.1)")
     assert_refused(

@@ -38,11 +38,11 @@ FIGURES: Final = README.take(
 LONGEST: Final = 2000
 
 
-def test_it_is_read_in_ten_minutes() -> None:
+def test_the_readme_is_read_in_ten_minutes() -> None:
     assert len(README.text.split()) <= LONGEST
 
 
-def test_the_figures_are_lines_that_the_tests_print_and_nothing_went_wrong() -> None:
+def test_the_figures_are_lines_of_successful_tests() -> None:
     told = "{} judged by us and by musl's loaders: # agreements, # disagreements"
     printed = [told.format("samples"), told.format("files of real wheels")]
     printed += [text.format("#", "#") for text in tally.OTHERS.values()]
@@ -77,7 +77,7 @@ def test_the_demo_runs_its_examples() -> None:
     "$ python -m build --wheel -C musl.target=x86_64",
     "muslbackend: motto-1.0-cp311-cp311-musllinux_1_2_x86_64.whl",
 )
-def test_a_cross_build_reports_what_is_shown(
+def test_the_report_of_a_cross_build_is_the_one_shown(
     snippets: list[Block], example: Path, debian_user: Host
 ) -> None:
     console, report = snippets
@@ -118,7 +118,7 @@ WHEEL: Final = "uvloop-0.23.0-cp312-cp312-musllinux_1_2_x86_64.whl"
     f"{WHEEL}: musllinux_1_2_x86_64 is not true: loads on musl 1.2.3 and later (Alpine 3.16 and "
     "later), because of pthread_getname_np in uvloop/loop.cpython-312-x86_64-linux-musl.so",
 )
-def test_the_judgement_of_a_real_wheel_is_the_one_shown(snippets: list[Block], cache: Path) -> None:
+def test_the_check_of_a_real_wheel_is_the_one_shown(snippets: list[Block], cache: Path) -> None:
     wheel = debian.wheel(UVLOOP, "musllinux_1_2_x86_64", "3.12", cache)
     assert wheel.name == WHEEL
     program, *words = snippets[0].commands.split()
@@ -144,7 +144,7 @@ def test_a_wheel_of_another_backend_is_repaired(
 
 
 @README.given("Build for many machines", "$ pip install 'muslbackend[build]'")
-def test_the_command_for_many_machines_is_one(snippets: list[Block]) -> None:
+def test_many_machines_are_built_for_by_one_command(snippets: list[Block]) -> None:
     """What it does is tested with fewer wheels, in test_build_command.py."""
     install, command = snippets[0].commands.splitlines()
     extras = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
@@ -157,7 +157,7 @@ def test_the_command_for_many_machines_is_one(snippets: list[Block]) -> None:
 
 
 @README.given("Use it", "[build-system]", "[tool.muslbackend]")
-def test_pyproject_snippets_are_what_the_examples_use(snippets: list[Block]) -> None:
+def test_pyproject_snippets_are_those_of_the_examples(snippets: list[Block]) -> None:
     build_system, own = (tomllib.loads(snippet.text) for snippet in snippets)
     for path in (PROJECT / "examples").glob("*/pyproject.toml"):
         used = tomllib.loads(path.read_text())["build-system"]
@@ -166,5 +166,5 @@ def test_pyproject_snippets_are_what_the_examples_use(snippets: list[Block]) -> 
     settings.parse_settings(own["tool"]["muslbackend"], {}, {})
 
 
-def test_every_block_is_given_to_a_test() -> None:
+def test_every_block_belongs_to_a_test() -> None:
     assert README.left_over() == []

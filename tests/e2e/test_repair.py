@@ -44,7 +44,7 @@ def run(*arguments: str | Path) -> int:
     return main(["repair", *map(str, arguments)])
 
 
-def test_what_is_needed_is_bundled_and_loads(
+def test_required_libraries_are_bundled_and_load(
     libraries: Path, tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wheel = make(tmp_path, {CORE: NEEDY, "demo/__init__.py": b""}, cache)
@@ -75,7 +75,7 @@ def test_repairing_a_repaired_wheel_changes_nothing(
     assert (twice.name, twice.read_bytes()) == (once.name, once.read_bytes())
 
 
-def test_a_dry_run_says_the_same_and_writes_nothing(
+def test_a_dry_run_reports_the_same_and_writes_nothing(
     libraries: Path, tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wheel = make(tmp_path, {CORE: NEEDY}, cache)
@@ -131,7 +131,7 @@ FAILURES: Final = [
 
 
 @pytest.mark.parametrize(("tag", "options", "status", "words"), FAILURES)
-def test_what_cannot_be_mended_is_said_and_nothing_is_written(  # noqa: PLR0913, PLR0917
+def test_an_unfixable_wheel_is_reported_and_not_written(  # noqa: PLR0913, PLR0917
     tag: str,
     options: tuple[str, ...],
     status: int,
@@ -149,7 +149,7 @@ def test_what_cannot_be_mended_is_said_and_nothing_is_written(  # noqa: PLR0913,
     assert [p.name for p in output.iterdir()] == ["kept"]
 
 
-def test_a_size_that_is_none_is_an_error_of_usage(
+def test_an_invalid_size_is_a_usage_error(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run("x.whl", "-o", tmp_path, "--max-size", "many") == 2
@@ -161,7 +161,7 @@ def methods(wheel: Path) -> set[int]:
         return {info.compress_type for info in archive.infolist()}
 
 
-def test_a_level_that_is_asked_for_holds_for_all_files(
+def test_the_compression_level_applies_to_all_files(
     libraries: Path, tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wheel = make(tmp_path, {CORE: NEEDY}, cache)
@@ -182,7 +182,7 @@ def test_a_level_that_is_asked_for_holds_for_all_files(
     assert "--compression-level = '10' is not a level from 0 to 9" in capsys.readouterr().err
 
 
-def test_quiet_says_only_why_a_wheel_was_not_made(
+def test_quiet_prints_only_errors(
     libraries: Path, tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wheel = make(tmp_path, {CORE: NEEDY}, cache)
@@ -200,7 +200,7 @@ def test_quiet_says_only_why_a_wheel_was_not_made(
     assert "warning[MB109]" in capsys.readouterr().err
 
 
-def test_verbose_says_what_the_files_of_the_new_wheel_need(
+def test_verbose_lists_the_requirements_of_each_file(
     libraries: Path, tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wheel = make(tmp_path, {CORE: NEEDY}, cache)
@@ -219,7 +219,7 @@ def test_verbose_says_what_the_files_of_the_new_wheel_need(
     assert took.partition(": ")[2].startswith("read ")
 
 
-def test_what_is_left_to_the_system_is_said_or_known(
+def test_excluded_and_system_libraries_are_reported(
     tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wheel = make(tmp_path, {CORE: NEEDY}, cache)
@@ -231,7 +231,7 @@ def test_what_is_left_to_the_system_is_said_or_known(
     assert f"error[MB101] {CORE}: requires libf.so.1" in capsys.readouterr().err
 
 
-def test_one_wheel_that_fails_does_not_keep_the_others_from_being_mended(
+def test_a_failed_wheel_does_not_stop_the_repair_of_others(
     libraries: Path, tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     good = make(tmp_path, {CORE: NEEDY}, cache)
@@ -253,7 +253,7 @@ def test_a_pure_wheel_is_copied(tmp_path: Path, cache: Path) -> None:
     assert (tmp_path / "out" / wheel.name).read_bytes() == wheel.read_bytes()
 
 
-def test_native_code_in_a_wheel_for_any_machine_gives_it_the_tag_of_its_own(
+def test_native_code_in_a_wheel_tagged_any_determines_the_tag(
     libraries: Path, tmp_path: Path, cache: Path
 ) -> None:
     wheel = make(tmp_path, {CORE: NEEDY}, cache, "py3-none-any", purelib="true")
@@ -267,7 +267,7 @@ def test_native_code_in_a_wheel_for_any_machine_gives_it_the_tag_of_its_own(
     assert (tmp_path / "again" / made.name).read_bytes() == made.read_bytes()
 
 
-def test_the_metadata_of_a_vendored_package_is_a_file_like_others(
+def test_the_metadata_of_a_vendored_package_is_an_ordinary_file(
     libraries: Path, tmp_path: Path, cache: Path
 ) -> None:
     vendored = "demo/_vendor/other-1.dist-info/WHEEL"
@@ -279,7 +279,7 @@ def test_the_metadata_of_a_vendored_package_is_a_file_like_others(
     assert b"Generator: other (1.2)\n" in members(made)["demo-1.0.dist-info/WHEEL"]
 
 
-def test_native_code_of_two_machines_in_a_wheel_for_any_is_an_error(
+def test_native_code_for_two_machines_in_a_wheel_tagged_any_is_an_error(
     tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     other = Library(EXTENSION, maker=Maker.ARM)
@@ -301,7 +301,7 @@ def test_a_library_that_is_a_libc_is_never_bundled(
     assert f"not usable  {folder / 'libf.so.1'} is a libc, which is never bundled" in err
 
 
-def test_symlinks_that_became_copies_are_one_file_again_if_asked_for(
+def test_copies_of_symlinks_are_merged_on_request(
     tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     core = extension("f", needs=("libf.so.1",), rpath="$ORIGIN")
@@ -318,7 +318,7 @@ def test_symlinks_that_became_copies_are_one_file_again_if_asked_for(
 
 
 @pytest.mark.parametrize("member", ["../out.py", "/out/out.py", "demo/../../out.py"])
-def test_a_member_that_leaves_the_folder_is_refused(
+def test_a_member_outside_the_folder_is_refused(
     member: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "evil-1.0-cp311-cp311-linux_x86_64.whl"
@@ -329,7 +329,7 @@ def test_a_member_that_leaves_the_folder_is_refused(
     assert not list(tmp_path.rglob("out.py"))
 
 
-def test_what_is_bundled_is_accounted_for(
+def test_bundled_libraries_are_in_the_sbom(
     libraries: Path, tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wheel = make(tmp_path, {CORE: NEEDY}, cache)
@@ -357,7 +357,7 @@ def test_what_is_bundled_is_accounted_for(
     assert_record_is_true(made)
 
 
-def test_a_license_text_that_is_not_there_stops_it(
+def test_a_missing_license_text_is_an_error(
     tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wheel = make(tmp_path, {CORE: NEEDY}, cache)
@@ -389,7 +389,7 @@ def test_stripped_libraries_are_smaller_and_load(
     assert dlopen(loader("1.2.2", cache), tmp_path / "site" / CORE, cache=cache).state == "loads"
 
 
-def test_a_strip_that_complains_and_answers_0_stops_it(
+def test_a_strip_that_warns_and_exits_with_0_is_an_error(
     tmp_path: Path,
     cache: Path,
     capsys: pytest.CaptureFixture[str],
@@ -408,7 +408,7 @@ def test_a_strip_that_complains_and_answers_0_stops_it(
     assert not (tmp_path / "out").exists()
 
 
-def test_without_strip_the_error_says_how_to_get_it(
+def test_without_strip_the_error_names_the_package(
     tmp_path: Path,
     cache: Path,
     capsys: pytest.CaptureFixture[str],
@@ -460,7 +460,7 @@ def test_packed_relocations_are_expanded_for_older_musls(
         ("exit 1", "patchelf failed with status 1: no room"),
     ],
 )
-def test_a_patchelf_that_is_missing_or_fails_stops_it(  # noqa: PLR0913, PLR0917
+def test_a_missing_or_failing_patchelf_is_an_error(  # noqa: PLR0913, PLR0917
     script: str | None,
     words: str,
     libraries: Path,

@@ -76,7 +76,7 @@ def made_in(folder: Path) -> Path:
 
 
 @pytest.mark.parametrize("option", [(), ("--drop-copies", "other/*")])
-def test_copies_that_are_opened_by_computed_names_stay_and_load(
+def test_copies_opened_by_computed_names_stay_and_load(
     option: tuple[str, ...],
     tmp_path: Path,
     cache: Path,
@@ -168,7 +168,7 @@ def test_a_wheel_for_any_machine_with_data_stays_one(tmp_path: Path, cache: Path
     assert made_in(tmp_path / "out").read_bytes() == wheel.read_bytes()
 
 
-def test_mb147_what_is_ignored_is_neither_judged_nor_changed(
+def test_mb147_ignored_files_are_neither_judged_nor_changed(
     tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     skel = Crafted(bits=32, machine=164).file()
@@ -194,7 +194,7 @@ def test_mb147_what_is_ignored_is_neither_judged_nor_changed(
 PROGRAM: Final = "demo/bootloader/run"
 
 
-def test_a_program_that_is_kept_in_place_is_judged_as_it_is(
+def test_a_program_that_is_kept_in_place_is_judged_unchanged(
     tmp_path: Path, cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     library = linked(replace(function("f"), soname="libf.so.1"), cache)
@@ -246,7 +246,7 @@ def debugged(tmp_path: Path, cache: Path) -> tuple[Path, Path]:
 
 
 @pytest.mark.parametrize("option", ["--strip-debug", "--strip"])
-def test_debugging_information_is_put_aside(
+def test_debugging_information_is_stored_separately(
     option: str,
     debugged: tuple[Path, Path],
     tmp_path: Path,
@@ -300,7 +300,7 @@ def tree(folder: Path) -> dict[str, bytes | str]:
     }
 
 
-def test_if_the_wheel_is_not_written_no_debugging_information_is(
+def test_no_debugging_information_is_written_without_the_wheel(
     debugged: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wheel, folder = debugged
@@ -322,7 +322,7 @@ def test_if_the_wheel_is_not_written_no_debugging_information_is(
     assert not (tmp_path / "no").exists()
 
 
-def test_a_folder_with_something_else_in_it_is_not_replaced(
+def test_a_folder_with_other_contents_is_not_replaced(
     debugged: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     wheel, folder = debugged
@@ -339,14 +339,14 @@ def test_a_folder_with_something_else_in_it_is_not_replaced(
     assert (mine.read_text(), list(out.iterdir())) == ("mine", [])
 
 
-def test_debugging_information_without_strip_is_a_mistake(
+def test_a_debug_folder_without_strip_is_an_error(
     debugged: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(debugged[0], "-o", tmp_path / "out", "--debug-info-dir", "d") == 2
     assert "debug-info-dir = 'd', but strip is not set" in capsys.readouterr().err
 
 
-def test_without_objcopy_the_error_says_how_to_get_it(
+def test_without_objcopy_the_error_names_the_package(
     debugged: tuple[Path, Path],
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],

@@ -59,7 +59,7 @@ def assert_is_used_by_the_oldest(wheel: Path, venv: Path) -> None:
 
 
 @CROSSES
-def test_it_is_crossed_by_a_newer_python(project: Path, venv: Path, cache: Path) -> None:
+def test_a_newer_python_cross_builds_the_wheel(project: Path, venv: Path, cache: Path) -> None:
     """One that this machine may not have; what it builds loads on the oldest."""
     newer = sys.executable if sys.version_info >= (3, 13) else debianpython.make(cache)
     environ = lent(NANOBIND.requires, cache)
@@ -67,7 +67,7 @@ def test_it_is_crossed_by_a_newer_python(project: Path, venv: Path, cache: Path)
     assert_is_used_by_the_oldest(built.wheel, venv)
 
 
-def test_it_is_built_on_a_musl_python(
+def test_a_musl_python_builds_the_wheel(
     project: Path,
     venv: Path,
     index: dict[str, str],

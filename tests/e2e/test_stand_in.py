@@ -77,7 +77,7 @@ def other_suffix(folder: Path, python: Path | str, old: str, new: str) -> Mappin
 
 
 @CROSSES
-def test_a_mixed_build_with_the_names_of_musl_is_told_what_holds(pure: Path) -> None:
+def test_a_mixed_build_with_a_musl_suffix_is_reported(pure: Path) -> None:
     folder = pure.parent / "mixed"
     environ = other_suffix(folder, sys.executable, "-linux-gnu", "-linux-musl")
     result = hook(sys.executable, pure, "build_wheel('out')", folder, **environ)
@@ -97,7 +97,7 @@ def test_a_mixed_build_with_the_names_of_musl_is_told_what_holds(pure: Path) -> 
     assert not list(strict.folder.iterdir())
 
 
-def test_a_mixed_build_that_runs_on_musl_is_told_what_holds(
+def test_a_mixed_build_that_runs_on_musl_is_reported(
     pure: Path, musl_python: Path, cache: Path
 ) -> None:
     """Such as a CPython that was configured on another machine than it was built for."""
@@ -112,7 +112,7 @@ def test_a_mixed_build_that_runs_on_musl_is_told_what_holds(
     assert "mixed build" not in plain.output
 
 
-def test_another_implementation_is_told_what_is_not_checked(
+def test_another_implementation_gets_a_note_about_unchecked_functions(
     pure: Path, musl_python: Path, cache: Path
 ) -> None:
     """None was to be had for musl: a CPython calls itself one."""
@@ -126,7 +126,7 @@ def test_another_implementation_is_told_what_is_not_checked(
     (pure.parent / "other" / "sitecustomize.py").write_text(name)
     other = hook(musl_python, pure, call, pure.parent / "other", *packages)
     assert other.wheel.name == "demo-1.0-py3-none-any.whl"
-    assert f"muslbackend: {musl_python} is pypy: the tag is about musl; that" in other.output
+    assert f"muslbackend: {musl_python} is pypy: the tag covers only musl; whether" in other.output
 
 
 @CROSSES
@@ -139,7 +139,7 @@ def test_another_implementation_is_told_what_is_not_checked(
     ],
     ids=["-C", "environment", "platform"],
 )
-def test_a_musllinux_tag_that_the_project_claims_is_judged_on_glibc_too(
+def test_a_claimed_musllinux_tag_is_verified_on_glibc_too(
     tmp_path: Path, config: list[str], environ: dict[str, str]
 ) -> None:
     project = write_project(tmp_path / "project", {})
@@ -147,14 +147,12 @@ def test_a_musllinux_tag_that_the_project_claims_is_judged_on_glibc_too(
     claimed = build(project, *config, environ=environ)
     assert claimed.status == 1
     assert "error[MB107] demo/_demo.cpython-" in claimed.output
-    assert "claims what is not true; nothing was written" in claimed.output
+    assert "is not true; nothing was written" in claimed.output
     assert not list(claimed.folder.iterdir())
 
 
 @CROSSES
-def test_a_musllinux_tag_that_the_project_claims_rightly_stays(
-    tmp_path: Path, zig_compiler: dict[str, str]
-) -> None:
+def test_a_true_claimed_musllinux_tag_is_kept(tmp_path: Path, zig_compiler: dict[str, str]) -> None:
     project = write_project(tmp_path / "project", LIBRARY)
     tag = "py3-none-musllinux_1_2_x86_64"
     claimed = build(project, f"wheel.tags={tag}", environ=zig_compiler)
@@ -164,7 +162,7 @@ def test_a_musllinux_tag_that_the_project_claims_rightly_stays(
 
 
 @CROSSES
-def test_overrides_look_at_the_machine_that_the_wheel_is_for(tmp_path: Path) -> None:
+def test_overrides_use_the_machine_of_the_target(tmp_path: Path) -> None:
     project = write_project(tmp_path / "project", {}, OVERRIDES)
     plain = build(project)
     assert plain.wheel.name == f"demo-1.0-{PY}-{PY}-linux_x86_64.whl"
@@ -174,7 +172,7 @@ def test_overrides_look_at_the_machine_that_the_wheel_is_for(tmp_path: Path) -> 
 
 
 @CROSSES
-def test_a_build_folder_that_an_override_names_is_not_shared_with_a_cross_build(
+def test_a_build_folder_of_an_override_is_not_shared_with_a_cross_build(
     tmp_path: Path,
 ) -> None:
     """CMake would go on with the compiler that it found there first."""
@@ -219,7 +217,7 @@ def test_metadata_prepared_for_another_machine_differ_in_the_tag_only(
     assert announced.replace("-linux_", "-musllinux_1_2_") == written
 
 
-def test_where_cmake_does_not_run_no_tool_is_asked_for(pure: Path) -> None:
+def test_no_tool_is_required_without_cmake(pure: Path) -> None:
     no_zig = pure.parent / "hidden" / "ziglang"
     no_zig.mkdir(parents=True)
     (no_zig / "__init__.py").write_text("raise ImportError\n")
@@ -242,7 +240,7 @@ def test_where_cmake_does_not_run_no_tool_is_asked_for(pure: Path) -> None:
         "prepare_metadata_for_build_editable('out')",
     ],
 )
-def test_on_other_systems_every_hook_is_scikit_build_core_s(pure: Path, call: str) -> None:
+def test_on_other_systems_every_hook_passes_through(pure: Path, call: str) -> None:
     """What ours imports must be there, and nothing else may happen; a real Windows was not had."""
     made = []
     for backend in ("muslbackend", "scikit_build_core.build"):

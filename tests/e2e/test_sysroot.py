@@ -120,7 +120,7 @@ def build_on_a_host_with_packages(project: Path, *config: str) -> Build:
 
 
 @CROSSES
-def test_libraries_of_the_sysroot_are_found_bundled_and_accounted_for(
+def test_libraries_of_the_sysroot_are_found_bundled_and_listed(
     zlib_project: Path, cache: Path, musl_venv: Path
 ) -> None:
     root = zlib_root(zlib_project.parent / "the-root", cache)
@@ -148,7 +148,7 @@ def test_libraries_of_the_sysroot_are_found_bundled_and_accounted_for(
 
 
 @CROSSES
-def test_without_a_sysroot_the_libraries_of_the_host_are_not_found(zlib_project: Path) -> None:
+def test_without_a_sysroot_host_libraries_are_not_found(zlib_project: Path) -> None:
     result = build_on_a_host_with_packages(zlib_project, "musl.target=x86_64")
     assert result.status != 0
     assert "Could NOT find ZLIB" in result.output

@@ -29,7 +29,7 @@ def defined(pyconfig: Path) -> dict[str, str]:
     return dict(re.findall(r"(?m)^#define (\w+) ?(.*)$", text))
 
 
-def test_what_the_headers_of_python_look_at_is_what_a_musl_python_says(
+def test_macros_used_by_python_headers_match_a_musl_python(
     musl_python: Path, tmp_path: Path
 ) -> None:
     host = read_host_python()

@@ -91,7 +91,7 @@ def piped(command: list[str], environ: dict[str, str]) -> subprocess.CompletedPr
     return subprocess.run(command, capture_output=True, text=True, env=environ, check=False)
 
 
-def test_a_repair_shows_how_far_it_is_and_leaves_its_report_alone(bench: Bench) -> None:
+def test_a_repair_shows_its_progress_beside_the_report(bench: Bench) -> None:
     session = Session(bench.repair, bench.environ)
     session.until("patching 0% (0 of 2 files): needy-1.0-cp311-cp311-linux_x86_64.whl")
     assert session.screen == f"patching 0% (0 of 2 files): {NEEDY}"
@@ -113,7 +113,7 @@ def letters(text: str) -> str:
     return "".join(text.split())
 
 
-def test_an_error_stands_on_a_clean_terminal(bench: Bench) -> None:
+def test_an_error_is_printed_on_a_clean_line(bench: Bench) -> None:
     bench.fail.touch()
     session = Session(bench.repair, bench.environ, columns=200)
     session.until("patching")
@@ -136,7 +136,7 @@ def test_ctrl_c_leaves_nothing_behind(bench: Bench) -> None:
     assert not bench.output.exists()
 
 
-def test_nothing_is_shown_where_stderr_is_no_terminal(slow: Bench) -> None:
+def test_no_progress_is_shown_without_a_terminal(slow: Bench) -> None:
     done = piped(slow.repair, slow.environ)
     assert (done.returncode, done.stderr) == (0, "")
     assert "\r" not in done.stdout
@@ -169,7 +169,7 @@ def test_json_goes_to_stdout_and_the_line_to_the_terminal(bench: Bench, tmp_path
     assert sum(found["seconds"][stage] for stage in stages) <= found["seconds"]["total"] + 1e-9
 
 
-def test_a_check_of_several_wheels_says_which_one_it_is_at(tmp_path: Path) -> None:
+def test_a_check_of_several_wheels_shows_the_current_one(tmp_path: Path) -> None:
     pure = tmp_path / "pure-1.0-py3-none-any.whl"
     write(pure, {"pure.py": "x = 1"})
     crowd = crowds.write(tmp_path, crowds.past_the_limit(extensions=200))
@@ -183,7 +183,7 @@ def test_a_check_of_several_wheels_says_which_one_it_is_at(tmp_path: Path) -> No
     assert second_line == f"{crowd.name}: cannot be judged"
 
 
-def test_a_check_is_in_colours_and_folded_and_says_how_to_learn_more(bench: Bench) -> None:
+def test_a_check_is_colored_folded_and_names_the_explain_command(bench: Bench) -> None:
     command = [*OURS, "check", "--floor", "1.2", str(bench.wheel), str(bench.wheel)]
     plain = piped(command, {}).stdout
     session = Session(command, columns=60)
@@ -201,7 +201,7 @@ def test_a_check_is_in_colours_and_folded_and_says_how_to_learn_more(bench: Benc
 
 
 @pytest.mark.parametrize("environ", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
-def test_a_check_is_plain_where_that_is_asked_for(bench: Bench, environ: dict[str, str]) -> None:
+def test_a_check_is_plain_on_request(bench: Bench, environ: dict[str, str]) -> None:
     session = Session([*OURS, "check", "--floor", "1.2", str(bench.wheel)], environ, columns=500)
     assert session.end() == 1
     assert "\x1b" not in session.written
@@ -210,7 +210,7 @@ def test_a_check_is_plain_where_that_is_asked_for(bench: Bench, environ: dict[st
 
 
 @pytest.mark.parametrize("example", ["private-library"], indirect=True)
-def test_the_end_of_a_build_shows_how_far_it_is(example: Path, bench: Bench) -> None:
+def test_the_end_of_a_build_shows_its_progress(example: Path, bench: Bench) -> None:
     for source in example.rglob("*.c"):
         with source.open("a", encoding="utf-8") as stream:
             stream.write(ROOM.format(source.stem))

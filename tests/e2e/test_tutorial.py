@@ -90,7 +90,7 @@ def test_the_wheel_is_judged_as_shown(snippets: list[Block], project: Path, read
 
 @CROSSES
 @PAGE.given("Use it", "$ pip install -q ziglang")
-def test_a_musl_python_from_the_clone_uses_it(
+def test_a_musl_python_from_the_clone_uses_the_wheel(
     snippets: list[Block], project: Path, reader: Host
 ) -> None:
     zig, *lines = commands(snippets[0]).splitlines()
@@ -98,7 +98,7 @@ def test_a_musl_python_from_the_clone_uses_it(
     assert follow(reader, project, "\n".join(lines)).endswith(f"\n{PRINTED.text}")
 
 
-def test_the_image_is_given_a_command_that_works(project: Path, alpine_user: Host) -> None:
+def test_the_command_for_the_image_works(project: Path, alpine_user: Host) -> None:
     """Docker is not asked: what it would run in the image is run in a musl CPython."""
     words = shlex.split(commands(DOCKER).replace("$PWD", str(project)))
     assert words[:4] == ["docker", "run", "--rm", "-v"]
@@ -113,12 +113,10 @@ def test_the_image_is_given_a_command_that_works(project: Path, alpine_user: Hos
     "$ python -m build --wheel -C musl.target=aarch64",
     f"{WHEEL.format('aarch64')}: {ON_AARCH64}",
 )
-def test_it_is_crossed_for_another_machine(
-    snippets: list[Block], project: Path, reader: Host
-) -> None:
+def test_the_project_is_cross_built(snippets: list[Block], project: Path, reader: Host) -> None:
     console, shown = snippets
     assert follow(reader, project, commands(console)).endswith(alike(shown.text))
 
 
-def test_every_block_is_given_to_a_test() -> None:
+def test_every_block_belongs_to_a_test() -> None:
     assert PAGE.left_over() == []

@@ -68,7 +68,7 @@ EVERYTHING: Final = [
 
 
 @pytest.mark.parametrize("version", RELEASES)
-def test_no_project_of_a_release_is_left_out(version: str, cache: Path) -> None:
+def test_every_project_of_a_release_is_built(version: str, cache: Path) -> None:
     found = projects(source(version, cache) / "tests/packages")
     here = {name for name, backend in found.items() if backend in (THEIRS, None)}
     assert here == PROJECTS[version]
@@ -76,7 +76,7 @@ def test_no_project_of_a_release_is_left_out(version: str, cache: Path) -> None:
 
 
 @pytest.mark.parametrize(("version", "case", "kind"), EVERYTHING)
-def test_both_backends_make_the_same(
+def test_both_backends_make_the_same_wheel(
     version: str, case: str, kind: str, tmp_path: Path, cache: Path
 ) -> None:
     if ON_MUSL and kind == "wheel":

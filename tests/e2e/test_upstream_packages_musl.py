@@ -180,7 +180,7 @@ def test_check_agrees(version: str, case: str, built: Callable[..., Pair]) -> No
 
 
 @pytest.mark.parametrize("version", [OLDEST, MIDDLE, NEWEST])
-def test_installed_they_do_what_they_are_for(
+def test_the_installed_projects_work(
     version: str,
     built: Callable[..., Pair],
     venv: Path,
@@ -222,7 +222,7 @@ def _program(target: Path, cache: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("case", [*FAILS, "fortran_example"])
-def test_what_cannot_be_built_fails_alike(case: str, built: Callable[..., Pair]) -> None:
+def test_unbuildable_projects_fail_alike(case: str, built: Callable[..., Pair]) -> None:
     pair = built(NEWEST, case)
     assert pair.theirs[-1].status
     assert pair.ours[-1].status == pair.theirs[-1].status

@@ -27,7 +27,7 @@ NEWEST = pytest.param(skbuild.NEWEST, QUICK, id=f"{skbuild.NEWEST}-quick")
     reason="on a musl Python it is the other test that is run",
 )
 @pytest.mark.parametrize(("release", "modules"), [NEWEST, *EVERYTHING])
-def test_where_the_hooks_pass_through(
+def test_the_suite_passes_where_the_hooks_pass_through(
     release: str, modules: list[str], cache: Path, tmp_path: Path
 ) -> None:
     suite = Suite(release, tools(Path(sys.executable), cache), cache, {}, modules)
@@ -37,7 +37,7 @@ def test_where_the_hooks_pass_through(
 
 
 @pytest.mark.parametrize(("release", "modules"), [NEWEST, *EVERYTHING])
-def test_inside_a_musl_python_where_the_wheels_are_ours(
+def test_the_suite_passes_inside_a_musl_python(
     release: str, modules: list[str], musl_python: Path, cache: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "compiler").mkdir()

@@ -39,7 +39,7 @@ def test_uv_build_makes_an_sdist_and_from_it_a_wheel(user: User, project: Path) 
 
 
 @GLIBC
-def test_uv_build_crosses_on_a_machine_without_any_tool(user: User, project: Path) -> None:
+def test_uv_build_cross_builds_without_installed_tools(user: User, project: Path) -> None:
     """CMake, ninja and zig come from PyPI, because the backend asks for them."""
     empty = project.parent / "path"
     empty.mkdir()
@@ -60,7 +60,7 @@ def test_uv_pip_installs(user: User, project: Path) -> None:
 
 
 @GLIBC
-def test_uv_refuses_to_install_what_was_made_for_another_machine(user: User, project: Path) -> None:
+def test_uv_refuses_to_install_a_wheel_for_another_machine(user: User, project: Path) -> None:
     venv = user.venv(project.parent / "venv")
     status, said = user.try_run(
         project,

@@ -87,7 +87,7 @@ def test_without_the_setting_nothing_is_opened(tmp_path: Path, cache: Path) -> N
 
 
 @CROSSES
-def test_a_file_that_needs_a_later_musl_than_the_loader_s_is_refused(
+def test_a_file_that_requires_a_later_musl_than_the_loader_is_refused(
     tmp_path: Path, cache: Path
 ) -> None:
     source = EXTENSION.format(declare=LOOKS, call="preadv2(0, NULL, 0, 0, 0)")
@@ -120,7 +120,7 @@ def test_a_library_that_crashes_when_it_is_opened_is_refused(
     )
 
 
-def test_what_is_left_to_the_system_must_be_there(tmp_path: Path, cache: Path) -> None:
+def test_excluded_libraries_must_be_present(tmp_path: Path, cache: Path) -> None:
     files = {
         "demo.c": EXTENSION.format(declare="int lone(void);", call="lone()"),
         "lone.c": "int lone(void) { return 42; }\n",
@@ -146,7 +146,7 @@ def test_what_is_left_to_the_system_must_be_there(tmp_path: Path, cache: Path) -
         ),
     ],
 )
-def test_what_cannot_be_verified_is_said_before_anything_is_compiled(
+def test_an_impossible_verification_is_an_error_before_compiling(
     tmp_path: Path, cache: Path, settings: str, message: str
 ) -> None:
     project = write_project(tmp_path / "project", {})
@@ -159,7 +159,7 @@ def test_what_cannot_be_verified_is_said_before_anything_is_compiled(
 
 
 @pytest.mark.network
-def test_the_musl_python_that_builds_opens_its_own(
+def test_a_native_build_is_verified_by_its_own_python(
     tmp_path: Path, pip_wheel: PipWheel, musl_venv: Path
 ) -> None:
     source = EXTENSION.format(declare=LOOKS, call="42")

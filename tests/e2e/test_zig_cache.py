@@ -53,7 +53,7 @@ def compile_with(site: Path, home: Path) -> None:
 
 
 @CROSSES
-def test_the_zig_of_another_folder_compiles_nothing_again(tmp_path: Path) -> None:
+def test_a_zig_in_another_folder_compiles_nothing_again(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     (home / "empty.c").write_text("int empty;\n")
@@ -70,7 +70,7 @@ def test_the_zig_of_another_folder_compiles_nothing_again(tmp_path: Path) -> Non
     assert len(kept) == 1  # beside it is the file that is locked while it is made
 
 
-def test_a_zig_that_is_not_from_pypi_stays_where_it_is(tmp_path: Path) -> None:
+def test_a_zig_that_is_not_from_pypi_is_not_copied(tmp_path: Path) -> None:
     assert kept_library(Zig(str(tmp_path / "zig"), "0.16.0"), tmp_path) is None
 
 
@@ -84,7 +84,7 @@ def test_a_link_to_a_zig_from_pypi_has_the_same_library(tmp_path: Path) -> None:
     assert kept_library(Zig(str(tmp_path / "zig-link"), zig.version), tmp_path) == kept
 
 
-def test_where_there_is_no_room_zig_compiles_more(tmp_path: Path) -> None:
+def test_on_a_full_disk_zig_compiles_more(tmp_path: Path) -> None:
     zig = find_zig()
     assert zig is not None
     (tmp_path / "zig").write_text("in the way")
@@ -92,7 +92,7 @@ def test_where_there_is_no_room_zig_compiles_more(tmp_path: Path) -> None:
     assert "ZIG_LIB_DIR" not in cross_toolchain(ARCHITECTURES["x86_64"], cache=tmp_path).environment
 
 
-def test_the_key_follows_the_library_and_nothing_else() -> None:
+def test_the_key_depends_only_on_the_library() -> None:
     record = "ziglang/lib/a.h,sha256=1,1\nziglang/lib/b.h,sha256=2,1\nziglang/zig,sha256=3,1\n"
     other = "ziglang/lib/b.h,sha256=2,1\nziglang/lib/a.h,sha256=1,1\nziglang/x.pyc,,\n"
     assert library_key(record) == library_key(other)
@@ -101,7 +101,7 @@ def test_the_key_follows_the_library_and_nothing_else() -> None:
 
 
 @CROSSES
-def test_the_question_which_compiler_this_is_needs_no_libcxx_of_its_own(tmp_path: Path) -> None:
+def test_identifying_the_compiler_builds_no_separate_libcxx(tmp_path: Path) -> None:
     made = cross_toolchain(ARCHITECTURES["x86_64"], cache=tmp_path)
     environ = {**os.environ, "_MUSLBACKEND_ZIG": "echo"}
 

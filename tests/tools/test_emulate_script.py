@@ -176,7 +176,7 @@ def test_what_starts_the_loader_is_refused_where_nothing_does(folder: Path, cach
 
 def test_a_program_that_is_no_loader_is_found_out(folder: Path, cache: Path) -> None:
     made = static_program(folder, cache, "x86_64")
-    with pytest.raises(ToolError, match="does not run as musl's loader for x86_64"):
+    with pytest.raises(ToolError, match="is not a working musl loader for x86_64"):
         find_emulation(ARCHITECTURES["x86_64"], made).musl()
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from muslbackend.build.cross.emulation import find_emulation
-from muslbackend.build.pipeline import opener_for
 from muslbackend.errors import MuslBackendError, ToolError
 from muslbackend.musl.releases import MuslVersion
 from muslbackend.musl.tags import Target
@@ -49,7 +48,7 @@ def opener(cache: Path, tmp_path: Path) -> Opener:
         f'#!/bin/sh\nexec {sys.executable} -m ziglang cc -target x86_64-linux-musl -dynamic "$@"\n'
     )
     compiler.chmod(0o755)
-    return opener_for(find_emulation(X86_64, loader("1.2.3", cache)), compiler)
+    return find_emulation(X86_64, loader("1.2.3", cache)).opener(compiler)
 
 
 @pytest.fixture

@@ -37,12 +37,12 @@ WHEEL: Final = "demo-1-cp311-cp311-musllinux_1_2_x86_64.whl"
 ASK: Final = "muslbackend.get_requires_for_build_wheel({'musl.target': 'auto'})"
 #: A musl Python, whose scikit-build-core has just run CMake and lists what it installed.
 BUILD: Final = """\
-from muslbackend.build import hooks, skbuild
+from muslbackend.build import hooks, job, skbuild
 from muslbackend.musl.tags import Facts
 from packaging.tags import Tag
 
 suffix = ".cpython-311-x86_64-linux-musl.so"
-hooks.read_facts = lambda: Facts("linux", suffix, "x86_64", "/lib/ld-musl-x86_64.so.1")
+job.read_facts = lambda: Facts("linux", suffix, "x86_64", "/lib/ld-musl-x86_64.so.1")
 
 def build(config, finish, *, keeps_no_build_dir):
     from muslbackend.wheel.member import Member
@@ -60,8 +60,7 @@ hooks.build_wheel("dist")
 """
 DECIDE: Final = """\
 from muslbackend.build import settings, skbuild, target
-from muslbackend.build.cross import python
-target.decide(settings.parse_settings({}, {}, {}), python.read_facts())
+target.decide(settings.parse_settings({}, {}, {}), target.read_facts())
 """
 
 

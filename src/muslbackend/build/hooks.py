@@ -2,116 +2,96 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from muslbackend import HOOKS
 from muslbackend.build import skbuild
-from muslbackend.build.cross.python import read_facts
-from muslbackend.build.settings import foreign_config, parse_settings
-from muslbackend.build.target import decide
+from muslbackend.build.job import job_for, read_request
 from muslbackend.errors import MuslBackendError, SettingsError
 from muslbackend.system.failures import escape_unencodable, report_out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from muslbackend.build.pipeline import Job
-    from muslbackend.build.settings import Settings
-    from muslbackend.musl.tags import Facts, Target
+    from muslbackend.build.job import Request
+    from muslbackend.repair.outcome import Outcome
 
     Config = Mapping[str, Any] | None
 
 __all__ = sorted(HOOKS & skbuild.hook_names())
 
 
-class _Asked(NamedTuple):
-    """The input of a hook: pyproject.toml, the environment, this interpreter."""
-
-    pyproject: Mapping[str, Any]
-    settings: Settings
-    foreign: Mapping[str, Any]
-    """scikit-build-core's ``-C`` keys."""
-    facts: Facts
-    target: Target | None
-    """``None`` if there is no target for musl: the result is scikit-build-core's own."""
-
-
 def build_wheel(
     wheel_directory: str, config_settings: Config = None, metadata_directory: str | None = None
 ) -> str:
     """Write a wheel into ``wheel_directory`` and return its name (PEP 517)."""
-    with _boundary():
-        asked = _read(config_settings)
-        _tell(asked)
-        if asked.target is None:
+    with _errors_shown():
+        request = read_request(config_settings)
+        _report_interpreter(request)
+        if request.target is None:
             from muslbackend.build import passthrough
 
             output = Path(wheel_directory)
-            return passthrough.hand_over(asked.foreign, output, metadata_directory)
-        from muslbackend.build import outcome, pipeline
-        from muslbackend.repair.outcome import Repaired
-        from muslbackend.report import build, terminal
+            return passthrough.build_wheel(request.config, output, metadata_directory)
+        from muslbackend.build import pipeline
 
-        job = _job(asked, asked.target, wheel_directory, metadata_directory)
-        with _ended_in_order():
+        job = job_for(request, request.target, wheel_directory, metadata_directory)
+        with _signals_handled():
             made = pipeline.build_wheel(job)
-        shown = terminal.Output(sys.stdout)
-        shown.rule()
-        shown.show(build.build_text(made, shown.paint, guided=shown.guides), flush=True)
-        terminal.annotate(made.verdict.findings, made.wheel)
-        outcome.leave(Repaired(made.wheel, made))
+        _show(made)
         return made.wheel
 
 
-def _job(asked: _Asked, target: Target, output: str, metadata: str | None = None) -> Job:
-    from muslbackend.build.pipeline import Job
+def _show(made: Outcome) -> None:
+    """Show the outcome of a build, and write it for ``muslbackend build``."""
+    from muslbackend.build import outcome
+    from muslbackend.repair.outcome import Repaired
+    from muslbackend.report import build, terminal
 
-    return Job(
-        Path.cwd(),
-        target,
-        asked.settings,
-        asked.foreign,
-        asked.pyproject,
-        Path(output),
-        Path(metadata) if metadata else None,
-    )
+    output = terminal.Output(sys.stdout)
+    output.rule()
+    output.show(build.build_text(made, output.paint, guided=output.guides), flush=True)
+    terminal.annotate(made.verdict.findings, made.wheel)
+    outcome.write(Repaired(made.wheel, made))
 
 
-def _tell(asked: _Asked) -> None:
+def _report_interpreter(request: Request) -> None:
     """Report an interpreter that musllinux tags, or the rules of this project, do not cover.
 
     Raises :class:`MuslBackendError` for the former if ``strict`` is set.
     """
-    why, hint = asked.facts.excluded, "name a target, such as musl.target=x86_64, to build for musl"
-    if why and asked.settings.strict:
+    why = request.facts.excluded
+    hint = "name a target, such as musl.target=x86_64, to build for musl"
+    if why and request.settings.strict:
         raise MuslBackendError(f"{sys.executable} {why}", hint=hint)
     if why:
         skbuild.log(f"{sys.executable} {why}")
         skbuild.log(f"the wheel is scikit-build-core's own and promises nothing; {hint}")
-    elif asked.target is not None and asked.facts.implementation != "cpython":
+    elif request.target is not None and request.facts.implementation != "cpython":
         skbuild.log(
-            f"{sys.executable} is {asked.facts.implementation}: the tag is about musl; that this "
-            "interpreter has the functions of CPython's that the files need is not checked"
+            f"{sys.executable} is {request.facts.implementation}: the tag covers only musl; "
+            "whether this interpreter has the CPython functions that the files require is not "
+            "checked"
         )
 
 
 def get_requires_for_build_wheel(config_settings: Config = None) -> list[str]:
     """Return requirements in addition to ``build-system.requires`` (PEP 517)."""
-    with _boundary():
-        asked = _read(config_settings)
-        if asked.target is None:
-            return list(skbuild.call("get_requires_for_build_wheel", asked.foreign))
-        with skbuild.machine_of(asked.target):
-            requires = list(skbuild.call("get_requires_for_build_wheel", asked.foreign))
-            if not asked.target.native:
-                from muslbackend.build.requires import tools
+    with _errors_shown():
+        request = read_request(config_settings)
+        if request.target is None:
+            return list(skbuild.call("get_requires_for_build_wheel", request.config))
+        with skbuild.machine_of(request.target):
+            requires = list(skbuild.call("get_requires_for_build_wheel", request.config))
+            if not request.target.native:
+                from muslbackend.build.cross.prepare import missing_tools
 
-                settings, foreign = asked.settings, asked.foreign
-                requires += tools(asked.pyproject, settings, foreign, asked.target)
+                requires += missing_tools(
+                    request.target, request.settings, request.config, request.pyproject
+                )
             return requires
 
 
@@ -119,80 +99,63 @@ def build_editable(
     wheel_directory: str, config_settings: Config = None, metadata_directory: str | None = None
 ) -> str:
     """Write an editable wheel, scikit-build-core's own, and return its name (PEP 660)."""
-    with _boundary():
-        asked = _read(config_settings)
-        if asked.target is not None and not asked.target.native:
+    with _errors_shown():
+        request = read_request(config_settings)
+        if request.target is not None and not request.target.native:
             raise SettingsError(
-                f"an editable install is for this machine, target = {asked.target.arch.name} "
-                "is not",
-                hint="drop the target, or build a wheel",
+                "an editable install works only on this machine, but the settings name "
+                f"target = {request.target.arch.name}",
+                hint="remove the target, or build a wheel",
             )
-        directories = wheel_directory, asked.foreign, metadata_directory
+        directories = wheel_directory, request.config, metadata_directory
         return str(skbuild.call("build_editable", *directories))
 
 
 def build_sdist(sdist_directory: str, config_settings: Config = None) -> str:
     """Write a source distribution and return its name (PEP 517)."""
-    return str(_pass("build_sdist", config_settings, sdist_directory))
+    return str(_forward("build_sdist", config_settings, sdist_directory))
 
 
 def get_requires_for_build_editable(config_settings: Config = None) -> list[str]:
     """Return requirements in addition to ``build-system.requires`` (PEP 660)."""
-    return list(_pass("get_requires_for_build_editable", config_settings))
+    return list(_forward("get_requires_for_build_editable", config_settings))
 
 
 def get_requires_for_build_sdist(config_settings: Config = None) -> list[str]:
     """Return requirements in addition to ``build-system.requires`` (PEP 517)."""
-    return list(_pass("get_requires_for_build_sdist", config_settings))
+    return list(_forward("get_requires_for_build_sdist", config_settings))
 
 
 def prepare_metadata_for_build_wheel(
     metadata_directory: str, config_settings: Config = None
 ) -> str:
     """Write a ``.dist-info`` folder and return its name; the tag is preliminary (PEP 517)."""
-    with _boundary():
-        asked = _read(config_settings)
-        if asked.target is None:
+    with _errors_shown():
+        request = read_request(config_settings)
+        if request.target is None:
             prepare = "prepare_metadata_for_build_wheel"
-            return str(skbuild.call(prepare, metadata_directory, asked.foreign))
+            return str(skbuild.call(prepare, metadata_directory, request.config))
         from muslbackend.build import pipeline
 
-        return pipeline.prepare_metadata(_job(asked, asked.target, metadata_directory))
+        return pipeline.prepare_metadata(job_for(request, request.target, metadata_directory))
 
 
 def prepare_metadata_for_build_editable(
     metadata_directory: str, config_settings: Config = None
 ) -> str:
     """Write a ``.dist-info`` folder and return its name (PEP 660)."""
-    return str(_pass("prepare_metadata_for_build_editable", config_settings, metadata_directory))
+    return str(_forward("prepare_metadata_for_build_editable", config_settings, metadata_directory))
 
 
-def _pass(name: str, config_settings: Config, *args: str) -> Any:  # noqa: ANN401 - theirs
+def _forward(name: str, config_settings: Config, *args: str) -> Any:  # noqa: ANN401 - theirs
     """Validate the settings and call scikit-build-core."""
-    with _boundary():
-        return skbuild.call(name, *args, _read(config_settings).foreign)
-
-
-def _read(config_settings: Config) -> _Asked:
-    """Read the settings and the facts about the interpreter."""
-    import tomllib
-
-    try:
-        with Path("pyproject.toml").open("rb") as stream:
-            pyproject = tomllib.load(stream)
-    except FileNotFoundError:
-        pyproject = {}
-    except RecursionError:
-        raise SettingsError("pyproject.toml is nested too deep", hint="mend it") from None
-    table = pyproject.get("tool", {}).get("muslbackend", {})
-    config = config_settings or {}
-    settings, facts = parse_settings(table, config, os.environ), read_facts()
-    return _Asked(pyproject, settings, foreign_config(config), facts, decide(settings, facts))
+    with _errors_shown():
+        return skbuild.call(name, *args, read_request(config_settings).config)
 
 
 @contextmanager
-def _ended_in_order() -> Iterator[None]:
-    """End a build with one line and no remains on a signal; only in the main thread."""
+def _signals_handled() -> Iterator[None]:
+    """On a signal, clean up and exit with a one-line message; only in the main thread."""
     from threading import current_thread, main_thread
 
     from muslbackend.system.signals import Interrupted, signals
@@ -218,8 +181,8 @@ def _signal_all(number: int) -> None:
 
 
 @contextmanager
-def _boundary() -> Iterator[None]:
-    """Show errors of this project without a traceback and exit with their exit code."""
+def _errors_shown() -> Iterator[None]:
+    """Show a :class:`MuslBackendError` without a traceback, and exit with its exit code."""
     escape_unencodable(sys.stdout)
     try:
         yield
@@ -238,12 +201,12 @@ def _boundary() -> Iterator[None]:
             output.show("\n".join(check.findings_lines(verdict.findings, output.paint)))
             terminal.annotate(verdict.findings)
         terminal.complain(error)
-        _leave_error(error)
+        _write_error_outcome(error)
         raise SystemExit(error.exit_code) from None
 
 
-def _leave_error(error: MuslBackendError) -> None:
+def _write_error_outcome(error: MuslBackendError) -> None:
     from muslbackend.build import outcome
     from muslbackend.repair.outcome import Repaired
 
-    outcome.leave(Repaired("", error=str(error), verdict=getattr(error, "verdict", None)))
+    outcome.write(Repaired("", error=str(error), verdict=getattr(error, "verdict", None)))

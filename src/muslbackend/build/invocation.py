@@ -47,8 +47,8 @@ def plan_invocation(
     """
     args = environ.get("CMAKE_ARGS", "")
     if toolchain is None:
-        said = _said(config, table, environ)
-        new = [] if _RELATIVE_RPATH in said else [f"-D{_RELATIVE_RPATH}=ON"]
+        given = _cmake_arguments(config, table, environ)
+        new = [] if _RELATIVE_RPATH in given else [f"-D{_RELATIVE_RPATH}=ON"]
         return Invocation(config, {"CMAKE_ARGS": " ".join([*new, args]).strip()})
     _refuse_hidden_toolchain(target, config, table, environ)
     file = shlex.quote(f"-DCMAKE_TOOLCHAIN_FILE={toolchain.cmake_file}")
@@ -80,20 +80,22 @@ def _refuse_hidden_toolchain(
     table: Mapping[str, Any],
     environ: Mapping[str, str],
 ) -> None:
-    said = _said({k: v for k, v in config.items() if k not in _FILE_KEYS}, table, environ)
-    if re.search(r"CMAKE_TOOLCHAIN_FILE|toolchain-file|--toolchain", said):
+    """Raise :class:`SettingsError` if arguments or overrides for CMake name a toolchain file."""
+    others = {k: v for k, v in config.items() if k not in _FILE_KEYS}
+    given = _cmake_arguments(others, table, environ)
+    if re.search(r"CMAKE_TOOLCHAIN_FILE|toolchain-file|--toolchain", given):
         raise SettingsError(
-            f"target = {target.arch.name} brings a CMake toolchain file of its own, "
-            "and the arguments, defines or overrides for CMake name another",
-            hint="name it with musl.toolchain-file, -C cmake.toolchain-file or the environment "
-            "variable CMAKE_TOOLCHAIN_FILE: ours includes it",
+            f"a build for target = {target.arch.name} has its own CMake toolchain file, but the "
+            "arguments, defines or overrides for CMake name another one",
+            hint="name that file with musl.toolchain-file, -C cmake.toolchain-file or the "
+            "environment variable CMAKE_TOOLCHAIN_FILE, so that ours includes it",
         )
 
 
-def _said(
+def _cmake_arguments(
     config: Mapping[str, object], table: Mapping[str, Any], environ: Mapping[str, str]
 ) -> str:
-    """Return the user's arguments for CMake as one text, to search a name in it."""
+    """Return the user's arguments for CMake as one text, in which names are searched."""
     names = ("CMAKE_ARGS", "SKBUILD_CMAKE_ARGS", "SKBUILD_CMAKE_DEFINE")
     return f"{table!r} {config!r} {[environ.get(name) for name in names]}"
 

@@ -1,4 +1,4 @@
-"""The file in which a hook leaves its outcome for ``muslbackend build``.
+"""The file with the outcome of a hook, for ``muslbackend build``.
 
 Private: the variable, the keys and their meaning may change with any release. The file contains one
 JSON object with the keys that ``muslbackend repair --json`` prints for a wheel, and ``promised``.
@@ -18,12 +18,12 @@ from muslbackend.errors import OutputError
 if TYPE_CHECKING:
     from muslbackend.repair.outcome import Repaired
 
-#: Names the file. The underscore keeps it apart from ``MUSLBACKEND_KEY``, the settings.
+#: The variable with the path. The underscore distinguishes it from ``MUSLBACKEND_KEY``, a setting.
 VARIABLE: Final = "_MUSLBACKEND_OUTCOME"
 
 
-def leave(result: Repaired) -> None:
-    """Write the outcome of a hook, if ``muslbackend build`` asks for it."""
+def write(result: Repaired) -> None:
+    """Write the outcome of a hook, if ``muslbackend build`` requested it."""
     path = os.environ.get(VARIABLE)
     if not path:
         return

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
-def hand_over(config: Mapping[str, object], output: Path, metadata: str | None) -> str:
+def build_wheel(config: Mapping[str, object], output: Path, metadata: str | None) -> str:
     """Let scikit-build-core write its own wheel, and return its name.
 
     Raises :class:`PolicyError` if the wheel has a musllinux tag that is not true; the output folder
@@ -38,5 +38,5 @@ def _refuse_untrue(wheel: Path) -> None:
 
     checked = check_wheel(wheel)
     if not checked.ok:
-        msg = f"{wheel.name} claims what is not true; nothing was written"
+        msg = f"the tag of {wheel.name} is not true; nothing was written"
         raise PolicyError(checked.verdict, msg, hint="see the findings above")

@@ -15,7 +15,9 @@ from muslbackend.repair.options import Options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from pathlib import Path
 
+PYPROJECT: Final = "pyproject.toml"
 PREFIX: Final = "musl."
 ENV_PREFIX: Final = "MUSLBACKEND_"
 
@@ -61,6 +63,27 @@ class _Key(NamedTuple):
     @property
     def env(self) -> str:
         return ENV_PREFIX + self.field.upper()
+
+
+def read_pyproject(project: Path, given: Path) -> tuple[str, Mapping[str, Any]]:
+    """Return the text of pyproject.toml and its parsed contents.
+
+    ``given`` is the user's argument, for messages. Raises :class:`SettingsError` if the file is
+    missing or is not valid TOML.
+    """
+    import tomllib  # ``check`` reads its settings without it
+
+    try:
+        text = (project / PYPROJECT).read_bytes().decode("utf-8")
+        return text, tomllib.loads(text)
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        fact = "contains no pyproject.toml" if missing else f"{PYPROJECT}: {error.strerror}"
+        hint = "give the folder of a project" + (", or an sdist" if missing else "")
+        raise SettingsError(f"{given}: {fact}", hint=hint) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        msg = f"{given}: pyproject.toml cannot be read: {error}"
+        raise SettingsError(msg, hint="fix the file") from error
 
 
 def names() -> tuple[str, ...]:
@@ -155,9 +178,10 @@ def repair_options(options: Mapping[str, Any], environ: Mapping[str, str]) -> Op
 
 
 def unpacked_limit(option: str | None, environ: Mapping[str, str]) -> int | None:
-    """Return to how much a wheel may unpack, as an option or else the environment says.
+    """Return the largest unpacked size of a wheel: the option, else the environment's, in bytes.
 
-    The rest of the environment is not looked at. Raises :class:`SettingsError`.
+    ``None`` without either. Reads no other variable. Raises :class:`SettingsError` for a value that
+    is not a size.
     """
     if option is not None:
         return _size("--max-unpacked", option)
@@ -181,12 +205,12 @@ def _refuse_unknown(
             names = ", ".join(prefix + k for k in sorted(known))
             raise SettingsError(
                 f"{prefix}{name} is not a setting of muslbackend",
-                hint=f"did you mean {prefix}{near[0]}?" if near else f"there are {names}",
+                hint=f"did you mean {prefix}{near[0]}?" if near else f"the settings are {names}",
             )
 
 
 def _text(wanted: str) -> Callable[[str, object], str]:
-    """Return a reader of texts that are not empty; ``wanted`` says what one is to be."""
+    """Return a reader of nonempty texts; ``wanted`` describes the value in messages."""
 
     def read(place: str, value: object) -> str:
         if isinstance(value, str) and value:
@@ -228,7 +252,7 @@ def _version(place: str, value: object) -> MuslVersion:
     try:
         return known_release(str(version))
     except ValueError as error:
-        hint = "give a release that is known; if there is a newer musl by now, update muslbackend"
+        hint = "name a known release; for a newer one, update muslbackend"
         raise SettingsError(f"{place} = {value!r}: {error}", hint=hint) from None
 
 

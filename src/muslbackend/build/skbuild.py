@@ -62,23 +62,12 @@ def hook_names() -> frozenset[str]:
 
 def log(text: str) -> None:
     """Print one line in the log of the build."""
-    from muslbackend.report import terminal  # where musl is asked for
+    from muslbackend.report import terminal  # slow to import; most hooks print nothing
 
     terminal.tell(f"muslbackend: {text}", flush=True)
 
 
-def cmake_texts(project: Path) -> dict[str, str]:
-    """Return the CMake files and pyproject.toml of a project, by path."""
-    names = ("pyproject.toml", "**/CMakeLists.txt", "**/*.cmake")
-    found = (path for name in names for path in project.glob(name))
-    return {
-        path.relative_to(project).as_posix(): path.read_text(encoding="utf-8", errors="replace")
-        for path in found
-        if path.is_file()
-    }
-
-
-class Decided(NamedTuple):
+class BackendSettings(NamedTuple):
     """Settings of scikit-build-core for a project, after overrides."""
 
     cmake: bool = True
@@ -87,7 +76,7 @@ class Decided(NamedTuple):
     """``build-dir`` with its placeholders; empty for a temporary one."""
 
 
-def decided(pyproject: Mapping[str, Any], config: Mapping[str, object]) -> Decided:
+def backend_settings(pyproject: Mapping[str, Any], config: Mapping[str, object]) -> BackendSettings:
     """Return scikit-build-core's settings for a wheel; the defaults if its reader is unknown.
 
     Errors in the settings are reported by its own hooks.
@@ -95,9 +84,9 @@ def decided(pyproject: Mapping[str, Any], config: Mapping[str, object]) -> Decid
     try:
         reader = import_module("scikit_build_core.settings.skbuild_read_settings").SettingsReader
         settings = reader(dict(pyproject), dict(config), state="wheel").settings
-        return Decided(bool(settings.wheel.cmake), str(settings.build_dir))
+        return BackendSettings(bool(settings.wheel.cmake), str(settings.build_dir))
     except (ImportError, AttributeError, TypeError):
-        return Decided()
+        return BackendSettings()
 
 
 class Program(NamedTuple):
@@ -117,13 +106,13 @@ def programs() -> Iterator[Program]:
         try:
             search = import_module("scikit_build_core.program_search")
             found = list(getattr(search, f"get_{name}_programs")())
-        except (ImportError, AttributeError, TypeError):  # a release that we do not know
+        except (ImportError, AttributeError, TypeError):  # an unknown release
             from shutil import which
 
             yield Program(name, which(name) or "")
             continue
-        told = [each for each in found if getattr(each, "version", None)]
-        best = next(iter([*told, *found]), None)
+        versioned = [each for each in found if getattr(each, "version", None)]
+        best = next(iter([*versioned, *found]), None)
         version = str(getattr(best, "version", None) or "")
         path = str(getattr(best, "path", best) or "")
         yield Program(name, path, version, bool(version) or name == "make")
@@ -136,14 +125,14 @@ def requires(pyproject: Mapping[str, Any], config: Mapping[str, object]) -> tupl
     """
     try:
         asked = tuple(call("get_requires_for_build_wheel", dict(config)))
-        with suppress(ImportError, AttributeError, TypeError):  # a release that we do not know
+        with suppress(ImportError, AttributeError, TypeError):  # an unknown release
             module = import_module("scikit_build_core.settings.skbuild_read_settings")
             reader = module.SettingsReader(dict(pyproject), dict(config), state="wheel")
             reader.validate_may_exit()
     except (Exception, SystemExit) as error:
         reason = "" if isinstance(error, SystemExit) else f": {error}"
-        msg = f"scikit-build-core does not say what it takes to build this project{reason}"
-        raise MuslBackendError(msg, hint="mend what it complains of") from error
+        msg = f"scikit-build-core cannot list the requirements of this project{reason}"
+        raise MuslBackendError(msg, hint="fix the error that it reports") from error
     return asked
 
 
@@ -152,7 +141,7 @@ def machine_of(target: Target) -> Iterator[None]:
     """Make overrides (``if.platform-machine``) use the machine of the target."""
     module = import_module("scikit_build_core.settings.skbuild_overrides")
     before = getattr(module, "platform", None)
-    # In other releases, overrides use this machine.
+    # In unknown releases, overrides use this machine.
     if target.native or before is None:
         yield
         return
@@ -193,12 +182,12 @@ def build(
     base = _writer_class()
     with temporary_folder() as folder:
         if base is not None:
-            with _seam(base, finish):
+            with _replaced_writer(base, finish):
                 return str(call("build_wheel", folder, dict(config), None))
         from muslbackend.report import terminal
 
         terminal.say(
-            f"muslbackend: {version()} shows no list of files that we know; its wheel is read back"
+            f"muslbackend: {version()} has an unknown wheel writer; reading its finished wheel"
         )
         from muslbackend.wheel.member import Scratch
         from muslbackend.wheel.reader import unpack
@@ -232,7 +221,7 @@ def _writer_class() -> type[Any] | None:
 
 
 @contextmanager
-def _seam(base: type[Any], finish: Callable[[Staged], WheelName]) -> Iterator[None]:
+def _replaced_writer(base: type[Any], finish: Callable[[Staged], WheelName]) -> Iterator[None]:
     """Replace scikit-build-core's writer, and record CMake's build folder."""
     wheel_module = import_module("scikit_build_core.build.wheel")
     builder = import_module("scikit_build_core.builder.builder").Builder

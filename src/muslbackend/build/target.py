@@ -1,15 +1,27 @@
-"""Decide which machine and musl release to build for."""
+"""Decide which machine and musl release to build for, from the settings and the interpreter."""
 
 from __future__ import annotations
 
+import platform
+import sys
+import sysconfig
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from muslbackend.errors import SettingsError
 from muslbackend.musl.releases import ARCHITECTURES, Architecture, MuslVersion
 from muslbackend.musl.tags import DEFAULT_FLOOR, Facts, PlatformTag, Target, alike, refuse_unknown
+from muslbackend.repair.interpreter import named_loader
 
 if TYPE_CHECKING:
     from muslbackend.build.settings import Settings
+
+
+def read_facts() -> Facts:
+    """Return the facts about the running interpreter and the machine on which a target depends."""
+    suffix = str(sysconfig.get_config_var("EXT_SUFFIX") or "")
+    loader = named_loader(Path(sys.executable)) if sys.platform == "linux" else None
+    return Facts(sys.platform, suffix, platform.machine(), loader, sys.implementation.name)
 
 
 def decide(settings: Settings, facts: Facts) -> Target | None:
@@ -39,12 +51,12 @@ def _named_target(settings: Settings) -> tuple[Architecture, MuslVersion]:
     tag = PlatformTag.parse(name)
     if tag is None or tag.floor is None or tag.arch not in ARCHITECTURES:
         _refuse(name)
-    refuse_unknown(tag.floor, f"target = {name}", "name a known release, as musllinux_1_2 does")
+    refuse_unknown(tag.floor, f"target = {name}", "name a known release, such as musllinux_1_2")
     floor = settings.repair.floor or tag.floor
     if (floor.major, floor.minor) != tag.version:
         raise SettingsError(
-            f"target = {name} promises another musl than floor = {floor}",
-            hint="drop one of the two",
+            f"target = {name} and floor = {floor} contradict each other",
+            hint="remove one of them",
         )
     return ARCHITECTURES[tag.arch], floor
 
@@ -52,8 +64,8 @@ def _named_target(settings: Settings) -> tuple[Architecture, MuslVersion]:
 def _refuse(name: str) -> NoReturn:
     near = alike(name, "auto", "host")
     raise SettingsError(
-        f"target = {name!r} is nothing that can be built for",
+        f"target = {name!r} is not a known target",
         hint=(f"did you mean {near}? " if near else "")
-        + f"there are auto, host, {', '.join(ARCHITECTURES)}, "
+        + f"the targets are auto, host, {', '.join(ARCHITECTURES)}, "
         "and tags such as musllinux_1_2_x86_64",
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from muslbackend.build.invocation import build_dir_setting
-from muslbackend.build.pyproject import read_pyproject
+from muslbackend.build.settings import read_pyproject
 from muslbackend.cli.options import (
     Formatter,
     add_config_setting,

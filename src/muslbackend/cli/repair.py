@@ -106,8 +106,8 @@ def _add_stripping(repair: ArgumentParser) -> None:
 
 def run(options: Namespace) -> int:
     """Repair the wheels and print the results. Return the highest exit code of all wheels."""
-    from muslbackend.build.cross.python import read_facts
     from muslbackend.build.settings import repair_options
+    from muslbackend.build.target import read_facts
 
     wanted, facts = repair_options(vars(options), os.environ), read_facts()
     results, status = [], 0

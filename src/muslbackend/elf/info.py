@@ -49,7 +49,7 @@ class _Facts(NamedTuple):
     """It is a program, not a library: it has PT_INTERP, or is not position-independent."""
     interpreter: str | None
     dynamic: bool
-    """It has a dynamic section, which a static program has not."""
+    """It has a dynamic section, which a static program lacks."""
     soname: str | None
     needed: tuple[str, ...]
     """Needed libraries (DT_NEEDED) in file order, which is the order of loading."""

@@ -1,4 +1,4 @@
-"""Check finished wheels: read, resolve, judge, and answer the question that was asked."""
+"""Check finished wheels: read, resolve and judge them, and answer a question about them."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ def _judged_for(wheel: Wheel, scan: Scan, question: Question, target: Target) ->
     if libc == "glibc" and target.floor is None:
         verdict = Verdict(None, (), judge(graph, target, ANY_LIBC_RULES).findings)
     default = target._replace(floor=DEFAULT_FLOOR)
-    # For most wheels, this is the question that has just been answered.
+    # For most wheels, the question is the one that has just been answered.
     same = target == default and question.against is None
     whole = verdict if same else judge(graph, default, FINISHED_RULES)
     files = {

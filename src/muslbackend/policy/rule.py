@@ -78,7 +78,7 @@ class Rule(NamedTuple, Generic[_Arguments]):
 
     code: str
     severity: Severity
-    """Of problems that do not have a severity of their own."""
+    """The severity of problems that do not override it."""
     problems: Callable[_Arguments, Iterable[Problem]]
     scope: Scope = Scope.GRAPH
     stage: Stage = Stage.ALWAYS

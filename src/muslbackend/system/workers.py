@@ -1,4 +1,4 @@
-"""Work on all cores: how many there are, and a function called for many things at once."""
+"""Work on all cores: the number of cores, and parallel calls of one function."""
 
 from __future__ import annotations
 
@@ -11,58 +11,58 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-_Thing = TypeVar("_Thing")
+_Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
-#: Bytes to inflate: of things that are handed to other threads, and of all that are.
+#: The least size of an item for a worker thread, and of all such items together, in bytes.
 WORTH_HANDING, _WORTH_THREADS = 1 << 15, 1 << 20
 
 
 def cores() -> int:
-    """Return how many threads may run at once."""
+    """Return the number of threads that can run at once."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def on_all_cores(
-    function: Callable[[_Thing], _Result], things: Sequence[_Thing], sizes: Sequence[int] = ()
+    function: Callable[[_Item], _Result], items: Sequence[_Item], sizes: Sequence[int] = ()
 ) -> list[_Result]:
-    """Return the result of a function for each thing, in order."""
-    with Begun(function, things, sizes) as begun:
+    """Return the result of a function for each item, in order."""
+    with Begun(function, items, sizes) as begun:
         found = dict(begun)
-    return [found[number] for number in range(len(things))]
+    return [found[number] for number in range(len(items))]
 
 
-class Begun(Generic[_Thing, _Result]):
-    """Calls of a function for many things on all cores, as a context.
+class Begun(Generic[_Item, _Result]):
+    """Calls of a function for many items on all cores, as a context.
 
-    The function must release the GIL. The largest things are started first, if sizes are known. The
+    The function must release the GIL. The largest items are started first, if sizes are known. The
     consumer thread runs small items itself; handing them to workers would cost more than it saves.
     With one core, or with little work, it runs everything.
     """
 
     def __init__(
         self,
-        function: Callable[[_Thing], _Result],
-        things: Sequence[_Thing],
+        function: Callable[[_Item], _Result],
+        items: Sequence[_Item],
         sizes: Sequence[int] = (),
     ) -> None:
-        self._function, self._things = function, things
-        order = sorted(range(len(things)), key=lambda n: -sizes[n] if sizes else 0)
+        self._function, self._items = function, items
+        order = sorted(range(len(items)), key=lambda n: -sizes[n] if sizes else 0)
         large = [n for n in order if sizes[n] >= WORTH_HANDING] if sizes else order
         if sizes and sum(sizes[n] for n in large) < _WORTH_THREADS:
             large = []
         self._waiting = deque(enumerate(large))
         self._own = deque(enumerate(order[len(large) :], len(large)))
         self._ended: deque[_Ended[_Result]] = deque()
-        self._more = allocate_lock()  # open when something may have ended
+        self._more = allocate_lock()  # released when a call may have ended
         self._counting = allocate_lock()
         self._running, self._lost = 0, False
-        with suppress(RuntimeError):  # there may be no room for another thread
+        with suppress(RuntimeError):  # the system may not allow another thread
             for _ in range(min(cores() - 1, len(large))):
                 start_new_thread(self._run, ())
 
-    def __enter__(self) -> Begun[_Thing, _Result]:
+    def __enter__(self) -> Begun[_Item, _Result]:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -72,13 +72,13 @@ class Begun(Generic[_Thing, _Result]):
             self._more.acquire()
 
     def __iter__(self) -> Iterator[tuple[int, _Result]]:
-        """Yield the position of each thing and its result, as they complete; once.
+        """Yield the index and the result of each item as they complete; only once.
 
-        Raises the exception of the function; the first one in the order of starting.
+        Raises the exception of the first failed call, in the order of starting.
         """
         failed = dict[int, BaseException]()
         for ended in self._as_they_end():
-            if ended.error is not None:  # others may have failed that come before
+            if ended.error is not None:  # an earlier call may fail later
                 failed[ended.order] = ended.error
                 self._own.clear()
             elif not failed:
@@ -97,36 +97,36 @@ class Begun(Generic[_Thing, _Result]):
             elif self._running:
                 self._more.acquire()
             else:
-                # Whoever took a thing was counted before that, and kept its result before it ended.
+                # A thread is counted before it takes an item, and stores the result before it ends.
                 yield from self._ends()
                 return
 
     def _ends(self) -> Iterator[_Ended[_Result]]:
-        """Yield results of other threads that were not yielded yet."""
+        """Yield the new results of other threads."""
         while self._ended:
             yield self._ended.popleft()
 
     def _work(
-        self, things: deque[tuple[int, int]], caught: type[BaseException]
+        self, items: deque[tuple[int, int]], caught: type[BaseException]
     ) -> _Ended[_Result] | None:
-        """Call the function for the next of some things, if there is one."""
+        """Call the function for the next of some items; return ``None`` if there is none."""
         try:
-            order, number = things.popleft()
+            order, number = items.popleft()
         except IndexError:
             return None
         try:
-            return _Ended(order, number, [self._function(self._things[number])])
-        except caught as error:  # raised where the results are asked for
+            return _Ended(order, number, [self._function(self._items[number])])
+        except caught as error:  # raised in the consumer thread
             self._waiting.clear()
             return _Ended(order, number, [], error)
 
     def _run(self) -> None:
-        self._count(1)  # here: a thread without memory does not even begin
+        self._count(1)  # not by the starter: without memory, a thread may never run
         try:
             while (ended := self._work(self._waiting, BaseException)) is not None:
                 self._ended.append(ended)
                 self._tell()
-        except BaseException:  # there is no memory to keep a result, nor an error
+        except BaseException:  # no memory to store a result or an error
             self._waiting.clear()
             self._lost = True
         finally:
@@ -140,12 +140,12 @@ class Begun(Generic[_Thing, _Result]):
     def _tell(self) -> None:
         try:  # noqa: SIM105 - which takes memory
             self._more.release()
-        except (RuntimeError, MemoryError):  # it is open
+        except (RuntimeError, MemoryError):  # it is released already
             pass
 
 
 class _Ended(Generic[_Result]):
-    """The result of one thing, or its exception."""
+    """The result of one call, or its exception."""
 
     def __init__(
         self, order: int, number: int, results: list[_Result], error: BaseException | None = None
@@ -154,7 +154,7 @@ class _Ended(Generic[_Result]):
 
 
 class Job(Generic[_Result]):
-    """A call that another thread makes, or whoever asks for its result."""
+    """A call that runs in another thread, or else in the thread that requests its result."""
 
     def __init__(self, call: Callable[[], _Result]) -> None:
         self._call = call
@@ -164,12 +164,12 @@ class Job(Generic[_Result]):
         self._ended.acquire()
 
     def run(self) -> None:
-        """Make the call, unless it was begun before."""
+        """Run the call, unless it was started before."""
         if not self._begun.acquire(blocking=False):
             return
         try:
             self._results.append(self._call())
-        except BaseException as error:  # raised where the result is asked for
+        except BaseException as error:  # raised in :meth:`result`
             self._error = error
         finally:
             self._ended.release()
@@ -184,10 +184,10 @@ class Job(Generic[_Result]):
 
 
 class Pool:
-    """Threads that make calls, some at once; a context. Without a thread no call is lost."""
+    """A context with threads that run calls. Without any thread, :meth:`Job.result` runs them."""
 
     def __init__(self, most: int) -> None:
-        #: Threads that may be begun; one that never came to run is not waited for.
+        #: The number of threads that may be started. Threads that never run are not waited for.
         self._left, self._running = most, 0
         self._jobs: deque[Job[Any]] = deque()
         self._counting, self._fewer = allocate_lock(), allocate_lock()
@@ -202,12 +202,12 @@ class Pool:
             self._fewer.acquire()
 
     def begin(self, call: Callable[[], _Result]) -> Job[_Result]:
-        """Have a call made as soon as a thread is free."""
+        """Run a call as soon as a thread is free."""
         job = Job(call)
         self._jobs.append(job)
         if self._left > 0:
             self._count(left=-1)
-            with suppress(RuntimeError):  # there may be no room for another thread
+            with suppress(RuntimeError):  # the system may not allow another thread
                 start_new_thread(self._run, ())
         return job
 
@@ -216,13 +216,13 @@ class Pool:
         try:
             while self._jobs:
                 self._jobs.popleft().run()
-        except (IndexError, MemoryError):  # another one took the last; who waits for it makes it
+        except (IndexError, MemoryError):  # the last job was taken; ``result`` runs it
             pass
         finally:
             self._count(left=1, running=-1)
             try:  # noqa: SIM105 - which takes memory
                 self._fewer.release()
-            except (RuntimeError, MemoryError):  # nobody waits
+            except (RuntimeError, MemoryError):  # no thread waits
                 pass
 
     def _count(self, *, left: int = 0, running: int = 0) -> None:

@@ -6,10 +6,10 @@ import pytest
 
 from muslbackend.build.cross.compilers import (
     ZIG_TARGETS,
-    Answer,
+    CompilerTarget,
     _sibling,
-    ask,
     find_compilers,
+    probe,
     read_macros,
 )
 from muslbackend.build.cross.zig import find_zig
@@ -38,34 +38,34 @@ def defines(*lines: str) -> str:
         ((), "", set()),
     ],
 )
-def test_a_compiler_is_known_by_its_macros(
+def test_the_macros_of_a_compiler_name_its_target(
     lines: tuple[str, ...], libc: str, archs: set[str]
 ) -> None:
-    assert read_macros(defines(*lines)) == Answer(libc, frozenset(archs))
+    assert read_macros(defines(*lines)) == CompilerTarget(libc, frozenset(archs))
 
 
-def test_it_fits_only_for_musl_and_the_architecture() -> None:
-    musl = Answer("musl", frozenset({"x86_64"}))
+def test_a_compiler_fits_only_for_musl_and_the_architecture() -> None:
+    musl = CompilerTarget("musl", frozenset({"x86_64"}))
     assert musl.fits(X86_64)
     assert not musl.fits(ARCHITECTURES["aarch64"])
-    assert not Answer("glibc", musl.archs).fits(X86_64)
+    assert not CompilerTarget("glibc", musl.archs).fits(X86_64)
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
-def test_zig_says_of_each_target_what_it_is_for(arch: str) -> None:
+def test_zig_targets_musl_on_each_architecture(arch: str) -> None:
     zig = find_zig()
     assert zig is not None
     if arch in ZIG_TARGETS:
-        said = ask([zig.program, "cc", "-target", *ZIG_TARGETS[arch].split()], "c")
-        assert said == Answer("musl", frozenset({arch}))
+        said = probe([zig.program, "cc", "-target", *ZIG_TARGETS[arch].split()], "c")
+        assert said == CompilerTarget("musl", frozenset({arch}))
     else:
         with pytest.raises(ToolError, match=f"zig does not compile for {arch}"):
             find_compilers(ARCHITECTURES[arch], {})
 
 
-def test_the_machine_s_own_compiler_is_for_glibc() -> None:
-    assert ask(["gcc"], "c").libc == "glibc"
-    assert ask(["no-such-program"], "c") == Answer("", frozenset())
+def test_the_host_compiler_targets_glibc() -> None:
+    assert probe(["gcc"], "c").libc == "glibc"
+    assert probe(["no-such-program"], "c") == CompilerTarget("", frozenset())
 
 
 @pytest.mark.parametrize(
@@ -76,13 +76,13 @@ def test_the_machine_s_own_compiler_is_for_glibc() -> None:
         ("false", "CC=false does not compile for Linux, or does not work"),
     ],
 )
-def test_what_is_passed_over_is_said(cc: str, told: str) -> None:
+def test_a_rejected_compiler_is_reported(cc: str, told: str) -> None:
     found = find_compilers(X86_64, {"CC": cc})
     assert found.passed_over.startswith(told)
     assert found.description.startswith("zig ")
 
 
-def test_the_cxx_compiler_beside_cc_is_taken_if_it_is_for_the_target(tmp_path: Path) -> None:
+def test_the_cxx_compiler_beside_cc_is_used_if_it_fits(tmp_path: Path) -> None:
     zig = find_zig()
     assert zig is not None
     for name, mode, target in (
@@ -106,12 +106,14 @@ def test_the_cxx_compiler_beside_cc_is_taken_if_it_is_for_the_target(tmp_path: P
 
 
 @pytest.mark.parametrize("name", ["CC", "CXX"])
-def test_what_is_no_command_is_refused(name: str) -> None:
-    with pytest.raises(SettingsError, match=f"{name} = gcc ' is no command: No closing quotation"):
+def test_an_invalid_command_is_refused(name: str) -> None:
+    with pytest.raises(
+        SettingsError, match=f"{name} = gcc ' is not a valid command: No closing quotation"
+    ):
         find_compilers(X86_64, {name: "gcc '"})
 
 
-def test_without_cc_there_is_nothing_to_say() -> None:
+def test_without_cc_nothing_is_reported() -> None:
     assert find_compilers(X86_64, {"CC": "", "CXX": "g++"}).passed_over == ""
 
 
@@ -126,5 +128,5 @@ def test_without_cc_there_is_nothing_to_say() -> None:
         ("tcc", ""),
     ],
 )
-def test_the_cxx_compiler_that_goes_by_the_name(cc: str, cxx: str) -> None:
+def test_the_cxx_compiler_has_a_matching_name(cc: str, cxx: str) -> None:
     assert " ".join(_sibling(cc.split())) == cxx

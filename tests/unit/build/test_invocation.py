@@ -45,7 +45,7 @@ def test_a_native_build_keeps_its_folder_out_of_the_files() -> None:
     assert native(config, {}, {}) == Invocation(config, {"CMAKE_ARGS": USE_ORIGIN})
 
 
-def test_the_users_arguments_stand_last_and_so_win() -> None:
+def test_arguments_of_the_user_come_last_and_take_precedence() -> None:
     environ = {"CMAKE_ARGS": "-DX=1 -DY='a b'", "OTHER": "z"}
     assert native({}, {}, environ) == Invocation(
         {}, {"CMAKE_ARGS": f"{USE_ORIGIN} -DX=1 -DY='a b'"}
@@ -64,23 +64,23 @@ def test_the_users_arguments_stand_last_and_so_win() -> None:
         ({}, {}, {"SKBUILD_CMAKE_DEFINE": "CMAKE_BUILD_RPATH_USE_ORIGIN=OFF"}),
     ],
 )
-def test_what_the_user_said_is_not_said_again(
+def test_a_setting_of_the_user_is_not_repeated(
     config: Mapping[str, object], table: Mapping[str, Any], environ: Mapping[str, str]
 ) -> None:
     assert native(config, table, environ) == Invocation(config, {"CMAKE_ARGS": ""})
 
 
-def test_what_the_user_said_in_cmake_args_stays_as_it_is() -> None:
+def test_cmake_args_of_the_user_are_unchanged() -> None:
     environ = {"CMAKE_ARGS": "-DX=1 -DCMAKE_BUILD_RPATH_USE_ORIGIN:BOOL=OFF"}
     assert native({}, {}, environ).environment == environ
 
 
-def test_a_native_build_keeps_a_toolchain_of_the_users() -> None:
+def test_a_native_build_keeps_the_toolchain_file_of_the_user() -> None:
     config = {"cmake.define.CMAKE_TOOLCHAIN_FILE": "mine"}
     assert native(config, {}, {"CMAKE_TOOLCHAIN_FILE": "mine"}).config == config
 
 
-def test_a_cross_build_is_started_with_the_toolchain() -> None:
+def test_a_cross_build_gets_the_toolchain_file() -> None:
     config = {"logging.level": "INFO"}
     assert cross(config, {}, {"CMAKE_ARGS": "-DX=1"}) == Invocation(
         config,
@@ -89,7 +89,7 @@ def test_a_cross_build_is_started_with_the_toolchain() -> None:
     assert cross({}, {}, {}).environment["CMAKE_ARGS"] == TOOLCHAIN
 
 
-def test_a_toolchain_in_a_folder_with_blanks_stays_one_argument() -> None:
+def test_a_toolchain_path_with_spaces_is_one_argument() -> None:
     zig = Toolchain(Path("/my cache/it's.cmake"), {}, "zig", "5eed")
     call = plan_invocation(TARGET, {}, {}, {"CMAKE_ARGS": "-DX=1"}, zig)
     assert shlex.split(call.environment["CMAKE_ARGS"]) == [
@@ -107,7 +107,7 @@ def test_a_toolchain_in_a_folder_with_blanks_stays_one_argument() -> None:
         ({"skbuild.cmake.toolchain-file": "f"}, {}),
     ],
 )
-def test_ours_takes_the_place_of_a_toolchain_file_that_it_includes(
+def test_our_toolchain_file_replaces_the_one_that_it_includes(
     config: Mapping[str, object], environ: Mapping[str, str]
 ) -> None:
     places = [*environ, *(f"-C {key}" for key in config)]
@@ -118,7 +118,7 @@ def test_ours_takes_the_place_of_a_toolchain_file_that_it_includes(
     assert call.environment["CMAKE_ARGS"] == TOOLCHAIN
 
 
-def test_the_environment_names_a_toolchain_file_before_the_options() -> None:
+def test_the_environment_takes_precedence_for_the_toolchain_file() -> None:
     config = {"cmake.toolchain-file": "c"}
     named = named_toolchain(None, config, {"CMAKE_TOOLCHAIN_FILE": "e"})
     assert named == ("CMAKE_TOOLCHAIN_FILE", "e")
@@ -142,10 +142,10 @@ def test_the_environment_names_a_toolchain_file_before_the_options() -> None:
         ({}, {}, {"CMAKE_ARGS": "--toolchain=f"}),
     ],
 )
-def test_a_second_toolchain_is_refused_wherever_it_hides(
+def test_a_hidden_second_toolchain_file_is_refused(
     config: Mapping[str, object], table: Mapping[str, Any], environ: Mapping[str, str]
 ) -> None:
-    with pytest.raises(SettingsError, match="brings a CMake toolchain file of its own"):
+    with pytest.raises(SettingsError, match="has its own CMake toolchain file"):
         cross(config, table, environ)
 
 
@@ -167,7 +167,7 @@ def test_a_second_toolchain_is_refused_wherever_it_hides(
         ({}, {}, {"SKBUILD_BUILD_DIR": ""}, {}, None),
     ],
 )
-def test_a_build_folder_that_stays_is_one_for_each_target(
+def test_a_persistent_build_folder_is_separate_for_each_target(
     config: Mapping[str, object],
     table: Mapping[str, Any],
     environ: Mapping[str, str],
@@ -196,7 +196,7 @@ def test_a_native_build_keeps_its_build_folder() -> None:
         ({"build-dir": "c"}, {}, {"SKBUILD_BUILD_DIR": "e"}, ("SKBUILD_BUILD_DIR", "e")),
     ],
 )
-def test_the_build_folder_is_asked_for_where_scikit_build_core_asks(
+def test_build_dir_is_read_from_the_same_places_as_scikit_build_core(
     config: Mapping[str, object],
     table: Mapping[str, Any],
     environ: Mapping[str, str],
@@ -205,7 +205,7 @@ def test_the_build_folder_is_asked_for_where_scikit_build_core_asks(
     assert build_dir_setting(config, table, environ) == setting
 
 
-def test_a_kept_build_folder_is_another_one_for_each_toolchain() -> None:
+def test_a_persistent_build_folder_is_separate_for_each_toolchain() -> None:
     folders = set()
     for key in ("5eed", "beef"):
         call = plan_invocation(TARGET, {"build-dir": "b"}, {}, {}, ZIG._replace(key=key))

@@ -8,8 +8,8 @@ from muslbackend.build.cross.notes import (
     origin,
     parse_notes,
     remarks,
-    said,
     unanswered,
+    user_flags,
 )
 from muslbackend.errors import ToolError
 
@@ -21,7 +21,7 @@ def failed(*notes: Note, told: dict[str, str] | None = None) -> str | None:
     return None if error is None else error.message
 
 
-def test_notes_are_read_once_each_in_order_and_what_is_none_is_passed_over() -> None:
+def test_notes_are_unique_and_ordered_and_other_lines_ignored() -> None:
     text = "dropped\t-M\t/b\nbroken\n\nrefused\t-u x\t/b\ndropped\t-M\t/b\na\tb\tc\td\n"
     assert parse_notes(text) == (Note("dropped", "-M", "/b"), Note("refused", "-u x", "/b"))
 
@@ -38,26 +38,28 @@ def test_notes_are_read_once_each_in_order_and_what_is_none_is_passed_over() -> 
         ("/b/CMakeFiles/3.25.1/CompilerIdCXX", True),
     ],
 )
-def test_what_cmake_tries_out_is_known_by_its_folder(folder: str, *, trial: bool) -> None:
+def test_a_check_of_cmake_is_recognized_by_its_folder(folder: str, *, trial: bool) -> None:
     assert Note("refused", "-x", folder).trial is trial
 
 
-def test_a_good_build_says_what_was_left_out_in_one_line() -> None:
+def test_a_successful_build_lists_dropped_flags_in_one_line() -> None:
     notes = [Note("dropped", "-M", "/b"), Note("dropped", "-M", TRIAL), Note("dropped", "-q", "/b")]
     notes.append(Note("refused", "-x", TRIAL))
     assert remarks(notes) == (
-        "  left out  flags that zig does not know and that change nothing: -M, -q",
+        "  left out  flags that zig does not support and that do not change the result: -M, -q",
     )
     assert remarks([]) == ()
 
 
-def test_a_refused_flag_is_told_with_its_place() -> None:
-    message = "the build gives a flag that zig does not know, or that means this machine: "
+def test_a_refused_flag_is_reported_with_its_origin() -> None:
+    message = (
+        "the build passes a flag that zig does not support, or that targets the build machine: "
+    )
     assert failed(Note("refused", "--defsym", "/b")) == message + "--defsym (CMakeLists.txt:2)"
     assert failed(Note("refused", "--other", "/b")) == message + "--other"
 
 
-def test_a_refused_trial_is_told_only_if_the_environment_has_the_flag() -> None:
+def test_a_refused_check_is_reported_only_for_a_flag_of_the_user() -> None:
     trial = Note("refused", "--defsym", TRIAL)
     assert failed(trial) is None
     told = failed(trial, told={"LDFLAGS": "-Wl,--defsym,x=1"})
@@ -65,10 +67,10 @@ def test_a_refused_trial_is_told_only_if_the_environment_has_the_flag() -> None:
     assert told.endswith("--defsym (LDFLAGS)")
 
 
-def test_a_missing_language_comes_before_all_else() -> None:
+def test_a_missing_language_is_reported_first() -> None:
     language = Note("language", "Fortran", "/b")
     assert failed(Note("refused", "-x", "/b"), language) == (
-        "the project is written in Fortran too, which zig does not compile"
+        "the project contains Fortran, which zig does not compile"
     )
     assert failed(Note("language", "Fortran", "/b/CMakeFiles/CheckFortran")) is None
 
@@ -78,19 +80,19 @@ def test_a_missing_language_comes_before_all_else() -> None:
     [
         ("Fortran", "CMAKE_Fortran_COMPILER"),
         ("Rust", "rustup target add"),
-        ("CXX", "set CXX as well"),
+        ("CXX", "set CXX too"),
     ],
 )
-def test_what_a_language_would_take(language: str, needed: str) -> None:
+def test_the_hint_names_the_requirements_of_a_language(language: str, needed: str) -> None:
     error = failure([Note("language", language, "/b")], {}, {})
     assert isinstance(error, ToolError)
     assert needed in error.hint
 
 
-def test_a_program_that_was_not_run_is_an_error_by_itself() -> None:
+def test_a_program_that_was_not_run_is_an_error() -> None:
     error = unanswered([Note("not-run", "./gen", "/b"), Note("not-run", "./gen", "/c")])
     assert error is not None
-    assert error.message.endswith("which cannot be done here: gen")
+    assert error.message.endswith("which this machine cannot run: gen")
     assert unanswered([Note("dropped", "-M", "/b")]) is None
     assert failed(Note("not-run", "./gen", "/b")) == error.message
 
@@ -105,16 +107,16 @@ def test_a_program_that_was_not_run_is_an_error_by_itself() -> None:
         ("-u answer", "SHELL:-u answer", 1),
     ],
 )
-def test_where_a_flag_comes_from(flag: str, text: str, line: int) -> None:
+def test_the_origin_of_a_flag_is_found(flag: str, text: str, line: int) -> None:
     files = {"b.cmake": text, "a.cmake": "nothing"}
     assert origin(flag, {"LDFLAGS": "-s"}, files) == f"b.cmake:{line}"
     assert origin(flag, {"LDFLAGS": text.partition("\n")[2] or text}, files) == "LDFLAGS"
     assert origin(flag, {}, {}) == ""
 
 
-def test_what_the_user_said_beside_the_project() -> None:
+def test_flags_outside_the_project_are_collected() -> None:
     environ = {"LDFLAGS": "-s", "CFLAGS": "", "HOME": "/h", "CMAKE_ARGS": "-DX=1"}
-    assert said({"cmake.define.A": "B", "cmake.args": ["-DC=1"]}, environ) == {
+    assert user_flags({"cmake.define.A": "B", "cmake.args": ["-DC=1"]}, environ) == {
         "-C cmake.define.A": "B",
         "-C cmake.args": "['-DC=1']",
         "LDFLAGS": "-s",

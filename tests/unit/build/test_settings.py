@@ -87,7 +87,7 @@ def env_name(key: str) -> str:
     return "MUSLBACKEND_" + key.replace("-", "_").upper()
 
 
-def test_a_project_that_says_nothing_has_the_defaults() -> None:
+def test_a_project_without_settings_has_the_defaults() -> None:
     assert parse_settings({}, {}, {}) == given(
         target="auto", floor=None, strict=False, exclude=(), library_dirs=()
     )
@@ -104,13 +104,13 @@ def test_sizes_are_decimal_or_binary(text: str, size: int) -> None:
 @pytest.mark.parametrize(
     "value", ["", "big", "-1", "5 apples", 0, -7, True, 1.5, "1e9", "0", "0MB", "0.0001k"]
 )
-def test_what_is_no_size_is_refused(value: object) -> None:
+def test_an_invalid_size_is_refused(value: object) -> None:
     with pytest.raises(SettingsError, match="is not a size such as 50MB"):
         parse_settings({"max-size": value}, {}, {})
 
 
 @pytest.mark.parametrize("value", ["some", "", 1, None, ["debug"], "ALL"])
-def test_what_strip_does_not_know_is_refused(value: object) -> None:
+def test_an_invalid_value_of_strip_is_refused(value: object) -> None:
     with pytest.raises(SettingsError, match=r"is not all, debug, true \(all\) or false"):
         parse_settings({"strip": value}, {}, {})
 
@@ -118,11 +118,11 @@ def test_what_strip_does_not_know_is_refused(value: object) -> None:
 @pytest.mark.parametrize(
     ("value", "strip"), [(False, ""), ("off", ""), (True, "all"), ("on", "all")]
 )
-def test_strip_is_still_a_switch(value: object, strip: str) -> None:
+def test_strip_accepts_booleans(value: object, strip: str) -> None:
     assert parse_settings({"strip": value}, {}, {}).repair.strip == strip
 
 
-def test_options_of_a_command_win_over_the_environment() -> None:
+def test_options_take_precedence_over_the_environment() -> None:
     options = {
         "floor": None,
         "exclude": ["a"],
@@ -155,7 +155,7 @@ def test_options_of_a_command_win_over_the_environment() -> None:
     )
 
 
-def test_a_check_takes_one_setting_of_the_environment_and_looks_at_no_other() -> None:
+def test_check_reads_a_single_setting_of_the_environment() -> None:
     environ = {"MUSLBACKEND_MAX_UNPACKED": "5MB", "MUSLBACKEND_FLOOR": "none"}
     assert unpacked_limit(None, environ) == 5_000_000
     assert unpacked_limit("6MB", environ) == 6_000_000
@@ -174,7 +174,7 @@ def test_each_key_can_be_set_in_each_place(
     assert parse_settings({}, {}, {env_name(key): in_env}) == expected
 
 
-def test_the_environment_wins_over_config_settings_and_they_over_the_table() -> None:
+def test_the_environment_precedes_config_settings_which_precede_the_table() -> None:
     table = {"target": "from-table", "strict": True, "exclude": ["table"]}
     config = {"musl.target": "from-config", "musl.exclude": "config"}
     environ = {"MUSLBACKEND_TARGET": "from-env"}
@@ -185,7 +185,7 @@ def test_the_environment_wins_over_config_settings_and_they_over_the_table() -> 
     assert parse_settings(table, {}, {}).target == "from-table"
 
 
-def test_a_list_replaces_the_list_of_a_weaker_place() -> None:
+def test_a_list_replaces_the_list_of_a_lower_precedence() -> None:
     environ = {"MUSLBACKEND_EXCLUDE": "c"}
     assert parse_settings({"exclude": ["a", "b"]}, {}, environ).repair.exclude == ("c",)
 
@@ -252,7 +252,7 @@ FOLDER = "a folder such as alpine-root"
 FILE = "a file such as ld-musl-x86_64.so.1"
 
 
-def test_a_release_without_quotes_is_named_as_what_it_is() -> None:
+def test_a_release_without_quotes_is_reported_as_a_number() -> None:
     with pytest.raises(SettingsError) as caught:
         parse_settings({"floor": 1.2}, {}, {})
     assert caught.value.message == "tool.muslbackend.floor = 1.2 is a number, not a musl release"
@@ -260,14 +260,13 @@ def test_a_release_without_quotes_is_named_as_what_it_is() -> None:
 
 
 @pytest.mark.parametrize("floor", ["0.9", "1.0.5", "1.1.25", "1.2.99", "1.3", "2.0.0"])
-def test_a_floor_is_a_release_that_is_known(floor: str) -> None:
+def test_a_floor_must_be_a_known_release(floor: str) -> None:
     with pytest.raises(SettingsError) as caught:
         parse_settings({}, {}, {"MUSLBACKEND_FLOOR": floor})
-    assert caught.value.message.startswith(f"MUSLBACKEND_FLOOR = {floor!r}: musl ")
-    assert " is not a known release (1.1.0 to 1.2.6)" in caught.value.message
-    assert caught.value.hint == (
-        "give a release that is known; if there is a newer musl by now, update muslbackend"
-    )
+    start, _, rest = caught.value.message.partition(" is not a known release (1.1.0 to 1.2.6)")
+    assert start == f"MUSLBACKEND_FLOOR = {floor!r}: musl {MuslVersion.parse(floor)}"
+    assert rest == "" or rest.startswith("; did you mean ")
+    assert caught.value.hint == ("name a known release; for a newer one, update muslbackend")
 
 
 @pytest.mark.parametrize(
@@ -303,10 +302,8 @@ def test_a_floor_is_a_release_that_is_known(floor: str) -> None:
         ("verify", "maybe", BOOLEAN),
     ],
 )
-def test_a_value_of_the_wrong_kind_is_refused_by_its_place(
-    key: str, value: object, wanted: str
-) -> None:
-    # The environment knows text only.
+def test_the_error_for_a_wrong_type_names_the_origin(key: str, value: object, wanted: str) -> None:
+    # The environment contains only text.
     environs = {env_name(key): value} if isinstance(value, str) else {}
     places: list[tuple[str, dict[str, object], dict[str, object], dict[str, str]]] = [
         (f"tool.muslbackend.{key}", {key: value}, {}, {}),
@@ -346,18 +343,18 @@ def test_a_value_of_the_wrong_kind_is_refused_by_its_place(
         (
             ({"zzz": 1}, {}, {}),
             "tool.muslbackend.zzz is not a setting of muslbackend",
-            f"there are {', '.join('tool.muslbackend.' + key for key in KEYS)}",
+            f"the settings are {', '.join('tool.muslbackend.' + key for key in KEYS)}",
         ),
         (
             ({}, {"musl.": "x"}, {}),
             "musl. is not a setting of muslbackend",
-            f"there are {', '.join('musl.' + key for key in KEYS)}",
+            f"the settings are {', '.join('musl.' + key for key in KEYS)}",
         ),
         (
-            # The prefix that all names have in common is no likeness.
+            # The common prefix of all names does not make two names similar.
             ({}, {}, {"MUSLBACKEND_ZZZ": "x"}),
             "MUSLBACKEND_ZZZ is not a setting of muslbackend",
-            f"there are {', '.join(env_name(key) for key in KEYS)}",
+            f"the settings are {', '.join(env_name(key) for key in KEYS)}",
         ),
     ],
 )
@@ -374,26 +371,26 @@ def test_the_first_unknown_name_in_order_is_named() -> None:
         parse_settings({"bb": 1, "aa": 1}, {}, {})
 
 
-def test_what_is_not_ours_is_passed_over() -> None:
+def test_other_settings_are_ignored() -> None:
     config = {"cmake.define.musl.x": "1", "build-dir": "b", "muslbackend": "x", "MUSL.target": "x"}
     environ = {"MUSLBACKENDX": "1", "_MUSLBACKEND_ZIG": "zig", "muslbackend_target": "x"}
     assert parse_settings({}, config, environ) == given()
     assert foreign_config(config) == config
 
 
-def test_our_keys_are_not_handed_on() -> None:
+def test_our_keys_are_not_passed_to_scikit_build_core() -> None:
     config = {"musl.target": "x86_64", "build-dir": "b", "musl.strict": "1", "logging.level": ""}
     assert foreign_config(config) == {"build-dir": "b", "logging.level": ""}
     assert foreign_config({}) == {}
 
 
-def test_a_table_that_is_no_table_is_a_settings_error() -> None:
+def test_a_value_that_is_not_a_table_is_a_settings_error() -> None:
     with pytest.raises(SettingsError):
         parse_settings(["target"], {}, {})  # type: ignore[arg-type] # [[tool.muslbackend]]
 
 
 @pytest.mark.parametrize("texts, wanted, key", SAME)
-def test_where_a_setting_was_said_is_told(
+def test_the_origin_of_a_setting_is_returned(
     texts: tuple[object, object, str], wanted: Settings, key: str
 ) -> None:
     in_table, on_line, in_environment = texts
@@ -413,7 +410,7 @@ def test_where_a_setting_was_said_is_told(
         assert read.places == {field: place}
 
 
-def test_a_default_was_said_nowhere() -> None:
+def test_a_default_has_no_origin() -> None:
     assert read_settings({}, {}, {}).places == {}
 
 

@@ -1,4 +1,4 @@
-"""The target Python's ``pyconfig.h`` and sysconfig data, held against what zig compiles."""
+"""The target Python's ``pyconfig.h`` and sysconfig data, compared with zig's compiler."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def compiler(arch: str) -> list[str]:
 
 
 def make(host: HostPython, arch: str, root: Path) -> Path:
-    """Write the target Python; return its folder of headers."""
+    """Write the target Python; return its include folder."""
     for name, text in target_python_files(host, ARCHITECTURES[arch], root).items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
@@ -111,14 +111,16 @@ def make(host: HostPython, arch: str, root: Path) -> Path:
 
 
 def macros(include: Path, arch: str) -> dict[str, str]:
-    """Return what ``pyconfig.h`` defines, by a preprocessor."""
+    """Return the macros that ``pyconfig.h`` defines, as a preprocessor sees them."""
     command = [*compiler(arch), "-E", "-dM", str(include / "pyconfig.h")]
     defined = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return dict(re.findall(r"(?m)^#define (\w+) ?(.*)$", defined))
 
 
 @pytest.mark.parametrize("arch", ZIG_TARGETS)
-def test_every_size_and_order_is_the_compilers(host: HostPython, arch: str, tmp_path: Path) -> None:
+def test_sizes_and_byte_orders_match_the_compiler(
+    host: HostPython, arch: str, tmp_path: Path
+) -> None:
     include = make(host, arch, tmp_path)
     defined = macros(include, arch)
     largefile = "HAVE_LARGEFILE_SUPPORT" in defined
@@ -135,8 +137,8 @@ def test_every_size_and_order_is_the_compilers(host: HostPython, arch: str, tmp_
     assert done.returncode == 0, done.stderr
 
 
-def test_functions_are_those_that_musl_has(host: HostPython, tmp_path: Path) -> None:
-    """Of those that CPython's configure script asks for and a libc has, this machine's or musl."""
+def test_function_macros_match_musl(host: HostPython, tmp_path: Path) -> None:
+    """Functions that CPython's configure script checks and this machine's libc or musl has."""
     defined = macros(make(host, "x86_64", tmp_path), "x86_64")
     asked = set(re.findall(r"\bHAVE_[A-Z0-9_]+\b", host.pyconfig.read_text()))
     libraries = [ctypes.CDLL(name) for name in (None, "libm.so.6", "librt.so.1", "libutil.so.1")]
@@ -151,14 +153,14 @@ def test_functions_are_those_that_musl_has(host: HostPython, tmp_path: Path) -> 
         if macro not in defined and there:
             passed.add(macro)
     assert lacking == set()
-    # CPython takes no lchmod on Linux, and tm_zone in the place of tzname.
+    # On Linux, CPython does not use lchmod, and uses tm_zone instead of tzname.
     assert passed - {"HAVE_LCHMOD", "HAVE_TZNAME"} == set()
     assert len(asked & set(defined)) > 300
     assert {"HAVE_CLOSE_RANGE", "HAVE_PREADV2"} <= asked
 
 
 @pytest.mark.parametrize("arch", ["x86_64", "armv7l"])
-def test_headers_are_those_that_musl_has(host: HostPython, arch: str, tmp_path: Path) -> None:
+def test_header_macros_match_musl(host: HostPython, arch: str, tmp_path: Path) -> None:
     defined = macros(make(host, arch, tmp_path), arch)
     names = [re.fullmatch(r"HAVE_(\w+)_H", name) for name in defined]
     wanted = [match[1] for match in names if match and not OTHERS.fullmatch(match[1])]
@@ -180,7 +182,7 @@ def test_headers_are_those_that_musl_has(host: HostPython, arch: str, tmp_path: 
 
 
 @pytest.mark.parametrize("arch", ARCHITECTURES)
-def test_sysconfig_tells_the_same(host: HostPython, arch: str, tmp_path: Path) -> None:
+def test_sysconfig_matches_pyconfig(host: HostPython, arch: str, tmp_path: Path) -> None:
     make(host, arch, tmp_path)
     machine = ARCHITECTURES[arch]
     file = tmp_path / "sysconfig" / f"{sysconfigdata_name(host, machine)}.py"
@@ -193,7 +195,7 @@ def test_sysconfig_tells_the_same(host: HostPython, arch: str, tmp_path: Path) -
     assert told["SIZEOF_TIME_T"] == 8
     assert told["HAVE_LARGEFILE_SUPPORT"] == (machine.bits == 32)
     assert told["HAVE_PREADV2"] == 0
-    # What is not of the machine is the host's.
+    # All other variables are the host's.
     assert told["VERSION"] == host.version
 
 
@@ -206,8 +208,8 @@ def test_a_free_threaded_host_gives_a_free_threaded_target(
     assert "'EXT_SUFFIX': '.cpython-314t-aarch64-linux-musl.so'" in data
 
 
-def test_gcc_takes_the_target_s_pyconfig(host: HostPython, tmp_path: Path) -> None:
-    """It names a header by where links lead to, if that is shorter, and looks beside that."""
+def test_gcc_includes_the_pyconfig_of_the_target(host: HostPython, tmp_path: Path) -> None:
+    """GCC resolves a link to a header if the target is shorter, and includes from that folder."""
     include = make(host, "aarch64", tmp_path / ("a folder of a long name" * 9))
     source = tmp_path / "demo.c"
     source.write_text("#include <Python.h>\n")
@@ -217,8 +219,8 @@ def test_gcc_takes_the_target_s_pyconfig(host: HostPython, tmp_path: Path) -> No
     assert [path.replace("\\ ", " ") for path in found] == [str(include / "pyconfig.h")]
 
 
-def test_newer_pythons_are_told_as_they_start(host: HostPython, tmp_path: Path) -> None:
-    """FindPython takes the first that importlib has; another sitecustomize is run as well."""
+def test_newer_pythons_get_the_target_at_startup(host: HostPython, tmp_path: Path) -> None:
+    """FindPython uses the first suffix of importlib; another sitecustomize still runs."""
     ours, other = tmp_path / "sysconfig/sitecustomize.py", tmp_path / "other/sitecustomize.py"
     for version in ("3.15", "3.13"):
         named = host._replace(version=version)
@@ -239,9 +241,7 @@ def test_newer_pythons_are_told_as_they_start(host: HostPython, tmp_path: Path) 
     assert not any("-" in name for name in others)
 
 
-def test_the_limited_api_has_stdio_in_cxx_as_with_other_compilers(
-    host: HostPython, tmp_path: Path
-) -> None:
+def test_the_limited_api_includes_stdio_in_cxx(host: HostPython, tmp_path: Path) -> None:
     include = make(host, "x86_64", tmp_path)
     source = tmp_path / "limited.cpp"
     source.write_text('#include <Python.h>\nvoid say() { fputs("", stderr); }\n')

@@ -1,4 +1,4 @@
-"""The wrappers, run: what of a command line reaches zig, and what is noted."""
+"""The compiler wrappers: the arguments that reach zig, and the notes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Wrapper:
-    """A wrapper around a program that prints its arguments, one a line."""
+    """A wrapper around a program that prints its arguments, one per line."""
 
     def __init__(self, folder: Path, text: str) -> None:
         self.program = folder / "cc"
@@ -39,7 +39,7 @@ class Wrapper:
         )
 
     def __call__(self, *arguments: str) -> list[str]:
-        """Return what reaches zig after its own words."""
+        """Return the arguments that reach zig after its own ones."""
         done = self.run(*arguments)
         assert (done.returncode, done.stderr) == (0, "")
         assert done.stdout.startswith("cc\n-target\nmusl\n")
@@ -57,14 +57,14 @@ def wrapper(tmp_path: Path) -> Wrapper:
     return Wrapper(tmp_path, zig_wrapper("0.17.0", "cc -target musl", "x86_64"))
 
 
-def test_arguments_arrive_as_they_were(wrapper: Wrapper) -> None:
+def test_arguments_arrive_unchanged(wrapper: Wrapper) -> None:
     arguments = ["-c", "a b.c", "", '-DX="q $y \\"', "*", "-o", "--", "-Wl,-soname,a b"]
     assert wrapper(*arguments) == arguments
     assert wrapper.noted() == []
 
 
 @pytest.mark.parametrize("flag", [flag.replace("*", "x") for flag in HARMLESS])
-def test_a_harmless_flag_is_left_out_and_noted(wrapper: Wrapper, flag: str) -> None:
+def test_a_harmless_flag_is_dropped_and_noted(wrapper: Wrapper, flag: str) -> None:
     assert wrapper(f"-Wl,--a,{flag},--b", "-c") == ["-Wl,--a,--b", "-c"]
     assert wrapper.noted() == [("dropped", flag)]
 
@@ -98,14 +98,14 @@ def test_a_harmless_flag_is_left_out_and_noted(wrapper: Wrapper, flag: str) -> N
         (["-march=x86-64"], ["-march=x86-64"], []),
     ],
 )
-def test_words_for_the_linker_in_each_spelling(
+def test_linker_flags_are_recognized_in_each_spelling(
     wrapper: Wrapper, arguments: list[str], left: list[str], dropped: list[str]
 ) -> None:
     assert wrapper(*arguments) == left
     assert wrapper.noted() == [("dropped", flag) for flag in dropped]
 
 
-def test_the_state_that_is_pushed_comes_back(wrapper: Wrapper) -> None:
+def test_pop_state_restores_the_pushed_state(wrapper: Wrapper) -> None:
     arguments = ["-Wl,--as-needed", "-Wl,--push-state,--whole-archive,-Bstatic", "a.a"]
     assert wrapper(*arguments, "-Wl,--pop-state", "b.a") == [
         "-Wl,--as-needed",
@@ -136,14 +136,14 @@ def test_the_state_that_is_pushed_comes_back(wrapper: Wrapper) -> None:
         ("s390x", "-march=z13", ["-march=z13"]),
     ],
 )
-def test_processors_are_named_as_zig_names_them(
+def test_processor_names_are_translated_for_zig(
     tmp_path: Path, arch: str, flag: str, left: list[str]
 ) -> None:
     assert Wrapper(tmp_path, zig_wrapper("0.17.0", "cc -target musl", arch))(flag) == left
 
 
 @pytest.mark.parametrize("flag", ["-march=native", "-mcpu=native", "-u name"])
-def test_what_cannot_be_honoured_is_refused(wrapper: Wrapper, flag: str) -> None:
+def test_unsupported_flags_are_refused(wrapper: Wrapper, flag: str) -> None:
     done = wrapper.run(*flag.split())
     assert done.returncode == 1
     assert done.stderr.startswith(f"muslbackend: {flag}: ")
@@ -160,7 +160,7 @@ def test_what_cannot_be_honoured_is_refused(wrapper: Wrapper, flag: str) -> None
         ("error: unknown CPU feature: 'fp16'", "+fp16"),
     ],
 )
-def test_what_zig_refuses_is_noted(wrapper: Wrapper, says: str, flag: str) -> None:
+def test_flags_that_zig_refuses_are_noted(wrapper: Wrapper, says: str, flag: str) -> None:
     done = wrapper.run("x.o", SAYS=says)
     assert (done.returncode, done.stderr) == (1, f"{says}\n")
     assert wrapper.noted() == [("refused", flag)]
@@ -171,7 +171,7 @@ def test_another_error_is_not_noted(wrapper: Wrapper) -> None:
     assert wrapper.noted() == []
 
 
-def test_without_muslbackend_it_says_what_is_missing(wrapper: Wrapper) -> None:
+def test_without_muslbackend_the_wrapper_names_the_missing_variable(wrapper: Wrapper) -> None:
     done = wrapper.run("x.o", _MUSLBACKEND_ZIG="")
     assert done.returncode != 0
     assert "run this through muslbackend" in done.stderr

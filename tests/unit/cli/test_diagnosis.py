@@ -172,7 +172,7 @@ def test_missing_compilers_are_listed_by_architecture() -> None:
 def test_the_hint_of_a_python_error_is_the_command() -> None:
     found = machine(python=PYTHON._replace(headers="", trouble=NO_HEADERS))
     assert needed(found)["headers"].commands == ("apt install python3.11-dev",)
-    other = Trouble("only CPython can be crossed", "run the build with CPython")
+    other = Trouble("a cross build requires CPython", "run the build with CPython")
     found = machine(python=PYTHON._replace(implementation="pypy", trouble=other))
     assert needed(found)["python"].commands == ("run the build with CPython",)
     found = machine(python=PYTHON._replace(system="darwin"))

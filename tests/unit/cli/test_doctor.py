@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from muslbackend.cli.doctor.report import Build, Project
 
-ZIG_MISSING = "zig is needed to compile for musl and was not found, or is of another release"
+ZIG_MISSING = "zig is required to compile for musl, but no supported release was found"
 
 
 @pytest.fixture(autouse=True)
@@ -183,7 +183,7 @@ def test_loaders_and_qemu_are_run(bare: Path, tmp_path: Path) -> None:
     program(qemu, "exit 1")
     trouble = running(here).trouble
     assert trouble is not None
-    assert "does not run as musl's loader for s390x" in trouble.message
+    assert "is not a working musl loader for s390x" in trouble.message
 
 
 def test_binfmt_formats_of_qemu_are_read(bare: Path, tmp_path: Path) -> None:
@@ -365,7 +365,7 @@ def test_errors_that_would_stop_a_build_are_shown(
     def stops(*_: object) -> None:
         raise ToolError("there is no loader", hint="install musl")
 
-    monkeypatch.setattr("muslbackend.build.pipeline._opener", stops)
+    monkeypatch.setattr("muslbackend.build.cross.prepare.opener", stops)
     assert built(project).possible
     build = built(project, verify="true")
     assert (build.possible, build.trouble) == (False, Trouble("there is no loader", "install musl"))
@@ -387,10 +387,10 @@ def test_complaints_of_scikit_build_core_are_shown(
     build = built(project)
     assert (build.possible, build.fetched) == (False, ())
     assert build.trouble is not None
-    words = "scikit-build-core does not say what it takes to build this project"
+    words = "scikit-build-core cannot list the requirements of this project"
     assert build.trouble.message.startswith(words + reason)
     assert (build.trouble.message == words) == (not reason)
-    assert build.trouble.hint == "mend what it complains of"
+    assert build.trouble.hint == "fix the error that it reports"
     # In its own words, which are no result.
     out, err = capsys.readouterr()
     assert out == ""
@@ -407,7 +407,7 @@ def test_an_error_of_scikit_build_core_is_shown(
     build = built(project)
     assert build.trouble is not None
     assert build.trouble.message == (
-        "scikit-build-core does not say what it takes to build this project: out of order"
+        "scikit-build-core cannot list the requirements of this project: out of order"
     )
 
 
@@ -502,8 +502,8 @@ def test_the_exit_code_shows_if_a_wheel_can_be_built(
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["gone"], "gone: there is no pyproject.toml in it"),
-        (["project", "-C", "musl.target=vax"], "target = 'vax' is nothing"),
+        (["gone"], "gone: contains no pyproject.toml"),
+        (["project", "-C", "musl.target=vax"], "target = 'vax' is not a known"),
         (["project", "-C", "musl.flor=1.2.3"], "flor"),
         (["project", "-C", "musl.toolchain-file=gone.cmake"], "there is no file"),
     ],
@@ -531,4 +531,4 @@ def test_a_cc_that_is_not_a_command_is_rejected(
     monkeypatch.setenv("CC", "gcc '")
     status, _, err = run(capsys)
     assert status == 2
-    assert "CC = gcc ' is no command" in err
+    assert "CC = gcc ' is not a valid command" in err

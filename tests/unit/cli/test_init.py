@@ -146,7 +146,7 @@ def test_a_refused_file_is_unchanged(tmp_path: Path, capsys: pytest.CaptureFixtu
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
-        (None, "there is no pyproject.toml in it"),
+        (None, "contains no pyproject.toml"),
         (b"[", "pyproject.toml cannot be read: "),
         (b"\xff", "pyproject.toml cannot be read: "),
     ],

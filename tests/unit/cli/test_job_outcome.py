@@ -42,7 +42,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_a_wheel_that_was_built(file: Path) -> None:
-    outcome.leave(Repaired("demo.whl", MADE))
+    outcome.write(Repaired("demo.whl", MADE))
     left = read_outcome(file)
     assert left is not None
     assert (left.floor, left.promised, left.error) == ("1.2.3", True, None)
@@ -52,7 +52,7 @@ def test_a_wheel_that_was_built(file: Path) -> None:
 
 def test_a_wheel_for_any_platform(file: Path) -> None:
     verdict = MADE.verdict._replace(floor=None, findings=())
-    outcome.leave(Repaired("demo.whl", MADE._replace(promised=None, verdict=verdict)))
+    outcome.write(Repaired("demo.whl", MADE._replace(promised=None, verdict=verdict)))
     assert results.loads_on(read_outcome(file)) == "any"
 
 
@@ -60,10 +60,10 @@ def test_no_variable_and_no_writable_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(outcome.VARIABLE, raising=False)
-    outcome.leave(Repaired("demo.whl", MADE))
+    outcome.write(Repaired("demo.whl", MADE))
     (tmp_path / "a file").touch()
     monkeypatch.setenv(outcome.VARIABLE, str(tmp_path / "a file" / "outcome.json"))
-    outcome.leave(Repaired("demo.whl", MADE))
+    outcome.write(Repaired("demo.whl", MADE))
     assert [path.name for path in tmp_path.iterdir()] == ["a file"]
 
 
@@ -111,7 +111,7 @@ def test_a_hook_that_builds_leaves_its_outcome(
 def test_hostile_names_cannot_print_lines_or_colors(file: Path) -> None:
     finding = FINDING._replace(subject=HOSTILE, message=HOSTILE, hint=HOSTILE, details=(HOSTILE,))
     verdict = Verdict(None, (), (finding,))
-    outcome.leave(Repaired(HOSTILE, error=f"{HOSTILE}\n  hint  {HOSTILE}", verdict=verdict))
+    outcome.write(Repaired(HOSTILE, error=f"{HOSTILE}\n  hint  {HOSTILE}", verdict=verdict))
     left = read_outcome(file)
     assert left is not None
     assert left.findings[0].subject == HOSTILE

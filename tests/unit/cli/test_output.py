@@ -12,6 +12,7 @@ import pytest
 from packaging.tags import parse_tag
 
 from muslbackend.build import hooks, pipeline
+from muslbackend.build.job import Request
 from muslbackend.build.settings import Settings
 from muslbackend.cli.multibuild import driver, jobs
 from muslbackend.cli.multibuild.matrix import Interpreter, Job
@@ -137,7 +138,7 @@ def test_annotations_go_to_stderr(
     ]
 
 
-ASKED = hooks._Asked({}, Settings(), {}, Facts("linux", "", "x86_64", ""), target_for())
+ASKED = Request({}, Settings(), {}, Facts("linux", "", "x86_64", ""), target_for())
 OUTCOME = Outcome(
     WheelName("demo-1.0", "", parse_tag("cp311-cp311-musllinux_1_2_x86_64")),
     Verdict(MuslVersion(1, 1, 0), (), (FINDING._replace(severity=Severity.WARNING),)),
@@ -156,7 +157,7 @@ def hook(monkeypatch: pytest.MonkeyPatch) -> Callable[[Outcome | Exception], Non
                 raise result
             return result
 
-        monkeypatch.setattr(hooks, "_read", lambda _: ASKED)
+        monkeypatch.setattr(hooks, "read_request", lambda _: ASKED)
         monkeypatch.setattr(pipeline, "build_wheel", build)
         hooks.build_wheel("dist")
 

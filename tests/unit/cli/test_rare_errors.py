@@ -77,7 +77,7 @@ def test_zig_is_missing_or_does_not_compile_for_the_machine(
     assert caught.value.hint is not None
     assert caught.value.hint.startswith("it compiles for ")
     monkeypatch.setattr(compilers, "find_zig", lambda: None)
-    with pytest.raises(ToolError, match="was not found, or is of another release") as caught:
+    with pytest.raises(ToolError, match="but no supported release was found") as caught:
         compilers.zig_compilers(ARCHITECTURES["x86_64"])
     assert caught.value.hint == f"pip install '{ZIG_REQUIREMENT}'"
 
@@ -98,9 +98,9 @@ def test_another_implementation_than_cpython_gets_a_note(
     settings = SimpleNamespace(strict=False)
     facts = Facts("linux", ".x.so", implementation="other")
     asked: Any = SimpleNamespace(facts=facts, settings=settings, target=target_for())
-    hooks._tell(asked)
+    hooks._report_interpreter(asked)
     out = capsys.readouterr().out
-    assert out.startswith(f"muslbackend: {sys.executable} is other: the tag is about musl; ")
+    assert out.startswith(f"muslbackend: {sys.executable} is other: the tag covers only musl; ")
     assert out.endswith("is not checked\n")
 
 
@@ -127,10 +127,10 @@ def test_scikit_build_core_without_its_requirements(
     monkeypatch.setattr(skbuild, "call", fail)
     with pytest.raises(MuslBackendError) as caught:
         skbuild.requires({}, {})
-    words = "scikit-build-core does not say what it takes to build this project"
+    words = "scikit-build-core cannot list the requirements of this project"
     assert (caught.value.message, caught.value.hint) == (
         f"{words}{reason}",
-        "mend what it complains of",
+        "fix the error that it reports",
     )
 
 
@@ -147,7 +147,7 @@ def test_the_host_has_no_cpython_or_no_headers(
     assert caught.value.hint is not None
     assert f"apt install python{version}-dev (Debian, Ubuntu)" in caught.value.hint
     monkeypatch.setattr(sysconfig, "get_config_var", lambda _: "pypy311-pp73")
-    with pytest.raises(ToolError, match=": only CPython can be crossed") as caught:
+    with pytest.raises(ToolError, match=": a cross build requires CPython") as caught:
         python.read_host_python()
     assert caught.value.hint == "run the build with CPython"
 

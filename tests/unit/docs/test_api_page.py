@@ -64,5 +64,5 @@ def test_every_public_name_and_field_is_in_the_table() -> None:
         assert [n for n in names if not re.search(rf"\b{n}\b", row)] == [], name
 
 
-def test_every_block_is_given_to_a_test() -> None:
+def test_every_block_belongs_to_a_test() -> None:
     assert PAGE.left_over() == []

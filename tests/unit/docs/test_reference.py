@@ -181,6 +181,6 @@ def test_every_link_leads_somewhere(page: Page) -> None:
     assert page.broken_links() == []
 
 
-def test_every_block_is_given_to_a_test() -> None:
+def test_every_block_belongs_to_a_test() -> None:
     assert REFERENCE.left_over() == []
     assert EXPLANATION.blocks == []

@@ -23,7 +23,7 @@ TOOLCHAIN_VARIABLE: Final = "_MUSLBACKEND_TOOLCHAIN_FILE"
 _LANGUAGES: Final = ("CXX", "CUDA", "Fortran", "HIP", "ISPC", "Swift")
 
 
-class Ground(NamedTuple):
+class ToolchainTarget(NamedTuple):
     """The target of a toolchain file."""
 
     root: Path
@@ -44,18 +44,18 @@ class Ground(NamedTuple):
     """Folders in which the compilers have the target's libraries."""
 
 
-def cmake_text(ground: Ground) -> str:
+def cmake_text(target: ToolchainTarget) -> str:
     """Return the text of the toolchain file."""
-    parts = [_ONCE, _compilers(ground), _WATCH, _COMMON, _SEARCH, _PYTHON]
+    parts = [_ONCE, _compilers(target), _WATCH, _COMMON, _SEARCH, _PYTHON]
     names = {
-        "languages": " ".join(_missing_languages(ground)),
-        "root": str(ground.root),
-        "processor": ground.processor,
-        "soabi": ground.soabi,
-        "sysconfigdata": ground.sysconfigdata,
-        "include": f"{ground.root}/{ground.headers}",
-        "pointer": str(ground.pointer),
-        "roots": ";".join(ground.roots),
+        "languages": " ".join(_missing_languages(target)),
+        "root": str(target.root),
+        "processor": target.processor,
+        "soabi": target.soabi,
+        "sysconfigdata": target.sysconfigdata,
+        "include": f"{target.root}/{target.headers}",
+        "pointer": str(target.pointer),
+        "roots": ";".join(target.roots),
         "sysroot_variable": SYSROOT_VARIABLE,
         "packages_variable": PACKAGES_VARIABLE,
         "toolchain_variable": TOOLCHAIN_VARIABLE,
@@ -65,29 +65,29 @@ def cmake_text(ground: Ground) -> str:
     return fill("\n".join(parts), names)
 
 
-def _compilers(ground: Ground) -> str:
-    if not ground.programs:
+def _compilers(target: ToolchainTarget) -> str:
+    if not target.programs:
         return _THEIR_FILE
     lines = ["set(CMAKE_SYSTEM_NAME Linux)", "set(CMAKE_SYSTEM_PROCESSOR @processor@)"]
     for language, program in (("C", "cc"), ("ASM", "cc"), ("CXX", "c++")):
-        if program in ground.programs:
+        if program in target.programs:
             lines.append(f'set(CMAKE_{language}_COMPILER "@root@/bin/{program}")')
     for tool in ("ar", "ranlib", "strip"):
-        if tool in ground.programs:
+        if tool in target.programs:
             lines.append(f'set(CMAKE_{tool.upper()} "@root@/bin/{tool}" CACHE FILEPATH "" FORCE)')
     for language in ("C", "CXX"):
         for tool in ("ar", "ranlib"):
             name = f"CMAKE_{language}_COMPILER_{tool.upper()}"
             lines.append(f'set({name} "${{CMAKE_{tool.upper()}}}" CACHE FILEPATH "")')
-    return "\n".join([*lines, "", _ZIG if ground.zig else ""])
+    return "\n".join([*lines, "", _ZIG if target.zig else ""])
 
 
-def _missing_languages(ground: Ground) -> list[str]:
+def _missing_languages(target: ToolchainTarget) -> list[str]:
     """Return the languages for which CMake stops when it searches a compiler.
 
     CMake would use the host's compiler, whose objects are for another libc or machine.
     """
-    has_cxx = "c++" in ground.programs or not ground.programs
+    has_cxx = "c++" in target.programs or not target.programs
     return [name for name in _LANGUAGES if name != "CXX" or not has_cxx]
 
 

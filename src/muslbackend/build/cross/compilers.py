@@ -68,8 +68,8 @@ class Compilers(NamedTuple):
     """The user's compiler and its target, if it is not used because of that."""
 
 
-class Answer(NamedTuple):
-    """The properties of a compiler, from its macros."""
+class CompilerTarget(NamedTuple):
+    """The target of a compiler, according to its macros."""
 
     libc: str
     """``musl``, another libc, or empty if it does not compile for Linux."""
@@ -87,8 +87,8 @@ class Answer(NamedTuple):
 
 def needs_zig(arch: Architecture, environ: Mapping[str, str]) -> bool:
     """Return whether zig must be installed to compile for ``arch``."""
-    said = _asked(command("CC", environ), "c")
-    return not (said and said.fits(arch)) and find_zig() is None
+    found = _probed(command("CC", environ), "c")
+    return not (found and found.fits(arch)) and find_zig() is None
 
 
 def find_compilers(arch: Architecture, environ: Mapping[str, str]) -> Compilers:
@@ -99,17 +99,17 @@ def find_compilers(arch: Architecture, environ: Mapping[str, str]) -> Compilers:
     :class:`SettingsError` for a ``CC`` or ``CXX`` that is not a command.
     """
     cc, named = command("CC", environ), command("CXX", environ)
-    said = _asked(cc, "c")
-    if said is None or not said.fits(arch):
-        found = zig_compilers(arch)
-        return found if said is None else found._replace(passed_over=f"CC={shlex.join(cc)} {said}")
+    target = _probed(cc, "c")
+    if target is None or not target.fits(arch):
+        zig = zig_compilers(arch)
+        return zig._replace(passed_over=f"CC={shlex.join(cc)} {target}") if target else zig
     programs, passed_over = {"cc": plain_wrapper(shlex.join(_absolute(cc)))}, ""
     cxx = named or _sibling(cc)
-    said = _asked(cxx, "c++")
-    if said is not None and said.fits(arch):
+    target = _probed(cxx, "c++")
+    if target is not None and target.fits(arch):
         programs["c++"] = plain_wrapper(shlex.join(_absolute(cxx)))
     elif named:
-        passed_over = f"CXX={shlex.join(named)} {said}"
+        passed_over = f"CXX={shlex.join(named)} {target}"
     for tool in ("ar", "ranlib", "strip"):
         path = shutil.which(_output([*cc, f"-print-prog-name={tool}"]).strip() or tool)
         if path is not None:
@@ -130,7 +130,7 @@ def zig_compilers(arch: Architecture) -> Compilers:
         raise ToolError(msg, hint=f"it compiles for {', '.join(ZIG_TARGETS)}")
     zig = find_zig()
     if zig is None:
-        msg = "zig is needed to compile for musl and was not found, or is of another release"
+        msg = "zig is required to compile for musl, but no supported release was found"
         raise ToolError(msg, hint=f"pip install '{ZIG_REQUIREMENT}'")
     # zig enables UBSan by default without optimization, which adds its runtime. Without -dynamic,
     # programs are linked statically: CMake's first checks would build all of musl in vain.
@@ -144,25 +144,25 @@ def zig_compilers(arch: Architecture) -> Compilers:
     return Compilers(f"zig {zig.version}", programs, {ZIG_VARIABLE: zig.program}, zig)
 
 
-def _asked(command: Sequence[str], language: str) -> Answer | None:
-    return ask(command, language) if command else None
+def _probed(command: Sequence[str], language: str) -> CompilerTarget | None:
+    return probe(command, language) if command else None
 
 
-def ask(command: Sequence[str], language: str) -> Answer:
-    """Return the libc and architectures of a compiler; none for a broken one."""
+def probe(command: Sequence[str], language: str) -> CompilerTarget:
+    """Return the target of a compiler; without a libc for a broken one."""
     options = ["-x", language, "-E", "-dM", "-include", "stdlib.h", os.devnull]
     return read_macros(_output([*command, *options]))
 
 
-def read_macros(text: str) -> Answer:
-    """Return the properties of a compiler from its ``#define NAME VALUE`` lines."""
+def read_macros(text: str) -> CompilerTarget:
+    """Return the target of a compiler from its ``#define NAME VALUE`` lines."""
     lines = {line.removeprefix("#define ") for line in text.splitlines()}
     names = {line.partition(" ")[0] for line in lines}
     archs = frozenset(arch for arch, macro in _MACROS.items() if macro in lines)
     if "__linux__" not in names:
-        return Answer("", archs)
+        return CompilerTarget("", archs)
     libc = next((libc for macro, libc in _OTHER_LIBCS.items() if macro in names), "musl")
-    return Answer(libc, archs)
+    return CompilerTarget(libc, archs)
 
 
 def _sibling(cc: Sequence[str]) -> list[str]:
@@ -181,8 +181,8 @@ def command(name: str, environ: Mapping[str, str]) -> list[str]:
     try:
         return shlex.split(environ.get(name, ""))
     except ValueError as error:
-        msg = f"{name} = {environ[name]} is no command: {error}"
-        raise SettingsError(msg, hint="quote it as for a shell") from None
+        msg = f"{name} = {environ[name]} is not a valid command: {error}"
+        raise SettingsError(msg, hint="quote it as in a shell") from None
 
 
 def _absolute(command: Sequence[str]) -> list[str]:

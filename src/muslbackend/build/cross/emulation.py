@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from muslbackend.musl.releases import Architecture
+    from muslbackend.repair.verify import Opener
 
 #: QEMU's names of architectures that differ from the wheel's.
 _QEMU_NAMES: Final = {"i686": "i386", "armv7l": "arm", "armv6l": "arm"}
@@ -71,11 +72,19 @@ class Emulation(NamedTuple):
     def musl(self) -> MuslVersion:
         """Return the loader's release; raise :class:`ToolError` as ``start`` does."""
         command = self.start[: 2 if self.qemu else 1]
-        told = _told(command)
-        if told is None:
-            msg = f"{' '.join(command)} does not run as musl's loader for {self.arch.name}"
-            raise ToolError(msg, hint="give another one as loader, or the root of it as sysroot")
-        return told
+        release = _loader_release(command)
+        if release is None:
+            msg = f"{' '.join(command)} is not a working musl loader for {self.arch.name}"
+            raise ToolError(
+                msg, hint="set loader to another file, or sysroot to an unpacked root of the target"
+            )
+        return release
+
+    def opener(self, compiler: Path | None) -> Opener:
+        """Return the opener of ``verify``; raise :class:`ToolError` if no loader runs here."""
+        from muslbackend.repair.verify import Opener
+
+        return Opener(self.start, self.musl(), Path(self.qemu or "").name, compiler)
 
 
 def find_emulation(
@@ -88,7 +97,9 @@ def find_emulation(
     """
     places = [root / f"lib/{arch.loader_name}" for root in (sysroot, _ROOT) if root]
     loader = given or next(filter(Path.is_file, places), None)
-    direct = platform.machine() == arch.name or (loader and _told([str(loader)]) is not None)
+    direct = platform.machine() == arch.name or (
+        loader and _loader_release([str(loader)]) is not None
+    )
     found = filter(None, map(shutil.which, _qemu_programs(arch)))
     libraries = () if sysroot is None else (f"{sysroot}{folder}" for folder in DEFAULT_SEARCH_PATH)
     return Emulation(arch, loader, "" if direct else next(found, None), tuple(libraries))
@@ -139,7 +150,7 @@ def _qemu_programs(arch: Architecture) -> tuple[str, str]:
     return program, f"{program}-static"
 
 
-def _told(command: Sequence[str]) -> MuslVersion | None:
+def _loader_release(command: Sequence[str]) -> MuslVersion | None:
     """Return the release that a loader prints without a program, ``None`` if it prints none."""
     try:
         done = subprocess.run(

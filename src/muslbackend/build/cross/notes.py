@@ -65,38 +65,40 @@ def remarks(notes: Iterable[Note]) -> tuple[str, ...]:
     if not dropped:
         return ()
     flags = ", ".join(dropped)
-    return (f"  left out  flags that zig does not know and that change nothing: {flags}",)
+    return (
+        f"  left out  flags that zig does not support and that do not change the result: {flags}",
+    )
 
 
-def said(config: Mapping[str, object], environ: Mapping[str, str]) -> dict[str, str]:
+def user_flags(config: Mapping[str, object], environ: Mapping[str, str]) -> dict[str, str]:
     """Return the user's flags outside the project, by their origin."""
     options = {f"-C {key}": str(value) for key, value in config.items()}
     return options | {name: environ[name] for name in _FLAGS if environ.get(name)}
 
 
 def failure(
-    notes: Iterable[Note], said: Mapping[str, str], files: Mapping[str, str]
+    notes: Iterable[Note], flags: Mapping[str, str], files: Mapping[str, str]
 ) -> ToolError | None:
     """Return the reason why a build failed, ``None`` if no note explains it.
 
-    The origin of a refused flag is searched in the user's flags (see :func:`said`) and in the
+    The origin of a refused flag is searched in the user's flags (see :func:`user_flags`) and in the
     project's ``files``, texts by path.
     """
     notes = list(notes)
     languages = [note.subject for note in notes if note.kind == LANGUAGE and not note.trial]
     if languages:
         return _no_compiler(languages[0])
-    idle = unanswered(notes)
-    if idle is not None:
-        return idle
+    not_run = unanswered(notes)
+    if not_run is not None:
+        return not_run
     refused = [note for note in notes if note.kind == REFUSED]
     # Checks of CMake may fail; if nothing else failed, it was the check of the compiler itself.
-    flags = [note.subject for note in refused if not note.trial]
-    flags = list(dict.fromkeys(flags or [n.subject for n in refused]))
-    placed = [(flag, origin(flag, said, files)) for flag in flags]
+    names = [note.subject for note in refused if not note.trial]
+    names = list(dict.fromkeys(names or [note.subject for note in refused]))
+    origins = [(name, origin(name, flags, files)) for name in names]
     if all(note.trial for note in refused):
-        placed = [(flag, place) for flag, place in placed if place in said]
-    return _refused(placed) if placed else None
+        origins = [(name, place) for name, place in origins if place in flags]
+    return _refused(origins) if origins else None
 
 
 def unanswered(notes: Iterable[Note]) -> ToolError | None:
@@ -108,18 +110,18 @@ def unanswered(notes: Iterable[Note]) -> ToolError | None:
         return None
     names = ", ".join(programs)
     return ToolError(
-        f"the build runs what it compiled for the target, which cannot be done here: {names}",
+        f"the build runs programs of the target, which this machine cannot run: {names}",
         hint="install QEMU (Debian: qemu-user, Alpine: qemu-ARCH) and musl's loader for the target "
-        "(Debian: musl:ARCH), or name it with musl.loader or musl.sysroot; what a try_run is to "
-        "answer can be said instead: -C cmake.define.NAME=VALUE",
+        "(Debian: musl:ARCH), or name the loader with musl.loader or musl.sysroot; or set the "
+        "result of a try_run: -C cmake.define.NAME=VALUE",
     )
 
 
 def _no_compiler(language: str) -> ToolError:
     if language == "CXX":
         return ToolError(
-            "the project is written in C++ too, and CC names a compiler for C alone",
-            hint="set CXX as well, or unset CC: zig compiles both",
+            "the project requires a C++ compiler, but CC names only a C compiler",
+            hint="set CXX too, or unset CC: zig compiles both",
         )
     needed = (
         "a rustc with the target ARCH-unknown-linux-musl (rustup target add), and "
@@ -129,28 +131,29 @@ def _no_compiler(language: str) -> ToolError:
         f"CMAKE_{language}_COMPILER (musl.toolchain-file)"
     )
     return ToolError(
-        f"the project is written in {language} too, which zig does not compile",
-        hint=f"it takes {needed}; or leave that part out, if the project has an option for it",
+        f"the project contains {language}, which zig does not compile",
+        hint=f"use {needed}; or turn that part off, if the project has an option for it",
     )
 
 
-def _refused(placed: Sequence[tuple[str, str]]) -> ToolError:
-    flags = "; ".join(f"{flag} ({place})" if place else flag for flag, place in placed)
+def _refused(origins: Sequence[tuple[str, str]]) -> ToolError:
+    flags = "; ".join(f"{flag} ({place})" if place else flag for flag, place in origins)
     return ToolError(
-        f"the build gives a flag that zig does not know, or that means this machine: {flags}",
-        hint="leave it out where CMAKE_CROSSCOMPILING is set; or take a compiler that knows it: CC "
+        "the build passes a flag that zig does not support, or that targets the build machine: "
+        f"{flags}",
+        hint="omit it if CMAKE_CROSSCOMPILING is set; or choose a compiler that supports it: CC "
         "and CXX, or musl.toolchain-file",
     )
 
 
-def origin(flag: str, said: Mapping[str, str], files: Mapping[str, str]) -> str:
-    """Return the origin of a flag: a key of ``said``, or ``file:line``; empty if unknown.
+def origin(flag: str, flags: Mapping[str, str], files: Mapping[str, str]) -> str:
+    """Return the origin of a flag: a key of ``flags``, or ``file:line``; empty if unknown.
 
     A flag with a value is searched without it: CMake may have joined the two.
     """
     name = flag.partition(" ")[2] or (flag if flag.startswith("-m") else flag.partition("=")[0])
-    for place in sorted(said):
-        if name in said[place]:
+    for place in sorted(flags):
+        if name in flags[place]:
             return place
     return next(_lines_with(name, files), "")
 

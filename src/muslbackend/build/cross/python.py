@@ -8,7 +8,6 @@ ABI.
 
 from __future__ import annotations
 
-import platform
 import re
 import sys
 import sysconfig
@@ -17,8 +16,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from muslbackend.errors import ToolError
-from muslbackend.musl.tags import Facts
-from muslbackend.repair.interpreter import named_loader
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -74,13 +71,6 @@ class HostPython(NamedTuple):
     """``build_time_vars`` of its sysconfig data."""
 
 
-def read_facts() -> Facts:
-    """Return facts about the running interpreter and the machine."""
-    suffix = str(sysconfig.get_config_var("EXT_SUFFIX") or "")
-    loader = named_loader(Path(sys.executable)) if sys.platform == "linux" else None
-    return Facts(sys.platform, suffix, platform.machine(), loader, sys.implementation.name)
-
-
 def read_host_python() -> HostPython:
     """Return the facts about the running interpreter that a target Python requires.
 
@@ -90,7 +80,7 @@ def read_host_python() -> HostPython:
     include = Path(sysconfig.get_path("include"))
     match = re.match(r"cpython-\d+\w*", str(sysconfig.get_config_var("SOABI")))
     if match is None:
-        msg = f"{sys.executable} is {sys.implementation.name}: only CPython can be crossed"
+        msg = f"{sys.executable} is {sys.implementation.name}: a cross build requires CPython"
         raise ToolError(msg, hint="run the build with CPython")
     if not (include / "Python.h").is_file():
         raise ToolError(

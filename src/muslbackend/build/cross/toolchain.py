@@ -16,7 +16,12 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from muslbackend.build.cross.cmake import PACKAGES_VARIABLE, TOOLCHAIN_VARIABLE, Ground, cmake_text
+from muslbackend.build.cross.cmake import (
+    PACKAGES_VARIABLE,
+    TOOLCHAIN_VARIABLE,
+    ToolchainTarget,
+    cmake_text,
+)
 from muslbackend.build.cross.compilers import Compilers, find_compilers
 from muslbackend.build.cross.emulation import emulate_script
 from muslbackend.build.cross.python import (
@@ -85,7 +90,9 @@ def cross_toolchain(
     in ``CC`` and ``CXX`` if they target musl on ``arch``, or zig. Raises :class:`ToolError` if zig
     is required and is missing or lacks the target, and if the host's Python headers are missing.
     """
-    compilers = find_compilers(arch, os.environ) if choice.file is None else _theirs(choice.file)
+    compilers = (
+        find_compilers(arch, os.environ) if choice.file is None else _users_file(choice.file)
+    )
     host = read_host_python()
     cache = cache or cache_folder()
     root = _root(arch, compilers, host, cache)
@@ -129,7 +136,7 @@ def _zig_cache(cache: Path) -> dict[str, str]:
     return {"ZIG_GLOBAL_CACHE_DIR": str(cache / "zig-global")}
 
 
-def _theirs(file: Path) -> Compilers:
+def _users_file(file: Path) -> Compilers:
     return Compilers(str(file), {}, {TOOLCHAIN_VARIABLE: str(file)})
 
 
@@ -157,16 +164,16 @@ def _files(
     files = {f"bin/{name}": text for name, text in compilers.programs.items()}
     files["bin/emulate"] = emulate_script(arch)
     files |= target_python_files(host, arch, root)
-    ground = Ground(
-        root,
-        arch.name,
-        f"{host.soabi}-{arch.multiarch}",
-        sysconfigdata_name(host, arch),
-        header_folder(host),
-        arch.bits // 8,
-        compilers.programs,
-        compilers.zig is not None,
-        compilers.roots,
+    target = ToolchainTarget(
+        root=root,
+        processor=arch.name,
+        soabi=f"{host.soabi}-{arch.multiarch}",
+        sysconfigdata=sysconfigdata_name(host, arch),
+        headers=header_folder(host),
+        pointer=arch.bits // 8,
+        programs=compilers.programs,
+        zig=compilers.zig is not None,
+        roots=compilers.roots,
     )
-    files["toolchain.cmake"] = cmake_text(ground)
+    files["toolchain.cmake"] = cmake_text(target)
     return files

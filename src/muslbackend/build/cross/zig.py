@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 #: passes for every library that requires another one.
 ZIG_REQUIREMENT: Final = "ziglang>=0.16,<0.18"
 _OLDEST_ZIG: Final = (0, 16, 0)
-_FIRST_UNTRIED_ZIG: Final = (0, 18, 0)
+_FIRST_UNTESTED_ZIG: Final = (0, 18, 0)
 
 
 class Zig(NamedTuple):
@@ -38,7 +38,7 @@ class Zig(NamedTuple):
 
 def find_zig() -> Zig | None:
     """Return a tested zig of the ``ziglang`` package or of PATH, ``None`` if there is none."""
-    return next((zig for zig in found_zigs() if is_tried(zig.version)), None)
+    return next((zig for zig in found_zigs() if is_supported(zig.version)), None)
 
 
 def found_zigs() -> Iterator[Zig]:
@@ -46,18 +46,18 @@ def found_zigs() -> Iterator[Zig]:
     for program in _zig_programs():
         try:
             answer = subprocess.run([program, "version"], capture_output=True, check=False)
-        except OSError:  # for another machine, or no program
+        except OSError:  # for another machine, or not a program
             continue
         version = answer.stdout.decode(errors="replace").strip()
         if answer.returncode == 0 and version:
             yield Zig(program, version)
 
 
-def is_tried(version: str) -> bool:
-    """Return whether a version of zig was tested."""
+def is_supported(version: str) -> bool:
+    """Return whether a version of zig is among the tested ones."""
     match = re.match(r"(\d+)\.(\d+)\.(\d+)", version)
     known = tuple(map(int, match.groups())) if match else ()
-    return _OLDEST_ZIG <= known < _FIRST_UNTRIED_ZIG
+    return _OLDEST_ZIG <= known < _FIRST_UNTESTED_ZIG
 
 
 def _zig_programs() -> list[str]:

@@ -10,11 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from muslbackend import __version__
 from muslbackend.build import pipeline, skbuild
-from muslbackend.build import requires as requirements
-from muslbackend.build.cross.python import read_facts
-from muslbackend.build.pyproject import FILE, read_pyproject
-from muslbackend.build.settings import PREFIX, foreign_config, names, read_settings
-from muslbackend.build.target import decide
+from muslbackend.build.cross.prepare import missing_tools
+from muslbackend.build.job import Job
+from muslbackend.build.settings import (
+    PREFIX,
+    PYPROJECT,
+    foreign_config,
+    names,
+    read_pyproject,
+    read_settings,
+)
+from muslbackend.build.target import decide, read_facts
 from muslbackend.cli.doctor import survey
 from muslbackend.cli.doctor.diagnosis import FETCHED, Trouble, judge, lacks
 from muslbackend.cli.doctor.report import Build, Checkup, Project, Setting
@@ -43,7 +49,7 @@ def examine(project: Path | None, config: Mapping[str, object]) -> Checkup:
     """
     folder = (project or Path()).resolve()
     document: Mapping[str, Any] | None = None
-    if project is not None or (folder / FILE).is_file():
+    if project is not None or (folder / PYPROJECT).is_file():
         _, document = read_pyproject(folder, project or folder)
     tool = (document or {}).get("tool")
     table = tool.get(_BACKEND, {}) if isinstance(tool, dict) else {}
@@ -71,16 +77,20 @@ class _Job:
         system = document.get("build-system")
         self.system = system if isinstance(system, dict) else {}
 
-    def for_target(self, target: Target) -> pipeline.Job:
+    def for_target(self, target: Target) -> Job:
         """Return the job that the build hook would run."""
-        settings = self.read.settings
-        return pipeline.Job(
-            self.folder, target, settings, self.config, self.document, self.folder / "dist"
+        return Job(
+            project=self.folder,
+            target=target,
+            settings=self.read.settings,
+            config=self.config,
+            pyproject=self.document,
+            output=self.folder / "dist",
         )
 
     def tools(self, target: Target) -> Iterator[str]:
         """Yield the missing build tools, as the requirements that a hook returns to a frontend."""
-        return requirements.tools(self.document, self.read.settings, self.config, target)
+        return missing_tools(target, self.read.settings, self.config, self.document)
 
 
 def _project(
@@ -130,7 +140,7 @@ def _build(job: _Job, target: Target, machine: Machine, possible: tuple[Possible
             requires = skbuild.requires(job.document, job.config)  # reports invalid settings, too
             tools = tuple(job.tools(target))
             build = build._replace(requires=(*requires, *tools))
-            if skbuild.decided(job.document, job.config).cmake:
+            if skbuild.backend_settings(job.document, job.config).cmake:
                 lacking = _missing(target, possible, needs_zig=bool(tools))
         foreseen = pipeline.foresee(job.for_target(target))
     except SettingsError:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Final
 from muslbackend.build import skbuild
 from muslbackend.build.cross import compilers
 from muslbackend.build.cross.emulation import SCRIPT_TOOLS, find_emulation
-from muslbackend.build.cross.python import read_facts, read_host_python
-from muslbackend.build.cross.zig import found_zigs, is_tried
+from muslbackend.build.cross.python import read_host_python
+from muslbackend.build.cross.zig import found_zigs, is_supported
+from muslbackend.build.target import read_facts
 from muslbackend.cli.doctor.diagnosis import (
     Ability,
     Compiling,
@@ -95,7 +96,9 @@ def _python(facts: Facts) -> Python:
     )
 
 
-def _compilers(environ: Mapping[str, str]) -> dict[str, tuple[Tool, compilers.Answer | None]]:
+def _compilers(
+    environ: Mapping[str, str],
+) -> dict[str, tuple[Tool, compilers.CompilerTarget | None]]:
     """Return by language the compiler of a native build, and its description of itself."""
     found = {}
     for language, usual in _USUAL.items():
@@ -104,14 +107,16 @@ def _compilers(environ: Mapping[str, str]) -> dict[str, tuple[Tool, compilers.An
         paths: Iterator[str] = filter(None, map(shutil.which, usual))
         path = next(paths, None)
         words = command or ([path] if path else [])
-        answer = compilers.ask(words, language) if words else None
+        answer = compilers.probe(words, language) if words else None
         name = variable if command else usual[0]
         found[language] = (Tool(name, shlex.join(words), note=str(answer or "")), answer)
     return found
 
 
 def _tools() -> Iterator[Tool]:
-    zigs = [Tool("zig", zig.program, zig.version, is_tried(zig.version)) for zig in found_zigs()]
+    zigs = [
+        Tool("zig", zig.program, zig.version, is_supported(zig.version)) for zig in found_zigs()
+    ]
     yield next((zig for zig in zigs if zig.usable), next(iter(zigs), Tool("zig")))
     for program in skbuild.programs():
         yield Tool(program.name, program.path, program.version, program.works)
@@ -165,7 +170,7 @@ def _packages() -> str:
 def _ability(
     arch: Architecture,
     facts: Facts,
-    own: Mapping[str, tuple[Tool, compilers.Answer | None]],
+    own: Mapping[str, tuple[Tool, compilers.CompilerTarget | None]],
     environ: Mapping[str, str],
 ) -> Ability:
     """Return the compilers for an architecture, and the means to run its programs."""

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from muslbackend.build.pyproject import FILE, read_pyproject
+from muslbackend.build.settings import PYPROJECT, read_pyproject
 from muslbackend.cli.options import Formatter, epilog
 from muslbackend.errors import SettingsError
 from muslbackend.report import terminal
@@ -86,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
     files = _read(options.project)
     proposal = propose(files)
     if options.write and proposal.text is not None:
-        _write(options.project / FILE, proposal.text)
+        _write(options.project / PYPROJECT, proposal.text)
     terminal.tell("\n".join(_lines(files, proposal, written=options.write)))
     return 0 if proposal.ours else 1
 
@@ -108,7 +108,7 @@ def _read(project: Path) -> Files:
             for name in _READ
             if name in names
         }
-    if FILE not in names and texts:
+    if PYPROJECT not in names and texts:
         return Files(None, {}, texts, names)
     text, document = read_pyproject(project, project)
     return Files(text, document, texts, names)
@@ -135,7 +135,7 @@ def _lines(files: Files, proposal: Proposal, *, written: bool) -> Iterator[str]:
         yield from _diff(files.pyproject or "", proposal.text)
         yield ""
         done = "was changed" if written else "is unchanged; to change it: muslbackend init --write"
-        yield f"muslbackend: {FILE} {done}"
+        yield f"muslbackend: {PYPROJECT} {done}"
     else:
         yield f"muslbackend: the build-backend is {proposal.backend}"
     for remark in proposal.remarks:
@@ -153,7 +153,7 @@ def _recipe(name: str) -> str:
 def _diff(before: str, after: str) -> Iterator[str]:
     """Yield the lines of a unified diff, without newlines."""
     old, new = (re.findall(r"[^\n]*\n|[^\n]+", text) for text in (before, after))
-    for line in difflib.unified_diff(old, new, f"a/{FILE}", f"b/{FILE}"):
+    for line in difflib.unified_diff(old, new, f"a/{PYPROJECT}", f"b/{PYPROJECT}"):
         yield line.removesuffix("\n")
         if not line.endswith("\n"):
             yield "\\ No newline at end of file"

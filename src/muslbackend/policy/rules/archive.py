@@ -1,6 +1,6 @@
 """Rules about a finished wheel as an archive: whether all installers install the same files.
 
-A wheel is sound if pip, uv and installer install it alike; tests ask all three. The format is the
+A wheel is valid if pip, uv and installer install it alike; tests run all three. The format is the
 binary distribution format specification (PEP 427), for RECORD also PEP 376.
 """
 
@@ -221,7 +221,7 @@ def _places(contents: Contents) -> Mapping[str, str]:
 
 @rule("MB138", Severity.ERROR, Scope.ARCHIVE)
 def record(contents: Contents) -> Iterator[Problem]:
-    """Installers are to refuse a file that RECORD does not list, or lists with another digest."""
+    """Installers must refuse a file that RECORD does not list, or lists with another digest."""
     path = f"{contents.folders[0]}/RECORD" if len(contents.folders) == 1 else ""
     text = contents.texts.get(path)
     if text is None:
@@ -410,7 +410,7 @@ def _about_wheel_file(contents: Contents) -> _Faults:
 
 
 def _only(fields: Fields, name: str) -> str | None:
-    """Return the value of a field that all installers read alike: in one line, in this case."""
+    """Return the value of a field if all installers read it alike: on one line, in this case."""
     found = fields.named(name)
     values = {field.value for field in found}
     # uv accepts only the case of the specification; installer keeps the break of a folded line.

@@ -97,7 +97,7 @@ def require(since: MuslVersion, alpine: str | None) -> str:
 
 @rule("MB118", Severity.WARNING)
 def shadowed_by_musl(graph: Graph, target: Target) -> Iterator[Problem]:
-    """A symbol that musl defines too is musl's: the interpreter has loaded musl first.
+    """Musl's definition of a symbol takes precedence: the interpreter has loaded musl first.
 
     Programs do not count: a program is searched before its libraries, and these in the order of its
     needed names.
@@ -172,7 +172,7 @@ def left_to_opened_library(
 ) -> Iterator[Problem]:
     """Musl also finds symbols in libraries that Python code opened with RTLD_GLOBAL before.
 
-    Which library that is shows only at run time (``find_sym``, ldso/dynlink.c). An error in builds
+    The library is known only at run time (``find_sym``, ldso/dynlink.c). An error in builds
     and repairs: a tag that we write does not rest on it.
     """
     for lack in missing(graph, target.arch, at):

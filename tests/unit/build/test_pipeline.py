@@ -1,10 +1,10 @@
-"""What CMake's cache says of a build."""
+"""Warnings from CMake's cache about a build."""
 
 from __future__ import annotations
 
 import pytest
 
-from muslbackend.build.cmake_cache import without_openmp
+from muslbackend.build.pipeline import without_openmp
 
 #: As FindOpenMP writes them.
 FOUND = """\
@@ -26,11 +26,11 @@ OpenMP_C_FLAGS:STRING=NOTFOUND
 
 
 @pytest.mark.parametrize("cache", ["", FOUND, "ZLIB_LIBRARY:FILEPATH=ZLIB_LIBRARY-NOTFOUND\n"])
-def test_nothing_is_said_where_openmp_was_found_or_not_looked_for(cache: str) -> None:
+def test_no_warning_if_openmp_was_found_or_not_searched(cache: str) -> None:
     assert list(without_openmp(cache)) == []
 
 
-def test_each_language_that_missed_it_is_named() -> None:
+def test_each_language_without_openmp_is_named() -> None:
     (finding,) = without_openmp(MISSED)
     assert finding.code == "MB136"
     assert "for CXX and C:" in finding.message

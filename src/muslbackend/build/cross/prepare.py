@@ -1,0 +1,96 @@
+"""Prepare a cross build: its toolchain, the means to run its programs, the missing build tools."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from muslbackend.build import skbuild
+from muslbackend.build.cross.compilers import needs_zig
+from muslbackend.build.cross.emulation import find_emulation, read_loader
+from muslbackend.build.cross.toolchain import Choice, cross_toolchain
+from muslbackend.build.cross.zig import ZIG_REQUIREMENT
+from muslbackend.build.invocation import named_toolchain
+from muslbackend.errors import SettingsError
+from muslbackend.repair.libraries import own_loader
+from muslbackend.system.cache import cache_folder, plainly_named
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from muslbackend.build.cross.emulation import Emulation
+    from muslbackend.build.cross.toolchain import Toolchain
+    from muslbackend.build.job import Job
+    from muslbackend.build.settings import Settings
+    from muslbackend.musl.releases import Architecture
+    from muslbackend.musl.tags import Target
+    from muslbackend.repair.verify import Opener
+
+
+class Cross(NamedTuple):
+    """The means to compile for a target and to run its programs on this machine."""
+
+    toolchain: Toolchain
+    emulation: Emulation
+
+
+def prepare(job: Job, sysroot: Path | None, *, make: bool = True) -> Cross:
+    """Return the toolchain and the emulation of a cross build; without ``make`` write nothing.
+
+    Raises :class:`ToolError` for a missing tool, and :class:`SettingsError` for a missing file.
+    """
+    arch, cache = job.target.arch, cache_folder()
+    root = plainly_named(sysroot, cache) if sysroot is not None and make else sysroot
+    toolchain = cross_toolchain(arch, _choice(job, root), cache, make=make)
+    loader = job.settings.loader
+    given = None if loader is None else read_loader(job.project, loader, arch)
+    return Cross(toolchain, find_emulation(arch, given, root))
+
+
+def _choice(job: Job, sysroot: Path | None) -> Choice:
+    """Return the user's choices; raise :class:`SettingsError` for a missing toolchain file."""
+    named = named_toolchain(job.settings.toolchain_file, job.config, os.environ)
+    if named is None:
+        return Choice(sysroot)
+    place, name = named
+    file = (job.project / name).resolve()
+    if not file.is_file():
+        hint = "give a path that is absolute or relative to the project"
+        raise SettingsError(f"{place} = {name}: there is no file {file}", hint=hint)
+    return Choice(sysroot, file)
+
+
+def opener(arch: Architecture, cross: Cross | None) -> Opener:
+    """Return the opener that ``verify`` requires; for a native build (``None``) it is this Python.
+
+    Raises :class:`ToolError` if no loader for ``arch`` runs here, and :class:`SettingsError` if the
+    toolchain does not name its C compiler.
+    """
+    if cross is None:
+        return find_emulation(arch, own_loader(Path(sys.executable))).opener(None)
+    if cross.toolchain.compiler is None:
+        raise SettingsError(
+            "verify requires a C compiler for the target, but only the toolchain file names one",
+            hint="name the compiler with CC instead of a toolchain file, or turn off verify",
+        )
+    return cross.emulation.opener(cross.toolchain.compiler)
+
+
+def missing_tools(
+    target: Target,
+    settings: Settings,
+    config: Mapping[str, object],
+    pyproject: Mapping[str, Any],
+) -> Iterator[str]:
+    """Yield the requirements of the missing build tools; none if the project does not run CMake.
+
+    ``config`` has scikit-build-core's ``-C`` keys. Raises :class:`SettingsError` for a ``CC`` that
+    is not a command.
+    """
+    if target.native or not skbuild.backend_settings(pyproject, config).cmake:
+        return
+    named = named_toolchain(settings.toolchain_file, config, os.environ)
+    if named is None and needs_zig(target.arch, os.environ):
+        yield ZIG_REQUIREMENT
