@@ -7,7 +7,7 @@ of the archive) and an absolute path on the machine that builds (``/usr/lib/libf
 from __future__ import annotations
 
 from enum import Enum
-from functools import cached_property, wraps
+from functools import cached_property
 from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Concatenate, Final, NamedTuple, ParamSpec, Protocol, TypeVar
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from muslbackend.elf.info import ElfInfo
 
-    _Others = ParamSpec("_Others")
-    _Answer = TypeVar("_Answer")
+    _Arguments = ParamSpec("_Arguments")
+    _Result = TypeVar("_Result")
 
     class Files(Protocol):
         """The files that the resolver can read."""
@@ -123,23 +123,7 @@ class Aside(NamedTuple):
     """Files that are judged and not changed."""
 
 
-def remembered(
-    function: Callable[Concatenate[Graph, _Others], _Answer],
-) -> Callable[Concatenate[Graph, _Others], _Answer]:
-    """Cache the results of a function in the graph, its first argument; others must be hashable."""
-
-    @wraps(function)
-    def answer(graph: Graph, /, *args: _Others.args, **kwargs: _Others.kwargs) -> _Answer:
-        asked = (function, args, *kwargs.items())
-        if asked not in graph.answers:
-            graph.answers[asked] = function(graph, *args, **kwargs)
-        found: _Answer = graph.answers[asked]
-        return found
-
-    return answer
-
-
-class _Facts(NamedTuple):
+class _Fields(NamedTuple):
     """The fields of a graph."""
 
     wheel: tuple[str, ...]
@@ -161,13 +145,29 @@ class _Facts(NamedTuple):
     """The tag is written by muslbackend: it depends on the files and the settings alone."""
 
 
-class Graph(_Facts):
+class Graph(_Fields):
     """Every file that is loaded, and every needed name of each."""
 
     @cached_property
-    def answers(self) -> dict[object, Any]:
-        """The cached results of :func:`remembered` functions: several rules call the same ones."""
+    def _computed(self) -> dict[object, Any]:
+        """The results of :meth:`once`; a changed copy of the graph starts without any."""
         return {}
+
+    def once(
+        self,
+        function: Callable[Concatenate[Graph, _Arguments], _Result],
+        *arguments: _Arguments.args,
+        **none: _Arguments.kwargs,
+    ) -> _Result:
+        """Return ``function(graph, *arguments)``, computed once: several rules ask for the same.
+
+        The arguments must be hashable.
+        """
+        key = (function, arguments)
+        if key not in self._computed:
+            self._computed[key] = function(self, *arguments, **none)
+        result: _Result = self._computed[key]
+        return result
 
     def outside(self) -> tuple[str, ...]:
         """Return the external libraries, sorted."""
@@ -184,9 +184,9 @@ class Graph(_Facts):
         """Return the roots that load a file, as bits."""
         return self.loading.loaders().get(path, 0)
 
-    @remembered
+    @cached_property
     def not_programs(self) -> int:
-        """Return the roots that ``import`` or ``dlopen`` opens, as bits."""
+        """The roots that ``import`` or ``dlopen`` opens, as bits."""
         return self.loading.mask(root for root in self.loads if not self.is_program(root))
 
     def is_program(self, path: str) -> bool:
@@ -203,12 +203,12 @@ class Graph(_Facts):
         It is neither a program nor, by name and content, an extension module.
         """
         elf = self.elf[path]
-        extension = elf.modules or extension_suffix(path) or path in self._imported()
+        extension = elf.modules or extension_suffix(path) or path in self._imported
         return not (elf.executable or extension)
 
-    @remembered
+    @cached_property
     def _imported(self) -> frozenset[str]:
-        """Return the roots whose init function is defined by a file that they load.
+        """The roots whose init function is defined by a file that they load.
 
         ``dlsym`` searches the dependencies too (``do_dlsym``, ldso/dynlink.c).
         """
@@ -224,29 +224,29 @@ class Graph(_Facts):
             if mask & self.loading.mask([root])
         )
 
-    @remembered
+    @cached_property
     def plugins(self) -> int:
-        """Return the plugins among the roots, as bits."""
+        """The plugins among the roots, as bits."""
         return self.loading.mask(root for root in self.loads if self.is_plugin(root))
 
-    @remembered
+    @cached_property
     def opened(self) -> tuple[str, ...]:
-        """Return the files that ``import`` or ``dlopen`` opens or loads, sorted.
+        """The files that ``import`` or ``dlopen`` opens or loads, sorted.
 
         Files that only a program loads are not included.
         """
-        roots = self.not_programs()
+        roots = self.not_programs
         return tuple(sorted(p for p, mask in self.loading.loaders().items() if mask & roots))
 
     def is_open(self, root: str) -> bool:
         """Return whether a library that is loaded with ``root`` has unknown symbols."""
-        return bool(self._with_unknown() & self.loading.mask([root]))
+        return bool(self._with_unknown & self.loading.mask([root]))
 
     def loads_unknown(self, path: str) -> bool:
         """Return whether a file is loaded with an unknown library, which may define its symbols."""
-        return bool(self._with_unknown() & self.loaders(path))
+        return bool(self._with_unknown & self.loaders(path))
 
-    @remembered
+    @cached_property
     def _with_unknown(self) -> int:
         unknown = (Via.EXCLUDED, Via.SYSTEM, Via.MISSING)
         return union(

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.loader.closures import union
-from muslbackend.loader.graph import remembered
 from muslbackend.musl import releases, relocations
 
 if TYPE_CHECKING:
@@ -36,13 +35,16 @@ class Reason(NamedTuple):
     """The feature as a phrase; empty for a symbol."""
 
 
-@remembered
 def needs(graph: Graph, arch: Architecture) -> tuple[Reason, ...]:
     """Return the requirements of each file on musl, sorted by file and name.
 
     Symbols that a loaded file or the interpreter defines are not included: the loader searches
     musl first, but uses the other definition if musl lacks the symbol.
     """
+    return graph.once(_needs, arch)
+
+
+def _needs(graph: Graph, arch: Architecture) -> tuple[Reason, ...]:
     found = [
         Reason(path, symbol, since)
         for path, symbols in asked_of_musl(graph).items()
@@ -74,7 +76,6 @@ class Asked(NamedTuple):
     """For files that ``dlopen`` opens, possibly after others: see :meth:`Graph.is_plugin`."""
 
 
-@remembered
 def asked_of_musl(graph: Graph) -> Mapping[str, frozenset[str]]:
     """Return the symbols of each file that only musl can define, for any way of loading it."""
     started, opened = asked(graph)
@@ -82,14 +83,17 @@ def asked_of_musl(graph: Graph) -> Mapping[str, frozenset[str]]:
     return {path: started.get(path, none) | opened.get(path, none) for path in started | opened}
 
 
-@remembered
 def asked(graph: Graph) -> Asked:
     """Return the symbols of each file that only musl can define, by the way of loading it.
 
     A bundled libc does not count: the loader replaces it by the running musl.
     """
+    return graph.once(_asked)
+
+
+def _asked(graph: Graph) -> Asked:
     lacking = opened_without(graph)
-    plugins = graph.plugins()
+    plugins = graph.plugins
     started: dict[str, frozenset[str]] = {}
     opened: dict[str, frozenset[str]] = {}
     for path, loaders in graph.loading.loaders().items():
@@ -101,9 +105,12 @@ def asked(graph: Graph) -> Asked:
     return Asked(started, opened)
 
 
-@remembered
 def opened_without(graph: Graph) -> Mapping[str, int]:
     """Return for each defined symbol the roots that do not load a definition, as bits."""
+    return graph.once(_opened_without)
+
+
+def _opened_without(graph: Graph) -> Mapping[str, int]:
     loaders = graph.loading.loaders()
     every = union(loaders.values())
     imported = frozenset().union(*(graph.elf[path].imports for path in loaders))
@@ -123,10 +130,10 @@ def opened_without(graph: Graph) -> Mapping[str, int]:
 
 def _lacked_with(graph: Graph, mask: int, without: Mapping[str, int]) -> list[str]:
     """Return the imports of files that the roots in ``mask`` load, if no definition is known."""
-    return [name for name in _imported_with(graph, mask) if without.get(name, mask) & mask]
+    imported = graph.once(_imported_with, mask)
+    return [name for name in imported if without.get(name, mask) & mask]
 
 
-@remembered
 def _imported_with(graph: Graph, mask: int) -> frozenset[str]:
     loaders = graph.loading.loaders().items()
     return frozenset().union(*(graph.elf[path].imports for path, roots in loaders if roots & mask))

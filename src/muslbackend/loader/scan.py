@@ -29,9 +29,10 @@ _NOT_ELF: Final = "is not an ELF file"
 _BLOCK: Final = 1 << 20
 
 
-class _Known(NamedTuple):
+class _Seen(NamedTuple):
+    """An ELF file that was read: it is not read again while it has the same content."""
+
     content: object
-    """A reference that keeps the ``id`` of the content from being reused."""
     elf: ElfInfo | str
 
 
@@ -50,7 +51,8 @@ class Scan:
         self._wheel = {**texts, **elf}
         self._files = (*files, *elf)
         self._outside: dict[str, ElfInfo | str | None] = {}
-        self._known: dict[int, _Known] = {}
+        self._seen: dict[str, _Seen] = {}
+        """By path."""
 
     @classmethod
     def of_members(
@@ -64,13 +66,13 @@ class Scan:
         ``platforms`` are the platforms of its tags. Members whose content is unchanged since
         ``before`` are not read again.
         """
-        known = {} if before is None else before._known
-        now, elf, texts = dict(known), {}, Texts()
+        seen = {} if before is None else before._seen
+        now, elf, texts = dict(seen), {}, Texts()
         names = []
         for member in members:
-            place = id(member.content)
-            if place in known:
-                elf[member.path] = known[place].elf
+            known = seen.get(member.path)
+            if known is not None and known.content is member.content:
+                elf[member.path] = known.elf
                 continue
             data = _elf_bytes(member)
             names.append(member.path)
@@ -78,9 +80,9 @@ class Scan:
             if data[: len(MAGIC)] == MAGIC:
                 kept = member.content
                 elf[member.path] = _read(data, kept.crc if isinstance(kept, Kept) else None)
-                now[place] = _Known(member.content, elf[member.path])
+                now[member.path] = _Seen(member.content, elf[member.path])
         scan = cls(elf, [*names, *elf], describe(platforms, texts))
-        scan._known = now
+        scan._seen = now
         scan._outside = {} if before is None else before._outside
         return scan
 

@@ -69,7 +69,7 @@ _WORDS: Final = {
 }
 
 
-class _Facts(NamedTuple):
+class _Traits(NamedTuple):
     """One ELF file of the wheel."""
 
     header: Header | None
@@ -81,18 +81,18 @@ class _Facts(NamedTuple):
 
 def sort_out(files: Files, arch: Architecture, supply: Supply) -> Aside:
     """Return the ELF files of the wheel that are not judged, or not changed."""
-    facts = {path: _facts(files.look(path)) for path in files.wheel_paths()}
-    paths = list(facts)
+    traits = {path: _traits(files.look(path)) for path in files.wheel_paths()}
+    paths = list(traits)
     ignored = {path for path in paths if fits_path(path, supply.ignore)}
-    data = {p for p in paths if p not in ignored and _may_be_data(p, facts[p], arch)}
-    if not any(_is_mapped(f.header, arch) for p, f in facts.items() if p not in data | ignored):
+    data = {p for p in paths if p not in ignored and _may_be_data(p, traits[p], arch)}
+    if not any(_is_mapped(f.header, arch) for p, f in traits.items() if p not in data | ignored):
         # Without a file for the target, programs are for the wrong machine.
-        data -= {p for p in data if not _is_for_no_wheel(p, facts[p].header)}
-    needers = _needers(facts, data | ignored, arch)
-    judged = facts.keys() - (data | ignored) | needers.keys()
+        data -= {p for p in data if not _is_for_no_wheel(p, traits[p].header)}
+    needers = _needers(traits, data | ignored, arch)
+    judged = traits.keys() - (data | ignored) | needers.keys()
     return Aside(
-        {path: _description(facts[path].header) for path in sorted(data - judged)},
-        {path: _is_mapped(facts[path].header, arch) for path in sorted(ignored - judged)},
+        {path: _description(traits[path].header) for path in sorted(data - judged)},
+        {path: _is_mapped(traits[path].header, arch) for path in sorted(ignored - judged)},
         {path: needers[path] for path in sorted(ignored & judged)},
         frozenset(path for path in judged if fits_path(path, supply.in_place)),
     )
@@ -100,16 +100,16 @@ def sort_out(files: Files, arch: Architecture, supply: Supply) -> Aside:
 
 def is_data_anywhere(path: str, found: ElfInfo | str | None) -> bool:
     """Return whether an ELF file is data on every machine that musl supports."""
-    facts = _facts(found)
-    fitting = [a for a in ARCHITECTURES.values() if _is_mapped(facts.header, a)]
-    return not fitting and _may_be_data(path, facts, None)
+    traits = _traits(found)
+    fitting = [a for a in ARCHITECTURES.values() if _is_mapped(traits.header, a)]
+    return not fitting and _may_be_data(path, traits, None)
 
 
-def _facts(found: ElfInfo | str | None) -> _Facts:
+def _traits(found: ElfInfo | str | None) -> _Traits:
     if isinstance(found, ElfInfo):
         needed = frozenset(name.rpartition("/")[2] for name in found.needed)
-        return _Facts(found.header, needed, bool(found.modules))
-    return _Facts(found.header if isinstance(found, Damaged) else None, frozenset(), False)
+        return _Traits(found.header, needed, bool(found.modules))
+    return _Traits(found.header if isinstance(found, Damaged) else None, frozenset(), False)
 
 
 def _is_mapped(header: Header | None, arch: Architecture) -> bool:
@@ -120,17 +120,17 @@ def _is_mapped(header: Header | None, arch: Architecture) -> bool:
     return header is None or (header.kind in (ET_EXEC, ET_DYN) and header.fits(arch))
 
 
-def _may_be_data(path: str, facts: _Facts, arch: Architecture | None) -> bool:
+def _may_be_data(path: str, traits: _Traits, arch: Architecture | None) -> bool:
     """Return whether a file is data unless another file requires it."""
-    if facts.header is None or (arch is not None and _is_mapped(facts.header, arch)):
+    if traits.header is None or (arch is not None and _is_mapped(traits.header, arch)):
         return False
-    if facts.is_module or extension_suffix(path) or _is_on_the_path(path):
+    if traits.is_module or extension_suffix(path) or _is_on_the_path(path):
         return False
     if not _is_library(path):
         return True
     # The name of the machine does not make a library for this machine data.
-    ours = arch is not None and facts.header.machine == arch.machine
-    return not ours and _names_its_machine(path, facts.header)
+    ours = arch is not None and traits.header.machine == arch.machine
+    return not ours and _names_its_machine(path, traits.header)
 
 
 def _is_library(path: str) -> bool:
@@ -160,22 +160,22 @@ def _is_for_no_wheel(path: str, header: Header | None) -> bool:
     return header.kind not in (ET_EXEC, ET_DYN) or not known or _names_its_machine(path, header)
 
 
-def _needers(facts: Mapping[str, _Facts], aside: set[str], arch: Architecture) -> dict[str, str]:
+def _needers(traits: Mapping[str, _Traits], aside: set[str], arch: Architecture) -> dict[str, str]:
     """Return the files of ``aside`` that a judged file requires, each with one such file.
 
     A required file is judged, and so are its dependencies. A file is not required if a judged file
     has the same name: the resolver determines which of them the loader finds first.
     """
-    judged = (path for path in facts if path not in aside and not is_rootless(path))
-    others = {p.rpartition("/")[2] for p in judged if _is_mapped(facts[p].header, arch)}
+    judged = (path for path in traits if path not in aside and not is_rootless(path))
+    others = {p.rpartition("/")[2] for p in judged if _is_mapped(traits[p].header, arch)}
     named: dict[str, list[str]] = {}
     for path in sorted(path for path in aside if path.rpartition("/")[2] not in others):
         named.setdefault(path.rpartition("/")[2], []).append(path)
     found: dict[str, str] = {}
-    left = sorted(facts.keys() - aside)
+    left = sorted(traits.keys() - aside)
     while left:
         needer = left.pop()
-        for name in sorted(facts[needer].needed & named.keys()):
+        for name in sorted(traits[needer].needed & named.keys()):
             for path in named.pop(name):
                 found[path] = needer
                 left.append(path)

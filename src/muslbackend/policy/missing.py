@@ -13,7 +13,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.loader.closures import bits, union
-from muslbackend.loader.graph import fits, remembered
+from muslbackend.loader.graph import fits
 from muslbackend.loader.needs import asked, opened_without
 from muslbackend.musl import releases
 
@@ -57,13 +57,16 @@ class Missing(NamedTuple):
     """The file of the wheel that defines them, or the reserved needed name."""
 
 
-@remembered
 def missing(graph: Graph, arch: Architecture, at: MuslVersion | None = None) -> tuple[Missing, ...]:
     """Return the symbols that neither the latest musl nor anything loaded with the file defines.
 
     With ``at``, leave out symbols that this release defines. Files that load an unknown library are
     left out, because that library may define the symbols.
     """
+    return graph.once(_missing, arch, at)
+
+
+def _missing(graph: Graph, arch: Architecture, at: MuslVersion | None) -> tuple[Missing, ...]:
     started, opened = (_undefined(graph, symbols, arch, at) for symbols in asked(graph))
     if not started and not opened:
         return ()
@@ -77,9 +80,12 @@ def missing(graph: Graph, arch: Architecture, at: MuslVersion | None = None) -> 
     )
 
 
-@remembered
 def global_openers(graph: Graph) -> tuple[str, ...]:
     """Return the Python files of the wheel that open libraries with RTLD_GLOBAL, sorted."""
+    return graph.once(_global_openers)
+
+
+def _global_openers(graph: Graph) -> tuple[str, ...]:
     if not graph.package.sources:
         return ()
     from muslbackend.loader.openers import openers  # seldom required, imports a parser
@@ -188,9 +194,9 @@ class _Judge:
         for path, symbols in opened.items():
             for symbol in symbols - self.assumed:
                 importing[symbol] = importing.get(symbol, 0) | graph.loaders(path)
-        lacks: dict[int, set[str]] = {number: set() for number in bits(graph.plugins())}
+        lacks: dict[int, set[str]] = {number: set() for number in bits(graph.plugins)}
         for symbol, loaders in importing.items():
-            for number in bits(loaders & without.get(symbol, loaders) & graph.plugins()):
+            for number in bits(loaders & without.get(symbol, loaders) & graph.plugins):
                 lacks[number].add(symbol)
         paths = graph.loading.paths
         return {paths[number]: frozenset(symbols) for number, symbols in lacks.items()}

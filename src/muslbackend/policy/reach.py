@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from muslbackend.errors import SettingsError
-from muslbackend.loader.graph import Via, remembered
+from muslbackend.loader.graph import Via
 from muslbackend.loader.needs import needs
 from muslbackend.musl import releases
 from muslbackend.policy.registry import FINISHED_RULES, RELEASE_RULES, is_fatal
@@ -41,12 +41,11 @@ def findings_at(graph: Graph, target: Target, release: MuslVersion) -> tuple[Fin
     """Return the findings for a finished wheel on one release that supports the machine."""
     there = target._replace(floor=release)
     found = {finding for rule in RELEASE_RULES for finding in rule(graph, there, release)}
-    return in_order(found.union(_on_each_release(graph, target._replace(floor=None))))
+    return in_order(found.union(graph.once(_on_each_release, target._replace(floor=None))))
 
 
-@remembered
 def _on_each_release(graph: Graph, target: Target) -> tuple[Finding, ...]:
-    """Return the findings that are the same on every release, computed once per graph."""
+    """Return the findings that are the same on every release."""
     rules = tuple(rule for rule in FINISHED_RULES if rule not in RELEASE_RULES)
     return judge(graph, target, rules).findings
 

@@ -87,7 +87,7 @@ def unknown_relocations(graph: Graph, target: Target) -> Iterator[Problem]:
 @rule("MB112", Severity.ERROR)
 def early_tls(graph: Graph, target: Target) -> Iterator[Problem]:
     """A file that is opened after the program started cannot use initial-exec TLS."""
-    for path in graph.opened():
+    for path in graph.opened:
         elf = graph.elf[path]
         if elf.fits(target.arch) and any(
             relocations.is_early_tls(kind, target.arch) for kind in elf.relocations
@@ -160,7 +160,7 @@ def small_pages(graph: Graph, target: Target) -> Iterator[Problem]:
 @rule("MB131", Severity.NOTE)
 def thread_stack(graph: Graph, _: Target) -> Iterator[Problem]:
     """Files raise the stack size only when a program starts (commit 7b3348a9, musl 1.1.21)."""
-    for path in graph.opened():
+    for path in graph.opened:
         size = graph.elf[path].stack_size
         if size > _DEFAULT_STACK:
             yield Problem(

@@ -111,7 +111,7 @@ def shadowed_by_musl(graph: Graph, target: Target) -> Iterator[Problem]:
         elf = graph.elf[path]
         if elf.executable or elf.is_libc or elf.modules:
             continue
-        exports, roots = elf.exports, graph.loaders(path) & graph.not_programs()
+        exports, roots = elf.exports, graph.loaders(path) & graph.not_programs
         names = []
         for name in sorted(n for n in wanted if n in exports):
             once, more = importing[name]
