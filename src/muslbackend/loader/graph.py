@@ -13,8 +13,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Concatenate, Final, NamedTuple, ParamSpec, Protocol, TypeVar
 
 from muslbackend.elf.info import extension_suffix, names_library
-from muslbackend.loader.closures import union
-from muslbackend.loader.loading import Loads
+from muslbackend.loader.loads import Loads, union
 from muslbackend.wheel.package import Package
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from muslbackend.loader.closures import union
+from muslbackend.loader.loads import union
 from muslbackend.musl import releases, relocations
 
 if TYPE_CHECKING:

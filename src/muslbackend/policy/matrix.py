@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from muslbackend.loader.closures import bits, closures, union
+from muslbackend.loader.loads import bits, closures, union
 from muslbackend.musl import releases as musl
 from muslbackend.musl.tags import Target
 from muslbackend.policy.findings import Severity

@@ -12,8 +12,8 @@ from collections import deque
 from enum import Enum
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from muslbackend.loader.closures import bits, union
 from muslbackend.loader.graph import fits
+from muslbackend.loader.loads import bits, union
 from muslbackend.loader.needs import asked, opened_without
 from muslbackend.musl import releases
 

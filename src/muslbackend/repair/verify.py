@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.errors import MuslBackendError, ToolError
-from muslbackend.loader.closures import union
 from muslbackend.loader.graph import Via
+from muslbackend.loader.loads import union
 from muslbackend.loader.needs import is_pythons
 from muslbackend.loader.rpath import site_path
 from muslbackend.system import paths

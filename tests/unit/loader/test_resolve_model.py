@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from muslbackend.loader.graph import Supply, Via
-from muslbackend.loader.loading import Loads
+from muslbackend.loader.loads import Loads
 from muslbackend.loader.resolve import resolve
 from support.loaders.plainresolver import loaded, opened_by_hand
 from support.wheels.builders import X86_64, FakeFiles, elf_info, extension

@@ -8,7 +8,7 @@ from __future__ import annotations
 import posixpath
 from typing import TYPE_CHECKING, Final
 
-from muslbackend.loader.closures import twice
+from muslbackend.loader.loads import twice
 from muslbackend.loader.needs import needs
 from muslbackend.musl import foreign, releases
 from muslbackend.musl.alpine import alpine_with
