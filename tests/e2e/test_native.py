@@ -42,7 +42,7 @@ def test_a_promise_that_cannot_be_kept_becomes_a_plain_tag_with_the_reasons(
     project = write_project(tmp_path / "project", {"demo.c": source})
     result = pip_wheel(project)
     assert result.wheel.name == f"demo-1.0-{PY}-{PY}-linux_x86_64.whl"
-    assert "promises nothing: a musllinux tag would not be true" in result.output
+    assert "promises no musl release: a musllinux tag would not be true" in result.output
     assert "error[MB103]" in result.output
     assert (
         "requires preadv2, available since musl 1.2.5; the wheel must load on musl 1.2.0"

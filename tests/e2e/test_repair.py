@@ -209,9 +209,9 @@ def test_verbose_lists_the_requirements_of_each_file(
     (made,) = (tmp_path / "out").iterdir()
     bundled = [name for name in members(made) if name.startswith("demo.libs/")]
     needs = [f"{path.rpartition('/')[2]} ({path})" for path in bundled]
-    assert core == f"  file      {CORE}: needs {needs[0]}"
-    assert first == f"  file      {bundled[0]}: needs {needs[1]}"
-    assert second == f"  file      {bundled[1]}: needs nothing but musl"
+    assert core == f"  file      {CORE}: requires {needs[0]}"
+    assert first == f"  file      {bundled[0]}: requires {needs[1]}"
+    assert second == f"  file      {bundled[1]}: requires nothing but musl"
     assert took.startswith("  took      ")
     assert run(wheel, "-v", "-o", tmp_path / "out") == 1
     took = capsys.readouterr().err.splitlines()[-1]
@@ -309,7 +309,7 @@ def test_copies_of_symlinks_are_merged_on_request(
     copies = {f"demo/libf.so{end}": library for end in ("", ".1", ".1.2")}
     wheel = make(tmp_path, {CORE: core, **copies}, cache)
     assert run(wheel, "-o", tmp_path / "out", "--drop-copies", "demo/*") == 0
-    assert "left out  demo/libf.so: the same file as demo/libf.so.1" in capsys.readouterr().out
+    assert "left out  demo/libf.so: identical to demo/libf.so.1" in capsys.readouterr().out
     (made,) = (tmp_path / "out").iterdir()
     assert [n for n in members(made) if "libf" in n] == ["demo/libf.so.1"]
     with zipfile.ZipFile(made) as archive:

@@ -147,7 +147,7 @@ SYMBOLS: Final = (
     Sample("preadv2 is used where it is there", ANY, {CORE: extension("preadv2", weak=True)}),
     Sample("qsort_r is used", "1.2.3", using("qsort_r")),
     Sample("open64 is used", ANY, using("open64")),
-    Sample("fcntl64 is used, which no musl has", None, using("fcntl64")),
+    Sample("fcntl64 is used, which no musl release defines", None, using("fcntl64")),
     Sample("the time is asked for", "1.2.0", one(ASKS_THE_TIME)),
     Sample("the new hash table is alone", ANY, lld(CALLS.format("malloc"), NEW_HASH)),
     Sample(

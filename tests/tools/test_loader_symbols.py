@@ -173,10 +173,12 @@ SAMPLES: Final = (
     ),
     Sample("a needed library uses preadv2", "1.2.5", needing(EXTENSION, extension("preadv2"))),
     Sample("open64 is used", ANY, using("open64")),
-    Sample("fcntl64 is used, which no musl has", None, using("fcntl64")),
-    Sample("__open64 is used, which no musl has", None, using("__open64")),
-    Sample("preadv64v2 is used, which no musl has", None, using("preadv64v2")),
-    Sample("getdirentries64 is used, which no musl has", None, using("getdirentries64")),
+    Sample("fcntl64 is used, which no musl release defines", None, using("fcntl64")),
+    Sample("__open64 is used, which no musl release defines", None, using("__open64")),
+    Sample("preadv64v2 is used, which no musl release defines", None, using("preadv64v2")),
+    Sample(
+        "getdirentries64 is used, which no musl release defines", None, using("getdirentries64")
+    ),
     Sample("all other names with 64 are used", ANY, {CORE: all_of(LFS64)}),
     Sample("a weak thread-local variable is missing", None, {CORE: Library(WEAK_TLS)}),
     Sample(

@@ -48,9 +48,9 @@ def _build_lines(outcome: Outcome, paint: Paint) -> Iterator[str]:
             yield text.item("opened by", str(outcome.opened), paint)
     elif outcome.promised is None:
         name = paint(outcome.wheel, "ok")
-        yield f"{us} {name} is for no machine in particular: nothing to judge"
+        yield f"{us} {name} contains no musl binaries; it is written as it is"
     else:
-        promises = paint(f"{outcome.wheel} promises nothing", "warning")
+        promises = paint(f"{outcome.wheel} promises no musl release", "warning")
         yield f"{us} {promises}: a musllinux tag would not be true"
         made = "as scikit-build-core made them; a local install works as without us"
         yield text.item("contents", made, paint)
@@ -58,10 +58,10 @@ def _build_lines(outcome: Outcome, paint: Paint) -> Iterator[str]:
     yield from plan_lines(outcome.plan, outcome.sizes, paint)
     for path, *others in kept_copies(outcome.graph) if outcome.graph else ():
         much = _cost(others, outcome)
-        words = f"{', '.join(others)}: the same as {path}, {much} (drop-copies leaves them out)"
+        words = f"{', '.join(others)}: identical to {path}, {much} (drop-copies removes them)"
         yield text.item("copies", spelled(words), paint)
     if outcome.strippable >= WORTH_A_LINE:
-        much = f"would take out about {outcome.strippable:,} bytes (strip = true)"
+        much = f"would remove about {outcome.strippable:,} bytes (strip = true)"
         yield text.item("strip", much, paint)
     yield from took_lines(outcome.seconds, paint)
     yield from findings_lines(outcome.verdict.findings, paint)
@@ -87,7 +87,7 @@ def _done(plan: Plan, sizes: Mapping[str, tuple[int, int]]) -> Iterator[tuple[st
     for move in plan.moves:
         yield "moved", f"{move.path} to {move.dest}; a script starts it from there"
     for copy in plan.copies:
-        yield "left out", f"{copy.path}: the same file as {copy.of}"
+        yield "left out", f"{copy.path}: identical to {copy.of}"
     for graft in plan.grafts:
         size = ""
         if graft.dest in sizes:
@@ -105,8 +105,8 @@ def _changes(edit: Edit) -> list[str]:
     """Return the changes to a file; for a bundled library, only those beyond bundling."""
     parts = []
     if edit.soname is None:
-        parts += [f"{old} is now {new}" for old, new in edit.needed]
-        parts += [f"{name} is no longer needed" for name in edit.dropped]
+        parts += [f"{old} renamed to {new}" for old, new in edit.needed]
+        parts += [f"{name} removed from the needed libraries" for name in edit.dropped]
         if edit.rpath is not None:
             parts.append(f"rpath {':'.join(edit.rpath)}" if edit.rpath else "no rpath")
     if edit.expand:

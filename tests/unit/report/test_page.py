@@ -231,7 +231,7 @@ def test_the_pictures_say_what_they_show() -> None:
     loads = part(root, "loads")
     assert [words(t) for t in loads.every("text", class_="name")] == ["_core", "liba.so"]
     (words_of_it,) = loads.every("details")
-    assert words(words_of_it.every("li")[1]) == f"{CORE} needs liba.so ({LIBRARY})"
+    assert words(words_of_it.every("li")[1]) == f"{CORE} requires liba.so ({LIBRARY})"
     sizes = part(root, "sizes").every("svg", class_="sizes wide")[0]
     assert [words(group.every("title")[0]) for group in sizes.every("g")] == [
         f"{CORE}: 2.0 kB, 57.1 %",

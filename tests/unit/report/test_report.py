@@ -179,8 +179,8 @@ def test_verbose_says_what_each_file_needs_and_how_long_it_took() -> None:
     assert check_text(checked(SOUND), verbose=True) == (
         f"{WHEEL}: ok, loads on musl 1.1.0 and later (Alpine 3.6 and later)\n"
         f"  file      {CORE}: 70,000 bytes, loads on musl 1.2.5 and later, "
-        "needs liba.so (demo/liba.so), libz.so.1 (left to the system)\n"
-        "  file      demo/liba.so: 512 bytes, loads on no musl, needs nothing but musl\n"
+        "requires liba.so (demo/liba.so), libz.so.1 (left to the system)\n"
+        "  file      demo/liba.so: 512 bytes, loads on no musl, requires nothing but musl\n"
         "  took      1.75 s: read 0.25, judge 1.50"
     )
 
@@ -193,10 +193,11 @@ def test_each_way_to_have_a_library_has_its_words() -> None:
     }
     of_core, of_library = file_lines(graph_of(files, "/lib"))
     assert of_core == (
-        f"  file      {CORE}: needs liba.so (demo/libs/liba.so, where musl does not look), "
-        "libb.so (/lib/libb.so), libc++.so (not found), libpython3.so (the interpreter has it)"
+        f"  file      {CORE}: requires liba.so (demo/libs/liba.so, "
+        "in a folder that musl does not search), "
+        "libb.so (/lib/libb.so), libc++.so (not found), libpython3.so (provided by the interpreter)"
     )
-    assert of_library == "  file      demo/libs/liba.so: needs nothing but musl"
+    assert of_library == "  file      demo/libs/liba.so: requires nothing but musl"
 
 
 @pytest.mark.parametrize(
@@ -278,9 +279,9 @@ def test_a_build_that_keeps_its_promise_says_what_was_done() -> None:
         f"muslbackend: {WHEEL}\n"
         "  loads on  musl 1.1.0 and later (Alpine 3.6 and later)\n"
         f"  bundled   /usr/lib/libb.so.2 as demo.libs/libb-1.so.2, for {CORE}, demo/x.so\n"
-        f"  rewrote   {CORE}: libb.so.2 is now libb-1.so.2, rpath $ORIGIN/../demo.libs:b\n"
-        "  rewrote   demo/x.so: libpython3.so is no longer needed, no rpath\n"
-        "  rewrote   demo/y.so: libpython3.so is no longer needed\n"
+        f"  rewrote   {CORE}: libb.so.2 renamed to libb-1.so.2, rpath $ORIGIN/../demo.libs:b\n"
+        "  rewrote   demo/x.so: libpython3.so removed from the needed libraries, no rpath\n"
+        "  rewrote   demo/y.so: libpython3.so removed from the needed libraries\n"
         f"warning[MB109] {CORE}: requires libz.so.1"
     )
 
@@ -299,7 +300,7 @@ def test_on_a_terminal_the_report_of_a_build_ends_with_what_to_do() -> None:
     )
     broken = Outcome(NAME, Verdict(None, (), (MISSING,)), Plan(), promised=False)
     assert build_text(broken, paint).startswith(
-        f"<label>muslbackend:</> <warning>{WHEEL} promises nothing</>: a musllinux tag"
+        f"<label>muslbackend:</> <warning>{WHEEL} promises no musl release</>: a musllinux tag"
     )
 
 
@@ -311,7 +312,7 @@ def test_a_build_says_how_long_it_took() -> None:
 def test_a_build_that_promises_nothing_says_why() -> None:
     outcome = Outcome(NAME, Verdict(None, (), (MISSING,)), Plan(), promised=False)
     assert build_text(outcome) == (
-        f"muslbackend: {WHEEL} promises nothing: a musllinux tag would not be true\n"
+        f"muslbackend: {WHEEL} promises no musl release: a musllinux tag would not be true\n"
         "  contents  as scikit-build-core made them; a local install works as without us\n"
         f"error[MB101] {CORE}: requires libx.so\n"
         "      searched  /lib\n"

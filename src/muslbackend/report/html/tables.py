@@ -51,7 +51,7 @@ def releases(found: Matrix, promised: Callable[[MuslVersion], bool], name: str) 
     if len(found.files) > 1 or any(found.files.values()) != any(found.wheel):
         rows += [_row(head, cells, names) for head, cells in _alike(found.files)]
     table = _table(heads, rows, class_="releases")
-    return join([tag("p", text(_RELEASES)), scroller(table, f"On which musl {name} loads")])
+    return join([tag("p", text(_RELEASES)), scroller(table, f"musl releases that load {name}")])
 
 
 def _table(heads: Iterable[Markup], rows: Iterable[Markup], class_: str | None = None) -> Markup:
@@ -129,7 +129,7 @@ def files(checked: Checked, prefix: str) -> Markup:
     apart = bool(hit) and len(clean) >= _CLEAN
     shown = hit if apart else [*hit, *clean]
     tables = scroller(_files(checked, shown, codes, prefix), f"Files of {checked.wheel}")
-    words = tag("p", text("Each file by itself: a library that it needs has a row of its own."))
+    words = tag("p", text("Each file by itself: a library that it requires has its own row."))
     if not apart:
         return join([words, tables])
     more = scroller(_files(checked, clean, [], prefix), f"More files of {checked.wheel}")

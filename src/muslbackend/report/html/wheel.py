@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 #: The parts of a section, by the suffix of their ids.
 PARTS: Final = {
-    "found": "What was found",
-    "releases": "On which musl it loads",
+    "found": "Findings",
+    "releases": "Compatible musl releases",
     "loads": "Dependency graph",
     "sizes": "Size by file",
     "files": "Files",
@@ -164,7 +164,7 @@ def _loads(checked: Checked, graph: Graph, prefix: str) -> Markup:
         needs.setdefault(edge.needer, []).append(words)
     nothing = [text("nothing but musl")]
     items = [
-        tag("li", path(name), text(" needs "), join(needs.get(name, nothing), Markup(", ")))
+        tag("li", path(name), text(" requires "), join(needs.get(name, nothing), Markup(", ")))
         for name in sorted({*graph.wheel, *graph.broken})
     ]
     summary = tag("summary", text("The same in words"))
