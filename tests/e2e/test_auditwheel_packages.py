@@ -131,7 +131,7 @@ def test_the_repaired_package_matches_auditwheel_and_works(
     graph = graph_of(made)
     assert contents(graph) == package.contents
     bundled = [path for path in graph.wheel if ".libs/" in path]
-    # One note for each library: these projects do not name a licence.
+    # One note for each library: these projects name no licence.
     assert codes == [*package.codes, *["MB133"] * len(bundled)]
     assert any(name.endswith("sboms/muslbackend.cdx.json") for name in members(made)) == bool(
         bundled
