@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture(scope="session")
 def own_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of muslbackend itself: what ``build-system.requires`` asks an index for."""
+    """The wheel of muslbackend, which frontends install for ``build-system.requires``."""
     return building.own_wheel(tmp_path_factory.mktemp("own"))
 
 
@@ -57,13 +57,13 @@ def musl_venv(new_musl_venv: Callable[[], Path]) -> Path:
 
 @pytest.fixture(scope="session")
 def zig_compiler(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """CC and CXX for building natively on a musl Python where no compiler is installed."""
+    """CC and CXX for native builds on a musl Python without an installed compiler."""
     return musl_compiler(tmp_path_factory.mktemp("zig"))
 
 
 @pytest.fixture(scope="session")
 def index(own_wheel: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """What makes pip take pinned wheels, and ours, from a folder and nothing from elsewhere."""
+    """Environment variables with which pip installs our wheel and pinned ones from a folder."""
     return fill_index(tmp_path_factory.mktemp("index"), own_wheel, cache)
 
 
@@ -132,14 +132,14 @@ def cibuildwheel(cache: Path) -> Path:
 
 @pytest.fixture
 def pip_wheel(musl_venv: Path, own_wheel: Path, zig_compiler: dict[str, str]) -> PipWheel:
-    """``pip wheel`` inside the musl CPython, which finds our wheel as if it were on PyPI."""
+    """``pip wheel`` inside the musl CPython, which finds our wheel as it would on PyPI."""
     return PipWheel(musl_venv, {**zig_compiler, "PIP_FIND_LINKS": str(own_wheel.parent)})
 
 
 @pytest.fixture(scope="session")
 def user(own_wheel: Path, cache: Path, tmp_path_factory: pytest.TempPathFactory) -> User:
-    """Someone who runs frontends on this machine; their index has our wheel."""
-    folder = tools(tmp_path_factory.mktemp("path"))  # not to fetch zig for each build
+    """A user who runs frontends on this machine; the index has our wheel."""
+    folder = tools(tmp_path_factory.mktemp("path"))  # so that builds do not download zig
     index = str(own_wheel.parent)
     environ = {
         "PATH": os.pathsep.join([str(folder), os.environ["PATH"]]),

@@ -1,4 +1,4 @@
-"""Wheels that we wrote, read by all that reads wheels; on one core and on many the same file."""
+"""Our wheels, read by other tools; one core writes the same file as many."""
 
 from __future__ import annotations
 
@@ -62,13 +62,13 @@ TIMESTAMP: Final = b"UT\5\0\3" + bytes(4)
 
 
 def plain(folder: Path) -> Path:
-    """A wheel as builds write it."""
+    """A wheel as a build writes it."""
     members = [Member(n, d, n == EXECUTABLE) for n, d in {**CONTENTS, **ABOUT}.items()]
     return write_wheel(folder, NAME, members).path
 
 
 def kept(folder: Path) -> Path:
-    """One of the packed bytes of another tool's, which has all that tools write."""
+    """A wheel with reused compressed bytes of another tool, which uses every feature."""
     found = [raw(n, d) for n, d in {**CONTENTS, **ABOUT}.items() if n != EXECUTABLE]
     found += [
         raw("demo/streamed.bin", TEXT).streamed(),
@@ -88,7 +88,7 @@ def kept(folder: Path) -> Path:
 
 
 def spliced(folder: Path) -> Path:
-    """One of packed bytes of which some are new: blocks are filled up to any bit, and from any."""
+    """A wheel with partly replaced compressed bytes: blocks end and start at any bit."""
     members, bits = [], {"first": set[int](), "behind": set[int]()}
     for number in itertools.count():
         if bits["first"] == bits["behind"] == set(range(8)):
@@ -117,7 +117,7 @@ def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture(scope="module")
 def served(written: Path) -> Iterator[str]:
-    """Its address on a server, from which uv unpacks it while it is fetched, front to back."""
+    """Its URL on a server; uv unpacks it while it downloads it, from front to back."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
         def log_message(self, *_: object) -> None:
@@ -189,7 +189,7 @@ def test_uv_installs_it(written: Path, served: str, user: User, tmp_path: Path, 
     user.uv(tmp_path, "pip", "check", "--python", python)
 
 
-#: Repairs a wheel in a process that may use so many cores.
+#: Repairs a wheel in a process that is limited to a number of cores.
 REPAIR: Final = """\
 import json, os, sys
 cores, *arguments = json.loads(sys.argv[1])

@@ -1,4 +1,4 @@
-"""The packages of auditwheel's own integration tests, as far as they make sense for musl.
+"""The packages of auditwheel's integration tests that apply to musl.
 
 They are built here for musl (`auditwheel_projects.py`), repaired, opened by real loaders and used
 in a real musl CPython. What auditwheel 6.8.2 made of the very same wheels, on a glibc machine with
@@ -79,7 +79,7 @@ SLOW: Final = {"nonpy_rpath"}
 
 
 def repair(built: Built, output: Path, *options: str) -> Path:
-    """Repair a wheel with the libraries of its project; return the one that was written."""
+    """Repair a wheel with the libraries of its project; return the new wheel."""
     folders = [word for folder in built.folders for word in ("--library-dir", str(folder))]
     assert main(["repair", str(built.wheel), "-o", str(output), *folders, *options]) == 0
     (made,) = output.iterdir()
@@ -93,7 +93,7 @@ def graph_of(wheel: Path) -> Graph:
 
 
 def contents(graph: Graph) -> Contents:
-    """Return what is in a wheel, in the words of `auditwheel_packages.py`."""
+    """Return the contents of a wheel, in the terms of `auditwheel_packages.py`."""
     return {
         HASH.sub("-#", path).removesuffix(SUFFIX): (
             [HASH.sub("-#", name) for name in graph.elf[path].needed],
@@ -206,7 +206,7 @@ def test_a_finished_wheel_for_another_machine_gets_its_tag_and_loads(
     graph = graph_of(made)
     site = unzip(made, tmp_path / "site")
     (root,) = graph.loads
-    if arch in MACHINES:  # no machine for armv6l is at hand
+    if arch in MACHINES:  # there is no machine for armv6l
         symbols = {name for name in graph.elf[root].imports if name.startswith(("Py", "_Py"))}
         there = loader("1.2.5", cache, arch)
         outcome = dlopen(there, site / root, python_symbols=symbols, cache=cache)

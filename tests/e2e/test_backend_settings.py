@@ -1,4 +1,4 @@
-"""Whatever is asked of scikit-build-core by its settings, ours makes what it makes.
+"""Both backends make the same for all settings of scikit-build-core.
 
 One project (``richproject``) uses all that it offers; the newest release builds it in many ways.
 """
@@ -35,7 +35,7 @@ pytestmark = pytest.mark.network
 
 
 def made(frontend: Frontend, way: Way, kind: str) -> list[list[Called]]:
-    """Have both make one thing of the project, which is in one place for both; ours is second."""
+    """Build the project with both backends in the same folder, ours second."""
     called = []
     for backend in (THEIRS, OURS):
         shutil.rmtree(frontend.project, ignore_errors=True)
@@ -45,7 +45,7 @@ def made(frontend: Frontend, way: Way, kind: str) -> list[list[Called]]:
 
 
 def assert_alike(theirs: list[Called], ours: list[Called], way: str) -> bool:
-    """Check what the hooks said and answered; return whether anything was made."""
+    """Check the output and the results of the hooks; return whether a file was made."""
     if way in FAILING:
         assert theirs[-1].status
         assert FAILING[way] in theirs[-1].last
@@ -72,7 +72,7 @@ def test_on_glibc_every_byte_is_the_same(way: str, kind: str, tmp_path: Path, ca
         assert_same(*(tmp_path / backend / "out" / name for backend in (THEIRS, OURS)))
 
 
-#: Those of which our own path might make something else.
+#: Settings that might behave differently in our own code path.
 @pytest.mark.parametrize(
     "way",
     [
@@ -117,6 +117,6 @@ def test_on_musl_only_the_tag_and_the_generator_differ(
 
 
 def contents(wheel: Path) -> list[tuple[str, bytes | None]]:
-    """Return the members in their order, without what is in those that name tag and backend."""
+    """Return the members in order, without the contents of those that name tag and backend."""
     names = (".dist-info/WHEEL", ".dist-info/RECORD")
     return [(n, None if n.endswith(names) else data) for n, data in members(wheel).items()]

@@ -1,4 +1,4 @@
-"""The page of ``check --html`` in a real browser: it loads nothing, fits, and can be read."""
+"""The page of ``check --html`` in a real browser: self-contained, responsive, readable."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from muslbackend.elf.info import ElfInfo
 
 WIDTHS: Final = (360, 768, 1600)
-#: Does everything that a page of ours must not do.
+#: A page with every forbidden action.
 WRONG: Final = """\
 <!DOCTYPE html><title>wrong</title><div style="width:5000px">wide</div>
 <img src="http://127.0.0.1:9/x.png"><script>console.error("no")</script>
@@ -45,7 +45,7 @@ def many() -> dict[str, ElfInfo | str]:
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Pages on a clean wheel, a broken one, one of many files, one of hostile names, and all."""
+    """Pages about a clean wheel, a broken one, many files, hostile names, and all of these."""
     every = {"clean": CLEAN, "broken": NEWER, "many": checked(many()), "hostile": hostile()}
     folder, written = tmp_path_factory.mktemp("pages"), {}
     for name, results in {**{k: [v] for k, v in every.items()}, "all": every.values()}.items():
@@ -61,19 +61,19 @@ def chromium(cache: Path) -> Iterator[Browser]:
 
 
 def overflow(chromium: Browser) -> int:
-    """Return by how many pixels the page is wider than its window."""
+    """Return the number of pixels by which the page is wider than its window."""
     width: int = chromium.value("document.documentElement.scrollWidth - innerWidth")
     return width
 
 
 def complaints(chromium: Browser) -> list[Any]:
-    """Return what the browser, or a script, has said on its console."""
+    """Return the messages of the browser and of scripts on the console."""
     events = ("Log.entryAdded", "Runtime.consoleAPICalled", "Runtime.exceptionThrown")
     return [told for event in events for told in chromium.told(event)]
 
 
 def requests(chromium: Browser) -> list[str]:
-    """Return the addresses that were asked for since the page was opened."""
+    """Return the URLs that were requested since the page was opened."""
     told = chromium.told("Network.requestWillBeSent")
     return [each["request"]["url"] for each in told]
 
@@ -104,7 +104,7 @@ def test_no_code_in_a_name_is_run(chromium: Browser, pages: dict[str, Path]) -> 
     assert chromium.value("document.querySelectorAll('script, img, iframe').length") == 0
     shown = chromium.value("document.querySelector('h2').innerText")
     assert "<img src=x onerror='alert(1)'>" in shown
-    # Not even if one got out of its place.
+    # Not even if a name escaped its context.
     chromium.value(
         "document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.ran = 1\">')"
     )
@@ -185,7 +185,7 @@ def test_it_can_be_used_with_the_keyboard(chromium: Browser, pages: dict[str, Pa
 
 
 def heard(chromium: Browser) -> list[tuple[str, str]]:
-    """Return role and name of all that a screen reader is told of."""
+    """Return the role and the name of everything in the accessibility tree."""
     nodes = chromium.call("Accessibility.getFullAXTree")["nodes"]
     return [
         (node["role"]["value"], node.get("name", {}).get("value", ""))
@@ -203,7 +203,7 @@ def test_a_screen_reader_gets_roles_and_names(chromium: Browser, pages: dict[str
     assert next(name for role, name in told if role == "navigation") == "Wheels"
     pictures = [name for role, name in told if role == "image"]
     assert pictures.count("Dependency graph") == 4
-    assert pictures.count("Size by file") == 4  # of two shapes the one that is seen
+    assert pictures.count("Size by file") == 4  # the visible one of two shapes
     for role in ("navigation", "region", "heading", "link", "image", "rowheader", "columnheader"):
         names = [name for known, name in told if known == role]
         assert names

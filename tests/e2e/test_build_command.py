@@ -1,4 +1,4 @@
-"""``muslbackend build``: many wheels in one go, as a user calls it."""
+"""``muslbackend build``: many wheels by one command, as a user runs it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ BROKEN = """\
 
 
 class Fleet:
-    """Runs the command on a project; all that is temporary goes to a folder that can be seen."""
+    """Runs the command on a project; temporary files go to a folder that tests inspect."""
 
     def __init__(self, folder: Path, own_wheel: Path) -> None:
         self.output = folder / "out" / "wheels"
@@ -42,7 +42,7 @@ class Fleet:
         self.environ = {
             "PIP_FIND_LINKS": str(own_wheel.parent),
             "TMPDIR": str(self.temporary),
-            # One Python of each version, whatever else this machine has.
+            # One Python of each version, independent of this machine.
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), "/usr/bin", "/bin"]),
         }
 
@@ -50,19 +50,19 @@ class Fleet:
         return [*COMMAND, str(project), "-o", str(self.output), *options]
 
     def __call__(self, project: Path, *options: str, **environ: str) -> Build:
-        """Build with this interpreter alone, if the options name no other."""
+        """Build with this interpreter alone, unless the options name another one."""
         python = () if any(o.startswith("--python") for o in options) else ("--python", HERE)
         command = self.command(project, *python, *options)
         return run(command, self.output, {**self.environ, **environ})
 
     @property
     def wheels(self) -> list[str]:
-        """The names of what is in the output folder, be it a wheel or not."""
+        """The names of all files in the output folder."""
         return sorted(path.name for path in self.output.iterdir()) if self.output.exists() else []
 
     @property
     def left(self) -> list[str]:
-        """What is left in the folder for temporary files."""
+        """The remaining entries of the folder for temporary files."""
         return sorted(path.name for path in self.temporary.iterdir())
 
 
@@ -102,7 +102,7 @@ def test_two_architectures_from_one_sdist(example: Path, fleet: Fleet) -> None:
         assert int(row[3]) == max(1, round((fleet.output / name).stat().st_size / 1000))
     assert fleet.left == []
     assert os.listdir(fleet.output.parent) == ["wheels"]  # noqa: PTH208 - no logs
-    # The same bytes as one by one.
+    # The same bytes as separate builds.
     alone = build(example, "musl.target=x86_64").wheel
     assert members(alone) == members(fleet.output / alone.name)
 
@@ -194,7 +194,7 @@ def test_requirements_that_cannot_be_installed_are_a_tool_error(
 
 @pytest.fixture(scope="session")
 def other_python(cache: Path) -> Path:
-    """A CPython of the version ``OTHER``: one that was built for musl."""
+    """A CPython of the version ``OTHER``, which was built for musl."""
     return muslpython.make(cache / f"python-{OTHER}", OTHER, cache)
 
 
@@ -224,7 +224,7 @@ def test_every_interpreter_on_path_builds_its_own_wheel(
 ) -> None:
     project = write_project(tmp_path / "project", {})
     path = [tmp_path / "first", other_python.parent, Path(sys.executable).parent]
-    # One that does not start (as pyenv's, of a version that is not chosen) hides no other.
+    # An interpreter that does not start (a pyenv shim of an inactive version) hides no other.
     path[0].mkdir()
     (path[0] / other_python.name).write_text("#!/bin/sh\nexit 127\n")
     (path[0] / other_python.name).chmod(0o755)
@@ -266,7 +266,7 @@ def test_a_signal_ends_all_jobs_and_keeps_finished_wheels(
     )
     archs = ("--arch", "x86_64,aarch64,i686", "-j1")
     process = subprocess.Popen(
-        # Where this is run in the background, SIGINT is ignored, and so it would be there.
+        # A process in the background ignores SIGINT, and the child would inherit that.
         [sys.executable, "-c", DEFAULT, *fleet.command(project, "--python", HERE, *archs)],
         env={**os.environ, **fleet.environ},
         stdout=subprocess.PIPE,
@@ -289,7 +289,7 @@ def test_a_signal_ends_all_jobs_and_keeps_finished_wheels(
 
 
 def state(process: str) -> str:
-    """Return the state of a process; ``Z`` is one that has ended and that nobody asked about."""
+    """Return the state of a process; ``Z`` is a zombie."""
     try:
         return Path("/proc", process, "stat").read_text().rpartition(") ")[2][0]
     except OSError:
@@ -297,7 +297,7 @@ def state(process: str) -> str:
 
 
 def names(command_line: Path, folder: Path) -> bool:
-    """Say whether a running program was given something of a folder."""
+    """Return whether a running program has an argument from a folder."""
     try:
         return os.fsencode(folder) in command_line.read_bytes()
     except OSError:  # it has ended
@@ -314,7 +314,7 @@ def test_zig_is_installed_once_for_all_jobs(tmp_path: Path, fleet: Fleet) -> Non
     )
     logs = tmp_path / "logs"
     paths = os.pathsep.join([str(hide), os.environ.get("PYTHONPATH", "")])
-    # Not even this environment's zig: the interpreter is named by its path.
+    # Without this environment's zig: the interpreter is named by its path.
     built = fleet(
         project,
         *("--arch", "x86_64,aarch64", "--log-dir", str(logs), f"--python={sys.executable}"),
@@ -331,7 +331,7 @@ def test_zig_is_installed_once_for_all_jobs(tmp_path: Path, fleet: Fleet) -> Non
 
 def test_a_missing_build_package_is_one_message(tmp_path: Path, own_wheel: Path) -> None:
     project = write_project(tmp_path / "project", {})
-    # As a namespace package, it could be taken for that package.
+    # As a namespace package, it could be mistaken for that package.
     (project / "build").mkdir()
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", tmp_path / "venv"], check=True)
     python = tmp_path / "venv" / "bin" / "python"

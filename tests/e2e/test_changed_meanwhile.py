@@ -1,4 +1,4 @@
-"""Wheels that change while they are repaired: a whole wheel comes out, or an error and nothing."""
+"""Wheels that change while they are repaired: the result is a complete wheel, or an error."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from muslbackend.repair.outcome import Outcome
     from muslbackend.repair.request import Material, Order
 
-#: Claims what is true already, so the repaired wheel has the same name.
+#: The tag is already true, so the repaired wheel has the same name.
 FILE: Final = "demo-1.0-cp311-cp311-musllinux_1_2_x86_64.whl"
 CORE: Final = "demo/_core.so"
-#: Larger than what is read at a time, and nothing that gets smaller.
+#: Larger than one block of reading, and not compressible.
 NOISE: Final = random.Random(20).randbytes(3_000_000)  # noqa: S311
 ROUNDS: Final = 20
 
@@ -79,7 +79,7 @@ def cut(path: Path) -> None:
 
 
 def overwritten(path: Path) -> None:
-    """Change one byte in the middle, where only packed bytes are, and hide that."""
+    """Change one compressed byte in the middle, and restore the modification time."""
     status = path.stat()
     with path.open("r+b") as stream:
         stream.seek(status.st_size // 2)
@@ -95,7 +95,7 @@ def copied_over(path: Path) -> None:
 
 
 def meanwhile(change: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have something done when a wheel was read, and before any of it is written."""
+    """Call a function after a wheel was read and before anything is written."""
 
     def changed(material: Material, order: Order) -> Outcome:
         change()

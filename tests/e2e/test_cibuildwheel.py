@@ -1,4 +1,4 @@
-"""cibuildwheel's own build step, with a real musl CPython in the place of a container's."""
+"""cibuildwheel's own build step, with a real musl CPython instead of a container's."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ pytestmark = pytest.mark.network
 STEP = PROJECT / "tests/support/projects/localcontainer.py"
 RECIPE = (PROJECT / "examples/ci/cibuildwheel.toml").read_text()
 WHEEL = f"motto-1.0-{PY}-{PY}-musllinux_1_2_x86_64.whl"
-#: Beside the recipe's own lines, which are the last table of it.
+#: In addition to the recipe's own lines, which are its last table.
 TEST = 'test-command = "python -c \\"import motto; print(\'TESTED\', motto.motto())\\""\n'
 
 
 @pytest.fixture(scope="module")
 def container_python(new_musl_venv: Callable[[], Path], user: User) -> Path:
-    """The folder of a Python as the images of musllinux have it, with pip and build."""
+    """The folder of a Python as in the musllinux images, with pip and build."""
     python = new_musl_venv()
     user.pip(python, python.parent, "install", "build")
     return python.parents[1]
 
 
 def run_step(user: User, project: Path, python: Path, **environ: str) -> str:
-    """Build ``project`` as its options say; return what was printed."""
+    """Build ``project`` according to its options; return the output."""
     places = [project.parent / "root", python, project.parent / "wheelhouse"]
     one = {"CIBW_BUILD": f"{PY}-musllinux_x86_64", **environ}
     return user.run(project, user.tools, STEP, *places, **one)
@@ -72,14 +72,14 @@ def test_cibuildwheel_builds_and_tests_with_the_recipe(
     assert sum(name.startswith("motto.libs/") for name in members(wheel)) == 2
 
 
-#: Keeps what it is given, and runs on the musl Python, as in the images.
+#: Keeps a copy of each wheel, and runs auditwheel with the musl Python, as in the images.
 AUDITWHEEL = """\
 #!/bin/sh
 for wheel; do :; done
 cp "$wheel" "{kept}"
 PYTHONPATH="{site}" exec "{python}" -m auditwheel "$@"
 """
-#: Needs libc under the name that it has on Alpine: auditwheel knows no other.
+#: Links to libc by its name on Alpine, the only one that auditwheel supports.
 ALPINES_CC = """\
 #!/bin/sh
 "{cc}" "$@" || exit
@@ -97,7 +97,7 @@ esac
 def test_auditwheel_finds_nothing_to_repair(
     example: Path, musl_user: User, container_python: Path
 ) -> None:
-    """cibuildwheel runs it where no repair command is named."""
+    """cibuildwheel runs auditwheel by default if no repair command is set."""
     programs, kept = example.parent / "bin", example.parent / "kept"
     places = {
         "kept": kept,

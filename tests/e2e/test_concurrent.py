@@ -1,4 +1,4 @@
-"""Builds at the same time, of many projects and of one; and such as are killed in the middle."""
+"""Concurrent builds of many projects and of one, some of which are killed halfway."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HOOK: Final = """\
 import sys, muslbackend
 muslbackend.build_wheel(sys.argv[1], {"musl.target": "x86_64"})
 """
-#: Fills the cache, and is killed before or after the N-th call of a function that it does so with.
+#: Fills the cache, and is killed before or after the N-th call of a function for that.
 DEADLY: Final = """\
 import os, signal, sys
 from muslbackend.musl.releases import ARCHITECTURES
@@ -43,7 +43,7 @@ def deadly(*args, **options):
 setattr(os, name, deadly)
 cross_toolchain(ARCHITECTURES["x86_64"])
 """
-#: In the order in which the cache is filled: the target's Python, then zig's libraries.
+#: In the order of filling: the target's Python, then zig's libraries.
 KILLS: Final = (
     ("before", "symlink", 1),
     ("before", "symlink", 40),
@@ -57,7 +57,7 @@ KILLS: Final = (
 
 
 class Home:
-    """Where the caches of a user are, and their temporary files."""
+    """The folders of a user's caches and temporary files."""
 
     def __init__(self, folder: Path) -> None:
         self.cache, self.temporary = folder / "cache", folder / "tmp"
@@ -70,12 +70,12 @@ class Home:
         }
 
     def share_compiled(self) -> None:
-        """Have zig find what it compiled for others, which takes it long."""
+        """Share zig's cache of compiled libraries, which takes long to fill."""
         caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
         self.environ["ZIG_GLOBAL_CACHE_DIR"] = str(Path(caches, "zig"))
 
     def start(self, script: str, *arguments: str, cwd: Path | None = None) -> subprocess.Popen[str]:
-        """Start a script of Python, which goes on by itself."""
+        """Start a Python script in the background."""
         process = subprocess.Popen(
             [sys.executable, "-c", script, *arguments],
             cwd=cwd,
@@ -88,12 +88,12 @@ class Home:
         return process
 
     def unfinished(self) -> list[str]:
-        """What was begun in the cache and is not complete."""
+        """The incomplete entries of the cache."""
         found = (self.cache / "muslbackend").rglob(".new-*")
         return [path.relative_to(self.cache).as_posix() for path in found]
 
     def kept(self) -> dict[str, int]:
-        """How many of each there are in the cache."""
+        """The number of cache entries of each kind."""
         ours = self.cache / "muslbackend"
         return {
             kind: len([p for p in (ours / kind).iterdir() if not p.name.startswith(".")])
@@ -122,7 +122,7 @@ def ended(process: subprocess.Popen[str]) -> None:
 
 
 def project(folder: Path, number: int) -> Path:
-    """Make one of its own: an extension, or a library, that has the number in it."""
+    """Make a project whose extension, or library, contains the number."""
     code = f'int number(void) {{ return {number}; }}\nconst char *told = "number {number}.";\n'
     files = {**LIBRARY, "seven.c": code} if number % 2 else {"demo.c": EXTENSION + code}
     write_project(folder, files)
@@ -142,7 +142,7 @@ PyMODINIT_FUNC PyInit__demo(void) { return PyModule_Create(&definition); }
 def test_twenty_concurrent_builds_succeed_although_some_are_killed(
     home: Home, tmp_path: Path
 ) -> None:
-    """They share caches that nobody has filled, and the output folder."""
+    """The builds share empty caches and the output folder."""
     output = tmp_path / "out"
     killed = [home.start(DEADLY, "before", name, "30") for name in ("symlink", "link")]
     running = [
@@ -151,7 +151,7 @@ def test_twenty_concurrent_builds_succeed_although_some_are_killed(
     ]
     for process in running:
         ended(process)
-    for process in killed:  # or somebody else had filled it before
+    for process in killed:  # or another build had filled it before
         process.communicate()
         assert process.returncode in {0, -signal.SIGKILL}
     wheels = sorted(output.iterdir())
@@ -188,7 +188,7 @@ def test_a_cache_left_incomplete_by_a_killed_build_is_completed_by_the_next(
         said, _ = process.communicate()
         assert process.returncode == -signal.SIGKILL, said
         left.append(home.unfinished())
-    # It did happen in the middle; what one left the next has removed.
+    # It was killed halfway; the next build removed the remains.
     assert [len(each) for each in left] == [1, 1, 1, 0, 1, 1, 1, 0]
     assert left[0] != left[1]
     tree = project(tmp_path / "project", 0)

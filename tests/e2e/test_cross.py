@@ -1,4 +1,4 @@
-"""From this glibc machine: ``-C musl.target=ARCH`` makes wheels that a musl CPython uses."""
+"""Cross builds on this glibc machine: ``-C musl.target=ARCH`` makes wheels for a musl CPython."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_stored_files_equal_the_deflated_ones(example: Path, musl_venv: Path) ->
 
 @pytest.mark.parametrize("example", ["chain"], indirect=True)
 def test_the_same_tree_gives_the_same_bytes(example: Path, tmp_path: Path) -> None:
-    # One of its libraries names the build folder in its rpath, another folder in each build.
+    # The rpath of one library names the build folder, which differs between builds.
     first = build(example, "musl.target=x86_64").wheel.read_bytes()
     elsewhere = tmp_path / "a folder of another name"
     example.rename(elsewhere)
@@ -83,6 +83,6 @@ def test_the_build_folder_of_a_native_build_is_not_used_by_a_cross_build(example
     native.wheel.unlink()
     crossed = build(example, "musl.target=x86_64")
     assert crossed.wheel.name.endswith("-musllinux_1_2_x86_64.whl")
-    # And a second time, into the folder that the first one left.
+    # And again, into the folder of the first build.
     crossed.wheel.unlink()
     assert build(example, "musl.target=x86_64").wheel.name == crossed.wheel.name

@@ -1,4 +1,4 @@
-"""What gcc has and zig has not: crossed builds make up for it, or do without and say so."""
+"""Features of gcc that zig lacks: cross builds replace them, or report their absence."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ extern "C" int sum(const int *values, int count)
 }
 """
 
-#: As phonopy does it: what is not found is not used.
+#: As in phonopy: a missing OpenMP is not used.
 OPENMP = """\
 find_package(OpenMP)
 if(OpenMP_FOUND)

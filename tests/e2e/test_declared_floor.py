@@ -90,7 +90,7 @@ def test_tools_that_rewrite_a_wheel_keep_the_floor(
     user.run(tmp_path, *tool, "tags", "--platform-tag", "musllinux_1_1_x86_64", wheel)
     older = wheel.with_name(wheel.name.replace("_1_2_", "_1_1_"))
     assert declares(older) == "1.2.5"
-    # The promise was changed behind the back of the declaration.
+    # The tag was changed without the declaration.
     assert main(["check", str(older)]) == 1
     assert "Musl-Floor: 1.2.5: the tag of the wheel is musllinux_1_1" in capsys.readouterr().out
 
@@ -126,7 +126,7 @@ def test_a_floor_that_the_tag_expresses_leaves_the_wheel_unchanged(tmp_path: Pat
     named.unlink()
     later = build(project, "musl.target=x86_64", "musl.floor=1.2.5")
     assert declares(later.wheel) == "1.2.5"
-    # Its files need no more than the tag promises.
+    # Its files require only what the tag promises.
     assert "MB148" not in later.output
     changed = {name for name, data in members(later.wheel).items() if files.get(name) != data}
     assert changed == {ABOUT, "demo-1.0.dist-info/RECORD"}

@@ -1,4 +1,4 @@
-"""What is nested or chained deeper than Python calls functions: an answer, and no traceback."""
+"""Inputs nested more deeply than Python's recursion limit: a result without a traceback."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FEW: Final = 150
 
 @contextmanager
 def few_calls() -> Iterator[None]:
-    """Let Python call few functions in each other: a long chain takes long to judge."""
+    """Lower the recursion limit: a long chain takes long to judge."""
     before = sys.getrecursionlimit()
     sys.setrecursionlimit(len(inspect.stack()) + FEW)
     try:

@@ -1,4 +1,4 @@
-"""``muslbackend doctor`` on machines as they are: with all, with nothing, for musl, no headers."""
+"""``muslbackend doctor`` on complete and bare machines, on musl, and without headers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from support.tools.marks import CROSSES
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-#: What muslbackend is made of, without the tools that other packages bring.
+#: The packages that muslbackend requires, without tools of other packages.
 PACKAGES: Final = ("muslbackend", "scikit_build_core", "packaging", "pathspec")
 CHAIN: Final = PROJECT / "examples" / "chain"
 HEADERS: Final = Path(sysconfig.get_path("include"))
@@ -42,7 +42,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def doctor(packages: Path, tmp_path: Path) -> Callable[..., str]:
-    """Run it by a Python that has only those packages; give what it says, if it ends as told."""
+    """Run it with a Python that has only those packages; return its output."""
 
     def run(python: Path, status: int, *words: str, path: str = "", **environ: str) -> str:
         command = [str(python), "-S", "-m", "muslbackend", "doctor", *words]
@@ -64,7 +64,7 @@ def doctor(packages: Path, tmp_path: Path) -> Callable[..., str]:
 
 
 def python_without(folder: Path, *, headers: bool) -> Path:
-    """Make a Python as this one, without packages; its headers may be missing."""
+    """Make a copy of this Python without packages, and maybe without headers."""
     base = Path(sys._base_executable).resolve()  # type: ignore[attr-defined]
     version = f"python{sys.version_info[0]}.{sys.version_info[1]}"
     program = folder / "bin" / version
@@ -78,12 +78,12 @@ def python_without(folder: Path, *, headers: bool) -> Path:
 
 
 def line(text: str, label: str) -> str:
-    """Return what stands behind the first such label at the beginning of a line."""
+    """Return the text after the first such label at the start of a line."""
     return next(each for each in text.splitlines() if each.split()[:1] == [label])[len(label) :]
 
 
 def wheels(text: str) -> list[str]:
-    """Return what is said of the wheel for each architecture, and of what compiles for it."""
+    """Return the lines about wheels and compilers for each architecture."""
     return [" ".join(line(text, arch).partition("not run:")[0].split()) for arch in ARCHITECTURES]
 
 
@@ -140,7 +140,7 @@ def test_a_musl_python_builds_natively_with_a_compiler_for_musl(
     assert wheels(text)[0].startswith("none: lacks cmake, ninja, compiler none run by musl 1.2.")
     assert wheels(text)[1:] == ["none: lacks cmake, ninja, zig none"] * (len(ARCHITECTURES) - 1)
     path = os.environ["PATH"]
-    # It keeps what it compiled wherever it is asked.
+    # It caches compiled files in any folder.
     environ = {**zig_compiler, "ZIG_GLOBAL_CACHE_DIR": str(tmp_path / "zig")}
     found = printed(doctor(musl_python, 0, "--json", str(CHAIN), path=path, **environ))
     assert (found["python"]["libc"], found["python"]["headers"] is None) == ("musl", False)

@@ -1,4 +1,4 @@
-"""Projects that run what they build: through musl's loader of the target, and QEMU."""
+"""Projects that run their own programs: through the target's musl loader, and QEMU."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from support.tools.marks import CROSSES, WITHOUT_MUSL
 if TYPE_CHECKING:
     from support.projects.building import Build
 
-#: A program that writes a header, with a library of the project that knows what to write.
+#: A program that writes a header, with text from a library of the project.
 GENERATOR = """\
 #include <stdio.h>
 int answer(void);
@@ -46,7 +46,7 @@ WITH_GENERATOR = {
     "extra.cmake": GENERATED,
 }
 
-#: Asked in both ways there are: the lowest byte of 1 is 0 where the highest comes first.
+#: Two checks of the byte order: the first byte of 1 is 0 on big-endian machines.
 ORDER = """\
 #include <stdio.h>
 int main(void)
@@ -64,7 +64,7 @@ check_c_source_runs("${source}" is_big)
 message(STATUS "try_run: ${order}, ${said}check_c_source_runs: '${is_big}'.")
 """
 
-#: The host's Python goes through it too, since CMake 4.1.
+#: Since CMake 4.1 the host's Python runs through it too.
 OWN = """\
 #!/bin/sh
 case $1 in */generator) echo "$1" >>{log} && exec {loader} "$@" ;; esac
@@ -75,7 +75,7 @@ exec "$@"
 def emulated(
     project: Path, arch: str, cache: Path, *config: str, environ: dict[str, str] | None = None
 ) -> Build:
-    """Build for a machine whose loader and, if it takes that, QEMU are there."""
+    """Build for a machine with its loader and, if required, QEMU."""
     folder = qemu(MACHINES[arch].qemu or "qemu-x86_64", cache).parent
     path = os.pathsep.join([str(folder), os.environ["PATH"]])
     settings = [f"musl.target={arch}", f"musl.loader={loader('1.2.5', cache, arch)}", *config]

@@ -1,4 +1,4 @@
-"""Every project in ``examples/``: built for musl, installed where its libraries are gone, run."""
+"""Every project in ``examples/``: built for musl, installed without its libraries, run."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
     from muslbackend.elf.info import ElfInfo
 
-pytestmark = pytest.mark.network  # libstdc++ comes out of a wheel of PyPI
+pytestmark = pytest.mark.network  # libstdc++ is taken from a wheel on PyPI
 
-#: Names of the libc: the one that zig writes, and the one of Alpine.
+#: Names of the libc: zig's and Alpine's.
 LIBC = {"libc.so", "libc.musl-x86_64.so.1"}
 VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 #: Built natively by other tests: test_matrix.py, test_recipes.py.
@@ -51,7 +51,7 @@ MAPPED = "len({{m.split()[-1] for m in open('/proc/self/maps') if '/{}.libs/' in
 
 @dataclass(frozen=True)
 class Built:
-    """A wheel, and the folder that it was built from, which is there no more."""
+    """A wheel, and the removed folder that it was built from."""
 
     example: Example
     wheel: Path
@@ -61,7 +61,7 @@ class Built:
 
 @pytest.fixture(scope="module")
 def venv(new_musl_venv: Callable[[], Path], cache: Path) -> Path:
-    """The python of a virtual environment that all the examples are installed into."""
+    """The python of a virtual environment for all examples."""
     made = new_musl_venv()
     pip_install(made, wheel(NUMPY_ON_MUSL, "musllinux_1_2_x86_64", VERSION, cache))
     return made
@@ -104,7 +104,7 @@ def crossed(make: Callable[..., Built], cache: Path, request: pytest.FixtureRequ
 def pip_environ(
     index: dict[str, str], cache: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, str]:
-    """What makes pip take what the builds require, pinned, from folders and nothing from PyPI."""
+    """Environment variables with which pip installs pinned requirements from folders only."""
     folder = tmp_path_factory.mktemp("requires")
     pins = {pin for example in EXAMPLES for pin in example.requires if pin is not NUMPY_PACKAGE}
     links([*pins, NUMPY_ON_MUSL], "musllinux_1_2_x86_64", folder, cache)
@@ -112,7 +112,7 @@ def pip_environ(
 
 
 def run(built: Built, venv: Path) -> None:
-    """Install the wheel and see that its command prints what it must, and maps what it has."""
+    """Install the wheel, and check the output and the mapped files of its command."""
     pip_install(venv, "--force-reinstall", "--no-deps", built.wheel)
     program, *arguments = built.example.command
     printed = f"{built.example.printed}\n"
@@ -136,7 +136,7 @@ def test_the_wheel_is_tagged_and_complete(crossed: Built) -> None:
 
 
 def assert_is_complete(built: Built) -> None:
-    """Check that all that is needed is there, and is found from where the wheel is installed."""
+    """Check that all required libraries are present and found in the installed wheel."""
     contents = members(built.wheel)
     elf = {name: read_elf(data) for name, data in contents.items() if data[:4] == b"\x7fELF"}
     libs = f"{built.wheel.name.partition('-')[0]}.libs/"
@@ -191,10 +191,10 @@ def test_the_example_is_built_and_runs_on_a_musl_python(
 
 
 def test_the_wheel_loads_on_the_oldest_musl(crossed: Built, venv: Path, cache: Path) -> None:
-    """musl 1.2.2 runs the interpreter; DT_RELR, which it does not know, would make it crash."""
+    """musl 1.2.2 runs the interpreter; it does not support DT_RELR and would crash."""
     pip_install(venv, "--force-reinstall", "--no-deps", crossed.wheel)
     program = venv
-    if crossed.example is PROGRAM:  # the script would start it by the loader that it names
+    if crossed.example is PROGRAM:  # the script would start it through its own loader
         (program,) = venv.parents[1].rglob("tally.scripts/tally")
     elif crossed.example is EXECUTABLE:
         program = venv.with_name("roman")

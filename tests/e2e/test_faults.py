@@ -1,6 +1,6 @@
-"""Whatever fails, at any call of the C library: a finished wheel, or what was there before.
+"""A failure of any call of the C library leaves a complete wheel, or the previous one.
 
-Each test runs a command once for each of its calls that are about files, or start a program.
+Each test runs a command once for each of its calls that use files or start a program.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ reader._IN_MEMORY = reader._WHILE_JUDGED = 100_000
 zip_reader._AT_ONCE = 0
 sys.exit(main({words!r}))
 """
-#: What scikit-build-core does by itself is not ours to tell: faults are in what follows that.
+#: Calls of scikit-build-core itself do not fail, only those after it.
 BUILD: Final = """\
 import ctypes, os
 os.chdir({project!r})
@@ -73,7 +73,7 @@ EARLIER: Final = "of an earlier build"
 
 @pytest.fixture(scope="module")
 def given(tmp_path_factory: pytest.TempPathFactory, cache: Path) -> Path:
-    """A folder with a wheel that needs a library, the library, and a project of the same files.
+    """A folder with a wheel, the library that it requires, and a project with the same files.
 
     The extension is large enough that its packed bytes stay.
     """
@@ -113,24 +113,24 @@ def _is_sound(ran: Ran, whole: Ran, command: Command, outputs: list[str]) -> boo
         all(_is_as_it_may_be(ran, whole, command, output) for output in outputs)
         and _is_told(ran)
         and (ran.kind == KILL or ran.removes or not ran.left[temporary])
-        # scikit-build-core's folders are called as Python calls them.
+        # scikit-build-core's folders have Python's default names.
         and all(name.startswith(("muslbackend-", "tmp")) for name in ran.left[temporary])
     )
 
 
 def _is_as_it_may_be(ran: Ran, whole: Ran, command: Command, output: str) -> bool:
-    """Say whether a folder has all of the new, or all of the old."""
+    """Return whether a folder has exactly the new files, or exactly the old ones."""
     now, before = ran.left[output], command.before.get(output, {})
     if now == whole.left[output]:
         return True
-    # Between two calls it has a name of its own beside the wheel that it replaces.
+    # Between two calls it has a temporary name beside the wheel that it replaces.
     partial = re.compile(r"\.muslbackend-\d+\.partial")
     more = [name for name in now if ran.kind == KILL and before and partial.fullmatch(name)]
     return ran.status != 0 and set(now) - set(more) == set(before) and len(more) < 2
 
 
 def _is_told(ran: Ran) -> bool:
-    """Say whether the exit code and the message are those that are documented."""
+    """Return whether the exit code and the message are documented ones."""
     if ran.kind == KILL:
         return ran.status == KILL
     if "Traceback" in ran.output:
@@ -154,7 +154,7 @@ def repair_over_an_earlier_wheel(given: Path, work: Path) -> Command:
 
 
 def copy(given: Path, work: Path) -> Command:
-    """Repair what needs nothing."""
+    """Repair a wheel that requires no change."""
     return _repair(given / "made" / MADE, given, work)
 
 

@@ -1,4 +1,4 @@
-"""Each way in which a project asks for Python gets the target's, from old and new CMakes."""
+"""Every way of finding Python yields the target's, with old and new CMake releases."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ C_ARCHITECTURES = ["x86_64", "i686", "s390x"]
 DIGITS = PY[2:]
 DOTTED = f"{DIGITS[0]}.{DIGITS[1:]}"
 
-#: What is compiled sees the machine in pyconfig.h, and musl's functions.
+#: The source checks pyconfig.h for the machine and for musl's functions.
 CHECKED = """\
 #include <Python.h>
 _Static_assert(SIZEOF_VOID_P == sizeof(void *), "of another machine");
@@ -97,7 +97,7 @@ Python_add_library(_demo MODULE WITH_SOABI "${source}")
 install(TARGETS _demo DESTINATION demo)
 """
 
-#: ``asked`` is the way in which pybind11 is to search: FindPython, or its own classic one.
+#: ``asked`` selects pybind11's search: FindPython, or its own classic one.
 PYBIND11_CMAKE = """
 set(PYBIND11_FINDPYTHON ${asked})
 set(HAS_FLTO OFF)
@@ -111,7 +111,7 @@ say(PYTHON_MODULE_EXTENSION)
 install(TARGETS _demo DESTINATION demo)
 """
 
-#: As its documentation has it; ``asked`` may be STABLE_ABI.
+#: As in its documentation; ``asked`` may be STABLE_ABI.
 NANOBIND_CMAKE = """
 find_package(Python 3.9 REQUIRED
   COMPONENTS Interpreter Development.Module OPTIONAL_COMPONENTS Development.SABIModule)
@@ -174,7 +174,7 @@ def cmake(request: pytest.FixtureRequest) -> Pin:
 
 @pytest.fixture
 def use(musl_python: Path, tmp_path: Path) -> Use:
-    """Install a wheel with the musl CPython's own pip; return what an expression of it gives."""
+    """Install a wheel with the musl CPython's own pip; return the value of an expression."""
 
     def use(wheel: Path, expression: str) -> str:
         folder = tmp_path / "installed"
@@ -204,7 +204,7 @@ def said(result: Build) -> dict[str, str]:
 
 
 def assert_headers_of(arch: str, *folders: str) -> None:
-    """Check that these are folders of headers for the target, not the host's."""
+    """Check that these include folders are the target's, not the host's."""
     if ON_MUSL and arch == "x86_64":  # the host's are the target's
         assert set(folders) == {sysconfig.get_path("include")}
         return
@@ -293,8 +293,8 @@ def test_cython(cmake: Pin, arch: str, cache: Path, tmp_path: Path, use: Use) ->
         assert use(result.wheel, USED) == "8\n"
 
 
-# The older pybind11 searches the classic way unless it is told otherwise, as does OFF. Its
-# link-time optimisation has zig compile a second libc++, and is not what is asked here.
+# The older pybind11 uses the classic search by default, as does OFF. Its
+# link-time optimisation makes zig compile a second libc++, and is not the subject here.
 @pytest.mark.slow
 @pytest.mark.parametrize("release", [pytest.param("2.13.6", marks=pytest.mark.matrix), "3.1.0"])
 @pytest.mark.parametrize("find", ["ON", pytest.param("OFF", marks=pytest.mark.matrix)])
@@ -316,7 +316,7 @@ def test_pybind11(  # noqa: PLR0913, PLR0917 - fixtures and parameters
 @pytest.mark.parametrize("stable", ["STABLE_ABI", pytest.param("", marks=pytest.mark.matrix)])
 def test_nanobind(cmake: Pin, stable: str, cache: Path, tmp_path: Path, use: Use) -> None:
     sources = {"demo.cpp": NANOBIND_SOURCE}
-    # nanobind has a stable ABI from 3.12 on; an older Python builds without, as it says.
+    # nanobind supports the stable ABI from 3.12 on; an older Python builds without it.
     limited = bool(stable) and int(DIGITS[1:]) >= 12
     folder = project(
         tmp_path / "project", stable, NANOBIND_CMAKE, sources, py_api("cp312") if stable else ""

@@ -1,4 +1,4 @@
-"""A free-threaded Python crosses to free-threaded wheels, and one for musl builds and runs them."""
+"""Free-threaded wheels: cross-built by a free-threaded Python, built and run by one for musl."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from support.tools.debian import Pin
 
-#: Two interpreters are compiled, each two minutes and a half of processor time.
+#: Two interpreters are compiled; each takes two and a half minutes of processor time.
 pytestmark = [pytest.mark.network, pytest.mark.slow, pytest.mark.matrix]
 
 DECLARE = """

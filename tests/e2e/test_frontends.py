@@ -28,7 +28,7 @@ MUSL = pytest.mark.parametrize("host", ["musl"], indirect=True)
 
 RUN = "import demo; print(demo.run())"
 
-#: Without an install step the extension has to be built where it is imported from.
+#: Without an install step, the extension must be built in the folder that it is imported from.
 IN_PLACE = """\
 if(SKBUILD_STATE STREQUAL "editable")
   set_target_properties(_demo PROPERTIES LIBRARY_OUTPUT_DIRECTORY "${PROJECT_SOURCE_DIR}/demo")
@@ -38,22 +38,22 @@ endif()
 
 @dataclass(frozen=True)
 class Host:
-    """A Python that frontends are run for."""
+    """A Python for which frontends run."""
 
     user: User
     python: Path
     tag: str
-    """The platform tag of the wheels that it builds for itself."""
+    """The platform tag of its native wheels."""
 
     def wheel(self, tag: str | None = None) -> str:
-        """The name of the wheel of ``demo`` that is built here."""
+        """The name of the native wheel of ``demo``."""
         return f"demo-1.0-{PY}-{PY}-{tag or self.tag}.whl"
 
     def pip(self, folder: Path, *command: str | Path, **environ: str) -> str:
         return self.user.pip(self.python, folder, *command, **environ)
 
     def answer(self) -> str:
-        """What the installed project says."""
+        """The output of the installed project."""
         return self.user.uses(self.python, RUN).strip()
 
 
@@ -148,13 +148,13 @@ def test_an_editable_install_rebuilds_edited_files(host: Host, tmp_path: Path) -
     project = write_project(tmp_path / "project", {}, REBUILD)
     host.pip(project, "install", "-e", ".")
     assert host.answer() == "42"
-    sleep(1)  # CMake does not install what is newer by less than a second
+    sleep(1)  # CMake does not install a file that is newer by less than a second
     (project / "demo.c").write_text(EXTENSION.format(declare="", call=43))
     assert host.answer() == "43"
 
 
 def test_an_editable_install_finds_the_project_s_own_libraries(host: Host, tmp_path: Path) -> None:
-    """Nothing is bundled there: they stay where they were built, and CMake's rpath leads to it."""
+    """Nothing is bundled: the libraries stay in the build folder, found by CMake's rpath."""
     project = tmp_path / "motto"
     shutil.copytree(PROJECT / "examples/private-library", project)
     place = 'set(CMAKE_LIBRARY_OUTPUT_DIRECTORY "${PROJECT_SOURCE_DIR}/src/motto")\n'

@@ -1,4 +1,4 @@
-"""Folders and files of any name: a build in them, a repair with them, or a clear message."""
+"""Folders and files with difficult names: builds and repairs work, or a message is clear."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 HOOK: Final = "import muslbackend, sys; muslbackend.build_wheel(sys.argv[1], {'musl.target': %r})"
 WHEEL: Final = f"plain-1.0-{PY}-{PY}-musllinux_1_2_x86_64.whl"
-#: 200 bytes that CMake, ninja, shells, linkers or Python's locale could take for something else.
+#: 200 bytes that CMake, ninja, shells, linkers or Python's locale could misread.
 LONG: Final = "-I a b 'c' <d> & # ` $e ~ * ? @ ü漢 ".ljust(197, "x")
 #: A line break, and a byte that is not UTF-8.
 HARD: Final = "-o a\nb\udcff"
@@ -99,7 +99,7 @@ def test_a_temporary_folder_that_zig_cannot_use_is_one_message(tmp_path: Path) -
 def test_a_temporary_folder_that_cmake_misreads_is_one_message_and_leaves_nothing(
     name: str, tmp_path: Path
 ) -> None:
-    """CMake would write to ``b`` in the project, and to ``a`` beside."""
+    """CMake would write to ``b`` in the project, and to ``a`` beside it."""
     (tmp_path / "tmp" / name).mkdir(parents=True)
     tree = plain(tmp_path / "project")
     before = {path.relative_to(tree) for path in tree.rglob("*")}
@@ -127,7 +127,7 @@ def test_a_temporary_folder_that_cmake_reads_correctly(name: str, tmp_path: Path
 
 @CROSSES
 def test_a_build_of_a_user_without_a_home(tmp_path: Path) -> None:
-    """zig finds no folder for what it compiles, unless it is told one."""
+    """Without HOME, zig finds no cache folder unless a variable names one."""
     tree = plain(tmp_path / "project")
     (tmp_path / "tmp").mkdir()
     command = [sys.executable, "-c", HOOK % "x86_64", str(tmp_path / "out")]
@@ -135,7 +135,7 @@ def test_a_build_of_a_user_without_a_home(tmp_path: Path) -> None:
     environ = {"TMPDIR": str(tmp_path / "tmp")}
     result = run(["env", *unset, "-C", str(tree), *command], tmp_path / "out", environ)
     assert result.wheel.name == WHEEL
-    # What is kept for the next build, and nothing else.
+    # Only the cache for the next build.
     assert [path.name for path in (tmp_path / "tmp").iterdir()] == [f"muslbackend-{os.getuid()}"]
 
 
@@ -159,7 +159,7 @@ def test_a_repair_with_libraries_and_folders_with_difficult_names(
     needy = replace(needy, source=room + needy.source)
     tree = lay_out({"demo/-x y.so": needy}, tmp_path / "tree", cache)
     (tmp_path / HARD).mkdir()
-    # With room, what we cannot rewrite ourselves: patchelf gets the names as they are.
+    # A file that only patchelf can rewrite: it gets the names unchanged.
     edit = Edit("demo/-x y.so", soname="@ b", needed=(("libf.so.1", library),))
     (changed,) = patch.apply(
         Plan(edits=(edit,)), members(tree), tmp_path / HARD, "demo-1.dist-info/"

@@ -1,4 +1,4 @@
-"""The hooks in the order of frontends, called by the library that pip and build call them with."""
+"""The hooks in the order of frontends, called with the library of pip and build."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.network
 
-#: All that goes into a .dist-info folder before anything is compiled.
+#: Everything in a .dist-info folder before the compilation.
 METADATA: Final = """\
 readme = "README.md"
 license = "MIT"
@@ -44,7 +44,7 @@ FAILED: Final = """
 if.failed = true
 wheel.cmake = false
 """
-#: A library beside the extension, which is bundled.
+#: A library of the extension, which is bundled.
 LIBRARY: Final = {
     "extra.cmake": """\
 add_library(seven SHARED seven.c)
@@ -65,7 +65,7 @@ class Frontend:
     def hooks(
         self, project: Path, backend: str = "muslbackend", path: Sequence[str] | None = None
     ) -> BuildBackendHookCaller:
-        """Return the hooks of a project, each of which runs in a process of its own."""
+        """Return the hooks of a project; each runs in a separate process."""
         return BuildBackendHookCaller(
             str(project), backend, path, self._run, python_executable=str(self.python)
         )
@@ -93,7 +93,7 @@ def _frontend(
 
 @pytest.fixture(scope="module", params=["musl", "cross"])
 def frontend(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Frontend:
-    """A musl CPython that builds for itself, and this one, which crosses to aarch64."""
+    """A musl CPython that builds natively, and this one, which cross-builds for aarch64."""
     folder = tmp_path_factory.mktemp("frontend")
     if request.param == "musl":
         user: User = request.getfixturevalue("musl_user")
@@ -147,7 +147,7 @@ def test_the_wheel_has_the_prepared_metadata(
 def test_a_project_that_drops_the_target_when_the_build_fails(
     frontend: Frontend, tmp_path: Path
 ) -> None:
-    """Its metadata are known after the build only: the frontend takes them from the wheel."""
+    """The metadata are known only after the build: the frontend reads them from the wheel."""
     broken = {"extra.cmake": 'message(FATAL_ERROR "no compiler for this")\n'}
     project = write_project(tmp_path / "project", {**TEXTS, **broken}, METADATA + FAILED)
     hooks, config = frontend.hooks(project), dict(frontend.settings)
@@ -169,7 +169,7 @@ def test_a_project_that_drops_the_target_when_the_build_fails(
 def test_pip_reads_metadata_from_the_wheel_if_the_hook_is_missing(
     musl_user: User, musl_python: Path, tmp_path: Path
 ) -> None:
-    """The wheel that it built to read them is the one that it installs: there is one build."""
+    """pip installs the wheel that it built for the metadata: there is only one build."""
     project = write_project(tmp_path / "project", {}, FAILED)
     venv = musl_user.venv(tmp_path / "venv", musl_python)
     said = musl_user.pip(venv, project, "install", "-v", ".")

@@ -1,4 +1,4 @@
-"""The hooks as frontends call them, and what they say to a wrong setting."""
+"""The hooks as frontends call them, and their messages about wrong settings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def ask(
     project: Path, hook: str, *args: object, path: str | None = None, **environ: str
 ) -> tuple[int, str]:
-    """Call one hook in a process of its own; return its exit code and all that it printed."""
+    """Call one hook in a separate process; return its exit code and its output."""
     script = f"import muslbackend, os; print(muslbackend.{hook}(*{args!r}))"
     environ["PATH"] = os.environ["PATH"] if path is None else path
     done = run(["env", "-C", str(project), sys.executable, "-c", script], project, environ)
@@ -163,7 +163,7 @@ def test_explicit_tags_are_verified_not_replaced(tmp_path: Path) -> None:
 def test_a_project_without_native_code_gets_a_pure_wheel(tmp_path: Path) -> None:
     settings = "\n[tool.scikit-build]\nwheel.cmake = false\n"
     project = write_project(tmp_path / "project", {"demo/__init__.py": ""}, settings)
-    # Whatever it carries as data: a tag for any platform says nothing of musl.
+    # Even with data files: a tag for any platform promises nothing about musl.
     shutil.copy(sys.executable, project / "demo" / "data.bin")
     result = build(project, "musl.target=x86_64")
     assert result.wheel.name == "demo-1.0-py3-none-any.whl"
@@ -171,7 +171,7 @@ def test_a_project_without_native_code_gets_a_pure_wheel(tmp_path: Path) -> None
 
 
 def _hide_ziglang(folder: Path) -> Path:
-    """Make a folder whose sitecustomize lets nobody find the ziglang package."""
+    """Make a folder whose sitecustomize hides the ziglang package."""
     hide = folder / "hide"
     hide.mkdir(exist_ok=True)
     (hide / "sitecustomize.py").write_text(

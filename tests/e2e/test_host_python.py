@@ -26,7 +26,7 @@ VERSION = f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 @CROSSES
 def test_missing_headers_are_one_message(tmp_path: Path) -> None:
-    """This interpreter with another home, where all is that it needs to run, and no headers."""
+    """This interpreter with another home, which is complete except for the headers."""
     home, cache = tmp_path / "home", tmp_path / "cache"
     home.mkdir()
     for name in ("lib", "lib64"):
@@ -54,8 +54,8 @@ def test_missing_headers_are_one_message(tmp_path: Path) -> None:
     assert not (project / "dist").exists() or list((project / "dist").iterdir()) == []
 
 
-#: What CMake runs while it configures, and what ninja runs, must do what it does elsewhere: import
-#: its own packages and its compiled modules. Only sysconfig's answers are the target's, and only
+#: Tools that CMake runs while it configures, and that ninja runs, must work as usual: import
+#: their own packages and compiled modules. Only sysconfig describes the target, and only
 #: while CMake configures.
 TOOL = """\
 import math, sys, sysconfig, zlib
@@ -100,7 +100,7 @@ def test_host_tools_run_in_a_cross_build(cmake: Pin, cache: Path, tmp_path: Path
     }
     project = write_project(tmp_path / "project", files)
     environ = environment([cmake, *CYTHON], cache)
-    # Shown by CMake, and by ninja only where a command fails: the header is the proof.
+    # CMake shows the output, ninja only that of failed commands: the header is the proof.
     result = build(project, "musl.target=aarch64", environ=environ)
     soabi = f"cpython-{PY[2:]}-aarch64-linux-musl"
     names = {name for name in members(result.wheel) if name.endswith(".so")}
@@ -110,7 +110,7 @@ def test_host_tools_run_in_a_cross_build(cmake: Pin, cache: Path, tmp_path: Path
 
 
 def test_tools_do_not_import_from_the_current_folder(tmp_path: Path) -> None:
-    """As it would be if nothing stood on one side of a colon in PYTHONPATH."""
+    """An empty entry in PYTHONPATH would be the current folder."""
     toolchain = cross_toolchain(ARCHITECTURES["aarch64"], cache=tmp_path / "cache")
     project, tools = tmp_path / "project", tmp_path / "tools"
     project.mkdir()

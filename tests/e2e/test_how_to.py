@@ -1,4 +1,4 @@
-"""The recipes of ``docs/how-to.md`` but those for engines: followed, and what is shown printed."""
+"""The recipes of ``docs/how-to.md``, except for CI engines: run, with the outputs compared."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ CHAIN: Final = ("demo/libdemo.so", "demo/libdemo.so.1", "demo/libdemo.so.1.2")
 
 
 def shipping_wheel(folder: Path, name: str, cache: Path) -> Path:
-    """Make a wheel with code of a signal processor, a program and copies of a library."""
+    """Make a wheel with code for a signal processor, a program and copies of a library."""
     skel = Crafted(bits=32, machine=164).file()
     words = Library("int words(void) { return 1; }\n", soname="libwords.so.1")
     words_path = lay_out({"libwords.so.1": words}, folder / "third-party/lib", cache)
@@ -146,7 +146,7 @@ def test_files_of_the_wheel_are_set_aside(
         assert contents["demo/bootloader/run"] == (tmp_path / "run").read_bytes()
         assert contents.keys() >= {"demo/dsp/skel.so", *CHAIN}
     assert "note[MB147] demo/dsp/skel.so: is not checked, because it matches ignore" in said
-    # In the file of a project the settings say the same.
+    # The settings in pyproject.toml have the same effect.
     table = tomllib.loads(settings.text)["tool"]["muslbackend"]
     parsed = parse_settings(table, {}, {}).repair
     assert parsed.ignore == ("demo/dsp/*.so",)
@@ -251,7 +251,7 @@ def test_a_flag_that_zig_does_not_support_is_named(snippets: list[Block], tmp_pa
     "$ docker build --platform linux/arm64 --output alpine-root - < alpine.dockerfile",
 )
 def test_docker_commands_create_the_sysroot_that_builds_use(snippets: list[Block]) -> None:
-    """Docker is not asked: there is no engine here."""
+    """Docker is not run: there is no engine here."""
     dockerfile, console = snippets
     structure = DockerfileParser(fileobj=io.BytesIO(dockerfile.text.encode())).structure
     lines = [line["instruction"] for line in structure if line["instruction"] != "COMMENT"]
@@ -264,7 +264,7 @@ def test_docker_commands_create_the_sysroot_that_builds_use(snippets: list[Block
 
 @PAGE.given(MANY, "$ pip install 'muslbackend[build]'")
 def test_many_wheels_are_built_by_one_command(snippets: list[Block]) -> None:
-    """It is run with fewer of them in test_how_to_ci.py and test_build_command.py."""
+    """test_how_to_ci.py and test_build_command.py run it with fewer wheels."""
     install, command = snippets[0].commands.splitlines()
     assert install == "pip install 'muslbackend[build]'"
     words = command.split()[1:]

@@ -1,4 +1,4 @@
-"""Engines and images as ``docs/how-to.md`` has them: read by their own readers, commands run.
+"""The recipes of ``docs/how-to.md`` for CI engines and images: parsed, and the commands run.
 
 Not run are ``apk add``, actions and images: there is no container engine here.
 """
@@ -38,7 +38,7 @@ WORKS: Final = "import plain; print(plain.hypotenuse(3, 4))"
 
 
 def options(cibuildwheel: Path, project: Path, identifier: str = IDENTIFIER) -> dict[str, Any]:
-    """Return what cibuildwheel reads of a project."""
+    """Return the options that cibuildwheel reads from a project."""
     names = ("repair_command", "audit_command", "audit_requires", "config_settings")
     read: dict[str, Any] = json.loads(engine_options(cibuildwheel, project, identifier, *names))
     return read
@@ -70,7 +70,7 @@ def test_cibuildwheel_audits_wheels_that_need_no_repair(
     assert after["audit_requires"] == [*before["audit_requires"], "muslbackend"]
     (command,) = (c for c in after["audit_command"] if c not in before["audit_command"])
     assert set(before["audit_command"]) < set(after["audit_command"])
-    # As it would be run: on the host, in an environment with what is required.
+    # As in CI: on the host, in an environment with the requirements.
     debian.shell("pip install build muslbackend", tmp_path)
     debian.shell("python -m build --wheel -C musl.strict=true -C musl.target=x86_64", example)
     wheel = example / "dist" / WHEEL.format("x86_64")
@@ -126,7 +126,7 @@ def github(*snippets: Block) -> dict[str, Any]:
 
 
 def steps(job: dict[str, Any], action: str) -> list[dict[str, Any]]:
-    """Return what one action is called with in a job."""
+    """Return the inputs of an action in a job."""
     return [s["with"] for s in job["steps"] if s.get("uses", "").startswith(f"actions/{action}@")]
 
 
@@ -142,7 +142,7 @@ def test_the_jobs_fit_the_workflow_and_each_other(snippets: list[Block], cache: 
         assert {needs} if isinstance(needs, str) else set(needs) <= set(jobs)
         (with_,) = steps(jobs[name], "download-artifact")
         assert all(fnmatch(upload, with_["pattern"]) for upload in uploads)
-    # PyPI's action takes what is in dist, and asks for a token of the job's own.
+    # PyPI's action uploads the contents of dist, and requests a token for the job.
     assert jobs["publish"]["permissions"] == {"id-token": "write"}
     assert steps(jobs["publish"], "download-artifact")[0]["path"] == "dist"
 
@@ -163,7 +163,7 @@ def test_the_commands_of_the_jobs_run(
     for command in native:
         alpine.shell(command, example)
     wheel = example / "dist" / WHEEL.format("x86_64")
-    # GitHub's runners have pipx.
+    # GitHub's runners provide pipx.
     debian.shell("pip install pipx", example)
     for command in (*commands("sdist"), *commands("check")):
         debian.shell(command, example)

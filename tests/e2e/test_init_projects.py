@@ -1,4 +1,4 @@
-"""A project that ``muslbackend init`` has changed is built for musl by what it then says."""
+"""A project that ``muslbackend init`` converted is built for musl by the printed command."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ AFTER: Final = BEFORE.replace("scikit-build-core>=0.10.7", "muslbackend").replac
 
 @pytest.fixture
 def project(example: Path) -> Path:
-    """An example as it was before it was ours."""
+    """An example in its state before the conversion."""
     file = example / "pyproject.toml"
     _, blank, rest = file.read_text().partition("\n\n")
     file.write_text(BEFORE + blank[1:] + rest)

@@ -1,6 +1,6 @@
-"""Wheels that are unusual or wrong, given to real installers: what they refuse is an error for us.
+"""Unusual and invalid wheels in real installers: a wheel that they refuse is an error for us.
 
-Our own answers to the same wheels are in ``tests/unit/test_installed.py``.
+Our own findings for the same wheels are in ``tests/unit/policy/test_installed.py``.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ pytestmark = [pytest.mark.network]
 PINS: Final = Path(__file__).parents[1] / "support/projects/installers.txt"
 EVERY: Final[dict[str, Case]] = {**WHEEL_FILES, **NAMES, **PLACES}
 FIELDS: Final = {**TAKEN, **REFUSED}
-#: Runs commands in children of one process that has imported pip and installer: to import them
-#: takes longer than most of the rest. Prints their exit statuses.
+#: Runs commands in children of one process that has imported pip and installer: the imports
+#: take longer than most of the rest. Prints their exit statuses.
 EACH: Final = """\
 import json, os, runpy, subprocess, sys
 import pip._internal.cli.main, pip._internal.commands.install, installer.__main__
@@ -58,7 +58,7 @@ for tool, *words in json.load(sys.stdin):
     found.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 print(json.dumps(found))
 """
-#: Where PEP 427's folders are in a virtual environment on Linux.
+#: The paths of PEP 427's folders in a virtual environment on Linux.
 FOLDERS: Final = ("platlib", "purelib", "scripts", "headers", "data")
 
 
@@ -69,7 +69,7 @@ def with_field(name: str, folder: Path) -> Path:
     return write_raw(folder / FILE, [odd if n == NAME else raw(n, d) for n, d in files.items()])
 
 
-#: What writes each wheel into a folder.
+#: Functions that write each wheel into a folder.
 WHEELS: Final[Mapping[str, Callable[[Path], Path]]] = {
     **{name: case.write for name, case in {**EVERY, **DEEPER}.items()},
     **{name: partial(with_field, name) for name in FIELDS},
@@ -82,7 +82,7 @@ def tools(cache: Path) -> Path:
 
 
 def commands(tools: Path, wheel: Path, to: Path) -> dict[str, list[str]]:
-    """Return what installs a wheel into an empty folder, by the names of the installers."""
+    """Return, by installer, the command that installs a wheel into an empty folder."""
     alone = ["install", "--no-index", "--no-deps", "--target", str(to), str(wheel)]
     uv = str(tools.with_name("uv"))
     return {
@@ -94,7 +94,7 @@ def commands(tools: Path, wheel: Path, to: Path) -> dict[str, list[str]]:
 
 @pytest.fixture(scope="module")
 def refused(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, set[str]]:
-    """Return which installers refuse each wheel."""
+    """Return, for each wheel, the installers that refuse it."""
     folder = tmp_path_factory.mktemp("installers")
     given, wanted = [], []
     for number, (name, write) in enumerate(WHEELS.items()):

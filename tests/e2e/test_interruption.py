@@ -1,4 +1,4 @@
-"""A build that is ended by a signal: one line, the exit code that says which, and nothing left."""
+"""A build that is ended by a signal: one line, the exit code of the signal, nothing left."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from support.projects.building import write_project
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: Builds until somebody stops it; CMake has written to its build folder by then.
+#: Builds until it is stopped; by then, CMake has written to its build folder.
 CMAKE: Final = """\
 cmake_minimum_required(VERSION 3.25)
 project(demo LANGUAGES C)
@@ -24,12 +24,12 @@ add_custom_target(endless ALL COMMAND "${CMAKE_COMMAND}" -E touch "$ENV{BEGUN}"
                                 COMMAND "${CMAKE_COMMAND}" -E sleep 1000)
 """
 HOOK: Final = "import muslbackend\nmuslbackend.build_wheel('dist', {'musl.target': 'x86_64'})"
-#: Seconds that a build may take to begin, or to end.
+#: Seconds that a build may take to start, or to end.
 PATIENCE: Final = 60.0
 
 
 def waited_for(condition: object) -> bool:
-    """Wait until something holds; say whether it does."""
+    """Wait until a condition is true; return whether it became true."""
     assert callable(condition)
     end = time.monotonic() + PATIENCE
     while not (holds := condition()) and time.monotonic() < end:
@@ -38,7 +38,7 @@ def waited_for(condition: object) -> bool:
 
 
 def members_of(group: int) -> list[int]:
-    """The processes of a group that still run."""
+    """The running processes of a group."""
     found = []
     for folder in os.listdir("/proc"):  # noqa: PTH208 - of numbers
         try:

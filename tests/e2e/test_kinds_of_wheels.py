@@ -1,4 +1,4 @@
-"""Wheels that are not for one CPython of X.Y, built and taken by pip and uv."""
+"""Wheels that are not for a single CPython X.Y, built and installed by pip and uv."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Kind(NamedTuple):
     run: str = "42"
 
 
-#: A library that Python code opens; nothing of it knows which Python that is.
+#: A library that Python code opens, independent of the Python version.
 OPENED: Final = {
     **LIBRARY,
     "demo/__init__.py": """\

@@ -1,4 +1,4 @@
-"""Compiler launchers go through: ccache and sccache find what they know, distcc hands it out."""
+"""Compiler launchers work: ccache and sccache hit their caches, distcc distributes jobs."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Launcher:
 
     @property
     def launching(self) -> dict[str, str]:
-        """What a user sets."""
+        """The user's environment variables."""
         names = ("CMAKE_C_COMPILER_LAUNCHER", "CMAKE_CXX_COMPILER_LAUNCHER")
         return {**self.environ, **dict.fromkeys(names, self.program)}
 
@@ -76,7 +76,7 @@ def ccache(tools: Path, tmp_path: Path) -> Launcher:
 
 @pytest.fixture
 def sccache(tools: Path, tmp_path: Path) -> Iterator[Launcher]:
-    """With a server of its own, which is ended."""
+    """Start a separate server, and stop it at the end."""
     folder, port = str(tmp_path / "sccache"), str(free_port())
     made = launcher("sccache", tools, SCCACHE_DIR=folder, SCCACHE_SERVER_PORT=port)
     yield made
@@ -96,7 +96,7 @@ def listens(port: int) -> bool:
 
 
 def tally(launcher: Launcher) -> tuple[int, int]:
-    """Return (hits, misses) since the last time."""
+    """Return (hits, misses) since the last call."""
     if launcher.program.endswith("/sccache"):
         said = launcher("--show-stats")
         launcher("--zero-stats")
@@ -203,7 +203,7 @@ def test_the_cache_distinguishes_sysroots(
 
 @pytest.fixture
 def reachable() -> Iterator[Path]:
-    """A folder that every user of this machine can read: distccd does not run as root."""
+    """A folder that every user of this machine can read, because distccd does not run as root."""
     folder = Path(tempfile.mkdtemp(prefix="distcc-"))
     folder.chmod(0o755)
     yield folder
@@ -212,7 +212,7 @@ def reachable() -> Iterator[Path]:
 
 @pytest.fixture
 def distcc(tools: Path, reachable: Path) -> Iterator[Launcher]:
-    """With a server on this machine that has zig and the toolchain's folder, and nothing else."""
+    """Start a server on this machine that has only zig and the toolchain's folder."""
     zig = find_zig()
     assert zig is not None
     cache = reachable / "cache"

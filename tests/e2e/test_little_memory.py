@@ -1,4 +1,4 @@
-"""Commands that may take little memory: one line, exit code 3, and nothing is left behind."""
+"""Commands with little memory: one line, exit code 3, and nothing is left behind."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ SAID: Final = (
 )
 #: An extension of many bytes, all of which are read.
 SOURCE: Final = "char much[24 << 20] = {1};\nint PyInit__core(void) { return 0; }\n"
-#: Of address space, in MiB: from what Python starts with to what is enough.
+#: Address space in MiB, from the size that Python starts with to a sufficient one.
 AMOUNTS: Final = range(24, 184, 16)
-#: A thread that was lost would be waited for.
+#: Seconds; a lost thread would make the command hang.
 PATIENCE: Final = 120.0
 
 

@@ -1,4 +1,4 @@
-"""Each machine: examples in C and C++ are crossed here, and opened by that machine's real loader.
+"""Each machine: examples in C and C++ are cross-built, and opened by its real loader.
 
 For x86_64 and aarch64 there is a real musl CPython, which installs and uses them as well. Marked
 `matrix` is what takes too long for every run: zig compiles its C++ library for each machine.
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 class Machine(NamedTuple):
-    """What is expected of the files for a machine, written down apart from what we build by."""
+    """The expected properties of the files for a machine, independent of our own tables."""
 
     suffix: str
     kind: str
@@ -55,25 +55,25 @@ MACHINES: Final = {
     "s390x": Machine("s390x-linux-musl", "EM_S390", 64, "big", 0),
     "riscv64": Machine("riscv64-linux-musl", "EM_RISCV", 64, "little", 5),
 }
-#: Those with a real musl CPython.
+#: Machines with a real musl CPython.
 USED: Final = ("x86_64", "aarch64")
 
 
 class Example(NamedTuple):
-    """A project, what is to be in its wheel, and what comes of it."""
+    """A project, the expected contents of its wheel, and the output."""
 
     folder: str
     package: str
-    """Has one extension, of the same name with an underscore before it."""
+    """It has one extension, with the same name after an underscore."""
     script: str
     printed: str
     libraries: frozenset[str] = frozenset()
-    """Those that are bundled, without the hash in their names."""
+    """The bundled libraries, without the hash in their names."""
     opened: str = ""
-    """What is printed as soon as the extension is opened."""
+    """The output when the extension is opened."""
 
 
-#: Printed by a constructor: there the code runs, with or without a Python to call it.
+#: Printed by a constructor, so that the code runs without a Python, too.
 RAN: Final = "2 3, no real root of -9.000000, 4 taken"
 BINDING_SCRIPT: Final = """
 import roots
@@ -133,7 +133,7 @@ def cross(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Path
     ]
 )
 def crossed(request: pytest.FixtureRequest, cross: Callable[[str, str], Path]) -> Crossed:
-    """An example that was built on this machine for another, or for this one with musl."""
+    """An example that was cross-built on this machine."""
     arch, name = request.param
     return Crossed(arch, EXAMPLES[name], cross(arch, name))
 
@@ -186,7 +186,7 @@ def interpreter(
     def venv(arch: str) -> Path:
         base, folder = {"x86_64": musl_python, "aarch64": emulated_python}[arch], tmp_path_factory
         made = folder.mktemp("venv")
-        # An own pip is compiled anew, for a minute in QEMU.
+        # A separate pip would be compiled again, which takes a minute in QEMU.
         options = ["--without-pip", "--system-site-packages"]
         subprocess.run([base, "-m", "venv", *options, made], check=True)
         return made / "bin/python"

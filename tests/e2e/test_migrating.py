@@ -1,4 +1,4 @@
-"""Projects moved to muslbackend as ``docs/migrating.md`` says: built before and after, and used."""
+"""Projects migrated according to ``docs/migrating.md``: built before and after, and used."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def files_of(*snippets: Block) -> dict[str, str]:
 
 
 def assert_works(host: Host, project: Path, folder: str = "wheelhouse") -> Path:
-    """Use the one wheel there is, without the project it is from; return the wheel."""
+    """Use the only wheel, without its project; return the wheel."""
     (built,) = (project / folder).glob("*.whl")
     kept = project.with_name(f"{project.name}-wheel") / built.name
     kept.parent.mkdir()
@@ -145,7 +145,7 @@ def test_a_scikit_build_core_project_before_and_after(
         host.shell(console.commands, project)
         wheels.append(assert_works(alpine, project))
     assert {wheel.name for wheel in wheels} == {NAME}
-    # As the page says: the same copies, and an SBOM although no package owns the library.
+    # As on the page: the same copies, and an SBOM although no package owns the library.
     assert {tuple(copies(wheel)) for wheel in wheels} == {("demo.libs/libwords-#.so.1",)}
     sbom = "demo-1.0.dist-info/sboms/muslbackend.cdx.json"
     assert [sbom in members(wheel) for wheel in wheels] == [False, True, True]

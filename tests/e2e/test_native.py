@@ -1,4 +1,4 @@
-"""Inside a musl CPython: ``pip wheel`` compiles with the system's compiler and writes the wheel."""
+"""Native builds inside a musl CPython: ``pip wheel`` compiles with the system's compiler."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_promise_that_cannot_be_kept_becomes_a_plain_tag_with_the_reasons(
 def test_a_library_in_the_system_folder_is_bundled(
     tmp_path: Path, musl_python: Path, pip_wheel: PipWheel, musl_venv: Path
 ) -> None:
-    """The loader's path file says where that is; here it is the interpreter's lib folder."""
+    """The loader's path file names the folder; here it is the interpreter's lib folder."""
     source = EXTENSION.format(
         declare="const char *zlibVersion(void);", call="zlibVersion()[0] - '0'"
     )

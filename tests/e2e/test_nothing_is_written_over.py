@@ -1,4 +1,4 @@
-"""What repair adds to a wheel: under names that nothing has, and with all that was there before."""
+"""Files that repair adds to a wheel: they have unused names, and replace no others."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def needy(lib: Path, function: str = "f", module: str = "_core") -> bytes:
 
 
 def repaired(folder: Path, files: Mapping[str, bytes | str], lib: Path | None = None) -> Path:
-    """Return what repair makes of a wheel of these files; check must have nothing against it."""
+    """Return the repaired wheel with these files; check must accept it."""
     folder.mkdir(exist_ok=True)
     given = wheels.write(folder / FILE, files)
     output = ["-o", str(folder / "out"), "--library-dir", str(lib or folder / "lib")]
@@ -59,10 +59,10 @@ def bundled(wheel: Path) -> list[str]:
 
 
 def test_the_name_of_a_bundled_library_is_in_use(tmp_path: Path, cache: Path) -> None:
-    """Whoever knows the library knows the name that it gets."""
+    """The name of a bundled library is predictable from the library."""
     core = needy(library(tmp_path / "lib", "f"))
     (name,) = bundled(repaired(tmp_path / "one", {CORE: core}, tmp_path / "lib"))
-    # In another folder musl would take the one for the other, too.
+    # musl would confuse the two even in different folders.
     elsewhere = f"demo/{name.rpartition('/')[2].upper()}"
     there: dict[str, bytes | str] = {CORE: core, name: "taken", elsewhere: "taken"}
     made = repaired(tmp_path / "two", there, tmp_path / "lib")
@@ -149,7 +149,7 @@ def test_the_sbom_describes_the_current_files(tmp_path: Path) -> None:
     lib = tmp_path / "lib"
     first = repaired(tmp_path, {CORE: needy(library(lib, "f"))})
     (name,) = bundled(first)
-    # It comes to need another library, so the second repair rewrites it.
+    # It requires another library now, so the second repair rewrites it.
     inner = library(lib, "g")
     flags = (f"-Wl,-soname,{name.rpartition('/')[2]}", str(inner))
     source = "int g(void);\nint f(void) { return g(); }\n"

@@ -1,4 +1,4 @@
-"""Nothing of a wheel is run: not by ``check`` or ``repair``, and by builds only to verify."""
+"""No code of a wheel is run by ``check`` and ``repair``, and by builds only to verify."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 NAME: Final = "demo-1.0-cp311-cp311-linux_x86_64.whl"
 CORE: Final = "demo/_core.cpython-311-x86_64-linux-musl.so"
-#: Runs the command line and notes what Python tells its auditors of (PEP 578): what is started,
-#: loaded, imported and executed. Threads and what is forked have the same auditors.
+#: Runs the command line and records Python's audit events (PEP 578): programs and code that are
+#: started, loaded, imported and executed, also in threads and forked processes.
 WATCH: Final = """\
 import json, os, sys
 noted = {"started": [], "loaded": [], "executed": []}
@@ -57,13 +57,13 @@ __attribute__((constructor)) static void leave(void) {{ FILE *f = fopen("{trace}
 
 @pytest.fixture
 def trace(tmp_path: Path) -> Path:
-    """What is there as soon as anything of the wheel has been run."""
+    """The file that exists once any code of the wheel has been run."""
     return tmp_path / "trace"
 
 
 @pytest.fixture
 def tempting(trace: Path, tmp_path: Path, cache: Path) -> Path:
-    """A wheel in which whatever can be run leaves the trace, and the library that it needs."""
+    """A wheel in which all code leaves the trace, and the library that it requires."""
     leave = CONSTRUCTOR.format(trace=trace)
     core, needed = extension("f", needs=("libf.so.1",)), function("f")
     files = {
@@ -84,7 +84,7 @@ def tempting(trace: Path, tmp_path: Path, cache: Path) -> Path:
 
 
 def watched(folder: Path, *arguments: str | Path) -> tuple[int, dict[str, Any]]:
-    """Run a command; return its status and what the auditor noted."""
+    """Run a command; return its status and the recorded events."""
     noted = folder / "noted.json"
     script = [sys.executable, "-c", WATCH, str(noted), *map(str, arguments)]
     done = run(["env", "-C", str(folder), *script], folder)

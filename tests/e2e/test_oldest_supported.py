@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 OLDEST_ZIG = "0.16.0"
 
-#: A scikit-build-core whose wheel writer has been renamed: the seam is gone, the hooks are not.
+#: A scikit-build-core whose wheel writer was renamed; only the hooks remain.
 WITHOUT_SEAM = """
 import sys, scikit_build_core.build.wheel as module
 from muslbackend.build import hooks, skbuild
@@ -45,7 +45,7 @@ def test_without_the_wheel_writer_the_same_wheel_is_made(example: Path, tmp_path
 def test_older_releases_of_scikit_build_core_give_the_same_files(
     example: Path, cache: Path
 ) -> None:
-    """Each is put in front of the one that the tests run with otherwise."""
+    """Each takes precedence over the installed one."""
     wheels = {}
     for version in skbuild.RELEASES:
         folder = str(skbuild.release(version, cache))
@@ -74,7 +74,7 @@ def test_the_oldest_supported_zig_compiles_the_examples(example: Path, tmp_path:
 
 
 def _install(requirement: str, folder: Path) -> Path:
-    """Install one package into a folder that can be put in front of all others."""
+    """Install one package into a folder that can take precedence over all others."""
     target = folder / "oldest"
     pip = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(target)]
     subprocess.run([*pip, requirement], check=True)
@@ -86,5 +86,5 @@ def _wheel_file(contents: dict[str, bytes]) -> str:
 
 
 def _code(contents: dict[str, bytes]) -> dict[str, bytes]:
-    """All but the metadata, which names the release that made it."""
+    """All members except for the metadata, which name the release."""
     return {name: data for name, data in contents.items() if ".dist-info/" not in name}

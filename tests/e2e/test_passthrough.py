@@ -1,4 +1,4 @@
-"""Where nothing musl is asked for, the result is scikit-build-core's own."""
+"""Without a target for musl, the result is scikit-build-core's own."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ EPOCH = {"SOURCE_DATE_EPOCH": "1700000000"}
 
 
 def call(backend: str, hook: str, project: Path, *args: str) -> Build:
-    """Call one hook as a frontend does: in a process of its own, in the project's folder."""
+    """Call one hook as a frontend does: in a separate process, in the project's folder."""
     folder = project.parent / backend
     folder.mkdir(exist_ok=True)
     script = (
@@ -57,7 +57,7 @@ def test_errors_of_scikit_build_core_are_unchanged(tmp_path: Path) -> None:
 
 
 def _without_folders(output: str) -> list[str]:
-    """Leave out what differs between any two builds: temporary folders, and times."""
+    """Remove the differences between any two builds: temporary folders and times."""
     lines = [re.sub(r" \(\d+\.\d+s\)", "", line) for line in output.splitlines()]
     differs = (tempfile.gettempdir(), " in ")
     return [line for line in lines if not any(word in line for word in differs)]

@@ -1,4 +1,4 @@
-"""Paths of this machine that a wheel names: none is followed, and nothing but files is opened."""
+"""Paths of this machine in a wheel are not followed, and only regular files are opened."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 FILE = "demo-1.0-cp311-cp311-linux_x86_64.whl"
 CORE = "demo/_core.so"
-#: Whoever opens a FIFO waits: a process that does is ended.
+#: Seconds; opening a FIFO would block.
 PATIENCE = 60.0
 
 
@@ -77,7 +77,7 @@ def test_a_needed_name_that_is_a_path_is_not_followed(
 
 
 def test_libraries_of_the_users_folder_lead_to_what_they_need(tmp_path: Path) -> None:
-    """They are the user's own, so their rpath is too."""
+    """The libraries are the user's own, so their rpath is trusted."""
     inner = library(tmp_path / "inner", "libg.so.1")
     folder = tmp_path / "vendor"
     folder.mkdir()
@@ -92,7 +92,7 @@ def test_libraries_of_the_users_folder_lead_to_what_they_need(tmp_path: Path) ->
 
 
 def special(kind: str, path: Path) -> None:
-    """Make what is not a regular file."""
+    """Make a file that is not a regular one."""
     if kind == "FIFO":
         os.mkfifo(path)
     elif kind == "socket":

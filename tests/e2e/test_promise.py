@@ -1,4 +1,4 @@
-"""The tag is a promise: what breaks it is found, named, and leaves nothing behind."""
+"""The tag is a promise: a build that breaks it fails with the reasons, and writes nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WITH_LIBRARY = EXTENSION.format(declare="int answer(void);", call="answer()")
 
 
 def assert_refused(result: Build, *words: str) -> None:
-    """No wheel, the reasons in the output, and the output folder as it was."""
+    """Check that there is no wheel, that the reasons are printed, and the folder is unchanged."""
     assert result.status != 0
     for word in words:
         assert word in result.output
@@ -68,7 +68,7 @@ def test_the_same_symbol_is_accepted_with_a_later_floor(tmp_path: Path, cache: P
     assert "loads on  musl 1.2.5 and later (Alpine 3.20 and later), because of preadv2" in (
         result.output
     )
-    # The judge of the judge: real loaders of the release before and of that release.
+    # The reference: real loaders of the previous release and of that release.
     extension = tmp_path / "_demo.so"
     extension.write_bytes(next(d for n, d in members(result.wheel).items() if n.endswith(".so")))
     before = dlopen(loader("1.2.3", cache), extension, stub_python=True, cache=cache)
@@ -113,14 +113,14 @@ def test_packed_relocations_in_a_private_library_are_unpacked_for_an_older_musl(
     }
     assert loads == {"1.2.2": "loads", "1.2.5": "loads"}
     made.wheel.unlink()
-    # A musl that reads them gets them as they are.
+    # A musl that supports them gets them unchanged.
     newer = build(project, "musl.target=x86_64", "musl.floor=1.2.4")
     assert "loads on  musl 1.2.4 and later" in newer.output
     assert "because of DT_RELR in demo.libs/libanswer-" in newer.output
 
 
 def _opens(wheel: Path, release: str, folder: Path, cache: Path) -> str:
-    """Return what the loader of a musl release does with the extension of a wheel."""
+    """Return the result of a release's loader for the extension of a wheel."""
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(folder)
     (extension,) = folder.glob("demo/*.so")

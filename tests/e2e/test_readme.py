@@ -1,4 +1,4 @@
-"""The README's commands are run, its outputs compared."""
+"""The commands of README.md are run, and the outputs are compared."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ README: Final = Page("README.md")
 UVLOOP: Final = debian.Pin(
     "uvloop==0.23.0", "a6ac96da66c35bf789bdcde78a88dc7d56b7907d8379648c54adc1c61594575d"
 )
-#: What the tests count, as they print it at their end.
+#: The results of the tests, as they print them at the end.
 FIGURES: Final = README.take(
     "Promises", next(b.caption for b in README.blocks if b.section == "Promises")
 )
-#: As many words as are read in ten minutes, at 200 a minute.
+#: The number of words that are read in ten minutes, at 200 per minute.
 LONGEST: Final = 2000
 
 
@@ -145,7 +145,7 @@ def test_a_wheel_of_another_backend_is_repaired(
 
 @README.given("Build for many machines", "$ pip install 'muslbackend[build]'")
 def test_many_machines_are_built_for_by_one_command(snippets: list[Block]) -> None:
-    """What it does is tested with fewer wheels, in test_build_command.py."""
+    """test_build_command.py runs it with fewer wheels."""
     install, command = snippets[0].commands.splitlines()
     extras = tomllib.loads((PROJECT / "pyproject.toml").read_text())["project"]
     assert install == "pip install 'muslbackend[build]'"

@@ -1,4 +1,4 @@
-"""Real projects from PyPI, with little changed but the backend's name, built and used.
+"""Real projects from PyPI, built with muslbackend as the backend, and used.
 
 Two of them in `make test`, C++ with Cython (levenshtein) and C with a private library (spglib); all
 of them, each compiled whole for each machine, in `make test-all`.
@@ -44,7 +44,7 @@ def project(real: Real, cache: Path, tmp_path: Path) -> Path:
 
 
 def check(wheel: Path, real: Real, arch: str) -> None:
-    """Look at the wheel's name and files, and have our own command judge it."""
+    """Check the wheel's name and files, and run ``muslbackend check`` on it."""
     assert wheel.name == f"{real.name}-{real.tag}-musllinux_1_2_{arch}.whl"
     assert_record_is_true(wheel)
     found = sorted(name for name, data in members(wheel).items() if data.startswith(MAGIC))
@@ -73,7 +73,7 @@ def use(wheel: Path, real: Real, interpreter: Path) -> None:
 
 
 def cross(real: Real, project: Path, arch: str, own_wheel: Path, cache: Path) -> Build:
-    """As the README says it, build isolation included; only zig is on PATH already."""
+    """As in the README, with build isolation; only zig is on PATH already."""
     zig, work = find_zig(), project.parent
     assert zig is not None
     (work / "bin").mkdir()

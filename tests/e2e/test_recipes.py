@@ -1,4 +1,4 @@
-"""The recipes for other people's engines: accepted by the engine, run as it would run them."""
+"""The recipes for CI engines: valid for the engine, and run as the engine would run them."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_the_steps_of_the_workflow_run(example: Path, own_wheel: Path, tmp_path:
     subprocess.run([sys.executable, "-m", "venv", venv], check=True)
     commands = [s["run"] for s in workflow()["jobs"]["wheels"]["steps"] if "run" in s]
     assert len(commands) == 3
-    # setup-python puts its Pythons on PATH; here there is this one.
+    # setup-python puts its Pythons on PATH; here it is this one.
     path = os.pathsep.join([str(venv / "bin"), str(tools(tmp_path)), "/usr/bin", "/bin"])
     environ = {
         **os.environ,

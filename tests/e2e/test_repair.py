@@ -1,4 +1,4 @@
-"""``muslbackend repair``: wheels of other backends, mended, proved and opened by real loaders."""
+"""``muslbackend repair``: wheels of other backends, repaired and opened by real loaders."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ PROGRAM: Final = "int f(void);\nint main(void) { return 35 + f(); }\n"
 def test_a_program_that_needs_bundled_libraries_runs_when_installed(  # noqa: PLR0913, PLR0917
     place: str, libraries: Path, tmp_path: Path, cache: Path, musl_python: Path, musl_venv: Path
 ) -> None:
-    # The machine has no musl in /lib: the program is started by the loader of the interpreter.
+    # The machine has no musl in /lib: the interpreter's loader starts the program.
     musl = musl_python.resolve().parents[1] / "lib" / LOADER_NAME
     (tmp_path / "prog.c").write_text(PROGRAM)
     interpreter = f"-Wl,--dynamic-linker={musl}"
@@ -172,7 +172,7 @@ def test_the_compression_level_applies_to_all_files(
     assert (methods(usual), methods(stored)) == ({zipfile.ZIP_DEFLATED}, {zipfile.ZIP_STORED})
     assert members(stored) == members(usual)
     assert_record_is_true(stored)
-    # One that needs nothing is copied, unless it is to be packed otherwise.
+    # A wheel that requires no change is copied, unless it is to be compressed differently.
     assert run(usual, "-o", tmp_path / "again") == 0
     assert (tmp_path / "again" / usual.name).read_bytes() == usual.read_bytes()
     assert run(usual, "-o", tmp_path / "again", "--compression-level", "0") == 0
@@ -380,7 +380,7 @@ def test_stripped_libraries_are_smaller_and_load(
     saved = sizes["--include=x"] - sizes["--strip"]
     assert saved == pytest.approx(found["--include=x"]["strippable"], rel=0.5)
     assert saved > 4000
-    # Once is enough.
+    # A second strip changes nothing.
     (made,) = (tmp_path / "strip").iterdir()
     assert run(made, "-o", tmp_path / "again", "--strip") == 0
     assert (tmp_path / "again" / made.name).read_bytes() == made.read_bytes()
@@ -440,7 +440,7 @@ def test_packed_relocations_are_expanded_for_older_musls(
     with zipfile.ZipFile(made) as archive:
         archive.extractall(tmp_path / "site")
     assert dlopen(loader("1.2.2", cache), tmp_path / "site" / CORE, cache=cache).state == "loads"
-    # A floor that has them leaves them as they are.
+    # With a floor that supports them, they are unchanged.
     assert run(wheel, "--dry-run", "--floor", "1.2.4", "--library-dir", folder) == 0
     out = capsys.readouterr().out
     assert "DT_RELR" in out
@@ -532,7 +532,7 @@ def test_two_packages_with_two_versions_of_one_library_are_imported_together(
     order: tuple[str, str], tmp_path: Path, cache: Path, musl_python: Path
 ) -> None:
     (tmp_path / "core.c").write_text(MODULE)
-    # Those of a glibc Python are in two folders on Debian.
+    # On Debian, the headers of a glibc Python are in two folders.
     (include,) = musl_python.resolve().parents[1].glob("include/python3*")
     for number, name in enumerate(("one", "two"), 1):
         library = Library(f"int version(void) {{ return {number}; }}\n", soname="libv.so.1")

@@ -1,4 +1,4 @@
-"""The same tree gives the same bytes, whoever builds it, where, when and how."""
+"""The same tree gives the same bytes, independent of the user, the place and the time."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from support.projects.building import PROJECT, members, run
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: What is put into the example: a file that names itself, and enough modules to have an order.
+#: Added to the example: a file that contains its own path, and enough modules to have an order.
 MORE: Final = {
     **{f"src/chain/part_{letter}.py": f"# {letter}\n" for letter in "zaqmbycx"},
     "src/chain/data/ü.txt": "a name that is not ASCII\n",
@@ -26,14 +26,14 @@ MORE: Final = {
     "LICENSE": "Do what you like.\n",
 }
 CMAKE: Final = "target_sources(_chain PRIVATE where.c)\n"
-#: It has the lines of Python's headers, which are others in another patch release.
+#: It contains lines of Python's headers, which differ between patch releases.
 DEBUG: Final = "target_compile_options(_chain PRIVATE -g)\ntarget_link_options(_chain PRIVATE -g)\n"
-#: What puts paths of the build folder into files.
+#: Flags and code that put paths of the build folder into files.
 ABSOLUTE: Final = {
     "CMakeLists.txt": "set_target_properties(_chain PROPERTIES BUILD_RPATH_USE_ORIGIN OFF)\n",
     "first/CMakeLists.txt": "\n  BUILD_RPATH ${PROJECT_BINARY_DIR}/third",
 }
-#: Builds of the second world see all folders backwards: no file system lists them so for both.
+#: Builds of the second world list all folders in reverse order.
 BACKWARDS: Final = """\
 import os
 def backwards(function):
@@ -53,7 +53,7 @@ class reversed_scan:
 scandir = os.scandir
 os.scandir, os.listdir = backwards(os.scandir), backwards(os.listdir)
 """
-#: The hook, as frontends call it; what is not inherited from a shell is set first.
+#: The hook, as frontends call it, after the settings that a shell does not pass on.
 HOOK: Final = """\
 import os, sys
 os.umask(int(sys.argv[3], 8))
@@ -66,7 +66,7 @@ muslbackend.build_wheel(sys.argv[1], {"musl.target": "aarch64"})
 
 
 class World(NamedTuple):
-    """Where a tree is built, and by whom."""
+    """The environment and the user of a build."""
 
     python: Path | str
     folder: Path
@@ -74,11 +74,11 @@ class World(NamedTuple):
     umask: str
     cores: str
     modified: int
-    """Of all files, in seconds since 1970."""
+    """The modification time of all files, in seconds since 1970."""
 
 
 def plant(world: World, more: str = "") -> Path:
-    """Lay the tree out in a world, with its rights, times and order of making."""
+    """Create the tree in a world, with its permissions, times and order of creation."""
     tree = world.folder / "tree"
     files = {
         path.relative_to(PROJECT / "examples/chain").as_posix(): path.read_text("utf-8")
@@ -86,7 +86,7 @@ def plant(world: World, more: str = "") -> Path:
         if path.is_file() and "__pycache__" not in path.parts
     } | MORE
     files["CMakeLists.txt"] += CMAKE + more
-    # Their length would tell, if not their text: see the test of the chain in test_cross.
+    # The length of paths would show in files, too: see the test of the chain in test_cross.
     for name, line in ABSOLUTE.items():
         assert line in files[name]
         files[name] = files[name].replace(line, "")
@@ -99,7 +99,7 @@ def plant(world: World, more: str = "") -> Path:
         os.umask(before)
     for path in tree.rglob("*"):
         os.utime(path, (world.modified, world.modified))
-        with contextlib.suppress(PermissionError):  # root only gives files away
+        with contextlib.suppress(PermissionError):  # only root can change the owner
             os.chown(path, *((-1, -1) if world.cores == "all" else (12345, 54321)))
     return tree
 
@@ -119,7 +119,7 @@ def built(world: World, tree: Path, **environ: str) -> Path:
 
 
 def differences(first: Path, second: Path) -> list[str]:
-    """Return what differs between two wheels, a line for each member and for the archive."""
+    """Return the differences between two wheels, a line for each member and for the archive."""
     if first.read_bytes() == second.read_bytes():
         return []
     with zipfile.ZipFile(first) as one, zipfile.ZipFile(second) as two:
@@ -149,7 +149,7 @@ def unlike(name: str, one: bytes, two: bytes) -> list[str]:
 
 @pytest.fixture
 def worlds(tmp_path: Path, musl_python: Path) -> tuple[World, World]:
-    """Two that have nothing in common but the tree, the tools and the release of Python."""
+    """Two worlds that share only the tree, the tools and the release of Python."""
     plain, odd = tmp_path / "a", tmp_path / "another folder of an 'unlike' length"
     (odd / "lib").mkdir(parents=True)
     (odd / "lib/sitecustomize.py").write_text(BACKWARDS)
@@ -186,13 +186,13 @@ def test_the_same_tree_gives_the_same_bytes_in_another_world(worlds: tuple[World
     assert differences(usual, strange) == []
     first, second = (built(w, tree, **dated) for w, tree in zip(worlds, trees, strict=True))
     assert differences(first, second) == []
-    # A date changes the dates, and nothing else.
+    # SOURCE_DATE_EPOCH changes only the dates.
     assert {line.split(": ")[1].split()[0] for line in differences(usual, first)} == {"date_time"}
 
 
 def test_debug_information_names_no_folder(worlds: tuple[World, World]) -> None:
     usual, strange = worlds
-    # What zig compiled for others: of it no folder shows in the first test.
+    # The shared cache of zig: the first test shows that no folder of it is in the files.
     caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     shared = {"ZIG_GLOBAL_CACHE_DIR": str(Path(caches, "zig"))}
     both = (usual, strange._replace(python=usual.python))

@@ -83,7 +83,7 @@ def test_copies_opened_by_computed_names_stay_and_load(
     musl_python: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """All of them need a library that is bundled, so all of them are changed."""
+    """All of them require a bundled library, so all of them are changed."""
     dep = linked(function("dep", needs=("libf.so.1",), calls="f"), cache).read_bytes()
     files: dict[str, Any] = {CORE: extension("dep", needs=("libdep.so.2",))}
     libraries = lay_out({"libf.so.1": function("f")}, tmp_path / "libraries", cache)
@@ -104,7 +104,7 @@ def test_copies_opened_by_computed_names_stay_and_load(
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "3\n"), done.stderr
     assert dlopen(loader("1.2.2", cache), site / CORE, cache=cache).state == "loads"
-    # They are not left out the next time.
+    # A second repair does not drop them.
     assert run(made, "-o", tmp_path / "again") == 0
     assert made_in(tmp_path / "again").read_bytes() == made.read_bytes()
 
@@ -186,7 +186,7 @@ def test_mb147_ignored_files_are_neither_judged_nor_changed(
     assert "warning[MB147] demo/plugin.so: is not checked, because it matches ignore" in said
     made = made_in(tmp_path / "out")
     assert members(made)["demo/plugin.so"] == plugin
-    # What was ignored when it was made is judged when it is checked, unless that is said again.
+    # check judges a file that the build ignored, unless its own --ignore names it.
     assert check(made) == 1
     assert check(made, *ignoring) == 0
 
@@ -216,7 +216,7 @@ def test_a_program_that_is_kept_in_place_is_judged_unchanged(
     assert f"note[MB147] {PROGRAM}: is left unchanged, because it matches keep-in-place" in said
     contents = members(made_in(tmp_path / "out"))
     assert contents[PROGRAM] == before
-    # The other one is moved, and what it needs is bundled.
+    # The other one is moved, and its libraries are bundled.
     assert contents[scripts].startswith(b"#!python")
     assert contents["demo.scripts/run"] != before
     assert run(wheel, "-o", tmp_path / "kept", *options, "--keep-in-place", "run", "--json") == 0
@@ -224,7 +224,7 @@ def test_a_program_that_is_kept_in_place_is_judged_unchanged(
     assert (found["bundled"], found["moved"], found["rewritten"]) == ([], [], [])
     kept = members(made_in(tmp_path / "kept"))
     assert (kept[PROGRAM], kept[scripts]) == (before, before)
-    # Where the system has the library, the program that the package copies elsewhere runs.
+    # If the system has the library, the program runs from another folder.
     copied = tmp_path / "elsewhere" / "run"
     copied.parent.mkdir()
     copied.write_bytes(kept[PROGRAM])
@@ -238,7 +238,7 @@ def sections(data: bytes) -> dict[str, bytes]:
 
 @pytest.fixture
 def debugged(tmp_path: Path, cache: Path) -> tuple[Path, Path]:
-    """A wheel that needs a library with debugging information and a build-id, and its folder."""
+    """A wheel that requires a library with debugging information and a build-id, and its folder."""
     options = ("-g", "-shared", "-Wl,--build-id=sha1")
     library = gcc_library(function("f").source + MANY, *options)
     folder = lay_out({"libf.so.1": library}, tmp_path / "libraries", cache)
@@ -279,7 +279,7 @@ def test_debugging_information_is_stored_separately(
     assert not [name for name in members(made) if name.endswith(".debug")]
     site = unzipped(made, tmp_path / "site")
     assert dlopen(loader("1.2.2", cache), site / CORE, cache=cache).state == "loads"
-    # Once more replaces it; what is stripped already stays.
+    # A second repair replaces it; stripped files are unchanged.
     before = file.read_bytes()
     assert run(wheel, "-o", tmp_path / "out", *options) == 0
     assert file.read_bytes() == before
@@ -289,7 +289,7 @@ def test_debugging_information_is_stored_separately(
 
 
 def tree(folder: Path) -> dict[str, bytes | str]:
-    """Return all that is in a folder."""
+    """Return the contents of a folder."""
     return {
         path.relative_to(folder).as_posix(): str(path.readlink())
         if path.is_symlink()
@@ -313,7 +313,7 @@ def test_no_debugging_information_is_written_without_the_wheel(
     assert run(wheel, "-o", tmp_path / "no", *options, "--max-size", "100") == 1
     assert tree(aside) == before
     capsys.readouterr()
-    # The folder is a file.
+    # The path of the folder is a file.
     file = tmp_path / "file"
     file.write_text("")
     options = (*options[:-1], file / "debug")

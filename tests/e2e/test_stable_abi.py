@@ -1,4 +1,4 @@
-"""The example with nanobind: one wheel for Python 3.12 and later, whichever of them built it."""
+"""The example with nanobind: one wheel for Python 3.12 and later, built by any of them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.network, pytest.mark.slow]  # C++, once crossed and once natively
 
-#: The oldest that the wheel is for.
+#: The oldest supported Python.
 OLDEST = "3.12"
 
 
@@ -60,7 +60,7 @@ def assert_is_used_by_the_oldest(wheel: Path, venv: Path) -> None:
 
 @CROSSES
 def test_a_newer_python_cross_builds_the_wheel(project: Path, venv: Path, cache: Path) -> None:
-    """One that this machine may not have; what it builds loads on the oldest."""
+    """A newer Python than this machine's; its wheel loads on the oldest."""
     newer = sys.executable if sys.version_info >= (3, 13) else debianpython.make(cache)
     environ = lent(NANOBIND.requires, cache)
     built = build(project, "musl.target=x86_64", python=newer, environ=environ)
@@ -78,8 +78,8 @@ def test_a_musl_python_builds_the_wheel(
     required.mkdir()
     links(NANOBIND.requires, "any", required, cache)
     sources = {"PIP_FIND_LINKS": f"{index['PIP_FIND_LINKS']} {required}"}
-    # zig's C++ library has no <stdio.h> in <string>, as that of Alpine's compiler has; nor has
-    # Python.h, where its API is limited.
+    # zig's <string> does not include <stdio.h>, unlike that of Alpine's compiler; nor does
+    # Python.h with the limited API.
     flags = {"CXXFLAGS": "-include stdio.h"}
     built = PipWheel(venv, {**zig_compiler, **index, **sources, **flags})(project)
     assert_is_used_by_the_oldest(built.wheel, venv)

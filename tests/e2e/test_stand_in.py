@@ -1,4 +1,4 @@
-"""What a scikit-build-core project may rely on after the switch, where ours acts differently."""
+"""Features of scikit-build-core that projects rely on, where our code path differs."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ PURE = """
 [tool.scikit-build]
 wheel.cmake = false
 """
-#: An interpreter that takes itself for one of Windows, where POSIX's modules are missing; shutil,
-#: which from 3.12 on takes modules of Windows instead, comes before.
+#: An interpreter that pretends to run on Windows, where POSIX modules are missing; shutil,
+#: which from 3.12 on imports modules of Windows instead, is imported before.
 WINDOWS = """
 import os, shutil, sys, sysconfig
 sysconfig.get_config_vars()
@@ -52,7 +52,7 @@ build-dir = "kept"
 
 
 def hook(python: Path | str, project: Path, call: str, *path: Path | str, **environ: str) -> Build:
-    """Run ``backend.CALL`` in a process of its own, in the project's folder."""
+    """Run ``backend.CALL`` in a separate process, in the project's folder."""
     before = os.environ.get("PYTHONPATH")
     folders = [*map(str, path), str(PROJECT / "src"), *([before] if before else [])]
     environ["PYTHONPATH"] = os.pathsep.join(folders)
@@ -66,7 +66,7 @@ def pure(tmp_path: Path) -> Path:
 
 
 def other_suffix(folder: Path, python: Path | str, old: str, new: str) -> Mapping[str, str]:
-    """Return the environment in which an interpreter looks for extension modules named else."""
+    """Return the environment in which an interpreter has another suffix of extension modules."""
     folder.mkdir()
     script = "import pprint, sysconfig; pprint.pprint(sysconfig.get_config_vars())"
     shown = subprocess.run([str(python), "-c", script], capture_output=True, text=True, check=True)
@@ -100,7 +100,7 @@ def test_a_mixed_build_with_a_musl_suffix_is_reported(pure: Path) -> None:
 def test_a_mixed_build_that_runs_on_musl_is_reported(
     pure: Path, musl_python: Path, cache: Path
 ) -> None:
-    """Such as a CPython that was configured on another machine than it was built for."""
+    """Such as a CPython that was configured on one machine and built for another."""
     folder = pure.parent / "mixed"
     environ = other_suffix(folder, musl_python, "-linux-musl", "-linux-gnu")
     packages = skbuild.release(skbuild.NEWEST, cache), sysconfig.get_path("purelib")
@@ -115,7 +115,7 @@ def test_a_mixed_build_that_runs_on_musl_is_reported(
 def test_another_implementation_gets_a_note_about_unchecked_functions(
     pure: Path, musl_python: Path, cache: Path
 ) -> None:
-    """None was to be had for musl: a CPython calls itself one."""
+    """No other implementation exists for musl: a CPython pretends to be one."""
     packages = [skbuild.release(skbuild.NEWEST, cache), Path(sysconfig.get_path("purelib"))]
     call = "build_wheel('out')"
     plain = hook(musl_python, pure, call, *packages)
@@ -175,7 +175,7 @@ def test_overrides_use_the_machine_of_the_target(tmp_path: Path) -> None:
 def test_a_build_folder_of_an_override_is_not_shared_with_a_cross_build(
     tmp_path: Path,
 ) -> None:
-    """CMake would go on with the compiler that it found there first."""
+    """CMake would continue with the compiler that it found there first."""
     project = write_project(tmp_path / "project", {}, OVERRIDES)
     build(project, environ={"KEEP": "1"}).wheel.unlink()
     crossed = build(project, "musl.target=x86_64", environ={"KEEP": "1"})
@@ -241,7 +241,7 @@ def test_no_tool_is_required_without_cmake(pure: Path) -> None:
     ],
 )
 def test_on_other_systems_every_hook_passes_through(pure: Path, call: str) -> None:
-    """What ours imports must be there, and nothing else may happen; a real Windows was not had."""
+    """All imported modules must exist; this is a simulation, not a real Windows."""
     made = []
     for backend in ("muslbackend", "scikit_build_core.build"):
         out = pure.parent / "out"

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from support.projects.building import Build
 
-#: What zlib's own .pc file has.
+#: The contents of zlib's own .pc file.
 ZLIB_PC = """\
 prefix=/usr
 libdir=${prefix}/lib
@@ -51,7 +51,7 @@ F:lib
 R:libz.so.1
 """
 
-#: zlib asked for in each way there is; every one must come out of the sysroot.
+#: Every way of finding zlib; all must find it in the sysroot.
 CMAKE = """\
 find_package(ZLIB REQUIRED)
 find_package(PkgConfig REQUIRED)
@@ -71,7 +71,7 @@ HOST_CONFIG = 'message(FATAL_ERROR "the package of the host")\n'
 
 
 def zlib_root(root: Path, cache: Path, arch: str = "x86_64") -> Path:
-    """Make what an Alpine root with zlib-dev has, as far as a build looks at it."""
+    """Make the part of an Alpine root with zlib-dev that a build uses."""
     for folder in ("lib/apk/db", "etc", "usr/include", "usr/lib/pkgconfig", "usr/lib/cmake/Answer"):
         (root / folder).mkdir(parents=True)
     shutil.copy(library(ZLIB, cache, MACHINES[arch]) / ZLIB.name, root / "lib")
@@ -93,7 +93,7 @@ def zlib_root(root: Path, cache: Path, arch: str = "x86_64") -> Path:
 
 @pytest.fixture
 def zlib_project(tmp_path: Path) -> Path:
-    """A project that needs zlib."""
+    """A project that requires zlib."""
     source = "#include <zlib.h>\n#include <stdlib.h>\n" + EXTENSION.format(
         declare="", call='crc32(0, (const Bytef *)"muslbackend", 11)'
     )
@@ -101,7 +101,7 @@ def zlib_project(tmp_path: Path) -> Path:
 
 
 def build_on_a_host_with_packages(project: Path, *config: str) -> Build:
-    """Build where the host's own folders have what the project asks for, too."""
+    """Build on a host whose own folders contain the requested library, too."""
     host = project.parent / "host"
     package = host / "lib/cmake/Answer"
     package.mkdir(parents=True)

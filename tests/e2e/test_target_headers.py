@@ -1,4 +1,4 @@
-"""The target Python's ``pyconfig.h`` beside that of a CPython that was configured for musl."""
+"""The target Python's ``pyconfig.h``, compared with that of a CPython configured for musl."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from muslbackend.musl.releases import ARCHITECTURES
 if TYPE_CHECKING:
     from pathlib import Path
 
-#: Which libraries an interpreter was linked with and how, not what libc has.
+#: Macros about the libraries of an interpreter, not about its libc.
 CHOICES = re.compile(
     r"\w*CURSES\w*|WINDOW_HAS_FLAGS|MVWDELCH_IS_EXPRESSION|Py_ENABLE_SHARED|WITH_DTRACE"
     r"|WITH_DOC_STRINGS|Py_RL_STARTUP_HOOK_TAKES_ARGS|HAVE_DYNAMIC_LOADING"
@@ -22,7 +22,7 @@ CHOICES = re.compile(
 
 
 def defined(pyconfig: Path) -> dict[str, str]:
-    """Return the macros of a ``pyconfig.h``, as a compiler for musl takes them."""
+    """Return the macros of a ``pyconfig.h``, as a compiler for musl reads them."""
     compiler = [sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-linux-musl"]
     command = [*compiler, "-E", "-dM", str(pyconfig)]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout

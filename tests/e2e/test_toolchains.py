@@ -1,4 +1,4 @@
-"""Cross builds with other compilers than zig, with flags it refuses, in languages it has not."""
+"""Cross builds with other compilers, with flags that zig refuses, and in other languages."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ X86_64 = f"demo/_demo.cpython-{PY[2:]}-x86_64-linux-musl.so"
 
 
 def compiler(folder: Path, arch: str, name: str) -> Path:
-    """Make a compiler for musl that is none of ours, under a name of its own."""
+    """Make a foreign compiler for musl with its own name."""
     zig = find_zig()
     assert zig is not None
     folder.mkdir(exist_ok=True)
@@ -134,7 +134,7 @@ def test_a_compiler_for_another_target_is_rejected_and_reported(example: Path) -
 
 @pytest.mark.parametrize("way", ["setting", "cmake", "environment"])
 def test_a_toolchain_file_of_the_users_own(tmp_path: Path, way: str) -> None:
-    """It says what compiles; where Python and libraries are looked for is for us to say."""
+    """The user's file names the compiler; ours sets the search paths of Python and libraries."""
     cc = compiler(tmp_path / "bin", "aarch64", "my-compiler")
     file = tmp_path / "my toolchain.cmake"
     file.write_text(
@@ -292,7 +292,7 @@ def test_check_language_finds_no_compiler(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def corrosion(cache: Path) -> Path:
-    """CMake's package for Rust, as Debian has it."""
+    """CMake's package for Rust, from Debian."""
 
     def fill(folder: Path) -> None:
         unpack("corrosion", {"debian": "trixie"}, folder)
@@ -329,7 +329,7 @@ def test_an_armv7l_loader_loads_armv6l_files(tmp_path: Path, cache: Path) -> Non
 
 
 def test_the_wrapper_quotes_for_sh(tmp_path: Path) -> None:
-    """A compiler in a folder with a blank, and a flag with quotes, get through unharmed."""
+    """A compiler in a folder with a space, and a flag with quotes, arrive unchanged."""
     cc = compiler(tmp_path / "my bin", "x86_64", "x86_64-linux-musl-gcc")
     source = EXTENSION.format(declare="", call="sizeof(TEXT)")
     text = 'target_compile_definitions(_demo PRIVATE "TEXT=\\"a \'b\' $c\\"")\n'

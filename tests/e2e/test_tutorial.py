@@ -1,4 +1,4 @@
-"""``docs/tutorial.md``, from its first command to its last: each prints what is shown."""
+"""``docs/tutorial.md`` from the first command to the last: each prints the output shown."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PRINTED: Final = PAGE.take("Use it", "5")
 
 
 def commands(block: Block) -> str:
-    """Return the commands of a console, for this Python in the place of 3.13."""
+    """Return the commands of a console block, for this Python instead of 3.13."""
     return block.commands.replace("3.13", VERSION)
 
 
@@ -50,7 +50,7 @@ def reader(
     cache: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Host:
-    """Someone with a Python and nothing else.
+    """A user with a Python and nothing else.
 
     zig need not be downloaded for them, nor what a musl CPython is made of: one was made before.
     """
@@ -67,7 +67,7 @@ def reader(
 
 @pytest.fixture(scope="module")
 def project(reader: Host, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The project in a folder beside the clone, with the wheel that is built of it."""
+    """The project in a folder beside the clone, with its wheel."""
     folder = tmp_path_factory.mktemp("tutorial") / "wordcount"
     folder.mkdir()
     (folder.parent / "muslbackend").symlink_to(PROJECT)
@@ -78,7 +78,7 @@ def project(reader: Host, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def follow(reader: Host, project: Path, lines: str) -> str:
-    """Run commands as they are given after `. venv/bin/activate`; return what they said."""
+    """Run commands in the activated environment; return the output."""
     return alike(reader.shell(f". venv/bin/activate\n{lines}", project))
 
 
@@ -99,7 +99,7 @@ def test_a_musl_python_from_the_clone_uses_the_wheel(
 
 
 def test_the_command_for_the_image_works(project: Path, alpine_user: Host) -> None:
-    """Docker is not asked: what it would run in the image is run in a musl CPython."""
+    """Docker is not run: the command for the image runs in a musl CPython."""
     words = shlex.split(commands(DOCKER).replace("$PWD", str(project)))
     assert words[:4] == ["docker", "run", "--rm", "-v"]
     host, _, mounted = words[4].partition(":")

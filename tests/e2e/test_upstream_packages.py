@@ -1,4 +1,4 @@
-"""On glibc both backends make the same of the projects of scikit-build-core's own tests."""
+"""On glibc both backends make the same wheels of scikit-build-core's test projects."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.network
 
-#: An sdist is made of these all the same.
+#: Building these fails, but making an sdist of them succeeds.
 PACKS: Final = (
     "broken_fallback FAIL_NOW=1",
     "simple_pyproject_script_with_flags SKBUILD_CMAKE_ARGS=",
 )
-#: These are about how an editable install finds its parts.
+#: These test how an editable install finds its parts.
 EDITABLE: Final = (
     "cython_pxd_editable/pkg1",
     "importlib_editable",
@@ -42,7 +42,7 @@ EDITABLE: Final = (
     "simple_purelib_package",
     "simplest_c",
 )
-#: In C++, which takes half a minute each; for older releases only their sdists are made.
+#: In C++, which takes half a minute each; older releases make only their sdists.
 SLOW: Final = (
     "cython_pxd_editable/pkg2",
     "sdist_config",
@@ -84,7 +84,7 @@ def test_both_backends_make_the_same_wheel(
     config = {"editable.mode": "inplace"} if kind == "inplace" else None
     kind = "editable" if kind == "inplace" else kind
     asks = version == NEWEST or case in EDITABLE or case.startswith("dynamic_metadata")
-    # The project is a fresh copy for each, in one place: its path is in what is made.
+    # A fresh copy for each backend, at the same path, because files contain the path.
     frontend = Frontend(tmp_path / "project", environ(version, case, cache), config=config)
     made = []
     for backend in (THEIRS, OURS):

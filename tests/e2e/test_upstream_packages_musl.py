@@ -1,4 +1,4 @@
-"""In a musl CPython: the projects of scikit-build-core's own tests, with each of the two backends.
+"""In a musl CPython: scikit-build-core's test projects, built with both backends.
 
 There ours judges, tags and writes the wheel. Beside that nothing may differ from what
 scikit-build-core itself writes.
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.network
 
 SQUARE: Final = "import {0} as m; print(m.square(3.0))"
-#: What a wheel with compiled code is asked when it is installed, and what it says.
+#: By wheel with compiled code: an expression to run after the installation, and its output.
 USES: Final = {
     "abi3_pyproject_ext": (SQUARE.format("abi3_example"), "9.0"),
     "broken_fallback": (SQUARE.format("example"), "9.0"),
@@ -59,9 +59,9 @@ USES: Final = {
     "simple_pyproject_source_dir": ("import cmake_example as m; print(m.add(1, 2))", "3"),
     "simplest_c": (SQUARE.format("simplest"), "9.0"),
 }
-#: A program, which is started instead.
+#: A program to start instead.
 PROGRAM: Final = "simple_pyproject_script_with_flags"
-#: C++ is compiled for the newest release alone: with others it would be the same once more.
+#: C++ is compiled only for the newest release; others would give the same result.
 OLDER: Final = (
     "abi3_pyproject_ext",
     "broken_fallback",
@@ -82,14 +82,14 @@ ids = "-".join
 
 @dataclass(frozen=True)
 class Pair:
-    """What both backends made of one project; the wheels are in ``folder``."""
+    """The wheels of both backends for one project, in ``folder``."""
 
     folder: Path
     theirs: list[Called]
     ours: list[Called]
 
     def wheel(self, backend: str) -> Path:
-        """The wheel that one of them wrote."""
+        """The wheel of one backend."""
         called = self.theirs if backend == THEIRS else self.ours
         assert called[-1].status == 0, called[-1].output
         return self.folder / backend / "out" / str(called[-1].value)
@@ -102,7 +102,7 @@ def frontend(
     cache: Path,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Callable[..., Frontend]:
-    """Return what calls hooks in the musl Python, in a folder that is always the same."""
+    """Return a function that calls hooks in the musl Python, always in the same folder."""
     project = tmp_path_factory.mktemp("work") / "project"
 
     def of(version: str, case: str, **config: str) -> Frontend:
@@ -163,7 +163,7 @@ def test_only_the_tag_differs(version: str, case: str, built: Callable[..., Pair
 def test_modes_and_times_are_reproducible(
     version: str, case: str, built: Callable[..., Pair]
 ) -> None:
-    """As with ``wheel.reproducible``, which older releases do not have."""
+    """As with ``wheel.reproducible``, which older releases lack."""
     theirs, ours = (built(version, case).wheel(backend) for backend in (THEIRS, OURS))
     assert [m[:-1] for m in zip_members(ours)] == reproducible(theirs, dated=True)
 
@@ -187,7 +187,7 @@ def test_the_installed_projects_work(
     tmp_path: Path,
     cache: Path,
 ) -> None:
-    """Several have one name: each is installed into a round of its own."""
+    """Several projects have the same name: these are installed in separate rounds."""
     rounds: list[dict[str, tuple[str, Path]]] = []
     for release, case in BUILT:
         if release == version and case in (*USES, PROGRAM):
@@ -231,7 +231,7 @@ def test_unbuildable_projects_fail_alike(case: str, built: Callable[..., Pair]) 
     assert not list((pair.folder / OURS / "out").iterdir())
 
 
-#: How a project is installed to be worked on, and whether a change of its C code is seen at once.
+#: The modes of editable installs, and whether a change of C code takes effect at once.
 EDITABLE: Final = {
     "redirect": ({}, False),
     "rebuild": ({"editable.rebuild": "true", "build-dir": "build"}, True),
@@ -272,7 +272,7 @@ def test_an_editable_install_works(
 
     assert said() == f"9.0 {caller.project}/src/simplest/__init__.py"
     if rebuilds:
-        sleep(1)  # CMake does not install what is newer by less than a second
+        sleep(1)  # CMake does not install a file that is newer by less than a second
     source = caller.project / "src/module.c"
     source.write_text(source.read_text().replace("return x * x;", "return x + x;"))
     assert said().partition(" ")[0] == ("6.0" if rebuilds else "9.0")

@@ -1,4 +1,4 @@
-"""scikit-build-core's own tests end with our hooks as they end with its own."""
+"""scikit-build-core's own tests have the same results with our hooks as with its own."""
 
 from __future__ import annotations
 

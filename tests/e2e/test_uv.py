@@ -28,7 +28,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def names(folder: Path) -> set[str]:
-    """The files that uv built, without the one that keeps them out of git."""
+    """The files that uv built, without the .gitignore."""
     return {path.name for path in folder.iterdir() if path.name != ".gitignore"}
 
 
@@ -74,7 +74,7 @@ def test_uv_refuses_to_install_a_wheel_for_another_machine(user: User, project: 
 
 @GLIBC
 def test_uv_sync_and_run_in_a_project(user: User, project: Path) -> None:
-    """uv installs the project itself as editable, and anew when its metadata change."""
+    """uv installs the project itself as editable, and again when its metadata change."""
     user.uv(project, "sync", "--python", sys.executable)
     assert (project / "uv.lock").is_file()
     inside = ["run", "--locked", "python", "-c", f"{RUN}; print(demo.__file__)"]
@@ -93,7 +93,7 @@ def test_uv_builds_on_a_musl_python(musl_user: User, musl_python: Path, project:
 
 
 def test_uv_installs_into_a_musl_python(musl_user: User, musl_python: Path, project: Path) -> None:
-    """uv itself decides that the interpreter takes a musllinux wheel."""
+    """uv determines that the interpreter supports a musllinux wheel."""
     venv = project.parent / "venv/bin/python"
     musl_user.uv(project, "venv", "--python", musl_python, venv.parents[1])
     musl_user.uv(project, "build", "--wheel", "--python", venv)

@@ -1,4 +1,4 @@
-"""Setting ``verify``: real loaders open what a wheel is to hold, or it is not written."""
+"""The setting ``verify``: real loaders must open all files, or the wheel is not written."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ ABORTS: Final = """\
 #include <stdlib.h>
 __attribute__((constructor)) static void start(void) { abort(); }
 """
-#: A library of the wheel that no extension needs.
+#: A library of the wheel that no extension requires.
 LONE: Final = """\
 add_library(lone SHARED lone.c)
 install(TARGETS lone DESTINATION demo)
 """
-#: It looks at Python's data when it is loaded, as constructors of C++ do.
+#: It reads Python's data when it is loaded, as C++ constructors do.
 LOOKS: Final = """\
 static PyObject *seen;
 __attribute__((constructor)) static void look(void) { seen = PyExc_ValueError; }
@@ -42,7 +42,7 @@ __attribute__((constructor)) static void look(void) { seen = PyExc_ValueError; }
 
 
 def verified(project: Path, arch: str, cache: Path, *config: str, release: str = "1.2.5") -> Build:
-    """Build with ``verify``, a loader of that release and what it takes to run it."""
+    """Build with ``verify``, with a loader of that release and the means to run it."""
     folder = qemu(MACHINES[arch].qemu or "qemu-x86_64", cache).parent
     path = os.pathsep.join([str(folder), os.environ["PATH"]])
     named = f"musl.loader={loader(release, cache, arch)}"

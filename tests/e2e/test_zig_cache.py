@@ -1,4 +1,4 @@
-"""What zig compiled for one isolated build serves the next, whose zig lies in another folder."""
+"""zig's compiled files of one isolated build are reused by the next, whose zig has another path."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from muslbackend.build.cross.zig import Zig, find_zig, kept_library, library_key
 from muslbackend.musl.releases import ARCHITECTURES
 from support.tools.marks import CROSSES
 
-#: Prints the environment of a cross build, as one isolated environment has it.
+#: Prints the environment of a cross build in an isolated environment.
 ASK = """
 from muslbackend.musl.releases import ARCHITECTURES
 from muslbackend.build.cross.toolchain import cross_toolchain
@@ -60,14 +60,14 @@ def test_a_zig_in_another_folder_compiles_nothing_again(tmp_path: Path) -> None:
     first = isolated(tmp_path / "first")
     compile_with(first, home)
     shutil.rmtree(first)  # as a frontend does
-    # Not only the names: what is compiled again is written to where it was.
+    # Not only the names: zig writes recompiled files to the same paths.
     before = {p: p.stat().st_mtime_ns for p in (home / "zig" / "o").rglob("*.[ao]")}
     assert any(path.name == "libunwind.a" for path in before)
     compile_with(isolated(tmp_path / "second"), home)
     after = {p: p.stat().st_mtime_ns for p in (home / "zig" / "o").rglob("*.[ao]")}
     assert after == before
     kept = [path for path in (home / "muslbackend" / "zig").iterdir() if path.is_dir()]
-    assert len(kept) == 1  # beside it is the file that is locked while it is made
+    assert len(kept) == 1  # beside it is the lock file
 
 
 def test_a_zig_that_is_not_from_pypi_is_not_copied(tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ def build_wheel(job: Job) -> Outcome:
     order = order._replace(progress=progress)
     outcomes: list[Outcome] = []
     with _notes(job) as notes, skbuild.machine_of(job.target):
-
+        # scikit-build-core calls it in place of writing an archive, while the build folder exists.
         def finish_staged(staged: Staged) -> WheelName:
             made = _finish(job, order, staged, notes)
             outcomes.append(made._replace(seconds=progress.seconds()))
