@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Final
 from muslbackend.elf.rewrite import Rewritten
 from muslbackend.wheel.member import Kept, Member, Scratch, Spliced
 from muslbackend.wheel.reader import unpack
-from muslbackend.wheel.zip.splice import Blocks
-from muslbackend.wheel.zip.splicing import stretches
+from muslbackend.wheel.zip.splicing import Blocks, stretches
 from support.wheels.rawzip import raw, write_raw
 
 if TYPE_CHECKING:
