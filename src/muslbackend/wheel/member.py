@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
     from muslbackend.wheel.original import Original
-    from muslbackend.wheel.zip.member import Mark
+    from muslbackend.wheel.zip.inflate import Mark
     from muslbackend.wheel.zip.splicing import Stretch
 
 
@@ -192,7 +192,7 @@ class _Inflated(io.RawIOBase):
         self._begin()
 
     def _begin(self) -> None:
-        from muslbackend.wheel.zip.inflate import zlib  # a check has no use for it
+        from muslbackend.wheel.zip.fast_zlib import zlib  # a check has no use for it
 
         self._machine = zlib.decompressobj(-zlib.MAX_WBITS)
         self._waiting, self._taken, self._place = b"", 0, 0

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from muslbackend.errors import MuslBackendError
 from muslbackend.system.files import open_regular
-from muslbackend.wheel.zip.inflate import zlib
+from muslbackend.wheel.zip.fast_zlib import zlib
 
 if TYPE_CHECKING:
     from pathlib import Path

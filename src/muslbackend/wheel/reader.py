@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from muslbackend.wheel.name import WheelName
     from muslbackend.wheel.original import Original
     from muslbackend.wheel.zip.directory import Listed
-    from muslbackend.wheel.zip.member import Mark
+    from muslbackend.wheel.zip.inflate import Mark
     from muslbackend.wheel.zip.reader import ZipReader
 
 #: Bytes of a wheel that are kept in memory; the rest is unpacked to disk. Of one that is judged

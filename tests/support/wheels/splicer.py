@@ -15,7 +15,7 @@ from support.wheels.rawzip import raw, write_raw
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from muslbackend.wheel.zip.member import Mark
+    from muslbackend.wheel.zip.inflate import Mark
 
 FILE: Final = "demo-1.0-cp311-cp311-linux_x86_64.whl"
 NAME: Final = "demo/data.so"

@@ -18,13 +18,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
-from muslbackend.wheel.zip.inflate import zlib
+from muslbackend.wheel.zip.fast_zlib import zlib
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from muslbackend.elf.rewrite import Run
-    from muslbackend.wheel.zip.member import Mark
+    from muslbackend.wheel.zip.inflate import Mark
 
 #: The largest distance of a match (RFC 1951, 2).
 WINDOW: Final = 1 << 15
