@@ -24,9 +24,8 @@ from muslbackend.repair.outcome import Outcome
 from muslbackend.repair.plan import Plan, Wishes, expanded, make_plan, to_expand
 from muslbackend.repair.write import write_wheel
 from muslbackend.system.failures import reported_io_errors
-from muslbackend.wheel.declared_floor import with_floor
 from muslbackend.wheel.member import Member
-from muslbackend.wheel.name import retag
+from muslbackend.wheel.metadata import retag, with_floor
 from muslbackend.wheel.writer import Packing, copy_wheel
 from muslbackend.wheel.zip import DEFAULT_LEVEL
 

@@ -46,7 +46,7 @@ class Material(NamedTuple):
     generator: str
     """The generator in the ``WHEEL`` file."""
     floor: MuslVersion | None = None
-    """The floor to declare in ``WHEEL``: see :mod:`muslbackend.wheel.declared_floor`."""
+    """The floor to declare in ``WHEEL``: see :mod:`muslbackend.wheel.metadata`."""
 
 
 class Order(NamedTuple):

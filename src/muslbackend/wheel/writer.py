@@ -18,7 +18,7 @@ from muslbackend.errors import MalformedError, MuslBackendError, SettingsError
 from muslbackend.system.files import published
 from muslbackend.wheel.archive import looked_through, understood
 from muslbackend.wheel.member import Kept, Member, Spliced
-from muslbackend.wheel.package import is_wheel_file
+from muslbackend.wheel.metadata import is_wheel_file
 from muslbackend.wheel.packer import Packer
 from muslbackend.wheel.zip import DEFAULT_LEVEL
 from muslbackend.wheel.zip.directory import read_directory

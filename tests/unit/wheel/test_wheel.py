@@ -18,7 +18,8 @@ from packaging.tags import Tag, parse_tag
 from muslbackend.errors import MalformedError, MuslBackendError
 from muslbackend.repair.write import write_wheel
 from muslbackend.wheel.member import Member
-from muslbackend.wheel.name import WheelName, retag
+from muslbackend.wheel.metadata import retag
+from muslbackend.wheel.name import WheelName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
