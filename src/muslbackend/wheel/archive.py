@@ -92,8 +92,9 @@ def _check_size(members: Iterable[Listed], limit: int) -> None:
     """Members that contradict the directory, or share bytes, are refused."""
     size = sum(member.size for member in members)
     if size > limit:
-        msg = f"would unpack to {size} bytes, and at most {limit} are unpacked"
-        raise MalformedError(msg, hint="if it is no mistake, allow it more with --max-unpacked")
+        msg = f"would unpack to {size} bytes; the limit is {limit}"
+        hint = "if this size is intended, raise the limit with --max-unpacked"
+        raise MalformedError(msg, hint=hint)
 
 
 def _contents(archive: ZipReader, name: str) -> Contents:
@@ -110,8 +111,9 @@ def _contents(archive: ZipReader, name: str) -> Contents:
         info = files.get(path)
         if info is None:
             continue
-        if info.size > most[posixpath.basename(path)]:
-            msg = f"has a {path} of {info.size} bytes, more than it can have to say"
+        largest = most[posixpath.basename(path)]
+        if info.size > largest:
+            msg = f"has a {path} of {info.size} bytes; the limit is {largest}"
             raise MalformedError(msg, hint="build or download it again")
         if len(folders) == 1:
             texts[path] = bytes(archive.read(info))
@@ -145,7 +147,7 @@ def _is_ordinary(name: str) -> bool:
 
 
 #: The parts of a wheel's name (PEP 427), and characters in tags besides letters and digits.
-_CALLED: Final = "a wheel is called NAME-VERSION-PYTHON-ABI-PLATFORM.whl"
+_CALLED: Final = "wheel file names have the form NAME-VERSION-PYTHON-ABI-PLATFORM.whl"
 _OF_TAGS: Final = str.maketrans("", "", "._")
 
 
@@ -159,4 +161,4 @@ def _check_name(name: str) -> None:
     tags = "".join(name.removesuffix(".whl").split("-")[-3:])
     # packaging accepts any tag; pip refuses white space.
     if not (tags.isascii() and tags.translate(_OF_TAGS).isalnum()) or any(map(str.isspace, name)):
-        raise MalformedError(f"is not a name that installers take: {name}", hint=_CALLED)
+        raise MalformedError(f"is not a valid wheel file name: {name}", hint=_CALLED)

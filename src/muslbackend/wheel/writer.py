@@ -144,7 +144,7 @@ def _largest(sizes: Sizes) -> str:
     packed = {name: size for name, (_, size) in sizes.items()}
     most = sorted(packed, key=lambda name: (-packed[name], name))[:3]
     shown = ", ".join(f"{name} ({packed[name]} bytes)" for name in most)
-    return f"the most is taken by {shown}; strip = true may help"
+    return f"the largest files are {shown}; strip = true may help"
 
 
 def _sources(members: Sequence[Member], packing: Packing) -> Iterator[tuple[Entry, Packed]]:
@@ -166,8 +166,8 @@ def _sources(members: Sequence[Member], packing: Packing) -> Iterator[tuple[Entr
 def _record_path(members: Iterable[Member]) -> str:
     wheel_files = [m.path for m in members if is_wheel_file(m.path)]
     if len(wheel_files) != 1:
-        msg = f"{len(wheel_files)} WHEEL files in one wheel"
-        raise MalformedError(msg, hint="exactly one .dist-info folder belongs into a wheel")
+        msg = f"the wheel has {len(wheel_files)} WHEEL files"
+        raise MalformedError(msg, hint="a wheel must have exactly one .dist-info directory")
     return wheel_files[0].removesuffix("WHEEL") + "RECORD"
 
 

@@ -49,7 +49,7 @@ def contents(
             break
         yield block
     if (size, crc) != (listed.size, listed.crc):
-        raise ArchiveError(f"{listed.name!r} has another size or CRC-32 than the directory says")
+        raise ArchiveError(f"{listed.name!r}: wrong size or CRC-32")
 
 
 def rare(packed: Iterable[bytes], listed: Listed) -> Iterator[bytes]:
@@ -72,7 +72,7 @@ def rare(packed: Iterable[bytes], listed: Listed) -> Iterator[bytes]:
     except Exception as error:  # whatever these modules raise
         raise unreadable(listed, error) from error
     if machine.unused_data or next(pieces, b""):
-        raise ArchiveError(f"{listed.name!r} does not end where the directory says")
+        raise ArchiveError(f"{listed.name!r}: longer than the central directory says")
 
 
 def unreadable(listed: Listed, error: Exception) -> ArchiveError | MemoryError:
@@ -89,7 +89,7 @@ def _machine(listed: Listed, begin: bytes) -> tuple[BZ2Decompressor | LZMADecomp
 
         return bz2.BZ2Decompressor(), begin
     if listed.method != _LZMA:
-        msg = f"packed by method {listed.method}, which nobody takes for wheels"
+        msg = f"unsupported compression method {listed.method}"
         raise ArchiveError(msg)
     import lzma
 
@@ -105,7 +105,7 @@ def _machine(listed: Listed, begin: bytes) -> tuple[BZ2Decompressor | LZMADecomp
         "pb": positions // 5,
     }
     if size != struct.calcsize("<BL"):
-        raise ArchiveError("its properties of LZMA are not five bytes")
+        raise ArchiveError("the LZMA properties are not 5 bytes long")
     return lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=[settings]), begin[4 + size :]
 
 
@@ -125,11 +125,11 @@ def whole(packed: bytes | memoryview, listed: Listed) -> bytes:
         except zlib.error as error:
             raise unreadable(listed, error) from error
         if len(data) > listed.size or machine.unused_data:
-            raise ArchiveError(f"{listed.name!r} does not end where the directory says")
+            raise ArchiveError(f"{listed.name!r}: longer than the central directory says")
         if not machine.eof:
-            raise ArchiveError(f"{listed.name!r} ends too early")
+            raise ArchiveError(f"{listed.name!r}: truncated data")
     if (len(data), zlib.crc32(data)) != (listed.size, listed.crc):
-        raise ArchiveError(f"{listed.name!r} has another size or CRC-32 than the directory says")
+        raise ArchiveError(f"{listed.name!r}: wrong size or CRC-32")
     return data
 
 
@@ -148,7 +148,7 @@ def _inflated(packed: Iterable[bytes], listed: Listed, marks: list[Mark] | None)
                 raise unreadable(listed, error) from error
             left -= len(data)
             if left < 0 or machine.unused_data:
-                raise ArchiveError(f"{listed.name!r} does not end where the directory says")
+                raise ArchiveError(f"{listed.name!r}: longer than the central directory says")
             waiting = machine.unconsumed_tail
             yield data
         taken += len(block)
@@ -157,4 +157,4 @@ def _inflated(packed: Iterable[bytes], listed: Listed, marks: list[Mark] | None)
             marks.append((taken, listed.size - left, machine.copy()))
     yield machine.flush()
     if not machine.eof:
-        raise ArchiveError(f"{listed.name!r} ends too early")
+        raise ArchiveError(f"{listed.name!r}: truncated data")

@@ -53,15 +53,19 @@ def places(directory: Directory, stream: Stream) -> list[int]:
     last = min([extent.start for extent in extents], default=directory.start)
     stream.seek(0)
     if last and stream.read(len(_BEGIN)) == _BEGIN:
-        raise ArchiveError("it begins with a member that its directory has not")
+        raise ArchiveError(
+            "the archive begins with a member that the central directory does not list"
+        )
     for extent, listed in sorted(zip(extents, directory.members, strict=True), key=_by_start):
         if extent.start < last or extent.end > directory.start:
-            raise ArchiveError(f"{listed.name!r} shares bytes with what is beside it")
+            raise ArchiveError(
+                f"{listed.name!r}: overlaps the preceding member or the central directory"
+            )
         if extent.start > last:
-            raise ArchiveError(f"what stands before {listed.name!r} is no member")
+            raise ArchiveError(f"{listed.name!r}: unlisted data before this member")
         last = extent.end
     if last != directory.start:
-        raise ArchiveError("what stands before its directory is no member")
+        raise ArchiveError("unlisted data before the central directory")
     return [extent.packed for extent in extents]
 
 
@@ -74,7 +78,7 @@ def _extent(stream: Stream, listed: Listed, limit: int) -> _Extent:
     stream.seek(min(listed.offset, limit))
     data = stream.read(_MOST_HEADERS)
     if len(data) < _LOCAL.size or not data.startswith(_BEGIN):
-        raise ArchiveError(f"{listed.name!r} has no local header where it should be")
+        raise ArchiveError(f"{listed.name!r}: no local header at its offset")
     _, _, flags, method, _, _, crc, packed_size, size, name_length, extra_length = (
         _LOCAL.unpack_from(data)
     )
@@ -99,7 +103,7 @@ def _extent(stream: Stream, listed: Listed, limit: int) -> _Extent:
             flags & _STREAMED and all(n in (0, m) for n, m in zip(found, numbers, strict=True))
         )
     ):
-        msg = f"{listed.name!r} is another one in its local header than in the directory"
+        msg = f"{listed.name!r}: local header and central directory disagree"
         raise ArchiveError(msg)
     packed = listed.offset + length
     end = packed + listed.packed_size
@@ -118,5 +122,5 @@ def _descriptor(data: bytes, listed: Listed, numbers: tuple[int, int, int]) -> i
         for whole in (_SIGNATURE + descriptor, descriptor):
             if data.startswith(whole):
                 return len(whole)
-    msg = f"{listed.name!r} is another one in its data descriptor than in the directory"
+    msg = f"{listed.name!r}: data descriptor and central directory disagree"
     raise ArchiveError(msg)

@@ -147,7 +147,7 @@ class ZipReader:
                 self._stream.seek(offset)
                 data = self._stream.read(size)
         if len(data) != size:
-            raise ArchiveError("it ends too early")
+            raise ArchiveError("the archive is truncated")
         return data
 
 
