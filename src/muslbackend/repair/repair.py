@@ -37,9 +37,8 @@ if TYPE_CHECKING:
     from muslbackend.policy.findings import Finding
     from muslbackend.repair.options import Settings
     from muslbackend.wheel.contents import Contents
-    from muslbackend.wheel.member import Member
+    from muslbackend.wheel.member import Member, Original
     from muslbackend.wheel.name import WheelName
-    from muslbackend.wheel.original import Original
 
 
 def repair_wheel(

@@ -32,9 +32,8 @@ if TYPE_CHECKING:
     from muslbackend.repair.licenses import LicenceText
     from muslbackend.repair.options import Settings
     from muslbackend.repair.verify import Opener
-    from muslbackend.wheel.member import Member
+    from muslbackend.wheel.member import Member, Original
     from muslbackend.wheel.name import WheelName
-    from muslbackend.wheel.original import Original
 
 
 class Material(NamedTuple):

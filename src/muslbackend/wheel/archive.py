@@ -45,10 +45,9 @@ def open_wheel(
     path: str | Path,
     limit: int | None,
     *,
-    mapped: bool = False,
     stream: BinaryIO | None = None,
 ) -> Iterator[tuple[ZipReader, Contents]]:
-    """Open a wheel, as :func:`open_zip` does.
+    """Open a wheel: a map of the file, or an open ``stream`` of it.
 
     Raises :class:`MalformedError` for an invalid name or archive.
     """
@@ -59,7 +58,7 @@ def open_wheel(
             os.stat(path)  # a missing file comes before a wrong name
             _check_name(name)
         with understood():
-            archive = open_zip(path, mapped=mapped, stream=stream)
+            archive = open_zip(path, mapped=stream is None, stream=stream)
     with archive:
         yield archive, looked_through(archive, name, limit)
 
@@ -89,7 +88,7 @@ def looked_through(archive: ZipReader, name: str, limit: int | None = None) -> C
 
 
 def _check_size(members: Iterable[Listed], limit: int) -> None:
-    """Members that contradict the directory, or share bytes, are refused."""
+    """Raise :class:`MalformedError` if the members unpack to more than ``limit`` bytes."""
     size = sum(member.size for member in members)
     if size > limit:
         msg = f"would unpack to {size} bytes; the limit is {limit}"

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from muslbackend.system.progress import Progress
     from muslbackend.wheel.contents import Contents
+    from muslbackend.wheel.member import Original
     from muslbackend.wheel.name import WheelName
-    from muslbackend.wheel.original import Original
     from muslbackend.wheel.packer import Packed
 
 #: The range of times in ZIP (APPNOTE.TXT 4.4.6).
