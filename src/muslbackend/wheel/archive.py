@@ -132,7 +132,13 @@ def understood() -> Iterator[None]:
 
 
 def _is_ordinary(name: str) -> bool:
-    """Return whether a name is obviously that of a wheel; others are parsed by packaging."""
+    """Return whether a name is obviously valid for :func:`packaging.utils.parse_wheel_filename`.
+
+    The names are those of PEP 427 with an ASCII project name without ``__``, a version of digits
+    and dots (PEP 440), a build number without dots, and tags whose parts are not empty, the first
+    an identifier (packaging 26.3). packaging parses all other names. Importing it for each check
+    makes the check of a small wheel 11 to 20 % slower (CPU time; 53 of 257 ms on a slow machine).
+    """
     parts = name.removesuffix(".whl").split("-")
     return (
         name.endswith(".whl")
@@ -140,8 +146,11 @@ def _is_ordinary(name: str) -> bool:
         and 5 <= len(parts) <= 6
         and all(part.replace(".", "").replace("_", "").isalnum() for part in parts)
         and not name.startswith(".")
+        and "__" not in parts[0]
         and all(map(str.isdigit, parts[1].split(".")))
         and (len(parts) == 5 or (parts[2][0].isdigit() and "." not in parts[2]))
+        and all(map(str.isidentifier, parts[-3].split(".")))
+        and all(".".join(parts[-2:]).split("."))
     )
 
 
