@@ -145,7 +145,7 @@ def test_a_file_that_no_wheel_can_contain_is_one_message(tmp_path: Path) -> None
     result = built(tree, "dist", {})
     assert result.status == 1
     name = r"'demo/a\udcff.txt', whose name is not UTF-8"
-    assert f"error: the project has a file that no wheel can have: {name}\n" in result.output
+    assert f"error: the project has a file that wheels must not contain: {name}\n" in result.output
     assert "Traceback" not in result.output
     assert not (tree / "dist").exists()
 

@@ -97,7 +97,7 @@ def test_a_wheel_that_cannot_be_installed_is_not_written(
     options = ["--library-dir", f"{tmp_path}/lib", "--bundled-license", f"{tmp_path}/COPYING"]
     assert main(["repair", str(given), "-o", str(tmp_path / "out"), *options]) == 1
     said = capsys.readouterr().err
-    fact = f"has a file that is a folder too: '{file}'"
+    fact = f"has a file that is also a folder: '{file}'"
     assert f"{DONE} would be a wheel that installers refuse: {fact}; nothing was written" in said
     assert "hint  rename or leave out the files that are named here" in said
     assert not (tmp_path / "out").exists()

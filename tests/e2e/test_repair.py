@@ -325,7 +325,7 @@ def test_a_member_outside_the_folder_is_refused(
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr(member, "x = 1")
     assert run(path, "-o", tmp_path / "out") == 1
-    assert "has a member that no wheel can have" in capsys.readouterr().err
+    assert "has a member that wheels must not contain" in capsys.readouterr().err
     assert not list(tmp_path.rglob("out.py"))
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from muslbackend.build import skbuild
 from muslbackend.system.folders import temporary_folder
-from muslbackend.wheel.original import Original
+from muslbackend.wheel.member import Original
 from muslbackend.wheel.writer import copy_wheel
 
 if TYPE_CHECKING:

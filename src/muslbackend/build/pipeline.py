@@ -25,7 +25,7 @@ from muslbackend.repair.finish import finish
 from muslbackend.repair.request import Material, after_build, order_for
 from muslbackend.system import paths
 from muslbackend.system.progress import Line, Progress
-from muslbackend.wheel.name import made_by, said_alike
+from muslbackend.wheel.metadata import made_by, said_alike
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence

@@ -20,8 +20,7 @@ from muslbackend.system.progress import Progress
 from muslbackend.system.workers import on_all_cores
 from muslbackend.wheel.member import Kept, Member, Spliced, mapped
 from muslbackend.wheel.zip.directory import DEFLATED
-from muslbackend.wheel.zip.splice import Blocks
-from muslbackend.wheel.zip.splicing import stretches
+from muslbackend.wheel.zip.splicing import Blocks, stretches
 
 if TYPE_CHECKING:
     import mmap

@@ -28,7 +28,7 @@ from muslbackend.repair.write import write
 from muslbackend.system.failures import reported_io_errors
 from muslbackend.system.progress import Progress
 from muslbackend.wheel.member import Scratch
-from muslbackend.wheel.name import WheelName, generator, in_platlib
+from muslbackend.wheel.metadata import generator, in_platlib
 from muslbackend.wheel.reader import unpack
 from muslbackend.wheel.writer import Packing
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from muslbackend.repair.options import Options
     from muslbackend.wheel.contents import Contents
     from muslbackend.wheel.member import Member
+    from muslbackend.wheel.name import WheelName
 
 
 def repair_wheel(

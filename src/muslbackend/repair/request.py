@@ -32,9 +32,8 @@ if TYPE_CHECKING:
     from muslbackend.repair.licenses import LicenseText
     from muslbackend.repair.options import Options
     from muslbackend.repair.verify import Opener
-    from muslbackend.wheel.member import Member
+    from muslbackend.wheel.member import Member, Original
     from muslbackend.wheel.name import WheelName
-    from muslbackend.wheel.original import Original
 
 
 class Material(NamedTuple):
@@ -46,7 +45,7 @@ class Material(NamedTuple):
     generator: str
     """The generator in the ``WHEEL`` file."""
     floor: MuslVersion | None = None
-    """The floor to declare in ``WHEEL``: see :mod:`muslbackend.wheel.declared_floor`."""
+    """The floor to declare in ``WHEEL``: see :mod:`muslbackend.wheel.metadata`."""
 
 
 class Order(NamedTuple):

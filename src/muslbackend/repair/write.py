@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from muslbackend.policy.registry import archive_errors
-from muslbackend.wheel.declared_floor import with_floor
 from muslbackend.wheel.member import Member
-from muslbackend.wheel.name import retag
+from muslbackend.wheel.metadata import retag, with_floor
 from muslbackend.wheel.writer import AS_EVER, Finished, Packing, copy_wheel, write_sound_wheel
 from muslbackend.wheel.zip import DEFAULT_LEVEL
 
@@ -16,8 +15,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from muslbackend.repair.request import Material
+    from muslbackend.wheel.member import Original
     from muslbackend.wheel.name import WheelName
-    from muslbackend.wheel.original import Original
     from muslbackend.wheel.writer import Sizes
 
 

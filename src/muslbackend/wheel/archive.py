@@ -45,10 +45,9 @@ def open_wheel(
     path: str | Path,
     limit: int | None,
     *,
-    mapped: bool = False,
     stream: BinaryIO | None = None,
 ) -> Iterator[tuple[ZipReader, Contents]]:
-    """Open a wheel, as :func:`open_zip` does.
+    """Open a wheel: a map of the file, or an open ``stream`` of it.
 
     Raises :class:`MalformedError` for an invalid name or archive.
     """
@@ -59,7 +58,7 @@ def open_wheel(
             os.stat(path)  # a missing file comes before a wrong name
             _check_name(name)
         with understood():
-            archive = open_zip(path, mapped=mapped, stream=stream)
+            archive = open_zip(path, mapped=stream is None, stream=stream)
     with archive:
         yield archive, looked_through(archive, name, limit)
 
@@ -89,11 +88,12 @@ def looked_through(archive: ZipReader, name: str, limit: int | None = None) -> C
 
 
 def _check_size(members: Iterable[Listed], limit: int) -> None:
-    """Members that contradict the directory, or share bytes, are refused."""
+    """Raise :class:`MalformedError` if the members unpack to more than ``limit`` bytes."""
     size = sum(member.size for member in members)
     if size > limit:
-        msg = f"would unpack to {size} bytes, and at most {limit} are unpacked"
-        raise MalformedError(msg, hint="if it is no mistake, allow it more with --max-unpacked")
+        msg = f"would unpack to {size} bytes; the limit is {limit}"
+        hint = "if this size is intended, raise the limit with --max-unpacked"
+        raise MalformedError(msg, hint=hint)
 
 
 def _contents(archive: ZipReader, name: str) -> Contents:
@@ -110,8 +110,9 @@ def _contents(archive: ZipReader, name: str) -> Contents:
         info = files.get(path)
         if info is None:
             continue
-        if info.size > most[posixpath.basename(path)]:
-            msg = f"has a {path} of {info.size} bytes, more than it can have to say"
+        largest = most[posixpath.basename(path)]
+        if info.size > largest:
+            msg = f"has a {path} of {info.size} bytes; the limit is {largest}"
             raise MalformedError(msg, hint="build or download it again")
         if len(folders) == 1:
             texts[path] = bytes(archive.read(info))
@@ -131,7 +132,13 @@ def understood() -> Iterator[None]:
 
 
 def _is_ordinary(name: str) -> bool:
-    """Return whether a name is obviously that of a wheel; others are parsed by packaging."""
+    """Return whether a name is obviously valid for :func:`packaging.utils.parse_wheel_filename`.
+
+    The names are those of PEP 427 with an ASCII project name without ``__``, a version of digits
+    and dots (PEP 440), a build number without dots, and tags whose parts are not empty, the first
+    an identifier (packaging 26.3). packaging parses all other names. Importing it for each check
+    makes the check of a small wheel 11 to 20 % slower (CPU time; 53 of 257 ms on a slow machine).
+    """
     parts = name.removesuffix(".whl").split("-")
     return (
         name.endswith(".whl")
@@ -139,13 +146,16 @@ def _is_ordinary(name: str) -> bool:
         and 5 <= len(parts) <= 6
         and all(part.replace(".", "").replace("_", "").isalnum() for part in parts)
         and not name.startswith(".")
+        and "__" not in parts[0]
         and all(map(str.isdigit, parts[1].split(".")))
         and (len(parts) == 5 or (parts[2][0].isdigit() and "." not in parts[2]))
+        and all(map(str.isidentifier, parts[-3].split(".")))
+        and all(".".join(parts[-2:]).split("."))
     )
 
 
 #: The parts of a wheel's name (PEP 427), and characters in tags besides letters and digits.
-_CALLED: Final = "a wheel is called NAME-VERSION-PYTHON-ABI-PLATFORM.whl"
+_CALLED: Final = "wheel file names have the form NAME-VERSION-PYTHON-ABI-PLATFORM.whl"
 _OF_TAGS: Final = str.maketrans("", "", "._")
 
 
@@ -159,4 +169,4 @@ def _check_name(name: str) -> None:
     tags = "".join(name.removesuffix(".whl").split("-")[-3:])
     # packaging accepts any tag; pip refuses white space.
     if not (tags.isascii() and tags.translate(_OF_TAGS).isalnum()) or any(map(str.isspace, name)):
-        raise MalformedError(f"is not a name that installers take: {name}", hint=_CALLED)
+        raise MalformedError(f"is not a valid wheel file name: {name}", hint=_CALLED)

@@ -1,4 +1,4 @@
-"""The files of a new wheel: on disk, in memory, or compressed in a finished wheel."""
+"""The files of a new wheel: on disk, in memory, or compressed in the wheel to repair."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from _thread import allocate_lock
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.errors import MuslBackendError
+from muslbackend.system.files import open_regular
 from muslbackend.wheel.zip.directory import STORED
 
 if TYPE_CHECKING:
@@ -18,14 +19,13 @@ if TYPE_CHECKING:
 
     from _typeshed import WriteableBuffer
 
-    from muslbackend.wheel.original import Original
-    from muslbackend.wheel.zip.member import Mark
+    from muslbackend.wheel.zip.inflate import Mark
     from muslbackend.wheel.zip.splicing import Stretch
 
 
 #: Larger files on disk are mapped, so that code and debugging information are not read.
 _WORTH_MAPPING: Final = 1 << 20
-#: Bytes that are inflated at a time.
+#: Bytes that are read, and compared or inflated, at a time.
 _BLOCK: Final = 1 << 18
 
 
@@ -33,9 +33,9 @@ def mapped(stream: io.BufferedIOBase) -> bytes | mmap.mmap:
     """Return the contents of an open file, mapped if it is large."""
     stream.seek(0)
     if os.fstat(stream.fileno()).st_size > _WORTH_MAPPING:
-        import mmap  # what is in memory needs no map
+        import mmap  # not imported for files in memory
 
-        with contextlib.suppress(OSError):  # not every file system can
+        with contextlib.suppress(OSError):  # not supported by all file systems
             return mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
     return stream.read()
 
@@ -85,13 +85,132 @@ class Scratch:
             return self._folder / f"{self._files}"
 
 
+class Original:
+    """The wheel to repair: opened once, with the same bytes at each reading, for several threads.
+
+    A wheel is judged when its members are first read; its compressed bytes are copied later, and
+    another process may write to the file in between. The CRC-32 of each block is therefore recorded
+    at the first reading and compared at later ones. A file that is replaced by a rename stays
+    readable through the descriptor, which is closed with the last reference.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open a file. Raises ``OSError``, as :func:`open_regular` does."""
+        self.path = path
+        self._file = -1
+        self._file = open_regular(path)
+        self._opened = self._status()
+        self.size = self._opened[0]
+        """The size in bytes when it was opened; appended bytes are not read."""
+        self._checksums: dict[int, int] = {}
+        self._last = -1, b""
+
+    def __del__(self) -> None:
+        if self._file >= 0:
+            os.close(self._file)
+
+    @property
+    def name(self) -> str:
+        """The name of the file."""
+        return self.path.name
+
+    def fileno(self) -> int:
+        """Return the descriptor."""
+        return self._file
+
+    def stream(self) -> io.BufferedReader:
+        """Return a reader of the whole file; closing it leaves the file open."""
+        return io.BufferedReader(_Raw(self), _BLOCK)
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return the bytes at a position, the same each time.
+
+        Raises :class:`MuslBackendError` if the file was changed in the meantime.
+        """
+        pieces = []
+        while size > 0:
+            number, at = divmod(offset, _BLOCK)
+            piece = self._block(number)[at : at + size]
+            if not piece:
+                raise self._changed()
+            pieces.append(piece)
+            offset, size = offset + len(piece), size - len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def check(self) -> None:
+        """Raise :class:`MuslBackendError` if the file was written to since it was opened."""
+        if self._status() != self._opened:
+            raise self._changed()
+
+    def _status(self) -> tuple[int, int]:
+        found = os.fstat(self._file)
+        return found.st_size, found.st_mtime_ns
+
+    def _block(self, number: int) -> bytes:
+        from muslbackend.wheel.zip.fast_zlib import zlib  # not imported by check
+
+        last, block = self._last
+        if last == number:
+            return block
+        start = number * _BLOCK
+        wanted = max(min(_BLOCK, self.size - start), 0)
+        block = os.pread(self._file, wanted, start)
+        checksum = zlib.crc32(block)
+        if self._checksums.setdefault(number, checksum) != checksum or len(block) < wanted:
+            raise self._changed()
+        self._last = number, block
+        return block
+
+    def _changed(self) -> MuslBackendError:
+        msg = f"{self.path}: changed while it was read; nothing was written"
+        return MuslBackendError(msg, hint="repair it again when nothing else writes to it")
+
+
+class _Raw(io.RawIOBase):
+    def __init__(self, original: Original) -> None:
+        self._original, self._place = original, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def fileno(self) -> int:
+        return self._original.fileno()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._place = (0, self._place, self._original.size)[whence] + offset
+        return self._place
+
+    def tell(self) -> int:
+        return self._place
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        data = self._read(len(view))
+        view[: len(data)] = data
+        return len(data)
+
+    def readall(self) -> bytes:
+        return self._read(self._original.size)
+
+    def _read(self, size: int) -> bytes:
+        data = self._original.read(
+            self._place, min(size, max(self._original.size - self._place, 0))
+        )
+        self._place += len(data)
+        return data
+
+
 class Kept(NamedTuple):
     """A member of a finished wheel whose compressed bytes can be copied into another wheel."""
 
     archive: Original
     offset: int
-    """The size of the compressed bytes."""
+    """The offset of the compressed bytes in the archive."""
     packed_size: int
+    """The number of compressed bytes."""
     method: int
     """The compression method (ZIP)."""
     crc: int
@@ -192,7 +311,7 @@ class _Inflated(io.RawIOBase):
         self._begin()
 
     def _begin(self) -> None:
-        from muslbackend.wheel.zip.inflate import zlib  # a check has no use for it
+        from muslbackend.wheel.zip.fast_zlib import zlib  # a check has no use for it
 
         self._machine = zlib.decompressobj(-zlib.MAX_WBITS)
         self._waiting, self._taken, self._place = b"", 0, 0
@@ -210,7 +329,7 @@ class _Inflated(io.RawIOBase):
         start = (0, self._place, self._kept.size)[whence]
         wanted = start + offset
         if whence == io.SEEK_END and not offset:
-            self._place = wanted  # asked for the size; who reads here gets nothing
+            self._place = wanted  # asked for the size; a read at the end returns nothing
             return wanted
         self._begin()
         while self._place < wanted and self.read(min(wanted - self._place, _BLOCK)):
@@ -232,7 +351,7 @@ class _Inflated(io.RawIOBase):
         return len(data)
 
     def _step(self, wanted: int) -> tuple[bytes, bytes]:
-        """Return some bytes of the file, up to so many, and what of the packed ones is left."""
+        """Return at most ``wanted`` bytes of the file, and the unused compressed bytes."""
         if self._kept.method == STORED:
             return self._waiting[:wanted], self._waiting[wanted:]
         data = self._machine.decompress(self._waiting, wanted)

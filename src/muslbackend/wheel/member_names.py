@@ -32,7 +32,7 @@ _OTHERS: Final = {
     0o060000: "a device",
     0o010000: "a pipe",
     0o140000: "a socket",
-    _FOLDER: "a folder by its mode and a file by its name",
+    _FOLDER: "a folder by its mode, but a file by its name",
 }
 
 
@@ -52,9 +52,9 @@ def check_members(members: Iterable[Listed]) -> None:
         if other.startswith(one) and not one.endswith("\0"):
             shown = _shown(one.replace("\0", "/"))
             if one == other:
-                raise _impossible(f"has a member that no wheel can have: {shown} is there twice")
+                raise _impossible(f"has two members with one name: {shown}")
             if other[len(one)] == "\0":
-                raise _impossible(f"has a file that is a folder too: {shown}")
+                raise _impossible(f"has a file that is also a folder: {shown}")
 
 
 def name_for(path: str) -> str:
@@ -68,7 +68,7 @@ def name_for(path: str) -> str:
         no_text = any("\ud800" <= character <= "\udfff" for character in name)
         if no_text or _is_ambiguous(name) or _is_long(name):
             why = "whose name is not UTF-8" if no_text else "whose name tools read differently"
-            msg = f"the project has a file that no wheel can have: {_shown(name)}, {why}"
+            msg = f"the project has a file that wheels must not contain: {_shown(name)}, {why}"
             raise MuslBackendError(msg, hint="rename it, or leave it out of the wheel")
     return name
 
@@ -78,14 +78,14 @@ def _check(member: Listed) -> None:
     name = member.name
     path = name.removesuffix("/")
     if not _is_plain(path) and (_is_ambiguous(path) or _is_long(path)):
-        raise _impossible(f"has a member that no wheel can have: {_shown(name)}")
+        raise _impossible(f"has a member that wheels must not contain: {_shown(name)}")
     kind = member.mode & _KIND
     is_folder = path != name
     if kind not in ((0, _FILE, _FOLDER) if is_folder else (0, _FILE)):
         what = _OTHERS.get(kind, f"of an unknown kind (mode {member.mode:#o})")
-        raise _impossible(f"has a member that is no file: {_shown(name)} is {what}")
+        raise _impossible(f"has a member that is not a regular file: {_shown(name)} is {what}")
     if is_folder and member.size:
-        raise _impossible(f"has a folder with contents of its own: {_shown(name)}")
+        raise _impossible(f"has a folder entry with data: {_shown(name)}")
 
 
 def _is_plain(path: str) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from muslbackend.wheel.fields import read_fields
+from muslbackend.wheel.metadata import is_wheel_file, read_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -59,12 +59,6 @@ class Texts:
     def sources(self) -> tuple[tuple[str, bytes], ...]:
         """Return the Python sources, sorted by path."""
         return tuple(sorted(self._sources.items()))
-
-
-def is_wheel_file(path: str) -> bool:
-    """Return whether a member is the wheel's ``WHEEL`` file."""
-    folder, _, name = path.partition("/")
-    return name == "WHEEL" and folder.endswith(".dist-info") and folder != ".dist-info"
 
 
 def tells(path: str) -> bool:

@@ -18,7 +18,7 @@ from muslbackend.system.workers import Pool, cores
 from muslbackend.wheel.member import Kept, Spliced
 from muslbackend.wheel.zip import DEFAULT_LEVEL
 from muslbackend.wheel.zip.directory import DEFLATED, STORED
-from muslbackend.wheel.zip.inflate import zlib
+from muslbackend.wheel.zip.fast_zlib import zlib
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

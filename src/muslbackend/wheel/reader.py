@@ -25,15 +25,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from muslbackend.wheel.contents import Contents
-    from muslbackend.wheel.member import Scratch
+    from muslbackend.wheel.member import Original, Scratch
     from muslbackend.wheel.name import WheelName
-    from muslbackend.wheel.original import Original
     from muslbackend.wheel.zip.directory import Listed
-    from muslbackend.wheel.zip.member import Mark
+    from muslbackend.wheel.zip.inflate import Mark
     from muslbackend.wheel.zip.reader import ZipReader
 
-#: Bytes of a wheel that are kept in memory; the rest is unpacked to disk. Of one that is judged
-#: each file is let go when it was read.
+#: Bytes of a wheel that are kept in memory; the rest is unpacked to disk. During a check, each file
+#: is released once it was read.
 _IN_MEMORY, _WHILE_JUDGED = 48 << 20, 96 << 20
 
 
@@ -47,10 +46,10 @@ class Wheel(NamedTuple):
     names: tuple[str, ...]
     """The names of all members, in the order of the archive."""
     sizes: Mapping[str, int]
-    """In bytes, of those that count, in this order: those that begin like ELF files, and those that
-    :mod:`package` reads."""
+    """The sizes in bytes of the relevant members, in the order of the archive: those that begin
+    like ELF files, and those that :mod:`package` reads."""
     checksums: Mapping[str, int]
-    """CRC-32 of these; true when they have been read."""
+    """The CRC-32 of these, verified when they have been read."""
     members: Iterator[Member]
     """These, as they are read. Raises :class:`MalformedError` for a damaged one."""
     contents: Contents
@@ -60,7 +59,7 @@ class Wheel(NamedTuple):
 
 
 class Unpacked(NamedTuple):
-    """A finished wheel, unpacked to be made anew."""
+    """A finished wheel, unpacked to be rewritten."""
 
     name: WheelName
     members: tuple[Member, ...]
@@ -80,13 +79,13 @@ def reading(
 ) -> Iterator[Wheel]:
     """Start to read a wheel on all cores; large members go to ``scratch``.
 
-    Raises :class:`MalformedError` for a file name that is not a wheel's, for a damaged archive, one
-    with members that no wheel can have, one that unpacks to more than ``limit`` bytes (``None``:
-    :data:`wheelfile.MOST_UNPACKED`), and for a missing file.
+    Raises :class:`MalformedError` for an invalid file name, for a damaged archive, for members that
+    wheels must not contain, for an unpacked size above ``limit`` bytes (``None``:
+    :data:`archive.MOST_UNPACKED`), and for a missing file.
     """
     progress = progress or Progress()
     progress.enter("read")
-    with open_wheel(path, limit, mapped=True) as (archive, contents):
+    with open_wheel(path, limit) as (archive, contents):
         with understood():
             found = [i for i in archive.members if tells(i.name) or _is_elf(archive, i)]
         progress.enter("read", sum(info.size for info in found), "bytes")
@@ -108,11 +107,16 @@ def reading(
             # Tags are compared in small letters (packaging.tags.Tag), as pip does.
             tags = name.removesuffix(".whl").rpartition("-")[2].lower()
             platforms = tuple(sorted(set(tags.split("."))))
-            names = tuple(info.name for info in archive.members)
-            by_name = {info.name: info.size for info in found}
-            crcs = {info.name: info.crc for info in found}
-            known = (name, platforms, names, by_name, crcs, _as_they_come(begun), contents)
-            yield Wheel(*known, archive.members)
+            yield Wheel(
+                name=name,
+                platforms=platforms,
+                names=tuple(info.name for info in archive.members),
+                sizes={info.name: info.size for info in found},
+                checksums={info.name: info.crc for info in found},
+                members=_as_they_come(begun),
+                contents=contents,
+                listed=archive.members,
+            )
 
 
 def _as_they_come(begun: Begun[Any, Member]) -> Iterator[Member]:
@@ -141,8 +145,8 @@ def unpack(
     """
     from packaging.tags import parse_tag  # check does without
 
+    from muslbackend.wheel.member import Original
     from muslbackend.wheel.name import WheelName
-    from muslbackend.wheel.original import Original
 
     parts = path.name.removesuffix(".whl").split("-")
     distribution = "-".join(parts[:2])
@@ -178,7 +182,7 @@ def unpack(
 
 @contextlib.contextmanager
 def _unchanged(original: Original) -> Iterator[None]:
-    """Say of a file that changes while it is read that, and not that it is damaged."""
+    """Report a file that changed while it was read as changed, not as damaged."""
     try:
         yield
     except MalformedError:
@@ -206,7 +210,7 @@ def _digests(members: Iterable[Member]) -> Callable[[str, str], str]:
 
 
 def _fitting(infos: Iterable[Listed], room: int) -> list[bool]:
-    """Return of each member whether there is room for it in so many bytes of memory."""
+    """Return for each member whether it fits into memory of ``room`` bytes, in order."""
     fits = []
     for info in infos:
         fits.append(info.size <= room)
@@ -217,7 +221,7 @@ def _fitting(infos: Iterable[Listed], room: int) -> list[bool]:
 def _content(
     archive: ZipReader, original: Original, info: Listed, scratch: Scratch | None
 ) -> Kept | Path | bytes:
-    """Read and hash a member; ``scratch`` takes one that has no room in memory."""
+    """Read and hash a member; one that does not fit into memory is written to ``scratch``."""
     import hashlib
 
     from muslbackend.wheel.zip.splicing import WORTH_KEEPING
@@ -238,15 +242,22 @@ def _content(
     elif can_be_kept and not _is_elf(archive, info):
         data = None
         for _ in hashed():
-            pass  # it is whole
+            pass  # only verified and hashed
     else:
         data = scratch.write(hashed())
     if data is not None and not can_be_kept:
         return data
-    sha256 = digest.hexdigest()
-    packed = archive.place(info), info.packed_size
-    numbers = info.method, info.crc, info.size
-    return Kept(original, *packed, *numbers, sha256, data, tuple(marks))
+    return Kept(
+        archive=original,
+        offset=archive.place(info),
+        packed_size=info.packed_size,
+        method=info.method,
+        crc=info.crc,
+        size=info.size,
+        sha256=digest.hexdigest(),
+        data=data,
+        marks=tuple(marks),
+    )
 
 
 def _joined(blocks: Iterable[bytes]) -> bytes:

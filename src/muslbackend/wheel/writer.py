@@ -18,7 +18,7 @@ from muslbackend.errors import MalformedError, MuslBackendError, SettingsError
 from muslbackend.system.files import published
 from muslbackend.wheel.archive import looked_through, understood
 from muslbackend.wheel.member import Kept, Member, Spliced
-from muslbackend.wheel.package import is_wheel_file
+from muslbackend.wheel.metadata import is_wheel_file
 from muslbackend.wheel.packer import Packer
 from muslbackend.wheel.zip import DEFAULT_LEVEL
 from muslbackend.wheel.zip.directory import read_directory
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from muslbackend.system.progress import Progress
     from muslbackend.wheel.contents import Contents
+    from muslbackend.wheel.member import Original
     from muslbackend.wheel.name import WheelName
-    from muslbackend.wheel.original import Original
     from muslbackend.wheel.packer import Packed
 
 #: The range of times in ZIP (APPNOTE.TXT 4.4.6).
@@ -148,7 +148,7 @@ def _largest(sizes: Sizes) -> str:
     packed = {name: size for name, (_, size) in sizes.items()}
     most = sorted(packed, key=lambda name: (-packed[name], name))[:3]
     shown = ", ".join(f"{name} ({packed[name]} bytes)" for name in most)
-    return f"the most is taken by {shown}; strip = true may help"
+    return f"the largest files are {shown}; strip = true may help"
 
 
 def _sources(members: Sequence[Member], packing: Packing) -> Iterator[tuple[Entry, Packed]]:
@@ -170,8 +170,8 @@ def _sources(members: Sequence[Member], packing: Packing) -> Iterator[tuple[Entr
 def _record_path(members: Iterable[Member]) -> str:
     wheel_files = [m.path for m in members if is_wheel_file(m.path)]
     if len(wheel_files) != 1:
-        msg = f"{len(wheel_files)} WHEEL files in one wheel"
-        raise MalformedError(msg, hint="exactly one .dist-info folder belongs into a wheel")
+        msg = f"the wheel has {len(wheel_files)} WHEEL files"
+        raise MalformedError(msg, hint="a wheel must have exactly one .dist-info directory")
     return wheel_files[0].removesuffix("WHEEL") + "RECORD"
 
 

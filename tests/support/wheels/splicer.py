@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Final
 from muslbackend.elf.rewrite import Rewritten
 from muslbackend.wheel.member import Kept, Member, Scratch, Spliced
 from muslbackend.wheel.reader import unpack
-from muslbackend.wheel.zip.splice import Blocks
-from muslbackend.wheel.zip.splicing import stretches
+from muslbackend.wheel.zip.splicing import Blocks, stretches
 from support.wheels.rawzip import raw, write_raw
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from muslbackend.wheel.zip.member import Mark
+    from muslbackend.wheel.zip.inflate import Mark
 
 FILE: Final = "demo-1.0-cp311-cp311-linux_x86_64.whl"
 NAME: Final = "demo/data.so"

@@ -18,7 +18,7 @@ from muslbackend.elf.header import MAGIC
 from muslbackend.elf.reader import read_elf
 from muslbackend.repair.write import write_wheel
 from muslbackend.wheel.member import Member, Scratch
-from muslbackend.wheel.name import retag
+from muslbackend.wheel.metadata import retag
 from muslbackend.wheel.reader import unpack
 from support.tools.debian import run
 

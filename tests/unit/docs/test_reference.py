@@ -18,7 +18,7 @@ from muslbackend.musl.alpine import alpine_with
 from muslbackend.musl.releases import MuslVersion
 from muslbackend.policy.check import check_wheel
 from muslbackend.report import check
-from muslbackend.wheel.declared_floor import line_for
+from muslbackend.wheel.metadata import line_for
 from support.projects.building import PROJECT
 from support.tools.page import Block, Page, first_cells, table
 from support.wheels import wild

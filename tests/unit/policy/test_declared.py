@@ -14,7 +14,7 @@ from muslbackend.musl.releases import ARCHITECTURES, MuslVersion, oldest
 from muslbackend.policy.findings import Severity
 from muslbackend.policy.rules.platform import declared, understated, unknown_tags
 from muslbackend.wheel.contents import Contents
-from muslbackend.wheel.declared_floor import line_for, with_floor
+from muslbackend.wheel.metadata import line_for, with_floor
 from support.wheels.builders import gcc_library
 from support.wheels.wheels import record, whole, write
 

@@ -265,6 +265,6 @@ def test_what_a_wheel_can_have_keeps_its_name() -> None:
 def test_what_no_wheel_can_have_is_named(name: str, why: str) -> None:
     with pytest.raises(MuslBackendError) as caught:
         name_for(name)
-    said = f"the project has a file that no wheel can have: {name!r}, {why}"
+    said = f"the project has a file that wheels must not contain: {name!r}, {why}"
     assert caught.value.message == said
     assert caught.value.hint == "rename it, or leave it out of the wheel"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from muslbackend.wheel.zip.splice import WINDOW, Blocks, Boundary
+from muslbackend.wheel.zip.splicing import WINDOW, Blocks, Boundary
 from support.wheels.splicer import code, marked, packed
 
 if TYPE_CHECKING:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Final
 import pytest
 
 from muslbackend.errors import MuslBackendError
-from muslbackend.wheel.member import Kept, Member
-from muslbackend.wheel.original import Original
+from muslbackend.wheel.member import Kept, Member, Original
 from muslbackend.wheel.packer import Packer
 from muslbackend.wheel.zip import DEFAULT_LEVEL
 from muslbackend.wheel.zip.directory import DEFLATED, STORED

@@ -12,8 +12,7 @@ from muslbackend.elf.rewrite import Rewritten, Run
 from muslbackend.errors import MuslBackendError
 from muslbackend.wheel.member import Member, Spliced
 from muslbackend.wheel.packer import Packer
-from muslbackend.wheel.zip.splice import WINDOW, Blocks
-from muslbackend.wheel.zip.splicing import WORTH_KEEPING, closed, opened, stretches
+from muslbackend.wheel.zip.splicing import WINDOW, WORTH_KEEPING, Blocks, closed, opened, stretches
 from support.wheels.splicer import changes, code, marked, packed, rewritten, spliced
 
 if TYPE_CHECKING:

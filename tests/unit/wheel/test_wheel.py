@@ -18,7 +18,8 @@ from packaging.tags import Tag, parse_tag
 from muslbackend.errors import MalformedError, MuslBackendError
 from muslbackend.repair.write import write_wheel
 from muslbackend.wheel.member import Member
-from muslbackend.wheel.name import WheelName, retag
+from muslbackend.wheel.metadata import retag
+from muslbackend.wheel.name import WheelName
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -185,7 +186,7 @@ def test_an_output_folder_that_cannot_be_written_to_is_named(tmp_path: Path) -> 
 @pytest.mark.parametrize("count", [0, 2])
 def test_a_wheel_has_one_wheel_file(tmp_path: Path, count: int) -> None:
     members = [Member(f"demo{n}-1.0.dist-info/WHEEL", b"") for n in range(count)]
-    with pytest.raises(MalformedError, match=f"{count} WHEEL files in one wheel"):
+    with pytest.raises(MalformedError, match=f"the wheel has {count} WHEEL files"):
         write_wheel(tmp_path, NAME, members)
     assert contents(tmp_path) == {}
 

@@ -26,13 +26,15 @@ def test_numbers_that_have_no_room_are_read(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_field_that_uv_refuses_is_refused(name: str, tmp_path: Path) -> None:
-    with pytest.raises(ArchiveError, match=r"a field of ZIP64 has more than|there twice"):
+    with pytest.raises(
+        ArchiveError, match=r"the ZIP64 extra field is too long|duplicate extra field"
+    ):
         open_zip(write_raw(tmp_path / "x.zip", [REFUSED[name]()]))
 
 
 def test_a_field_without_all_numbers_is_refused(tmp_path: Path) -> None:
     short = raw("x", TEXT).both(size=0xFFFFFFFF, extra=field(1, bytes(7)))
-    with pytest.raises(ArchiveError, match="a field of ZIP64 lacks numbers"):
+    with pytest.raises(ArchiveError, match="the ZIP64 extra field is too short"):
         open_zip(write_raw(tmp_path / "x.zip", [short]))
 
 

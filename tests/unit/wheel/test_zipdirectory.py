@@ -84,19 +84,24 @@ def entry(old: bytes, new: bytes) -> Callable[[bytes], bytes]:
 
 
 WRONG: Final = {
-    "it has no end of a directory": [lambda _: b"", lambda _: b"PK\5\6", lambda d: d[:-22]],
-    "something follows its end": [lambda d: d + b"x", end(comment=1)],
-    "it is one part of several": [end(disk=1), end(first=1), end(here=1), end(here=-1)],
-    "its directory is not where its end says": [end(size=10**6), end(offset=10**6)],
-    "its directory has fewer members than its end says": [
+    "no end of central directory record": [lambda _: b"", lambda _: b"PK\5\6", lambda d: d[:-22]],
+    "data follows the end of the archive": [lambda d: d + b"x", end(comment=1)],
+    "the archive is split": [end(disk=1), end(first=1), end(here=1), end(here=-1)],
+    "the central directory is not at the offset in the end record": [
+        end(size=10**6),
+        end(offset=10**6),
+    ],
+    "the central directory has fewer members than the end record says": [
         end(count=1, here=1),
         end(size=-1, offset=1),
         entry(b"PK\1\2", b"PK\1\3"),
     ],
-    "its directory has other members than its end says": [end(count=-1, here=-1)],
-    "a name is not UTF-8": [entry("日".encode(), b"\xff\xff\xff")],
-    "a name has a NUL in it": [entry(b"a.txt", b"a\0txt")],
-    "its directory is damaged at": [lambda d: end(size=-100)(entry(b"b" * 300, b"b" * 200)(d))],
+    "data follows the last entry of the central directory": [end(count=-1, here=-1)],
+    "a member name is not UTF-8": [entry("日".encode(), b"\xff\xff\xff")],
+    "a member name contains NUL": [entry(b"a.txt", b"a\0txt")],
+    "damaged entry in the central directory": [
+        lambda d: end(size=-100)(entry(b"b" * 300, b"b" * 200)(d))
+    ],
 }
 
 
@@ -131,13 +136,13 @@ def test_zip64_s_end_is_read_where_there_is_one() -> None:
 @pytest.mark.parametrize(
     ("changes", "says"),
     [
-        ({"signature": 1}, "its ZIP64 end is damaged"),
-        ({"disks": 2}, "it is one part of several"),
-        ({"disk": 1}, "it is one part of several"),
-        ({"here": 1}, "it is one part of several"),
-        ({"size": 1}, "its two ends contradict each other"),
-        ({"offset": 1}, "its two ends contradict each other"),
-        ({"here": 3, "count": 3}, "its two ends contradict each other"),
+        ({"signature": 1}, "the ZIP64 end record is damaged"),
+        ({"disks": 2}, "the archive is split"),
+        ({"disk": 1}, "the archive is split"),
+        ({"here": 1}, "the archive is split"),
+        ({"size": 1}, "end record and ZIP64 end record disagree"),
+        ({"offset": 1}, "end record and ZIP64 end record disagree"),
+        ({"here": 3, "count": 3}, "end record and ZIP64 end record disagree"),
     ],
 )
 def test_a_zip64_end_that_contradicts_is_refused(changes: dict[str, int], says: str) -> None:

@@ -32,7 +32,7 @@ from muslbackend.musl.releases import ARCHITECTURES
 from muslbackend.repair.libraries import own_loader
 from muslbackend.repair.patch import find_patchelf
 from muslbackend.repair.strip import find_strip
-from muslbackend.wheel.zip.inflate import zlib
+from muslbackend.wheel.zip.fast_zlib import zlib
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

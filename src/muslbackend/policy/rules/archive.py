@@ -13,12 +13,12 @@ from muslbackend.policy.findings import Severity
 from muslbackend.policy.rule import Problem, Scope, Trait, rule
 from muslbackend.system.listing import listed
 from muslbackend.wheel.contents import Contents, records
-from muslbackend.wheel.fields import read_fields
+from muslbackend.wheel.metadata import read_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from muslbackend.wheel.fields import Fields
+    from muslbackend.wheel.metadata import Fields
 
 #: The directories of a Linux environment, as in sysconfig's scheme ``venv``.
 _SITE, _BIN, _INCLUDE = "site-packages", "bin", "include"

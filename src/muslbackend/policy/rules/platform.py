@@ -20,7 +20,7 @@ from muslbackend.policy.rule import Problem, Scope, rule
 from muslbackend.policy.rules.libraries import unmet, unmet_problem
 from muslbackend.policy.rules.segments import foreign_header
 from muslbackend.system.listing import listed
-from muslbackend.wheel.declared_floor import _NAME, HEADER, lines_of
+from muslbackend.wheel.metadata import FLOOR, FLOOR_NAME, lines_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -308,7 +308,7 @@ def declared(contents: Contents, platforms: Iterable[str]) -> Declared:
     value = _value(wheel_file) if len(mentions) == 1 else None
     if value is None:
         shown = listed([line[:_MAX_SHOWN] for line in mentions])
-        wrong = f"does not have {HEADER} in exactly one header line: {shown}"
+        wrong = f"does not have {FLOOR} in exactly one header line: {shown}"
         return Declared(None, invalid_declaration(where, wrong))
     try:
         floor = releases.known_release(value)
@@ -317,14 +317,14 @@ def declared(contents: Contents, platforms: Iterable[str]) -> Declared:
         wrong = str(error)
     if not wrong:
         return Declared(floor)
-    return Declared(None, invalid_declaration(where, f"{HEADER}: {value}: {wrong}"))
+    return Declared(None, invalid_declaration(where, f"{FLOOR}: {value}: {wrong}"))
 
 
 @rule("MB148", Severity.ERROR, Scope.TAGS)
 def invalid_declaration(where: str, message: str) -> Iterator[Problem]:
     """A declared floor is one header line with a known release of the tag's series."""
     hint = (
-        f"write one line, {HEADER}: X.Y.Z, with a release of the series X.Y in the tag, or run "
+        f"write one line, {FLOOR}: X.Y.Z, with a release of the series X.Y in the tag, or run "
         "muslbackend repair --floor X.Y.Z"
     )
     yield Problem(where, message, hint)
@@ -351,7 +351,7 @@ def _value(wheel_file: bytes) -> str | None:
         key, _, value = line.partition(b":")
         if not line:
             break
-        if key.lower() == _NAME:
+        if key.lower() == FLOOR_NAME:
             continued = next(lines, b"")[:1].isspace()
             return None if continued else value.decode("utf-8", "replace").strip()[:_MAX_SHOWN]
     return None

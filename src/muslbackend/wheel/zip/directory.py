@@ -79,7 +79,7 @@ def read_directory(stream: Stream) -> Directory:
     start = end.place - end.size
     before = start - end.offset
     if before < 0:
-        raise ArchiveError("its directory is not where its end says")
+        raise ArchiveError("the central directory is not at the offset in the end record")
     stream.seek(start)
     data = stream.read(end.size)
     members, at = [], 0
@@ -87,7 +87,7 @@ def read_directory(stream: Stream) -> Directory:
         listed, at = _listed(data, at)
         members.append(listed._replace(offset=listed.offset + before) if before else listed)
     if at != len(data):
-        raise ArchiveError("its directory has other members than its end says")
+        raise ArchiveError("data follows the last entry of the central directory")
     return Directory(tuple(members), start)
 
 
@@ -104,13 +104,13 @@ def _end(stream: Stream) -> _EndRecord:
         data = stream.read()
     found = data.rfind(b"PK\5\6")
     if found < 0 or len(data) - found < _END.size:
-        raise ArchiveError("it has no end of a directory")
+        raise ArchiveError("no end of central directory record")
     _, disk, first, here, count, length, offset, comment = _END.unpack_from(data, found)
     place += found
     if place + _END.size + comment != size:
-        raise ArchiveError("something follows its end")
+        raise ArchiveError("data follows the end of the archive")
     if (disk, first) not in ((0, 0), (_MAX16, _MAX16)) or here != count:
-        raise ArchiveError("it is one part of several")
+        raise ArchiveError("the archive is split")
     return _wide_end(stream, _EndRecord(count, length, offset, place))
 
 
@@ -126,21 +126,21 @@ def _wide_end(stream: Stream, end: _EndRecord) -> _EndRecord:
     signature, _, _, _, disk, first, here, count, size, offset = _END64.unpack_from(data)
     _, _, _, disks = _LOCATOR64.unpack_from(data, _END64.size)
     if signature != b"PK\6\6" or (disk, first, disks) != (0, 0, 1) or here != count:
-        raise ArchiveError("its ZIP64 end is damaged, or it is one part of several")
+        raise ArchiveError("the ZIP64 end record is damaged, or the archive is split")
     for wide, narrow, most in (
         (count, end.entries, _MAX16),
         (size, end.size, _MAX32),
         (offset, end.offset, _MAX32),
     ):
         if narrow not in (wide, most):
-            raise ArchiveError("its two ends contradict each other")
+            raise ArchiveError("end record and ZIP64 end record disagree")
     return _EndRecord(count, size, offset, place - _END64.size)
 
 
 def _listed(data: bytes, at: int) -> tuple[Listed, int]:
     """Return one entry, and the offset of the next."""
     if len(data) - at < _CENTRAL.size or data[at : at + 4] != b"PK\1\2":
-        raise ArchiveError("its directory has fewer members than its end says")
+        raise ArchiveError("the central directory has fewer members than the end record says")
     fields = _CENTRAL.unpack_from(data, at)
     version, flags, method, crc, packed_size, size = *fields[2:5], *fields[7:10]
     name_length, extra_length, comment, disk, _, attributes, offset = fields[10:]
@@ -152,9 +152,9 @@ def _listed(data: bytes, at: int) -> tuple[Listed, int]:
         size, packed_size, offset = widened((size, packed_size, offset), extra)
     at += extra_length + comment
     if at > len(data) or disk not in (0, _MAX16):
-        raise ArchiveError(f"its directory is damaged at {text!r}")
+        raise ArchiveError(f"{text!r}: damaged entry in the central directory")
     if version & 0xFF > _NEWEST:
-        raise ArchiveError(f"{text!r} takes a later version of ZIP than 6.3")
+        raise ArchiveError(f"{text!r}: requires a ZIP version later than 6.3")
     return Listed(text, flags, method, crc, packed_size, size, attributes >> 16, offset), at
 
 
@@ -170,7 +170,7 @@ def extra_fields(extra: bytes) -> Mapping[int, bytes]:
         kind, length = _FIELD.unpack_from(extra, at)
         at += _FIELD.size
         if length > len(extra) - at or kind in kinds:
-            raise ArchiveError("an extra field is damaged, or there twice")
+            raise ArchiveError("damaged or duplicate extra field")
         kinds.add(kind)
         if kind in _HEEDED:
             found[kind] = extra[at : at + length]
@@ -187,12 +187,12 @@ def decoded(name: bytes, flags: int, extra: Mapping[int, bytes]) -> str:
         # The same for ASCII: of the two only UTF-8 is there without an import.
         text = name.decode("utf-8" if flags & _UTF8 or name.isascii() else "cp437")
     except UnicodeDecodeError as error:
-        raise ArchiveError(f"a name is not UTF-8: {name!r}") from error
+        raise ArchiveError(f"a member name is not UTF-8: {name!r}") from error
     if "\0" in text:
-        raise ArchiveError(f"a name has a NUL in it: {text!r}")
+        raise ArchiveError(f"a member name contains NUL: {text!r}")
     other = extra.get(_UNICODE_EXTRA)
     if other is not None and other[_BEFORE_NAME:] != text.encode():
-        raise ArchiveError(f"{text!r} has another name in an extra field")
+        raise ArchiveError(f"{text!r}: an extra field contains a different name")
     return text
 
 
@@ -207,9 +207,9 @@ def widened(numbers: tuple[int, ...], extra: Mapping[int, bytes]) -> tuple[int, 
     if data is None or len(data) == full == 0:
         return numbers
     if len(data) < 8 * full:
-        raise ArchiveError("a field of ZIP64 lacks numbers")
+        raise ArchiveError("the ZIP64 extra field is too short")
     if len(data) > 8 * full:
-        raise ArchiveError("a field of ZIP64 has more than the numbers that it stands for")
+        raise ArchiveError("the ZIP64 extra field is too long")
     wide = iter(struct.unpack(f"<{full}Q", data))
     return tuple([next(wide) if number == _MAX32 else number for number in numbers])
 

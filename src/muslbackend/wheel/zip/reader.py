@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, BinaryIO, Final
 
 from muslbackend.system.files import open_regular
 from muslbackend.wheel.zip.directory import DEFLATED, STORED, ArchiveError, read_directory
-from muslbackend.wheel.zip.member import contents, places, rare, unreadable, whole
+from muslbackend.wheel.zip.inflate import contents, rare, unreadable, whole
+from muslbackend.wheel.zip.layout import places
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from muslbackend.wheel.zip.directory import Directory, Listed, Stream
-    from muslbackend.wheel.zip.member import Mark
+    from muslbackend.wheel.zip.inflate import Mark
 
 #: The exceptions for an archive that cannot be read.
 UNREADABLE: Final[tuple[type[Exception], ...]] = (ArchiveError, OSError)
@@ -146,7 +147,7 @@ class ZipReader:
                 self._stream.seek(offset)
                 data = self._stream.read(size)
         if len(data) != size:
-            raise ArchiveError("it ends too early")
+            raise ArchiveError("the archive is truncated")
         return data
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 import pytest
 
-from muslbackend.wheel.fields import Fields, joined, read_fields
+from muslbackend.wheel.metadata import Fields, joined, read_fields
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
