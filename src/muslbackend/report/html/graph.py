@@ -1,7 +1,7 @@
 """The dependency graph as SVG.
 
-A box represents a file, or a group of similar files if they are many; :mod:`graph_layout` places the
-boxes.
+A box represents a file, or a group of similar files if they are many; :mod:`graph_layout` places
+the boxes.
 """
 
 from __future__ import annotations
