@@ -207,9 +207,9 @@ def test_verbose_says_what_the_files_of_the_new_wheel_need(
     (made,) = (tmp_path / "out").iterdir()
     bundled = [name for name in members(made) if name.startswith("demo.libs/")]
     needs = [f"{path.rpartition('/')[2]} ({path})" for path in bundled]
-    assert core == f"  file      {CORE}: needs {needs[0]}"
-    assert first == f"  file      {bundled[0]}: needs {needs[1]}"
-    assert second == f"  file      {bundled[1]}: needs nothing but musl"
+    assert core == f"  file      {CORE}: requires {needs[0]}"
+    assert first == f"  file      {bundled[0]}: requires {needs[1]}"
+    assert second == f"  file      {bundled[1]}: requires nothing but musl"
     assert took.startswith("  took      ")
     assert run(wheel, "-v", "-o", tmp_path / "out") == 1
     took = capsys.readouterr().err.splitlines()[-1]

@@ -177,7 +177,7 @@ def lacking(
         found.setdefault(_cause(symbol, arch), []).append(symbol)
     for (why, of_several, hint), names in found.items():
         reason = of_several if of_several and names[1:] else why
-        yield tuple(names), f"needs {listed_symbols(names)}, which {reason}", hint
+        yield tuple(names), f"requires {listed_symbols(names)}, which {reason}", hint
 
 
 def _cause(symbol: str, arch: Architecture) -> tuple[str, str, str]:
@@ -185,12 +185,12 @@ def _cause(symbol: str, arch: Architecture) -> tuple[str, str, str]:
     spans = releases.spans(symbol, arch)
     if spans:
         hint = "build it against a newer musl, or call the replacement"
-        return f"musl has only up to {spans[-1].last}", "", hint
+        return f"musl defines only up to {spans[-1].last}", "", hint
     glibc = _glibc(symbol, arch)
     if glibc is not None:
-        origin = glibc.origin
-        return f"no musl has: it is {origin}", f"no musl has: each is {origin}", glibc.hint
-    plain = "no musl has and no library of the wheel defines"
+        none = "no musl release defines"
+        return f"{none}: it is {glibc.origin}", f"{none}: each is {glibc.origin}", glibc.hint
+    plain = "no musl release and no library of the wheel defines"
     library = _first(_LIBRARIES, symbol)
     if library is None:
         return plain, "", _PLAIN_HINT

@@ -123,7 +123,7 @@ def file_lines(
             on = f"musl {known.floor} and later" if known.floor else "no musl"
             loads = f"{known.size:,} bytes, loads on {on}, "
         needs = spelled(", ".join(needed.get(path, ["nothing but musl"])))
-        yield plain.item("file", f"{spelled(path)}: {loads}needs {needs}", paint)
+        yield plain.item("file", f"{spelled(path)}: {loads}requires {needs}", paint)
 
 
 def provided_by(edge: Edge) -> str:
@@ -144,14 +144,14 @@ def judgement(checked: Checked) -> tuple[str, str]:
     wrong = {finding.code for finding in shown(checked.verdict.findings, quiet=True)}
     if wrong <= ARCHIVE_CODES:
         if wrong:
-            return "not a sound wheel", f"; {_loads(checked)}"
+            return "not a valid wheel", f"; {_loads(checked)}"
         if checked.libc == "glibc":
             return "not for musl", _loads(checked).removeprefix("not for musl")
         return "ok", f", {_loads(checked)}"
     if checked.graph is None:
         return "cannot be judged", ""
     if wrong <= ARCHIVE_CODES | {"MB148"}:
-        return "its promise cannot be proved", f"; {_loads(checked)}"
+        return "the tag cannot be verified", f"; {_loads(checked)}"
     machine = f" for {asked.arch.name}" if asked.arch else ""
     release = asked.against or asked.floor
     if release is not None:

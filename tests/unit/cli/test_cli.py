@@ -243,7 +243,7 @@ def test_verbose_prints_a_line_for_each_file(
     first, file, took = capsys.readouterr().out.splitlines()
     assert ": ok, " in first
     assert file.startswith("  file      demo/_core.so: ")
-    assert file.endswith(" bytes, loads on musl 1.1.0 and later, needs nothing but musl")
+    assert file.endswith(" bytes, loads on musl 1.1.0 and later, requires nothing but musl")
     assert re.fullmatch(r"  took      \d+\.\d\d s: read \d+\.\d\d, judge \d+\.\d\d", took)
 
 
@@ -343,7 +343,7 @@ def test_a_comment_does_not_count_as_dlopen(
     words = {"demo/__init__.py": b"# ctypes.CDLL(path, mode=ctypes.RTLD_GLOBAL)"}
     path = wheel(tmp_path, "nk_dot", texts=words)
     assert main(["check", path]) == 1
-    assert "error[MB102] demo/_core.so: needs nk_dot" in capsys.readouterr().out
+    assert "error[MB102] demo/_core.so: requires nk_dot" in capsys.readouterr().out
     assert main(["repair", path, "--dry-run"]) == 1
     assert main(["check", path, "--assume-symbols", "x", "--assume-symbols", "nk_*"]) == 0
     assert "note[MB145] demo/_core.so: requires nk_dot" in capsys.readouterr().out
@@ -401,7 +401,7 @@ def test_file_names_cannot_print_lines_or_colors(
     assert r"no wheel can have: 'demo/a\n::error::b\x1b[32m.so'" in out
     assert main(["check", "-v", wheel(tmp_path, "getpid", more={odd: "no_such"})]) == 1
     out += capsys.readouterr().out
-    assert r"error[MB102] demo/a\u202e::error::b.so: needs no_such" in out
+    assert r"error[MB102] demo/a\u202e::error::b.so: requires no_such" in out
     assert r"  file      demo/a\u202e::error::b.so: " in out
     assert not any(line.startswith("::") for line in out.splitlines())
     assert "\x1b" not in out

@@ -10,7 +10,7 @@ from muslbackend.musl import foreign, releases
 from muslbackend.musl.releases import ARCHITECTURES, Architecture
 from support.wheels.builders import X86_64
 
-PLAIN = "which no musl has and no library of the wheel defines"
+PLAIN = "which no musl release and no library of the wheel defines"
 #: Names that are often met and that loader tests have seen missing from every musl.
 OFTEN_MET = """\
 __cxa_thread_atexit_impl gnu_get_libc_version gnu_get_libc_release __libc_single_threaded
@@ -72,7 +72,7 @@ fegetexcept _IO_2_1_stdout_ __isoc23_strtol"""
 )
 def test_what_only_glibc_has(symbol: str, origin: str, remedy: str) -> None:
     message, hint = lacking(symbol, X86_64)
-    assert message.startswith(f"needs {symbol}, which no musl has: it is {origin}")
+    assert message.startswith(f"requires {symbol}, which no musl release defines: it is {origin}")
     assert remedy in hint
 
 
@@ -89,10 +89,11 @@ def test_what_has_one_cause_is_said_once() -> None:
     said = {names: message for names, message, _ in foreign.lacking(symbols, X86_64)}
     several = "_ZNSt0fooE, _ZNSt1fooE, _ZNSt2fooE, _ZNSt3fooE, _ZNSt4fooE and 2 more"
     form = "glibc's variant of a function for one C standard, from glibc's headers"
+    none = "which no musl release defines"
     assert list(said.values()) == [
-        f"needs 7 symbols ({several}), {PLAIN}; libstdc++ defines them",
-        f"needs 2 symbols (__isoc23_strtol, __isoc23_strtoul), which no musl has: each is {form}",
-        f"needs 2 symbols (no_such, nor_this), {PLAIN}",
+        f"requires 7 symbols ({several}), {PLAIN}; libstdc++ defines them",
+        f"requires 2 symbols (__isoc23_strtol, __isoc23_strtoul), {none}: each is {form}",
+        f"requires 2 symbols (no_such, nor_this), {PLAIN}",
     ]
     assert sorted(name for names in said for name in names) == sorted(symbols)
 
@@ -138,7 +139,7 @@ def test_what_is_often_met_is_known_for_glibcs_on_every_machine(arch: str) -> No
 )
 def test_what_another_library_has(symbol: str, library: str, remedy: str) -> None:
     message, hint = lacking(symbol, X86_64)
-    assert message == f"needs {symbol}, {PLAIN}; {library} defines it"
+    assert message == f"requires {symbol}, {PLAIN}; {library} defines it"
     assert remedy in hint
 
 
@@ -147,14 +148,14 @@ def test_what_another_library_has(symbol: str, library: str, remedy: str) -> Non
 )
 def test_what_nobody_is_known_to_have(symbol: str) -> None:
     assert lacking(symbol, X86_64) == (
-        f"needs {symbol}, {PLAIN}",
+        f"requires {symbol}, {PLAIN}",
         "build it against musl, and link the library that defines it",
     )
 
 
 def test_what_musl_had_once() -> None:
     message, hint = lacking("__strdup", X86_64)
-    assert message == "needs __strdup, which musl has only up to 1.1.20"
+    assert message == "requires __strdup, which musl defines only up to 1.1.20"
     assert "newer musl" in hint
 
 

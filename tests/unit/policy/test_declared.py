@@ -263,7 +263,7 @@ def test_an_invalid_declaration_is_an_error_and_believed_by_nobody(
     assert ("error[MB103]" in said) is (calls == "preadv2")
     assert "declared from" not in said
     if calls == "getpid":
-        assert said.startswith(f"{NAME}: its promise cannot be proved; loads on musl 1.1.0 and")
+        assert said.startswith(f"{NAME}: the tag cannot be verified; loads on musl 1.1.0 and")
 
 
 def test_check_of_an_unknown_musl_is_an_error(
@@ -272,7 +272,7 @@ def test_check_of_an_unknown_musl_is_an_error(
     path = wheel(tmp_path, tag="musllinux_9_9_x86_64", calls="getpid")
     assert main(["check", path]) == 1
     said = capsys.readouterr().out
-    assert "its promise cannot be proved; loads on musl 1.1.0 and later" in said
+    assert "the tag cannot be verified; loads on musl 1.1.0 and later" in said
     assert "error[MB148]" in said
     assert main(["check", "--floor", "1.2.0", path]) == 0
 

@@ -76,7 +76,7 @@ def test_mb102_a_symbol_that_nobody_has() -> None:
             "MB102",
             Severity.ERROR,
             CORE,
-            "needs no_such, which no musl has and no library of the wheel defines",
+            "requires no_such, which no musl release and no library of the wheel defines",
             hint="build it against musl, and link the library that defines it",
             symbol="no_such",
         ),
@@ -86,7 +86,7 @@ def test_mb102_a_symbol_that_nobody_has() -> None:
 def test_mb102_a_symbol_that_musl_had() -> None:
     (finding,) = findings(imports("__strdup"))
     assert finding.code == "MB102"
-    assert finding.message == "needs __strdup, which musl has only up to 1.1.20"
+    assert finding.message == "requires __strdup, which musl defines only up to 1.1.20"
 
 
 @pytest.mark.parametrize("exclude", [(), ("liba.so",)])
@@ -196,8 +196,8 @@ def test_mb102_symbols_of_one_cause_are_one_finding() -> None:
     (found,) = findings(imports(*names))
     assert (found.symbol, found.symbols, found.names) == (names[0], tuple(names), tuple(names))
     assert found.message == (
-        "needs 7 symbols (no_such_0, no_such_1, no_such_2, no_such_3, no_such_4 and 2 more), "
-        "which no musl has and no library of the wheel defines"
+        "requires 7 symbols (no_such_0, no_such_1, no_such_2, no_such_3, no_such_4 and 2 more), "
+        "which no musl release and no library of the wheel defines"
     )
 
 

@@ -58,7 +58,7 @@ def test_the_verdict_stands_first() -> None:
     assert [words(line) for line in verdict.children] == [
         f"The tag {TAG} is not true",
         "Runs on musl 1.2.5 and later: Alpine 3.20 and later.",
-        f"What sets that: statx in {LIBRARY}",
+        f"Determined by: statx in {LIBRARY}",
     ]
 
 
@@ -74,7 +74,7 @@ def test_the_verdict_stands_first() -> None:
         (
             checked({CORE: extension(imports=frozenset({"no_such"}))}),
             "error",
-            f"The tag {TAG} is not trueBy itself it loads on no musl, old or new.",
+            f"The tag {TAG} is not trueBy itself, it does not load on any musl release.",
         ),
     ],
 )
@@ -231,7 +231,7 @@ def test_the_pictures_say_what_they_show() -> None:
     loads = part(root, "loads")
     assert [words(t) for t in loads.every("text", class_="name")] == ["_core", "liba.so"]
     (words_of_it,) = loads.every("details")
-    assert words(words_of_it.every("li")[1]) == f"{CORE} needs liba.so ({LIBRARY})"
+    assert words(words_of_it.every("li")[1]) == f"{CORE} requires liba.so ({LIBRARY})"
     sizes = part(root, "sizes").every("svg", class_="sizes wide")[0]
     assert [words(group.every("title")[0]) for group in sizes.every("g")] == [
         f"{CORE}: 2.0 kB, 57.1 %",

@@ -179,8 +179,8 @@ def test_verbose_says_what_each_file_needs_and_how_long_it_took() -> None:
     assert check_text(checked(SOUND), verbose=True) == (
         f"{WHEEL}: ok, loads on musl 1.1.0 and later (Alpine 3.6 and later)\n"
         f"  file      {CORE}: 70,000 bytes, loads on musl 1.2.5 and later, "
-        "needs liba.so (demo/liba.so), libz.so.1 (left to the system)\n"
-        "  file      demo/liba.so: 512 bytes, loads on no musl, needs nothing but musl\n"
+        "requires liba.so (demo/liba.so), libz.so.1 (left to the system)\n"
+        "  file      demo/liba.so: 512 bytes, loads on no musl, requires nothing but musl\n"
         "  took      1.75 s: read 0.25, judge 1.50"
     )
 
@@ -193,10 +193,10 @@ def test_each_way_to_have_a_library_has_its_words() -> None:
     }
     of_core, of_library = file_lines(graph_of(files, "/lib"))
     assert of_core == (
-        f"  file      {CORE}: needs liba.so (demo/libs/liba.so, where musl does not look), "
+        f"  file      {CORE}: requires liba.so (demo/libs/liba.so, where musl does not look), "
         "libb.so (/lib/libb.so), libc++.so (not found), libpython3.so (the interpreter has it)"
     )
-    assert of_library == "  file      demo/libs/liba.so: needs nothing but musl"
+    assert of_library == "  file      demo/libs/liba.so: requires nothing but musl"
 
 
 @pytest.mark.parametrize(

@@ -82,8 +82,8 @@ def _overview(wheels: Sequence[tuple[str, Checked]]) -> Markup:
 
 #: The parts of a section, by the suffix of their ids.
 PARTS: Final = {
-    "found": "What was found",
-    "releases": "On which musl it loads",
+    "found": "Findings",
+    "releases": "Compatible musl releases",
     "loads": "Dependency graph",
     "sizes": "Size by file",
     "files": "Files",
@@ -158,7 +158,7 @@ def _capital(words: str) -> str:
 def _reach(checked: Checked) -> str:
     floor = checked.verdict.floor
     if floor is None:
-        return "By itself it loads on no musl, old or new."
+        return "By itself, it does not load on any musl release."
     alpine, backport = checked.verdict.alpine, checked.verdict.backport
     words = f"Runs on musl {floor} and later"
     if alpine:
@@ -176,16 +176,16 @@ def _because(checked: Checked) -> Iterator[Markup]:
     ]
     more = len(reasons) - len(shown)
     rest = text(f" and {more} more" if more > 0 else "")
-    yield tag("p", text("What sets that: "), join(shown, Markup(", ")), rest)
+    yield tag("p", text("Determined by: "), join(shown, Markup(", ")), rest)
 
 
 def _facts(checked: Checked) -> Markup:
     facts = {
         "Machine": checked.arch or "any",
-        "Tags of its name": ", ".join(checked.claimed) or "none",
+        "Tags of the file name": ", ".join(checked.claimed) or "none",
         **({"Declared": promise_text(checked)} if checked.declared else {}),
         "Linked against": checked.libc or "no libc",
-        "Tag that would be true": checked.earned or "none",
+        "Tag it qualifies for": checked.earned or "none",
         "Native files": f"{len(checked.files):,}",
         "Members": f"{len(checked.listed):,}",
         "Size": _total(checked),
@@ -223,7 +223,7 @@ def _loads(checked: Checked, graph: Graph, prefix: str) -> Markup:
         needs.setdefault(edge.needer, []).append(words)
     nothing = [text("nothing but musl")]
     items = [
-        tag("li", path(name), text(" needs "), join(needs.get(name, nothing), Markup(", ")))
+        tag("li", path(name), text(" requires "), join(needs.get(name, nothing), Markup(", ")))
         for name in sorted({*graph.wheel, *graph.broken})
     ]
     summary = tag("summary", text("The same in words"))
