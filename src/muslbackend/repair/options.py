@@ -14,7 +14,10 @@ class Settings(NamedTuple):
     """The settings; every field has the default of a project without settings."""
 
     target: str = "auto"
-    """``auto``, ``host``, an architecture, or a full platform tag; see :mod:`target`."""
+    """``auto``, ``host``, an architecture, or a full platform tag.
+
+    :mod:`muslbackend.build.target` explains how it is decided.
+    """
     floor: MuslVersion | None = None
     """The oldest musl promised; ``None`` for the ``X.Y.0`` of a full tag in ``target``,
     else :data:`muslbackend.musl.tags.DEFAULT_FLOOR`."""

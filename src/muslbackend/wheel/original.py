@@ -29,7 +29,7 @@ class Original:
     """An open file that several threads may read; closed with its last reference."""
 
     def __init__(self, path: Path) -> None:
-        """Open a file. Raises ``OSError``, as :func:`regular.open_regular` does."""
+        """Open a file. Raises ``OSError``, as :func:`open_regular` does."""
         self.path = path
         self._file = -1
         self._file = open_regular(path)

@@ -82,7 +82,7 @@ def reading(
 
     Raises :class:`MalformedError` for a file name that is not a wheel's, for a damaged archive, one
     with members that no wheel can have, one that unpacks to more than ``limit`` bytes (``None``:
-    :data:`wheelfile.MOST_UNPACKED`), and for a missing file.
+    :data:`archive.MOST_UNPACKED`), and for a missing file.
     """
     progress = progress or Progress()
     progress.enter("read")
