@@ -1,7 +1,7 @@
 """Exceptions for problems that a user can fix: a message, a hint and an exit code each.
 
 Problems of the *binaries* in a wheel are not exceptions: they are collected as
-:class:`muslbackend.policy.verdict.Finding` and reported together.
+:class:`muslbackend.policy.findings.Finding` and reported together.
 
 ::
 

@@ -188,13 +188,9 @@ def _cause(symbol: str, arch: Architecture) -> tuple[str, str, str]:
         return f"musl defines only up to {spans[-1].last}", "", hint
     glibc = _glibc(symbol, arch)
     if glibc is not None:
-        origin = glibc.origin
-        return (
-            f"no musl release defines: it is {origin}",
-            f"no musl release defines: each is {origin}",
-            glibc.hint,
-        )
-    plain = "neither musl nor a library of the wheel defines"
+        none = "no musl release defines"
+        return f"{none}: it is {glibc.origin}", f"{none}: each is {glibc.origin}", glibc.hint
+    plain = "no musl release and no library of the wheel defines"
     library = _first(_LIBRARIES, symbol)
     if library is None:
         return plain, "", _PLAIN_HINT

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     #: A function that colors a text; the second argument is its role, a key of
-    #: :data:`muslbackend.report.style.CODES`.
+    #: :data:`muslbackend.report.terminal.CODES`.
     Paint: TypeAlias = Callable[[str, str], str]
 
 

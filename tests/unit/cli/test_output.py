@@ -23,7 +23,7 @@ from muslbackend.policy.findings import Finding, Severity
 from muslbackend.policy.verdict import PolicyError, Verdict
 from muslbackend.repair.outcome import Outcome
 from muslbackend.repair.plan import Plan
-from muslbackend.report import style, text
+from muslbackend.report import terminal, text
 from muslbackend.report.terminal import Output, annotate, complain
 from muslbackend.system.processes import Processes
 from muslbackend.wheel.name import WheelName
@@ -70,7 +70,7 @@ def test_a_terminal_gets_colors_and_folded_lines() -> None:
     with a_terminal() as (user, stream):
         output = Output(stream)
         output.show(LONG, flush=True)
-        assert output.paint is style.paint
+        assert output.paint is terminal.paint
         assert output.guides
         lines = shown(user).splitlines()
     assert max(map(len, lines)) <= 60
@@ -90,7 +90,7 @@ def test_a_rule_is_as_wide_as_the_terminal(encoding: str, char: str) -> None:
         output = Output(stream)
         output.rule()
         stream.flush()
-        assert shown(user) == style.paint(char * 60, "hint") + "\n"
+        assert shown(user) == terminal.paint(char * 60, "hint") + "\n"
 
 
 def test_a_terminal_without_colors_folds_lines(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +110,7 @@ def test_a_dumb_terminal_is_like_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None
 def test_forced_colors_do_not_fold_lines_of_a_pipe(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORCE_COLOR", "1")
     output = Output(io.StringIO())
-    assert (output.paint, output.columns) == (style.paint, 0)
+    assert (output.paint, output.columns) == (terminal.paint, 0)
 
 
 def test_annotations_appear_on_github_only(capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,7 +10,7 @@ from muslbackend.musl import foreign, releases
 from muslbackend.musl.releases import ARCHITECTURES, Architecture
 from support.wheels.builders import X86_64
 
-PLAIN = "which neither musl nor a library of the wheel defines"
+PLAIN = "which no musl release and no library of the wheel defines"
 #: Names that are often met and that loader tests have seen missing from every musl.
 OFTEN_MET = """\
 __cxa_thread_atexit_impl gnu_get_libc_version gnu_get_libc_release __libc_single_threaded
@@ -89,12 +89,10 @@ def test_what_has_one_cause_is_said_once() -> None:
     said = {names: message for names, message, _ in foreign.lacking(symbols, X86_64)}
     several = "_ZNSt0fooE, _ZNSt1fooE, _ZNSt2fooE, _ZNSt3fooE, _ZNSt4fooE and 2 more"
     form = "glibc's variant of a function for one C standard, from glibc's headers"
+    none = "which no musl release defines"
     assert list(said.values()) == [
         f"requires 7 symbols ({several}), {PLAIN}; libstdc++ defines them",
-        (
-            "requires 2 symbols (__isoc23_strtol, __isoc23_strtoul), "
-            f"which no musl release defines: each is {form}"
-        ),
+        f"requires 2 symbols (__isoc23_strtol, __isoc23_strtoul), {none}: each is {form}",
         f"requires 2 symbols (no_such, nor_this), {PLAIN}",
     ]
     assert sorted(name for names in said for name in names) == sorted(symbols)

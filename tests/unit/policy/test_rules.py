@@ -76,7 +76,7 @@ def test_mb102_a_symbol_that_nobody_has() -> None:
             "MB102",
             Severity.ERROR,
             CORE,
-            "requires no_such, which neither musl nor a library of the wheel defines",
+            "requires no_such, which no musl release and no library of the wheel defines",
             hint="build it against musl, and link the library that defines it",
             symbol="no_such",
         ),
@@ -197,7 +197,7 @@ def test_mb102_symbols_of_one_cause_are_one_finding() -> None:
     assert (found.symbol, found.symbols, found.names) == (names[0], tuple(names), tuple(names))
     assert found.message == (
         "requires 7 symbols (no_such_0, no_such_1, no_such_2, no_such_3, no_such_4 and 2 more), "
-        "which neither musl nor a library of the wheel defines"
+        "which no musl release and no library of the wheel defines"
     )
 
 

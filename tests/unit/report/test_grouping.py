@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from muslbackend.report.html.grouping import MOST, MOST_LINES, drawn
+from muslbackend.report.html.graph import MOST, MOST_LINES, drawn
 from support.wheels.builders import elf_info, extension, graph_of
 
 if TYPE_CHECKING:
     from muslbackend.elf.info import ElfInfo
     from muslbackend.loader.graph import Graph
-    from muslbackend.report.html.grouping import Drawn
+    from muslbackend.report.html.graph import Drawn
 
 LIBRARIES = ("$ORIGIN/../demo.libs",)
 

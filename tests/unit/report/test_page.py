@@ -58,7 +58,7 @@ def test_the_verdict_stands_first() -> None:
     assert [words(line) for line in verdict.children] == [
         f"The tag {TAG} is not true",
         "Runs on musl 1.2.5 and later: Alpine 3.20 and later.",
-        f"What sets that: statx in {LIBRARY}",
+        f"Determined by: statx in {LIBRARY}",
     ]
 
 
@@ -74,7 +74,7 @@ def test_the_verdict_stands_first() -> None:
         (
             checked({CORE: extension(imports=frozenset({"no_such"}))}),
             "error",
-            f"The tag {TAG} is not trueBy itself it loads on no musl, old or new.",
+            f"The tag {TAG} is not trueBy itself, it does not load on any musl release.",
         ),
     ],
 )

@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from muslbackend.policy.findings import Severity
-from muslbackend.report import style
+from muslbackend.report.terminal import CODES, folded, paint, wanted
 
 
 @pytest.mark.parametrize(
-    ("environ", "terminal", "wanted"),
+    ("environ", "terminal", "expected"),
     [
         ({}, False, False),
         ({}, True, True),
@@ -28,22 +28,22 @@ from muslbackend.report import style
         ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, True, False),
     ],
 )
-def test_who_gets_colours(environ: dict[str, str], terminal: bool, wanted: bool) -> None:
-    assert style.wanted(environ, terminal=terminal) is wanted
+def test_who_gets_colours(environ: dict[str, str], terminal: bool, expected: bool) -> None:
+    assert wanted(environ, terminal=terminal) is expected
 
 
 def test_paint_ends_with_its_text() -> None:
-    assert style.paint("error[MB103]", "error") == "\x1b[1;31merror[MB103]\x1b[0m"
-    assert style.paint("one\n\ntwo", "hint") == "\x1b[2mone\x1b[0m\n\n\x1b[2mtwo\x1b[0m"
+    assert paint("error[MB103]", "error") == "\x1b[1;31merror[MB103]\x1b[0m"
+    assert paint("one\n\ntwo", "hint") == "\x1b[2mone\x1b[0m\n\n\x1b[2mtwo\x1b[0m"
 
 
 def test_each_severity_has_a_colour() -> None:
-    codes = {style.CODES[severity.value] for severity in Severity}
+    codes = {CODES[severity.value] for severity in Severity}
     assert len(codes) == len(Severity)
 
 
 @pytest.mark.parametrize(
-    ("line", "folded"),
+    ("line", "expected"),
     [
         ("short", ["short"]),
         (
@@ -68,8 +68,8 @@ def test_each_severity_has_a_colour() -> None:
         (f"a {'x' * 60} b", ["a", f"      {'x' * 60}", "      b"]),
     ],
 )
-def test_long_lines_go_on_below_their_text(line: str, folded: list[str]) -> None:
-    assert style.folded(line, 44).split("\n") == folded
+def test_long_lines_go_on_below_their_text(line: str, expected: list[str]) -> None:
+    assert folded(line, 44).split("\n") == expected
 
 
 @given(
@@ -80,8 +80,8 @@ def test_long_lines_go_on_below_their_text(line: str, folded: list[str]) -> None
 def test_folding_changes_only_where_lines_break(
     words: list[str], columns: int, colourful: bool
 ) -> None:
-    painted = [style.paint(word, "error") if colourful else word for word in words]
-    text = style.folded("  file      " + " ".join(painted), columns)
+    painted = [paint(word, "error") if colourful else word for word in words]
+    text = folded("  file      " + " ".join(painted), columns)
     shown = re.sub(r"\x1b\[[\d;]*m", "", text)
     assert shown.split() == ["file", *words]
     assert max(map(len, shown.split("\n"))) <= columns
@@ -89,5 +89,5 @@ def test_folding_changes_only_where_lines_break(
 
 def test_nothing_is_folded_where_there_is_no_room() -> None:
     line = "word " * 20
-    assert style.folded(line, 39) == line
-    assert style.folded("a\nb", 80) == "a\nb"
+    assert folded(line, 39) == line
+    assert folded("a\nb", 80) == "a\nb"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from muslbackend.report.html.treemap import Rectangle, squarified
+from muslbackend.report.html.sizes import Rectangle, squarified
 
 WHOLE = Rectangle(10, 20, 600, 400)
 SIZES = st.lists(st.integers(1, 10**9), min_size=1, max_size=60).map(

@@ -39,20 +39,20 @@ ONE: Final = "Wheel-Version: 1.0\nTag: cp311-cp311-linux_x86_64\n"
 
 
 def files() -> dict[str, bytes | str]:
-    """Return the files of a sound wheel, without metadata."""
+    """Return the files of a valid wheel, without metadata."""
     core = zig_library("x86_64", source="int PyInit__core(void) { return 0; }")
     return {"demo/__init__.py": b"x = 1\n", "demo/data.bin": TEXT, CORE: core}
 
 
 def sound(more: Mapping[str, bytes | str] | None = None) -> list[Raw]:
-    """Return the members of a sound wheel with more files, or with others; RECORD lists them."""
+    """Return the members of a valid wheel with more files, or with others; RECORD lists them."""
     return [
         raw(name, data) for name, data in wheels.whole(FILE, {**files(), **(more or {})}).items()
     ]
 
 
 def changed(name: str, change: Callable[[Raw], Raw]) -> list[Raw]:
-    """Return the members of a sound wheel of which one is changed."""
+    """Return the members of a valid wheel of which one is changed."""
     found = {raw.central.name.decode(): raw for raw in sound()}
     return [change(raw) if member == name else raw for member, raw in found.items()]
 
@@ -67,7 +67,7 @@ def recorded(text: bytes) -> list[Raw]:
 
 
 def rows(*more: str, leave_out: str = "") -> bytes:
-    """Return the RECORD of a sound wheel without a file, and with more rows."""
+    """Return the RECORD of a valid wheel without a file, and with more rows."""
     text = wheels.whole(FILE, files())[RECORD].decode().splitlines(keepends=True)
     return "".join([*(r for r in text if not r.startswith((f"{leave_out},",))), *more]).encode()
 

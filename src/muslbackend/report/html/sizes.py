@@ -1,4 +1,7 @@
-"""The sizes of a wheel's files as an SVG treemap."""
+"""The sizes of a wheel's files as an SVG treemap.
+
+The layout is that of Bruls, Huizing and van Wijk, "Squarified Treemaps" (2000).
+"""
 
 from __future__ import annotations
 
@@ -6,11 +9,10 @@ import posixpath
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.report.html.markup import Markup, join, tag, text
-from muslbackend.report.html.treemap import Rectangle, squarified
 from muslbackend.report.text import columns, shortened, spelled
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from muslbackend.wheel.zip.directory import Listed
 
@@ -136,3 +138,62 @@ def _shortened(words: str, room: int) -> str:
     if len(first) > 2 and columns(first) < room:
         return f"{first}…"
     return shortened(words, room) if room >= _LEAST else ""
+
+
+class Rectangle(NamedTuple):
+    """A part of the picture, in its units."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+def squarified(sizes: Sequence[float], whole: Rectangle) -> list[Rectangle]:
+    """Return a rectangle for each size, in order; together they fill ``whole``.
+
+    ``sizes`` must be positive and should be in descending order.
+    """
+    total = sum(sizes)
+    scale = whole.width * whole.height / total if total else 0.0
+    areas = [size * scale for size in sizes]
+    placed: list[Rectangle] = []
+    row: list[float] = []
+    for area in areas:
+        if row and _worst([*row, area], whole) > _worst(row, whole):
+            found, whole = _laid(row, whole)
+            placed += found
+            row = []
+        row.append(area)
+    if row:
+        placed += _laid(row, whole)[0]
+    return placed
+
+
+def _worst(row: list[float], rest: Rectangle) -> float:
+    """Return the worst aspect ratio in a row."""
+    side = min(rest.width, rest.height)
+    depth = sum(row) / side if side else 0.0
+    if not depth:
+        return float("inf")
+    lengths = [area / depth for area in row]
+    return max(max(depth / length, length / depth) for length in lengths)
+
+
+def _laid(row: list[float], rest: Rectangle) -> tuple[list[Rectangle], Rectangle]:
+    """Lay a row along the shorter side; return its rectangles and the remaining area."""
+    placed, at = [], 0.0
+    side = min(rest.width, rest.height)
+    depth = sum(row) / side if side else 0.0
+    upright = rest.width >= rest.height
+    for area in row:
+        length = area / depth if depth else 0.0
+        if upright:
+            placed.append(Rectangle(rest.x, rest.y + at, depth, length))
+        else:
+            placed.append(Rectangle(rest.x + at, rest.y, length, depth))
+        at += length
+    x, y, width, height = rest
+    if upright:
+        return placed, Rectangle(x + depth, y, max(0.0, width - depth), height)
+    return placed, Rectangle(x, y + depth, width, max(0.0, height - depth))

@@ -51,7 +51,8 @@ def releases(found: Matrix, promised: Callable[[MuslVersion], bool], name: str) 
     if len(found.files) > 1 or any(found.files.values()) != any(found.wheel):
         rows += [_row(head, cells, names) for head, cells in _alike(found.files)]
     table = _table(heads, rows, class_="releases")
-    return join([tag("p", text(_RELEASES)), scroller(table, f"musl releases that load {name}")])
+    label = f"musl releases compatible with {name}"
+    return join([tag("p", text(_RELEASES)), scroller(table, label)])
 
 
 def _table(heads: Iterable[Markup], rows: Iterable[Markup], class_: str | None = None) -> Markup:
@@ -133,7 +134,7 @@ def files(checked: Checked, prefix: str) -> Markup:
     if not apart:
         return join([words, tables])
     more = scroller(_files(checked, clean, [], prefix), f"More files of {checked.wheel}")
-    summary = tag("summary", text(f"{len(clean)} more files, of which nothing was found"))
+    summary = tag("summary", text(f"{len(clean)} more files without findings"))
     return join([words, tables, tag("details", summary, more)])
 
 
