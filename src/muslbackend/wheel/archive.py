@@ -1,4 +1,4 @@
-"""Open a finished wheel: check its name, members, metadata and size before anything is unpacked."""
+"""Open a finished wheel: check name, members, metadata and size before decompressing members."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def open_wheel(
     # No ExitStack: from Python 3.15 on that imports inspect.
     with there():
         if not _is_ordinary(name):
-            os.stat(path)  # a missing file comes before a wrong name
+            os.stat(path)  # report a missing file before an invalid name
             _check_name(name)
         with understood():
             archive = open_zip(path, mapped=stream is None, stream=stream)

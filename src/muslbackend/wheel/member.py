@@ -60,11 +60,11 @@ class Scratch:
 
         Raises :class:`MuslBackendError` if the disk is full.
         """
-        from muslbackend.system.folders import room  # most wheels have room in memory
+        from muslbackend.system.folders import room  # most wheels fit into memory
 
         file = self._file()
         with room():
-            out = file.open("xb", buffering=0)  # nothing is left for closing to write
+            out = file.open("xb", buffering=0)  # so that closing does not write
         with out:
             for block in blocks:
                 rest = memoryview(block)
@@ -311,7 +311,7 @@ class _Inflated(io.RawIOBase):
         self._begin()
 
     def _begin(self) -> None:
-        from muslbackend.wheel.zip.fast_zlib import zlib  # a check has no use for it
+        from muslbackend.wheel.zip.fast_zlib import zlib  # not imported by check
 
         self._machine = zlib.decompressobj(-zlib.MAX_WBITS)
         self._waiting, self._taken, self._place = b"", 0, 0
@@ -344,7 +344,7 @@ class _Inflated(io.RawIOBase):
             if not self._waiting:
                 self._waiting = self._packed[self._taken : self._taken + _BLOCK]
                 self._taken += len(self._waiting)
-            ended = not self._waiting  # some may be left in the machine
+            ended = not self._waiting  # the decompressor may still have output
             data, self._waiting = self._step(wanted)
         view[: len(data)] = data
         self._place += len(data)

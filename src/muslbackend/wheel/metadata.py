@@ -66,6 +66,8 @@ class Fields(NamedTuple):
     def named(self, name: str) -> tuple[Field, ...]:
         """Return the fields with a name, case-insensitive."""
         begin = f"{name}:".lower()
+        if begin not in "\n".join(self.texts).lower():
+            return ()  # a file may have many fields
         size = len(begin)
         return tuple(Field(text) for text in self.texts if text[:size].lower() == begin)
 

@@ -138,14 +138,14 @@ class Packer:
             return len(data or b"")
         try:
             return data.stat().st_size
-        except OSError:  # said when it is opened
+        except OSError:  # reported when it is opened
             return 0
 
     def _pieces(self, member: Member) -> Iterator[_Piece]:
         """Read a member, and submit it for hashing and compression."""
         content = member.content
         if isinstance(content, Kept) and self._stays(content):
-            yield from _as_it_is(member, content)
+            yield from _copied(member, content)
             return
         spliced = content if isinstance(content, Spliced) and self._stays(content.kept) else None
         with member.open() as stream:
@@ -157,9 +157,9 @@ class Packer:
             else:
                 packed.method = _method(stream, packed.size) if self._level else STORED
                 stream.seek(0)
-                yield from self._anew(source, packed.size)
+                yield from self._compressed(source, packed.size)
 
-    def _anew(self, source: _Source, end: int) -> Iterator[_Piece]:
+    def _compressed(self, source: _Source, end: int) -> Iterator[_Piece]:
         """Read a file up to ``end`` and compress it."""
         packed, dictionary = source.packed, source.window
         while True:
@@ -186,9 +186,9 @@ class Packer:
         """Read a partly rewritten file, and compress the pieces around unchanged ones."""
         packed = spliced.kept.packed()
         for stretch in spliced.stretches:
-            yield from self._anew(source, stretch.start)
-            yield from _staying(source, stretch, packed)
-        yield from self._anew(source, source.packed.size)
+            yield from self._compressed(source, stretch.start)
+            yield from _reused(source, stretch, packed)
+        yield from self._compressed(source, source.packed.size)
 
 
 class _Source:
@@ -197,19 +197,19 @@ class _Source:
     def __init__(self, member: Member, stream: io.BufferedIOBase) -> None:
         self._stream, self._digest = stream, hashlib.sha256()
         self.packed = Packed(member, stream.seek(0, io.SEEK_END), STORED)
-        """Knows its CRC-32 and digest when all was read."""
+        """The result; its CRC-32 and digest are known when the whole file was read."""
         self.place = stream.seek(0)
-        """How much was read."""
+        """The number of bytes read so far."""
         self.window = b""
-        """The end of it, as far as matches reach back."""
+        """The last bytes read, as far as matches reach back."""
 
     @property
     def is_whole(self) -> bool:
-        """Whether all was read."""
+        """Whether the whole file was read."""
         return self.place == self.packed.size
 
     def read(self, end: int) -> bytes:
-        """Return the next block, which goes no further than ``end``."""
+        """Return the next block, which ends at ``end`` at the latest."""
         packed, count = self.packed, min(end - self.place, _BLOCK)
         block = self._stream.read(count)
         self.place += len(block)
@@ -224,9 +224,9 @@ class _Source:
         return block
 
 
-def _staying(source: _Source, stretch: Stretch, packed: PackedBytes) -> Iterator[_Piece]:
+def _reused(source: _Source, stretch: Stretch, packed: PackedBytes) -> Iterator[_Piece]:
     """Read an unchanged piece of a file, with some of its compressed bytes."""
-    from muslbackend.wheel.zip.splicing import closed, opened  # builds have no packed bytes
+    from muslbackend.wheel.zip.splicing import closed, opened  # not imported by builds
 
     first, behind = stretch.first // 8, stretch.behind // 8
     data = opened(stretch.first, packed[first : first + 1][0])
@@ -241,7 +241,7 @@ def _staying(source: _Source, stretch: Stretch, packed: PackedBytes) -> Iterator
         data, at = b"", end
 
 
-def _as_it_is(member: Member, kept: Kept) -> Iterator[_Piece]:
+def _copied(member: Member, kept: Kept) -> Iterator[_Piece]:
     """Read the compressed bytes of a member of a finished wheel."""
     packed = kept.packed()
     whole = Packed(member, kept.size, kept.method, kept.crc, kept.sha256)

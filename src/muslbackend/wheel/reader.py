@@ -104,7 +104,7 @@ def reading(
         sizes = [info.size for info in found]
         with Begun(call, jobs, sizes) as begun:
             name = contents.name
-            # Tags are compared in small letters (packaging.tags.Tag), as pip does.
+            # Tags are compared in lowercase (packaging.tags.Tag), as by pip.
             tags = name.removesuffix(".whl").rpartition("-")[2].lower()
             platforms = tuple(sorted(set(tags.split("."))))
             yield Wheel(
@@ -143,7 +143,7 @@ def unpack(
     RECORD and its signatures are left out, because they become invalid; those of a vendored package
     are ordinary files. Raises :class:`MalformedError` for a wheel that :func:`reading` refuses.
     """
-    from packaging.tags import parse_tag  # check does without
+    from packaging.tags import parse_tag  # not imported by check
 
     from muslbackend.wheel.member import Original
     from muslbackend.wheel.name import WheelName

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from mmap import mmap
 
-    #: What an archive is read from.
+    #: The source of an archive.
     Stream: TypeAlias = BinaryIO | mmap
 
 STORED, DEFLATED = 0, 8
@@ -184,7 +184,7 @@ def decoded(name: bytes, flags: int, extra: Mapping[int, bytes]) -> str:
     Some tools use the name in an extra field: it must be the same.
     """
     try:
-        # The same for ASCII: of the two only UTF-8 is there without an import.
+        # For ASCII both are equal, and cp437 would be imported.
         text = name.decode("utf-8" if flags & _UTF8 or name.isascii() else "cp437")
     except UnicodeDecodeError as error:
         raise ArchiveError(f"a member name is not UTF-8: {name!r}") from error

@@ -38,9 +38,8 @@ def contents(
     stream, and if size, compressed size or CRC-32 differ from the directory; the contents are
     verified only at the end.
     """
-    from muslbackend.wheel.zip.fast_zlib import (
-        zlib,  # most of what is checked is inflated as a whole
-    )
+    # Imported here: a check decompresses most members with whole().
+    from muslbackend.wheel.zip.fast_zlib import zlib
 
     size = crc = 0
     for block in _inflated(packed, listed, marks) if listed.method == DEFLATED else packed:
@@ -64,12 +63,12 @@ def rare(packed: Iterable[bytes], listed: Listed) -> Iterator[bytes]:
             if machine.needs_input and not waiting:
                 waiting = next(pieces, b"")
                 if not waiting:
-                    break  # LZMA may be without a mark at its end
+                    break  # the end marker of LZMA is optional
             data = machine.decompress(waiting, _BLOCK)
             waiting = b""
             if data:
                 yield data
-    except Exception as error:  # whatever these modules raise
+    except Exception as error:  # bz2 and lzma raise various exceptions
         raise unreadable(listed, error) from error
     if machine.unused_data or next(pieces, b""):
         raise ArchiveError(f"{listed.name!r}: longer than the central directory says")
@@ -83,7 +82,7 @@ def unreadable(listed: Listed, error: Exception) -> ArchiveError | MemoryError:
 
 
 def _machine(listed: Listed, begin: bytes) -> tuple[BZ2Decompressor | LZMADecompressor, bytes]:
-    """Return the decompressor for a member, and the length of its header."""
+    """Return the decompressor for a member, and the bytes after the header of the method."""
     if listed.method == _BZIP2:
         import bz2
 
@@ -93,7 +92,7 @@ def _machine(listed: Listed, begin: bytes) -> tuple[BZ2Decompressor | LZMADecomp
         raise ArchiveError(msg)
     import lzma
 
-    # APPNOTE.TXT 5.8.8: a version, the size of what follows, and that: LZMA's own properties.
+    # APPNOTE.TXT 5.8.8: a version, the size of the properties, and the properties of LZMA.
     size, shape, dictionary = struct.unpack_from("<2xHBL", begin)
     literals, positions = shape % 9, shape // 9
     settings = {
@@ -114,14 +113,14 @@ def whole(packed: bytes | memoryview, listed: Listed) -> bytes:
     if listed.size > _SMALL:
         from muslbackend.wheel.zip.fast_zlib import zlib
     else:
-        import zlib  # to import another one takes longer
+        import zlib  # importing zlib-ng would take longer
 
     if listed.method != DEFLATED:
         data = bytes(packed)
     else:
         machine = zlib.decompressobj(-zlib.MAX_WBITS)
         try:
-            data = machine.decompress(packed, listed.size + 1)  # one more, or the end is not seen
+            data = machine.decompress(packed, listed.size + 1)  # one more byte, to detect the end
         except zlib.error as error:
             raise unreadable(listed, error) from error
         if len(data) > listed.size or machine.unused_data:

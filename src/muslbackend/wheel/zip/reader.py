@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import zlib  # of the standard library: others take long to import, for a few bytes
+import zlib  # of the standard library: importing zlib-ng takes longer than a few bytes
 from _thread import allocate_lock
 from contextlib import suppress
 from io import BytesIO
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 #: The exceptions for an archive that cannot be read.
 UNREADABLE: Final[tuple[type[Exception], ...]] = (ArchiveError, OSError)
-#: Up to so many bytes an archive is read in one go, or mapped: threads that read it member by
-#: member, some of a thousand bytes, would have to wait for each other before and after each.
+#: Archives up to this size in bytes are read at once, or mapped: threads that read small members
+#: from one stream would wait for each other.
 _AT_ONCE: Final = 1 << 25
 #: Compressed bytes that are read at a time.
 _BLOCK: Final = 1 << 18
-#: So many packed bytes hold the table of codes of a block and what comes first in it.
+#: Compressed bytes that contain the code table of a block and the first bytes of its output.
 _ENOUGH_FOR_MOST: Final = 1024
 
 
@@ -60,7 +60,7 @@ def _map(file: BinaryIO) -> mmap | None:
     """Return a read-only map of a file, ``None`` if it cannot be mapped."""
     import mmap
 
-    # Not every file system can, and nothing can be mapped of an empty file.
+    # Some file systems do not support maps, and empty files cannot be mapped.
     with suppress(OSError, ValueError):
         return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     return None
@@ -86,7 +86,7 @@ class ZipReader:
     def __exit__(self, *_: object) -> None:
         if self._data is not None:
             self._data.release()
-        with suppress(BufferError):  # what has failed may still hold some of it
+        with suppress(BufferError):  # a traceback may still reference the buffer
             self._stream.close()
 
     def place(self, listed: Listed) -> int:

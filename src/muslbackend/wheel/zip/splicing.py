@@ -42,8 +42,8 @@ WORTH_KEEPING: Final = 1 << 18
 #: The distance from the end of an unchanged range in which a last block is searched.
 _BEFORE_THE_END: Final = (1 << 18, 1 << 20, 1 << 22)
 #: An empty block with the fixed codes, and one that describes its codes: of one bit, for 255, for
-#: the end, and for two distances. Nothing is left out that some reader may want. As numbers and
-#: how many bits they have: one is odd, so that any gap can be filled.
+#: the end, and for two distances. They omit nothing that a reader may require. As
+#: pairs (value, number of bits): one number is odd, so that any gap can be filled.
 _FIXED: Final = 0b010, 10
 _DESCRIBED: Final = 0x4357FC10000000000081E104, 95
 #: An empty stored block; it ends at a byte.
@@ -92,7 +92,7 @@ class Blocks:
                 if bit is not None:
                     return Boundary(bit, size)
                 seen = last
-        except zlib.error:  # it is not what came out of it before
+        except zlib.error:  # the stream is damaged
             pass
         return None
 

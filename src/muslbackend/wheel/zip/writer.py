@@ -18,13 +18,13 @@ _CENTRAL: Final = struct.Struct("<4s6H3L5H2L")
 _END64: Final = struct.Struct("<4sQ2H2L4Q")
 _LOCATOR64: Final = struct.Struct("<4sLQL")
 _END: Final = struct.Struct("<4s4H2LH")
-_UNIX: Final = 3 << 8  # else the mode is not looked at
+_UNIX: Final = 3 << 8  # other systems do not use the mode
 _UTF8: Final = 0x800
 _MAX16: Final = 0xFFFF
 _MAX32: Final = 0xFFFFFFFF
 _PLAIN, _ZIP64 = 20, 45
 _ZIP64_EXTRA: Final = 1
-#: Of data that deflate cannot make smaller zlib-ng's level 1 makes nine bits of eight.
+#: Level 1 of zlib-ng expands incompressible data by an eighth.
 _MAY_GROW: Final = 1.13
 
 
@@ -102,7 +102,7 @@ def _append(stream: BinaryIO, entry: Entry, source: Source) -> Written:
     wide = source.size * _MAY_GROW >= _MAX32
     pieces = iter(source)
     ahead = list(islice(pieces, 2))
-    if len(ahead) < 2:  # most: all is known before the header is written
+    if len(ahead) < 2:  # most members: sizes are known before the header
         packed_size = sum(map(len, ahead))
         member = Written(entry, source.method, source.crc, source.size, packed_size, offset)
         stream.write(b"".join([_local(member, wide=wide), *ahead]))
