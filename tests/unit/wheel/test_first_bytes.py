@@ -109,7 +109,7 @@ def test_a_hidden_extension_is_judged_by_check_and_repair(
     for words in (["check", path], ["repair", path, "--output", str(tmp_path / "out")]):
         assert main.main(words) == 1
         out, err = capsys.readouterr()
-        assert f"error[MB102] {CORE}: needs nk_dot" in out + err
+        assert f"error[MB102] {CORE}: requires nk_dot" in out + err
     assert not (tmp_path / "out").exists()
 
 
