@@ -137,7 +137,7 @@ def test_what_is_often_met_is_known_for_glibcs_on_every_machine(arch: str) -> No
         ("sqlite3_open", "libsqlite3", "musl build of libsqlite3"),
     ],
 )
-def test_what_another_library_has(symbol: str, library: str, remedy: str) -> None:
+def test_a_symbol_of_another_library(symbol: str, library: str, remedy: str) -> None:
     message, hint = lacking(symbol, X86_64)
     assert message == f"requires {symbol}, {PLAIN}; {library} defines it"
     assert remedy in hint
@@ -146,7 +146,7 @@ def test_what_another_library_has(symbol: str, library: str, remedy: str) -> Non
 @pytest.mark.parametrize(
     "symbol", ["no_such", "buf32", "_ZN3foo3barEv", "_ZTVN3foo3barE", "logs_l"]
 )
-def test_what_nobody_is_known_to_have(symbol: str) -> None:
+def test_a_symbol_of_unknown_origin(symbol: str) -> None:
     assert lacking(symbol, X86_64) == (
         f"requires {symbol}, {PLAIN}",
         "build it against musl, and link the library that defines it",

@@ -62,7 +62,7 @@ def test_each_line_is_there_once_from_box_to_box(pairs: list[tuple[str, str]]) -
 
 
 @given(PAIRS)
-def test_lines_lead_to_the_right_where_there_is_no_circle(pairs: list[tuple[str, str]]) -> None:
+def test_lines_lead_to_the_right_without_a_cycle(pairs: list[tuple[str, str]]) -> None:
     forward = [(a, b) for a, b in pairs if NAMES.index(a) < NAMES.index(b)]
     picture = arranged(SIZES, forward)
     for line in picture.lines:
@@ -110,7 +110,7 @@ def test_boxes_without_lines_stand_below_in_rows() -> None:
     assert arranged({}, []) == Picture({}, (), 0, 0)
 
 
-def test_a_long_chain_is_no_recursion() -> None:
+def test_a_long_chain_does_not_recurse() -> None:
     names = [f"n{number}" for number in range(3000)]
     picture = arranged(dict.fromkeys(names, (10, 10)), pairwise(names))
     assert picture.boxes["n2999"].x > picture.boxes["n0"].x

@@ -35,7 +35,7 @@ def test_an_error_keeps_its_lines() -> None:
     )
 
 
-def test_properties_escape_what_would_end_them() -> None:
+def test_properties_escape_their_delimiters() -> None:
     assert github.command("note", {"file": "a,b:c%d\r\n", "title": "x"}, "a,b:c%d\r\n") == (
         "::notice file=a%2Cb%3Ac%25d%0D%0A,title=x::a,b:c%25d%0D%0A"
     )

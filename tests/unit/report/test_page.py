@@ -217,7 +217,7 @@ def test_many_clean_files_are_shown_on_demand() -> None:
     assert any(above.name == "details" for above in clean.above())
 
 
-def test_the_pictures_say_what_they_show() -> None:
+def test_the_pictures_have_descriptions() -> None:
     root = parsed(page([NEWER]))
     pictures = root.every("svg")
     assert len(pictures) == 3  # who loads whom, and sizes for wide windows and narrow ones
@@ -272,7 +272,7 @@ def test_links_lead_somewhere_and_nowhere_else() -> None:
     assert icon.attributes["href"] == "data:,"
 
 
-def test_it_is_laid_out_for_those_who_do_not_see_it() -> None:
+def test_it_is_accessible_to_screen_readers() -> None:
     root = parsed(page([NEWER, CLEAN]))
     (html,) = root.every("html")
     assert html.attributes["lang"] == "en"
@@ -356,7 +356,7 @@ def test_the_same_results_give_the_same_page() -> None:
     assert page([NEWER]) == page([NEWER._replace(seconds={"total": 9.87})])
 
 
-def test_what_a_browser_may_load_is_nothing() -> None:
+def test_a_browser_may_load_nothing() -> None:
     (policy,) = parsed(page([CLEAN])).every(http_equiv="Content-Security-Policy")
     rules = policy.attributes["content"].split("; ")
     assert rules[0] == "default-src 'none'"

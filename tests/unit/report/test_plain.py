@@ -21,7 +21,7 @@ from muslbackend.report import text as plain
         ("\U000e0041", r"\U000e0041"),
     ],
 )
-def test_what_prints_nothing_is_spelled_out(text: str, shown: str) -> None:
+def test_invisible_characters_are_escaped(text: str, shown: str) -> None:
     assert plain.spelled(text) == shown
     assert plain.spelled(shown) == shown
 

@@ -175,7 +175,7 @@ def test_quiet_leaves_errors() -> None:
     )
 
 
-def test_verbose_says_what_each_file_needs_and_how_long_it_took() -> None:
+def test_verbose_shows_needed_libraries_and_durations() -> None:
     assert check_text(checked(SOUND), verbose=True) == (
         f"{WHEEL}: ok, loads on musl 1.1.0 and later (Alpine 3.6 and later)\n"
         f"  file      {CORE}: 70,000 bytes, loads on musl 1.2.5 and later, "
@@ -228,12 +228,12 @@ def test_each_way_to_have_a_library_has_its_words() -> None:
         ),
     ],
 )
-def test_check_answers_what_was_asked(question: Question, verdict: Verdict, text: str) -> None:
+def test_check_answers_the_question(question: Question, verdict: Verdict, text: str) -> None:
     shown = check_text(checked(verdict)._replace(question=question))
     assert shown.splitlines()[0] == f"{WHEEL}: {text}"
 
 
-def test_a_library_of_the_system_is_no_provider_in_the_wheel() -> None:
+def test_a_system_library_is_not_a_provider_in_the_wheel() -> None:
     files = {CORE: extension(needed=("libz.so.1",)), "/lib/libz.so.1": elf_info()}
     graph = with_system(graph_of(files, "/lib"))
     (found,) = json.loads(check_json([checked(SOUND, graph=graph)]))
@@ -264,7 +264,7 @@ def test_three_reasons_are_shown_and_the_others_counted(count: int, text: str) -
     assert shown.endswith(f", because of {text}")
 
 
-def test_a_build_that_keeps_its_promise_says_what_was_done() -> None:
+def test_a_build_without_errors_reports_its_steps() -> None:
     plan = Plan(
         (Graft("/usr/lib/libb.so.2", "demo.libs/libb-1.so.2", "ff", (CORE, "demo/x.so")),),
         (
@@ -286,7 +286,7 @@ def test_a_build_that_keeps_its_promise_says_what_was_done() -> None:
     )
 
 
-def test_on_a_terminal_the_report_of_a_build_ends_with_what_to_do() -> None:
+def test_on_a_terminal_the_report_of_a_build_ends_with_next_steps() -> None:
     def paint(text: str, role: str) -> str:
         return f"<{role}>{text}</>"
 

@@ -28,7 +28,7 @@ from muslbackend.report.terminal import CODES, folded, paint, wanted
         ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, True, False),
     ],
 )
-def test_who_gets_colours(environ: dict[str, str], terminal: bool, expected: bool) -> None:
+def test_which_streams_get_colors(environ: dict[str, str], terminal: bool, expected: bool) -> None:
     assert wanted(environ, terminal=terminal) is expected
 
 
@@ -87,7 +87,7 @@ def test_folding_changes_only_where_lines_break(
     assert max(map(len, shown.split("\n"))) <= columns
 
 
-def test_nothing_is_folded_where_there_is_no_room() -> None:
+def test_narrow_terminals_do_not_fold() -> None:
     line = "word " * 20
     assert folded(line, 39) == line
     assert folded("a\nb", 80) == "a\nb"

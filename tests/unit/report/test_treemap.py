@@ -55,6 +55,6 @@ def test_no_two_share_a_place_and_none_is_outside(sizes: list[int]) -> None:
         assert all(overlap(place, other) < 1e-3 for other in places[number + 1 :])
 
 
-def test_what_is_alike_is_nearly_square() -> None:
+def test_equal_sizes_are_nearly_square() -> None:
     for place in squarified([1] * 24, WHOLE):
         assert 0.5 < place.width / place.height < 2
