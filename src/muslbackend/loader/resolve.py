@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from muslbackend.elf.info import ElfInfo
     from muslbackend.loader.graph import Files, Supply
-    from muslbackend.loader.supplied import Chain
+    from muslbackend.loader.search import Chain
     from muslbackend.musl.releases import Architecture
 
 #: The most files of a wheel that are judged.

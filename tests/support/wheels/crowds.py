@@ -99,7 +99,7 @@ def module(needed: Sequence[str], rpath: str = "$ORIGIN") -> bytes:
 def past_the_limit(extensions: int) -> dict[str, bytes]:
     """Return extensions that all need each other, and a name that means two files.
 
-    200 of them take more look-ups than ``supplied.MOST_STEPS``.
+    200 of them take more look-ups than ``search.MOST_STEPS``.
     """
     last = f"l{extensions}.so"
     return {

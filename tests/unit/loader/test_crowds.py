@@ -9,7 +9,7 @@ import pytest
 
 from muslbackend.cli import main
 from muslbackend.errors import TooMuchError
-from muslbackend.loader import resolve, supplied
+from muslbackend.loader import resolve, search
 from muslbackend.loader.graph import Supply
 from muslbackend.musl.tags import Target
 from muslbackend.policy.registry import FINISHED_RULES, RELEASE_RULES
@@ -132,7 +132,7 @@ def test_what_is_past_the_limit_is_an_error(
     wheel = str(write(tmp_path, past_the_limit(extensions=12)))
     assert main.main(["check", wheel]) == 0
     capsys.readouterr()
-    monkeypatch.setattr(supplied, "MOST_STEPS", 500)
+    monkeypatch.setattr(search, "MOST_STEPS", 500)
     assert main.main(["check", "--json", wheel]) == 1
     (found,) = json.loads(capsys.readouterr().out)
     (finding,) = found["findings"]

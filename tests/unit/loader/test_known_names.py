@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from muslbackend.elf.info import extension_suffix
 from muslbackend.loader.needs import is_pythons
 from muslbackend.loader.rpath import is_rootless, scheme, site_path
-from muslbackend.loader.supplied import _is_libpython
+from muslbackend.loader.search import _is_libpython
 
 PIECES = ["cpython-3", "abi3", "abi3t", "12", "-", "_", ".", "so", "x86", "/", "+", " ", "é", "²"]
 PATHS = st.lists(st.sampled_from(PIECES), max_size=8).map("".join)
