@@ -75,8 +75,8 @@ class Chain:
             link = link.above
 
 
-class _Supplied:
-    """The files of a wheel, and the external libraries that were found."""
+class Search:
+    """The files of a wheel and the external libraries, indexed by the searches that find them."""
 
     def __init__(self, files: Files, arch: Architecture, supply: Supply) -> None:
         self.files = files
@@ -107,6 +107,21 @@ class _Supplied:
         self._directories = tuple(dict.fromkeys(supply.directories))
         #: The steps so far.
         self._steps = 0
+        #: The first one has no entries: it belongs to files without an rpath of their own.
+        self.places = [Place((), {})]
+        self._numbers: dict[tuple[Entry, ...], int] = {(): 0}
+        self._place_of: dict[str, int] = {}
+        self._having: dict[str, int] = {}
+        self._holding: dict[str, int] = {}
+        #: Each distinct list of searched folders, to share memory.
+        self._lists: dict[tuple[str, ...], tuple[str, ...]] = {}
+        self._entries: dict[Chain, tuple[Entry, ...]] = {}
+        self._musl: dict[str, bool] = {}
+        self._names: dict[str, tuple[str, ...]] = {}
+        self._private: dict[str, dict[str, str]] = {}
+        self._found: dict[tuple[int, str], tuple[str | Rejected | None, int]] = {}
+        for path in self.wheel:
+            self.place(path)
 
     def _read(self, path: str, found: ElfInfo | str | None) -> None:
         """Record whether a file of the wheel can be loaded."""
@@ -194,10 +209,6 @@ class _Supplied:
         self._outside = True
         return real
 
-    def all_searched(self, chain: Chain, name: str, folders: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the folders that were searched without success."""
-        raise NotImplementedError
-
     def _folders(self, chain: Chain, name: str) -> tuple[str, ...]:
         """Return the external folders to search, in order."""
         follows = self.supply.follow_rpath
@@ -265,28 +276,6 @@ class _Supplied:
         if found.is_libc:
             return Rejected(path, Unfit.LIBC, Unfit.LIBC.value)
         return None
-
-
-class Search(_Supplied):
-    """The files of a wheel and the external libraries, indexed by the searches that find them."""
-
-    def __init__(self, files: Files, arch: Architecture, supply: Supply) -> None:
-        super().__init__(files, arch, supply)
-        #: The first one has no entries: it belongs to files without an rpath of their own.
-        self.places = [Place((), {})]
-        self._numbers: dict[tuple[Entry, ...], int] = {(): 0}
-        self._place_of: dict[str, int] = {}
-        self._having: dict[str, int] = {}
-        self._holding: dict[str, int] = {}
-        #: Each distinct list of searched folders, to share memory.
-        self._lists: dict[tuple[str, ...], tuple[str, ...]] = {}
-        self._entries: dict[Chain, tuple[Entry, ...]] = {}
-        self._musl: dict[str, bool] = {}
-        self._names: dict[str, tuple[str, ...]] = {}
-        self._private: dict[str, dict[str, str]] = {}
-        self._found: dict[tuple[int, str], tuple[str | Rejected | None, int]] = {}
-        for path in self.wheel:
-            self.place(path)
 
     def place(self, path: str) -> int:
         """Return the number of the search for a file's own rpath."""
