@@ -5,8 +5,8 @@ libraries. Output: a :class:`graph.Graph`, and the requirements of each file on 
 
 Follow one wheel: :mod:`scan` reads each file once. :mod:`resolve` searches every needed name as
 ``load_library`` does (ldso/dynlink.c): among the loaded files, in the rpath of the file
-(:mod:`rpath`), in the rpaths of the files that loaded it (:mod:`search`), then in external folders
-(:mod:`supplied`). Names that every root resolves alike are handled together, and the sets of files
+(:mod:`rpath`), in the rpaths of the files that loaded it, then in external folders
+(:mod:`search`). Names that every root resolves alike are handled together, and the sets of files
 are kept as bits (:mod:`loads`); the other roots are simulated one by one. :mod:`unloaded` finds
 files that nothing loads; :mod:`openers` finds Python code that makes symbols global.
 
