@@ -44,7 +44,7 @@ def finish(material: Material, order: Order) -> Outcome:
     """
     with reported_io_errors():
         goal, order = _goal(material, order)
-        draft = _judged(_resolved(material, order, goal), order, goal)
+        draft = _judged(_arranged(material, order, goal), order, goal)
         draft = _planned(draft, order) if draft.promised else _unchanged(draft, material, order)
         if draft.plan.is_empty or order.output is None:
             return _written(_opened(draft, order), order)
@@ -70,20 +70,23 @@ class Draft(NamedTuple):
     graph: Graph
     plan: Plan = Plan()
     """The changes to the files; those of :mod:`layout` are applied first, for the graph."""
+    expand: frozenset[str] = frozenset()
+    """The files in which packed relative relocations will be unpacked; they are in ``graph``
+    already."""
     verdict: Verdict = Verdict(None, (), ())
     promised: bool | None = None
-    """As in :class:`Outcome`."""
+    """Whether the tag will promise a musl; ``None`` if there is nothing to promise."""
     digests: Mapping[str, Digests] = {}
     """Of each library to bundle, by its path on the machine that builds."""
     opened: Opened | None = None
 
 
 class _Goal(Enum):
-    """What becomes of the wheel if its files do not keep the promise of the tag."""
+    """The kinds of result that are acceptable."""
 
-    PROMISE = "a musllinux tag, or an error"
-    WISH = "a musllinux tag, or else one that promises nothing"
-    NO_MUSL = "nothing is promised: it has no native code, or code for another system"
+    PROMISE = "a musllinux tag, else an error"
+    WISH = "a musllinux tag, else a tag that promises no musl release"
+    NO_MUSL = "the tag that it has: it contains no code for musl"
 
 
 def _goal(material: Material, order: Order) -> tuple[_Goal, Order]:
@@ -104,8 +107,8 @@ def _goal(material: Material, order: Order) -> tuple[_Goal, Order]:
     return _Goal.PROMISE, order._replace(target=target._replace(floor=claimed))
 
 
-def _resolved(material: Material, order: Order, goal: _Goal) -> Draft:
-    """Read and resolve the files, after a move of those that must lie elsewhere."""
+def _arranged(material: Material, order: Order, goal: _Goal) -> Draft:
+    """Resolve the files; move programs and drop copies if necessary, and resolve them again."""
     order.progress.enter("judge")
     draft = _read(material, order)
     if goal is _Goal.NO_MUSL:
@@ -141,12 +144,13 @@ def _judged(draft: Draft, order: Order, goal: _Goal) -> Draft:
             msg = "the wheel cannot be tagged for any machine; nothing was written"
             raise PolicyError(verdict, msg, hint="see the findings above")
         return draft._replace(verdict=verdict)
-    graph = expanded(draft.graph, to_expand(draft.graph, target))
+    expand = to_expand(draft.graph, target)
+    graph = expanded(draft.graph, expand)
     verdict = judge(graph, target, REPAIR_RULES if order.supply.foreign else BUILD_RULES)
     if not verdict.ok and goal is _Goal.PROMISE:
         msg = f"the wheel cannot be tagged {target.tag}; nothing was written"
         raise PolicyError(verdict, msg, hint="see the findings above")
-    return draft._replace(verdict=verdict, promised=verdict.ok)
+    return draft._replace(graph=graph, expand=expand, verdict=verdict, promised=verdict.ok)
 
 
 def _unchanged(draft: Draft, material: Material, order: Order) -> Draft:
@@ -161,16 +165,15 @@ def _planned(draft: Draft, order: Order) -> Draft:
     """Plan the changes, and name the wheel."""
     order.progress.enter("plan")
     material, target = draft.material, order.target
-    wishes = _wishes(draft, order)
-    graph = expanded(draft.graph, wishes.expand)
+    graph = draft.graph
     found = {path: digests(path, graph.elf[path].rpath) for path in graph.outside()}
-    plan = make_plan(graph, {path: both.placeless for path, both in found.items()}, wishes)
+    names = {path: both.placeless for path, both in found.items()}
+    plan = make_plan(graph, names, _wishes(draft, order))
     grafts = tuple(graft._replace(sha256=found[graft.source].whole) for graft in plan.grafts)
     return draft._replace(
         material=material._replace(
             name=material.name.tagged(str(target.tag), "linux_"), floor=target.declared
         ),
-        graph=graph,
         plan=draft.plan._replace(grafts=grafts, edits=plan.edits),
         digests=found,
     )
@@ -181,7 +184,7 @@ def _wishes(draft: Draft, order: Order) -> Wishes:
     distribution = draft.material.name.distribution
     return Wishes(
         libs_dir=taken.folder(f"{distribution.partition('-')[0]}.libs"),
-        expand=to_expand(draft.graph, order.target),
+        expand=draft.expand,
         strip=order.options.strip,
         keep_debug=order.debug_dir is not None,
         taken=taken,
@@ -241,7 +244,7 @@ def _disagreements(draft: Draft, planned: Draft) -> Iterator[str]:
 
 
 def _opened(draft: Draft, order: Order) -> Draft:
-    """Open the files with the real loader, if that was asked for."""
+    """Open the files with the real loader, if ``verify`` is set."""
     if order.opener is None or not draft.promised:
         return draft
     from muslbackend.repair.verify import open_all  # only if asked for
