@@ -1,13 +1,14 @@
 """Read patched files with pyelftools, and compare them with the plan and with our own reader.
 
 Our own reader judges, plans, patches and proves, so a fault in it could go unnoticed through all
-four. pyelftools shares no code with it.
+four. pyelftools shares no code with it. It trusts the counts and sizes in a file, so the number of
+its reads is limited: a hostile file of a wheel to repair is not compared.
 """
 
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from elftools.elf.dynamic import DynamicSegment
 from elftools.elf.elffile import ELFFile
@@ -15,13 +16,26 @@ from elftools.elf.gnuversions import GNUVerNeedSection
 from elftools.elf.sections import ARMAttributesSection
 from elftools.elf.segments import NoteSegment
 
+from muslbackend.elf.edit import Edit
+
 if TYPE_CHECKING:
     import io
     from collections.abc import Iterator
 
-    from muslbackend.elf.edit import Edit
     from muslbackend.elf.info import ElfInfo
     from muslbackend.wheel.member import Member
+
+
+#: Reads of one file; a library of 60 sections takes two thousand.
+MOST_READS: Final = 50_000
+
+
+#: The fact that a file can be read.
+_FORMAT: Final = "format"
+
+
+class TooManyReadsError(Exception):
+    """A file makes pyelftools read too often, for example by a count of four billion entries."""
 
 
 class Version(NamedTuple):
@@ -51,13 +65,18 @@ class Reading(NamedTuple):
 def disagreements(edit: Edit, before: Version, after: Version) -> Iterator[str]:
     """Yield a sentence for each difference between a patched file and the plan.
 
-    A file that pyelftools could not read before the change either is not compared.
+    Facts on which the readers disagreed before the change are not compared: section headers of a
+    stale file may lead pyelftools to other strings than the loader. A file is not compared if
+    pyelftools could not read it before the change either, or takes more than :data:`MOST_READS`.
     """
     read = _read(after.member)
-    if isinstance(read, Reading):
-        yield from _differences(read, edit, before.elf, after.elf)
-    elif isinstance(_read(before.member), Reading):
-        yield f"pyelftools cannot read it: {read}"
+    if isinstance(read, TooManyReadsError):
+        return
+    found = dict(_differences(read, edit, before.elf, after.elf))
+    if found:
+        unchanged = Edit(edit.path)
+        known = dict(_differences(_read(before.member), unchanged, before.elf, before.elf))
+        yield from (words for fact, words in found.items() if not known.keys() & {fact, _FORMAT})
 
 
 def _read(member: Member) -> Reading | Exception:
@@ -68,8 +87,13 @@ def _read(member: Member) -> Reading | Exception:
             return error
 
 
-def _differences(read: Reading, edit: Edit, before: ElfInfo, after: ElfInfo) -> Iterator[str]:
-    """Yield the differences of one file; each names the value that was expected last."""
+def _differences(
+    read: Reading | Exception, edit: Edit, before: ElfInfo, after: ElfInfo
+) -> Iterator[tuple[str, str]]:
+    """Yield facts that differ, each with a sentence that names the expected value last."""
+    if isinstance(read, Exception):
+        yield _FORMAT, f"pyelftools cannot read it: {read}"
+        return
     new = dict(edit.needed)
     path = before.rpath if edit.rpath is None else edit.rpath
     expected: tuple[tuple[str, object, object], ...] = (
@@ -88,12 +112,13 @@ def _differences(read: Reading, edit: Edit, before: ElfInfo, after: ElfInfo) -> 
     )
     for name, found, wanted in expected:
         if found != wanted:
-            yield f"{name} is {found!r}, not {wanted!r}"
+            yield name, f"{name} is {found!r}, not {wanted!r}"
     if edit.rpath is not None:
-        yield from _path_faults(read)
+        yield from (("the new search path", words) for words in _path_faults(read))
     for (address, size), (following, _) in pairwise(sorted(read.segments)):
         if address + size > following:
-            yield f"the segment at {address:#x} reaches into the one at {following:#x}"
+            words = f"the segment at {address:#x} reaches into the one at {following:#x}"
+            yield "segments", words
 
 
 def _needed(edit: Edit, before: ElfInfo) -> tuple[str, ...]:
@@ -110,8 +135,21 @@ def _path_faults(read: Reading) -> Iterator[str]:
 
 
 def reading(stream: io.BufferedIOBase) -> Reading:
-    """Return the facts of an ELF file. Raises an error of pyelftools if it cannot be read."""
-    elf: Any = ELFFile(stream)
+    """Return the facts of an ELF file.
+
+    Raises an error of pyelftools if it cannot be read, and :class:`TooManyReadsError`.
+    """
+    limited = _Limited(stream)
+    try:
+        return _reading(ELFFile(limited))
+    except Exception as error:
+        if not limited.left:  # pyelftools takes the error of a read for one of the format
+            msg = f"it takes more than {MOST_READS:,} reads"
+            raise TooManyReadsError(msg) from error
+        raise
+
+
+def _reading(elf: Any) -> Reading:  # noqa: ANN401
     tags: dict[str, list[Any]] = {}
     segments, build_id = [], ""
     for segment in elf.iter_segments():
@@ -140,6 +178,20 @@ def reading(stream: io.BufferedIOBase) -> Reading:
         build_id=build_id,
         arm_arch=max((arch for section in sections for arch in _arm_archs(section)), default=None),
     )
+
+
+class _Limited:
+    """A file that can be read a limited number of times; every loop of pyelftools reads."""
+
+    def __init__(self, stream: io.BufferedIOBase) -> None:
+        self._stream, self.left = stream, MOST_READS
+        self.seek, self.tell = stream.seek, stream.tell
+
+    def read(self, size: int = -1) -> bytes:
+        if not self.left:
+            raise OSError
+        self.left -= 1
+        return self._stream.read(size)
 
 
 def _entries(texts: list[str]) -> tuple[str, ...] | None:

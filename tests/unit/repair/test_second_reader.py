@@ -15,15 +15,18 @@ from muslbackend.elf.image import ElfImage
 from muslbackend.elf.memory import PT_LOAD
 from muslbackend.elf.reader import read_elf
 from muslbackend.repair import second_reader
-from muslbackend.repair.second_reader import Version, disagreements
+from muslbackend.repair.second_reader import TooManyReadsError, Version, disagreements
 from muslbackend.wheel.member import Member
 from support.loaders import packed
 from support.wheels.builders import gcc_library, zig_library
+from support.wheels.hostile import soon
 
 SOURCE: Final = "void *malloc(unsigned long);\nvoid *f(void) { return malloc(1); }\n"
 OTHER: Final = "void *malloc(unsigned long size) { return 0; }\n"
 ARCHS: Final = ("x86_64", "i686", "aarch64", "armv7l", "ppc64le", "s390x", "riscv64")
 PATH: Final = "demo/libnew.so"
+GNU_VERNEED: Final = 0x6FFFFFFE
+TAG_CPU_ARCH: Final = 6
 EDIT: Final = Edit(
     PATH,
     soname="libnew.so",
@@ -139,17 +142,24 @@ def test_the_build_id_and_the_architecture_of_arm_must_stay() -> None:
     before = read_elf(data)
     assert before.build_id
     assert before.arm_arch
-    other = before._replace(build_id="1a", arm_arch=1)
-    after = patched(data, EDIT)
-    words = list(
-        disagreements(
-            EDIT, Version(Member(PATH, data), other), Version(Member(PATH, after), read_elf(after))
-        )
-    )
-    assert words == [
-        f"the build ID is {before.build_id!r}, not '1a'",
-        f"Tag_CPU_arch is {before.arm_arch}, not 1",
+    build_id, at = bytes.fromhex(before.build_id), data.index(b"aeabi\0")
+    attribute = bytes([TAG_CPU_ARCH, before.arm_arch])
+    changed = patched(data, EDIT).replace(build_id, bytes(len(build_id)))
+    place = changed.index(attribute, changed.index(data[at : at + 6]))
+    changed = changed[:place] + bytes([TAG_CPU_ARCH, 1]) + changed[place + 2 :]
+    after = Version(Member(PATH, changed), read_elf(patched(data, EDIT)))
+    assert list(disagreements(EDIT, Version(Member(PATH, data), before), after)) == [
+        f"the build ID is {'00' * len(build_id)!r}, not {before.build_id!r}",
+        f"Tag_CPU_arch is 1, not {before.arm_arch}",
     ]
+
+
+def test_facts_on_which_the_readers_disagreed_before_are_not_compared() -> None:
+    data = library("x86_64")
+    elf = read_elf(data)._replace(soname="libelse.so")
+    kept = EDIT._replace(soname=None)
+    after = Version(Member(PATH, patched(data, kept)), read_elf(patched(data, kept)))
+    assert list(disagreements(kept, Version(Member(PATH, data), elf), after)) == []
 
 
 def test_a_file_that_became_unreadable_is_reported_and_one_that_was_so_is_not() -> None:
@@ -160,3 +170,22 @@ def test_a_file_that_became_unreadable_is_reported_and_one_that_was_so_is_not() 
     (words,) = disagreements(EDIT, before, after)
     assert words.startswith("pyelftools cannot read it: ")
     assert list(disagreements(EDIT, after, after)) == []
+
+
+def test_counts_without_end_are_not_followed() -> None:
+    (libc,) = read_elf(library("glibc")).needed
+    edit = EDIT._replace(needed=((libc, "libc-1a.so"),))
+    data = bytearray(patched(library("glibc"), edit))
+    (headers,) = struct.unpack_from("<Q", data, 0x28)
+    size, count = struct.unpack_from("<HH", data, 0x3A)
+    for at in range(headers, headers + size * count, size):
+        kind, place = struct.unpack_from("<4xI16xQ", data, at)
+        if kind == GNU_VERNEED:
+            struct.pack_into("<I", data, at + 0x2C, 0xFFFFFFFF)  # entries
+            struct.pack_into("<I", data, place + 12, 0)  # to the next one
+    endless = Member(PATH, bytes(data))
+    with soon(), endless.open() as stream, pytest.raises(TooManyReadsError):
+        second_reader.reading(stream)
+    elf = read_elf(library("glibc"))
+    before = Version(Member(PATH, library("glibc")), elf)
+    assert list(disagreements(edit, before, Version(endless, elf))) == []
