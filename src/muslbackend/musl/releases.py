@@ -167,27 +167,22 @@ def since(symbol: str, arch: Architecture) -> MuslVersion | None:
 
     ``None`` if the newest known musl does not: the symbol never existed, or was removed.
     """
-    return _floors(arch).get(symbol)
+    return _since(_table(arch.symbols).get(symbol, ""), _lfs64().get(symbol, ""))
 
 
 @cache
 def todays(arch: Architecture) -> frozenset[str]:
     """Return every symbol that the newest known musl resolves."""
-    return frozenset(_floors(arch))
+    latest = {**_table(arch.symbols), **_lfs64()}
+    return frozenset([name for name, text in latest.items() if text.endswith("..")])
 
 
 @cache
-def _floors(arch: Architecture) -> Mapping[str, MuslVersion]:
-    table, mapped = _table(arch.symbols), _lfs64()
-    # Thousands of symbols share a few texts: parse each once.
-    known = {text: _since(text) for text in set(table.values())}
-    found = {name: known[text] for name, text in table.items()}
-    found |= {name: _since(table.get(name, ""), text) for name, text in mapped.items()}
-    return {name: version for name, version in found.items() if version is not None}
-
-
 def _since(*texts: str) -> MuslVersion | None:
-    """Return the release from which on the spans of one symbol have no gap."""
+    """Return the release from which on the spans of one symbol have no gap.
+
+    Thousands of symbols share a few texts: each is parsed once.
+    """
     start: MuslVersion | None = None
     for span in reversed([span for text in texts for span in _spans(text)]):
         if span.last is not None and (start is None or _successor(span.last) != start):
