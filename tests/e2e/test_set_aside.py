@@ -90,7 +90,7 @@ def test_copies_opened_by_computed_names_stay_and_load(
     wheel = make(tmp_path, {**files, **dict.fromkeys(CHAIN, dep)}, cache)
     assert run(wheel, "-o", tmp_path / "out", "--library-dir", libraries, *option) == 0
     said = capsys.readouterr().out
-    copies = f"copies    {CHAIN[0]}, {CHAIN[2]}: the same as {CHAIN[1]}, "
+    copies = f"copies    {CHAIN[0]}, {CHAIN[2]}: identical to {CHAIN[1]}, "
     assert re.search(rf"{re.escape(copies)}[\d,]+ bytes, [\d,]+ in the wheel \(drop-copies", said)
     assert said.count("note[MB135] ") == 2
     assert 'remove it with drop-copies = ["libdep.so.2"]' not in said  # it is required

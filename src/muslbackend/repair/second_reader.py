@@ -83,6 +83,8 @@ def _read(member: Member) -> Reading | Exception:
     with member.open() as stream:
         try:
             return reading(stream)
+        except OSError:  # of the disk
+            raise
         except Exception as error:
             return error
 
@@ -137,16 +139,15 @@ def _path_faults(read: Reading) -> Iterator[str]:
 def reading(stream: io.BufferedIOBase) -> Reading:
     """Return the facts of an ELF file.
 
-    Raises an error of pyelftools if it cannot be read, and :class:`TooManyReadsError`.
+    Raises an error of pyelftools if it is not understood, :class:`TooManyReadsError`, and
+    ``OSError``.
     """
     limited = _Limited(stream)
     try:
         return _reading(ELFFile(limited))
     except Exception as error:
-        if not limited.left:  # pyelftools takes the error of a read for one of the format
-            msg = f"it takes more than {MOST_READS:,} reads"
-            raise TooManyReadsError(msg) from error
-        raise
+        # pyelftools takes the error of a read for one of the format.
+        raise limited.failure or error from None
 
 
 def _reading(elf: Any) -> Reading:  # noqa: ANN401
@@ -184,14 +185,28 @@ class _Limited:
     """A file that can be read a limited number of times; every loop of pyelftools reads."""
 
     def __init__(self, stream: io.BufferedIOBase) -> None:
-        self._stream, self.left = stream, MOST_READS
-        self.seek, self.tell = stream.seek, stream.tell
+        self._stream, self._left = stream, MOST_READS
+        self.tell = stream.tell
+        self.failure: Exception | None = None
+        """The error of a read, if one failed."""
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        try:
+            return self._stream.seek(offset, whence)
+        except OSError as error:
+            self.failure = error
+            raise
 
     def read(self, size: int = -1) -> bytes:
-        if not self.left:
-            raise OSError
-        self.left -= 1
-        return self._stream.read(size)
+        self._left -= 1
+        if self._left < 0:
+            self.failure = TooManyReadsError(f"it takes more than {MOST_READS:,} reads")
+            raise self.failure
+        try:
+            return self._stream.read(size)
+        except OSError as error:
+            self.failure = error
+            raise
 
 
 def _entries(texts: list[str]) -> tuple[str, ...] | None:

@@ -47,6 +47,7 @@ import muslbackend.repair.package_db
 import muslbackend.repair.patch
 import muslbackend.repair.repair
 import muslbackend.repair.sbom
+import muslbackend.repair.second_reader
 import muslbackend.report.build
 import muslbackend.report.check
 import muslbackend.system.progress

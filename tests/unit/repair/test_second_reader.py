@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import struct
 import tempfile
 from functools import cache
@@ -189,3 +191,21 @@ def test_counts_without_end_are_not_followed() -> None:
     elf = read_elf(library("glibc"))
     before = Version(Member(PATH, library("glibc")), elf)
     assert list(disagreements(edit, before, Version(endless, elf))) == []
+
+
+class FailingDisk(io.BytesIO):
+    """A file of which the hundredth read fails."""
+
+    reads = 0
+
+    def read(self, size: int | None = -1) -> bytes:
+        self.reads += 1
+        if self.reads == 100:
+            raise OSError(errno.EIO, "Input/output error")
+        return super().read(size)
+
+
+def test_an_error_of_the_disk_is_not_one_of_the_format() -> None:
+    with pytest.raises(OSError, match="Input/output error") as caught:
+        second_reader.reading(FailingDisk(library("x86_64")))
+    assert caught.value.errno == errno.EIO
