@@ -1,6 +1,7 @@
 # make demo      build the examples for musl here, install them into a real musl CPython, run them
 # make test      the test suite, with the small ones of the real wheels
-# make test-all  that, C++ for every machine, and twelve real projects for two
+# make test-all  that, C++ for seven machines, twelve real projects for two, and
+#                scikit-build-core's own tests
 # make truth     real wheels from PyPI, half a gigabyte of them: judged, and opened by real loaders
 # make upstream  scikit-build-core's own tests, of three releases, with its hooks and with ours
 # make messages the test suite, to see that it produces every message that we print
@@ -9,7 +10,7 @@
 # make bench     measure it beside other tools and what the machine can do at best; half an hour
 # make docs      write docs/reference-cli.md anew, from the parser
 # make lint      style and types
-# make clean     remove what these made
+# make clean     remove the files that these commands made
 
 VENV := .venv
 

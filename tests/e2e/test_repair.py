@@ -26,6 +26,7 @@ from support.wheels.foreignwheel import CORE, NEEDY, TAG, debugging, make
 from support.wheels.wheels import whole, write
 
 if TYPE_CHECKING:
+    import io
     from pathlib import Path
 
 
@@ -563,7 +564,13 @@ def test_readers_that_disagree_stop_it_as_a_bug_and_nothing_is_written(
     libraries: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read = second_reader.reading
-    monkeypatch.setattr(second_reader, "reading", lambda file: read(file)._replace(soname="other"))
+
+    def wrong(file: io.BufferedIOBase) -> second_reader.Reading:
+        """Read the new names of bundled libraries wrongly."""
+        found = read(file)
+        return found._replace(soname="other") if "-" in (found.soname or "") else found
+
+    monkeypatch.setattr(second_reader, "reading", wrong)
     wheel = make(tmp_path, {CORE: NEEDY}, cache)
     words = "after patching, its two readers disagree: demo.libs/libf-.*: DT_SONAME is 'other', not"
     with pytest.raises(RuntimeError, match=words):

@@ -169,14 +169,14 @@ def _remarks(notes: Sequence[Note]) -> tuple[str, ...]:
 
 
 def _openmp_findings(build_dir: Path | None) -> Iterator[Finding]:
-    """Yield a warning if CMake searched OpenMP and did not find it, according to its cache."""
+    """Yield a warning if CMake searched for OpenMP and did not find it, according to its cache."""
     cache = build_dir / "CMakeCache.txt" if build_dir else None
     if cache is not None and cache.is_file():
         yield from without_openmp(cache.read_text(encoding="utf-8", errors="replace"))
 
 
 def without_openmp(cache: str) -> Iterator[Finding]:
-    """Yield a warning if, according to ``CMakeCache.txt``, OpenMP was searched and not found.
+    """Yield a warning if, according to ``CMakeCache.txt``, OpenMP was searched for and not found.
 
     A project for which OpenMP is optional builds without it, and CMake prints a single line.
     """

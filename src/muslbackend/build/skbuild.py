@@ -1,4 +1,4 @@
-"""Run scikit-build-core and return the files that it would put into the wheel.
+"""Run scikit-build-core, and hand on the files that it would put into the wheel.
 
 This is the only module that depends on scikit-build-core. While its ``build_wheel`` runs, its wheel
 writer is replaced by one that records the list of files and calls back before an archive is
@@ -171,7 +171,7 @@ def build(
     *,
     keeps_no_build_dir: bool,
 ) -> str:
-    """Build the project in the current folder; return the name of the wheel ``finish`` wrote.
+    """Build the project in the current folder; return the name of the wheel that ``finish`` wrote.
 
     ``config`` has scikit-build-core's ``-C`` keys; ``keeps_no_build_dir`` means that no setting
     names a ``build-dir``. Errors of scikit-build-core (such as ``SystemExit``) are passed on. No

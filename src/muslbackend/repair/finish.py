@@ -1,7 +1,7 @@
 """Make a wheel with a true tag from its files. Builds and repairs share this module.
 
-:func:`finish` is the order of the work; each stage is a function that takes a :class:`Draft` and
-returns it with one more result.
+:func:`finish` is the order of the work. Each stage is a function that returns a :class:`Draft` with
+one more result.
 """
 
 from __future__ import annotations
@@ -47,13 +47,14 @@ def finish(material: Material, order: Order) -> Outcome:
         draft = _judged(_arranged(material, order, goal), order, goal)
         draft = _planned(draft, order) if draft.promised else _unchanged(draft, material, order)
         if draft.plan.is_empty or order.output is None:
+            # Most builds change no file.
             return _written(_opened(draft, order), order)
 
-        # Most builds change no file.
         from muslbackend.system.folders import temporary_folder
 
         with temporary_folder() as work:
-            planned, draft = draft, _patched(draft, order, Path(work))
+            planned = draft
+            draft = _patched(planned, order, Path(work))
             draft = _proved(draft, planned, order)
             draft = _opened(draft, order)
             draft = _accounted(draft, order)

@@ -43,8 +43,8 @@ def write_wheel(
 ) -> Finished:
     """Write the members and return the path of the wheel and the sizes of its members.
 
-    Errors are those of :func:`write_sound_wheel`; faults are the errors that ``check`` reports
-    about an archive.
+    Errors are those of :func:`write_sound_wheel`, and those that ``check`` reports about an
+    archive.
     """
     return write_sound_wheel(folder, name, members, archive_errors, packing)
 
