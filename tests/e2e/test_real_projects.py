@@ -1,7 +1,7 @@
 """Real projects from PyPI, built with muslbackend as the backend, and used.
 
-Two of them in `make test`, C++ with Cython (levenshtein) and C with a private library (spglib); all
-of them, each compiled whole for each machine, in `make test-all`.
+In `make test`, C++ with Cython (levenshtein) is cross-built, and C with a private library (spglib)
+is built inside a musl Python; all of them, compiled for each machine, in `make test-all`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ from support.projects.realprojects import FEW, OTHERS
 from support.wheels.unpacked import installed, unpack
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from pathlib import Path
+
+    from _pytest.mark import ParameterSet
 
     from support.projects.building import Build
     from support.projects.realprojects import Real
@@ -55,6 +58,14 @@ def check(wheel: Path, real: Real, arch: str) -> None:
     assert tuple(sorted(name.removeprefix(libs) for name in unhashed)) == real.bundled
     judged = subprocess.run([sys.executable, "-m", "muslbackend", "check", wheel], check=False)
     assert judged.returncode == 0
+
+
+def slow_but(quick: str, projects: Iterable[Real]) -> list[ParameterSet]:
+    """Return projects as parameters; all but one are for ``make test-all``."""
+    return [
+        pytest.param(real, marks=() if str(real) == quick else pytest.mark.sources, id=str(real))
+        for real in projects
+    ]
 
 
 def use(wheel: Path, real: Real, interpreter: Path) -> None:
@@ -93,7 +104,7 @@ def cross(real: Real, project: Path, arch: str, own_wheel: Path, cache: Path) ->
     return result
 
 
-@pytest.mark.parametrize("real", FEW, ids=str)
+@pytest.mark.parametrize("real", slow_but("spglib", FEW), ids=str)
 def test_built_inside_a_musl_python(
     real: Real, project: Path, pip_wheel: PipWheel, musl_venv: Path
 ) -> None:
@@ -103,9 +114,7 @@ def test_built_inside_a_musl_python(
     use(result.wheel, real, musl_venv)
 
 
-@pytest.mark.parametrize(
-    "real", [*FEW, *(pytest.param(real, marks=pytest.mark.sources) for real in OTHERS)], ids=str
-)
+@pytest.mark.parametrize("real", slow_but("levenshtein", [*FEW, *OTHERS]), ids=str)
 def test_crossed_and_used(
     real: Real, project: Path, own_wheel: Path, musl_venv: Path, cache: Path
 ) -> None:

@@ -36,6 +36,7 @@ def test_the_suite_passes_where_the_hooks_pass_through(
     assert list(comparison.theirs.values()).count("passed") > 50
 
 
+@pytest.mark.upstream
 @pytest.mark.parametrize(("release", "modules"), [NEWEST, *EVERYTHING])
 def test_the_suite_passes_inside_a_musl_python(
     release: str, modules: list[str], musl_python: Path, cache: Path, tmp_path: Path
