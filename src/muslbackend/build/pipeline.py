@@ -59,6 +59,7 @@ def build_wheel(job: Job) -> Outcome:
     with _notes(job) as notes, skbuild.machine_of(job.target):
         # scikit-build-core calls it in place of writing an archive, while the build folder exists.
         def finish_staged(staged: Staged) -> WheelName:
+            _refuse_foreign(job, staged, cross)
             made = _finish(job, order, staged, notes)
             outcomes.append(made._replace(seconds=progress.seconds()))
             return made.name
@@ -158,6 +159,20 @@ def _refuse_unanswered(notes: Sequence[Note]) -> None:
         error = unanswered(notes)
         if error is not None:
             raise error
+
+
+def _refuse_foreign(job: Job, staged: Staged, cross: Cross | None) -> None:
+    """Raise an error if a cross build called a compiler for glibc.
+
+    Natively, or with a toolchain file of the user, its compiler is not known.
+    """
+    if cross is not None and cross.toolchain.compiler_version is not None:
+        from muslbackend.build.foreign_objects import refuse_foreign_objects
+
+        options = job.settings.repair
+        folders = [*filter(None, [staged.build_dir]), job.project]
+        aside = (*options.ignore, *options.keep_in_place)
+        refuse_foreign_objects(staged.members, folders, aside, cross.toolchain.compiler_version)
 
 
 def _remarks(notes: Sequence[Note]) -> tuple[str, ...]:

@@ -58,6 +58,8 @@ _SMALL, _WORTH_DECODING = 1 << 20, 1 << 8
 class Section(NamedTuple):
     """A section header. The loader does not read these."""
 
+    name: int
+    """The offset of its name in the table of section names."""
     kind: int
     flags: int
     offset: int
@@ -83,6 +85,7 @@ class ElfImage:
         header = struct.unpack_from(f"{self.order}HHI3{self.word}I6H", data, 16)
         self.kind, self.machine, self.flags = header[0], header[1], header[6]
         self._sections = header[5], header[10], header[11]
+        self._section_names = header[12]
         self.segments = list(self._segments(header[4], header[8], header[9]))
         self.dynamic = self._dynamic_segment()
         # A file without a dynamic section is mapped by the kernel alone, by its own rules.
@@ -199,7 +202,7 @@ class ElfImage:
     def sections(self) -> Iterator[Section]:
         """Yield the section headers; none if they are stripped or have a wrong size."""
         start, step, count = self._sections
-        layout = self.order + ("4xIQ8xQQI" if self.bits == 64 else "4xII4xIII")
+        layout = self.order + ("IIQ8xQQI" if self.bits == 64 else "III4xIII")
         entry = struct.Struct(f"{layout}{max(step - struct.calcsize(layout), 0)}x")
         if entry.size == step:
             # Padding behind the last header may be missing.
@@ -213,6 +216,18 @@ class ElfImage:
         if found is None:
             return b""
         return bytes(self.data[found.offset : found.offset + min(found.size, most)])
+
+    def named_section(self, name: bytes, most: int) -> bytes:
+        """Return up to ``most`` bytes of the section of a name, empty if there is none."""
+        sections = list(self.sections())
+        if self._section_names >= len(sections):
+            return b""
+        names, wanted = sections[self._section_names], name + b"\0"
+        for section in sections:
+            start = names.offset + section.name
+            if section.name < names.size and self.data[start : start + len(wanted)] == wanted:
+                return bytes(self.data[section.offset : section.offset + min(section.size, most)])
+        return b""
 
     def _string_table(self) -> range:
         """Return the file offsets of the dynamic string table."""

@@ -98,6 +98,8 @@ class _Facts(NamedTuple):
     """Approximate number of bytes that ``strip`` removes."""
     debugging: int = 0
     """Approximate number of these that are debugging information."""
+    compilers: tuple[str, ...] = ()
+    """The texts of ``.comment``, in which compilers and linkers describe themselves, sorted."""
     kind: int = ET_DYN
     """``e_type``."""
     size: int = 0

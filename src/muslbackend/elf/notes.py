@@ -1,4 +1,4 @@
-"""Metadata of an ELF file that musl's loader ignores: processor, build ID, debugging information.
+"""Metadata of an ELF file that musl's loader ignores: processor, build ID, compilers, debugging.
 
 All of it is optional: missing or damaged metadata reads as none, and is not an error.
 
@@ -99,6 +99,15 @@ def strippable(image: ElfImage) -> tuple[int, int]:
         or (index in names and not s.flags & _SHF_ALLOC and s.kind != _SHT_PROGBITS)
     )
     return symbols + debugging, debugging
+
+
+def compilers(image: ElfImage) -> tuple[str, ...]:
+    """Return the texts of ``.comment``, sorted, such as ``GCC: (Debian 12.2.0-14) 12.2.0``.
+
+    Compilers describe themselves there, and linkers keep each text of the object files once.
+    """
+    texts = image.named_section(b".comment", _LARGEST).split(b"\0")
+    return tuple(sorted({text.decode(errors="replace") for text in texts if text}))
 
 
 def _file_attributes(data: bytes, order: str) -> Iterator[tuple[int, int]]:

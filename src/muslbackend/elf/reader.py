@@ -17,7 +17,7 @@ from muslbackend.elf.header import ET_EXEC, ElfError
 from muslbackend.elf.image import ElfImage, until_nul
 from muslbackend.elf.info import LARGEST_PAGE, ElfInfo
 from muslbackend.elf.memory import PAGE, PF_X, PT_GNU_STACK, PT_INTERP, PT_LOAD
-from muslbackend.elf.notes import arm_architecture, build_id, isa_needed, strippable
+from muslbackend.elf.notes import arm_architecture, build_id, compilers, isa_needed, strippable
 from muslbackend.elf.relocations import relocated, tables
 from muslbackend.elf.symbols import (
     looked_up,
@@ -133,6 +133,7 @@ class _Reader(ElfImage):
             checksum=0 if build else binascii.crc32(data) if crc is None else crc,
             strippable=removable,
             debugging=debugging,
+            compilers=compilers(self),
             kind=self.kind,
             size=len(data),
             hashed=self.exports is not None or self.dynamic is None,

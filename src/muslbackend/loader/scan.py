@@ -74,7 +74,7 @@ class Scan:
             if known is not None and known.content is member.content:
                 elf[member.path] = known.elf
                 continue
-            data = _elf_bytes(member)
+            data = elf_bytes(member)
             names.append(member.path)
             texts.add(member.path, _text(member))
             if data[: len(MAGIC)] == MAGIC:
@@ -92,7 +92,7 @@ class Scan:
         read: dict[str, ElfInfo | str] = {}
         texts = Texts()
         for member in wheel.members:
-            data = _elf_bytes(member)
+            data = elf_bytes(member)
             if data[: len(MAGIC)] == MAGIC:
                 read[member.path] = _read(data, wheel.checksums[member.path])
             texts.add(member.path, _text(member))
@@ -164,7 +164,7 @@ def read_file(path: str | Path) -> ElfInfo | str | None:
         return f"cannot be read: {error.strerror}"
 
 
-def _elf_bytes(member: Member) -> Bytes:
+def elf_bytes(member: Member) -> Bytes:
     """Return the bytes of an ELF file, empty for any other file."""
     data = member.data
     if data is None:  # only files that are not ELF stay compressed

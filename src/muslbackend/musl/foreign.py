@@ -24,6 +24,26 @@ _HEADERS: Final = "compile it with a compiler and headers for musl"
 _GUARD: Final = "call it only under #ifdef __GLIBC__, or avoid it"
 
 
+#: GCC's description of itself on distributions that are based on glibc. Those of musl distributions
+#: and of compilers that were built from source (``GNU``) say nothing about the libc.
+_GLIBC_COMPILER: Final = re.compile(
+    r"GCC: \((?P<first>Debian|Ubuntu|Raspbian|SUSE Linux|conda-forge)\b.*\) (?P<version>\d[\w.]*)"
+    r"|GCC: \(GNU\) (?P<old>\d[\w.]*)\b.*\((?P<last>Red Hat)\b"
+)
+
+
+def glibc_compiler(text: str) -> str:
+    """Return a description of a compiler for glibc, such as ``GCC 12.2.0 of Debian``, or nothing.
+
+    ``text`` is GCC's description of itself in ``.comment``.
+    """
+    match = _GLIBC_COMPILER.match(text)
+    if match is None:
+        return ""
+    version, distribution = match["version"] or match["old"], match["first"] or match["last"]
+    return f"GCC {version} of {distribution}"
+
+
 class _Family(NamedTuple):
     """Symbols of one origin."""
 

@@ -185,10 +185,11 @@ def _entry(member: Member, date: tuple[int, int, int, int, int, int]) -> Entry:
     return Entry(member.path, date, stat.S_IFREG | (0o755 if member.executable else 0o644))
 
 
-def _date_time() -> tuple[int, int, int, int, int, int]:
-    """Return the time of every member: SOURCE_DATE_EPOCH if set, else a constant.
+def source_date() -> int:
+    """Return the time of the build in seconds since 1970: SOURCE_DATE_EPOCH, or a constant.
 
-    Raises :class:`SettingsError` if it is not a number.
+    It lies between the first and the last time of ZIP. Raises :class:`SettingsError` if the
+    variable is not a number.
     """
     text = os.environ.get("SOURCE_DATE_EPOCH", str(_DEFAULT_TIME))
     try:
@@ -196,5 +197,9 @@ def _date_time() -> tuple[int, int, int, int, int, int]:
     except ValueError:
         msg = f"SOURCE_DATE_EPOCH = {text!r} is not a number of seconds"
         raise SettingsError(msg, hint="give a whole number, or unset it") from None
-    moment = time.gmtime(min(max(seconds, _FIRST_TIME), _LAST_TIME))
+    return min(max(seconds, _FIRST_TIME), _LAST_TIME)
+
+
+def _date_time() -> tuple[int, int, int, int, int, int]:
+    moment = time.gmtime(source_date())
     return (moment[0], moment[1], moment[2], moment[3], moment[4], moment[5])

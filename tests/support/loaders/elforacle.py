@@ -71,12 +71,19 @@ def oracle(data: bytes) -> ElfInfo:
         checksum=0 if _build_id(elf) else binascii.crc32(data),
         strippable=_strippable(elf),
         debugging=_debugging(elf),
+        compilers=_compilers(elf),
         kind=ENUM_E_TYPE[elf["e_type"]],
         size=len(data),
         stack_size=sum(s["p_memsz"] for s in elf.iter_segments() if s["p_type"] == "PT_GNU_STACK"),
         wanted_versions=wanted_versions,
         old_versions=old_versions,
     )
+
+
+def _compilers(elf: Any) -> tuple[str, ...]:  # noqa: ANN401
+    section = elf.get_section_by_name(".comment")
+    texts = section.data().decode().split("\0") if section is not None else []
+    return tuple(sorted({text for text in texts if text}))
 
 
 def _largest_page(elf: Any) -> int:  # noqa: ANN401

@@ -75,6 +75,7 @@ class Changes(TypedDict, total=False):
     checksum: int
     strippable: int
     debugging: int
+    compilers: tuple[str, ...]
     kind: int
     size: int
     stack_size: int

@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from muslbackend.build.cross.wrapper import HARMLESS, plain_wrapper, zig_wrapper
+from muslbackend.build.cross.wrapper import (
+    HARMLESS,
+    binutil_wrapper,
+    plain_wrapper,
+    zig_wrapper,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -187,3 +192,87 @@ def test_the_headers_of_a_sysroot_come_last(wrapper: Wrapper, tmp_path: Path) ->
         [plain, "x.c"], env={"_MUSLBACKEND_SYSROOT": "/r"}, capture_output=True, check=True
     )
     assert said.stdout.split() == [b"x.c", b"-idirafter", b"/r/usr/include"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "left", "dropped"),
+    [
+        (["-isystem", "/usr/include", "-c"], ["-c"], ["-isystem /usr/include"]),
+        (["-I/usr/include", "-Ifolder"], ["-Ifolder"], ["-I/usr/include"]),
+        (["-isystem/usr/local/include"], [], ["-isystem/usr/local/include"]),
+        (["-idirafter", "/usr/include/x86_64-linux-gnu"], [], None),
+        (["-I", "/usr/include", "-I", "own"], ["-I", "own"], ["-I /usr/include"]),
+        (["-L/usr/lib/x86_64-linux-gnu", "-lz"], ["-lz"], ["-L/usr/lib/x86_64-linux-gnu"]),
+        (["-L", "/lib", "-L/lib64"], [], ["-L /lib", "-L/lib64"]),
+        (["-isystem", "/usr/include/python3.11"], ["-isystem", "/usr/include/python3.11"], []),
+        (["-I/root/usr/include", "-L/root/lib"], ["-I/root/usr/include", "-L/root/lib"], []),
+    ],
+)
+def test_folders_of_this_machine_are_dropped(
+    wrapper: Wrapper, arguments: list[str], left: list[str], dropped: list[str] | None
+) -> None:
+    assert wrapper(*arguments) == left
+    dropped = [" ".join(arguments)] if dropped is None else dropped
+    assert wrapper.noted() == [("dropped", flag) for flag in dropped]
+
+
+def test_the_date_of_a_compilation_is_that_of_the_build(wrapper: Wrapper) -> None:
+    done = wrapper.run("-c", "a.c", _MUSLBACKEND_DATE="Nov  9 2022 at 12:37:21")
+    assert done.stdout.splitlines()[3:] == [
+        "-Wno-builtin-macro-redefined",
+        '-D__DATE__="Nov  9 2022"',
+        '-D__TIME__="12:37:21"',
+        "-c",
+        "a.c",
+    ]
+    # A link, and a compilation outside a build.
+    for arguments, environ in ((["a.o"], {"_MUSLBACKEND_DATE": "x at y"}), (["-c", "a.c"], {})):
+        assert wrapper.run(*arguments, **environ).stdout.splitlines()[3:] == arguments
+
+
+@pytest.mark.parametrize("source", ["a.s", "folder/b.S"])
+def test_flags_that_an_assembler_does_not_use_are_no_errors(wrapper: Wrapper, source: str) -> None:
+    assert wrapper("-Werror", "-c", source, "-o", "a.o") == [
+        "-Wno-unused-command-line-argument",
+        *("-Werror", "-c", source, "-o", "a.o"),
+    ]
+
+
+def program(folder: Path, name: str, text: str) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+    (folder / name).chmod(0o755)
+
+
+@pytest.mark.parametrize(
+    ("installed", "native", "used"),
+    [
+        (["llvm-nm", "nm"], True, "llvm-nm"),
+        (["llvm-nm-9", "llvm-nm-19", "nm"], True, "llvm-nm-19"),
+        (["nm"], True, "nm"),
+        (["nm"], False, ""),
+    ],
+)
+def test_programs_that_zig_lacks_are_llvms(
+    tmp_path: Path, installed: list[str], native: bool, used: str
+) -> None:
+    for name in installed:
+        program(tmp_path / "bin", name, f'echo {name} "$@"')
+    program(tmp_path, "wrapper", binutil_wrapper("0.17.0", "nm", native=native))
+    # Only these programs: the machine has an nm of its own.
+    for name in ("sort", "sh"):
+        (tmp_path / "bin" / name).symlink_to(f"/bin/{name}")
+    done = subprocess.run(
+        [str(tmp_path / "wrapper"), "-D", "a b"],
+        env={"PATH": str(tmp_path / "bin")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if used:
+        assert (done.returncode, done.stdout) == (0, f"{used} -D a b\n")
+    else:
+        assert done.returncode == 1
+        assert done.stderr == (
+            "muslbackend: zig has no nm for the target: install LLVM's (llvm-nm)\n"
+        )

@@ -202,3 +202,20 @@ def test_section_headers_that_are_not_there_say_nothing() -> None:
         struct.pack_into("<I", data, 0x20, start)
         struct.pack_into("<HH", data, 0x2E, step, count)
         assert read_elf(bytes(data)).arm_arch is None
+
+
+def test_compilers_describe_themselves() -> None:
+    data = gcc_library(SOURCE, "-shared")
+    assert [text[:13] for text in read_elf(data).compilers] == ["GCC: (Debian "]
+    assert read_elf(data) == oracle(data)
+    data = zig_library("x86_64", source=SOURCE)
+    linker, compiler = read_elf(data).compilers
+    assert (linker[:11], compiler[:14]) == ("Linker: LLD", "clang version ")
+    assert read_elf(data) == oracle(data)
+
+
+def test_a_file_with_damaged_section_names_names_no_compiler() -> None:
+    data = bytearray(gcc_library(SOURCE, "-shared"))
+    for number in (0, 0xFFFF):  # e_shstrndx
+        struct.pack_into("<H", data, 62, number)
+        assert read_elf(bytes(data)).compilers == ()

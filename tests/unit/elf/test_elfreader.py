@@ -185,7 +185,7 @@ def test_a_file_without_section_headers_reads_the_same(arch: str) -> None:
     assert ELFFile(io.BytesIO(bytes(bare))).num_sections() == 0
     # Only section headers tell of what is not loaded.
     told = read_elf(data)._replace(
-        strippable=0, debugging=0, checksum=read_elf(bytes(bare)).checksum
+        strippable=0, debugging=0, compilers=(), checksum=read_elf(bytes(bare)).checksum
     )
     assert read_elf(bytes(bare)) == told
 

@@ -10,7 +10,14 @@ from elftools.elf.constants import E_FLAGS
 from muslbackend.elf.reader import read_elf
 from muslbackend.policy.findings import Finding, Severity
 from muslbackend.policy.rules import platform
-from support.wheels.builders import ZIG_TARGETS, elf_info, extension, findings_of, zig_library
+from support.wheels.builders import (
+    ZIG_TARGETS,
+    Changes,
+    elf_info,
+    extension,
+    findings_of,
+    zig_library,
+)
 
 CORE: Final = "demo/_core.so"
 SUFFIXED: Final = "demo/_core.cpython-312-x86_64-linux-musl.so"
@@ -239,3 +246,36 @@ def test_masks_and_values_are_those_of_pyelftools() -> None:
     (loong,) = platform._CONVENTIONS["loongarch64"]
     assert loong.mask == E_FLAGS.EF_LOONGARCH_ABI_MODIFIER_MASK
     assert loong.ours == {E_FLAGS.EF_LOONGARCH_ABI_DOUBLE_FLOAT}
+
+
+DEBIAN, LLD = "GCC: (Debian 12.2.0-14+deb12u1) 12.2.0", "Linker: LLD 22.1.8"
+
+
+def test_mb151_code_of_a_compiler_for_glibc() -> None:
+    assert findings_of(extension(compilers=(DEBIAN, LLD))) == (
+        Finding(
+            "MB151",
+            Severity.WARNING,
+            CORE,
+            "contains code compiled by GCC 12.2.0 of Debian, a compiler for glibc",
+            "compile all of its object files and static libraries with a compiler for musl",
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"compilers": ("GCC: (Alpine 14.2.0) 14.2.0", LLD)},
+        # musl-gcc is Debian's GCC with musl's headers.
+        {"compilers": (DEBIAN,)},
+        {"compilers": ()},
+    ],
+)
+def test_mb151_is_silent_on_one_compiler_and_on_those_for_musl(changes: Changes) -> None:
+    assert findings_of(extension(**changes)) == ()
+
+
+def test_mb151_is_silent_on_a_static_program_which_has_its_own_libc() -> None:
+    program = elf_info(compilers=(DEBIAN, LLD), executable=True, dynamic=False)
+    assert findings_of({"demo/tool": program}) == ()

@@ -10,13 +10,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.build.cross.notes import LANGUAGE
-from muslbackend.build.cross.wrapper import NOTES_VARIABLE, SYSROOT_VARIABLE, fill
+from muslbackend.build.cross.wrapper import BINUTILS, NOTES_VARIABLE, SYSROOT_VARIABLE, fill
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
+#: Names the ``site-packages`` folders, whose CMake packages (pybind11, nanobind) are found.
 PACKAGES_VARIABLE: Final = "_MUSLBACKEND_PACKAGES"
+#: Names the folders into which packages of the build environment install files beside them.
+PREFIXES_VARIABLE: Final = "_MUSLBACKEND_PREFIXES"
 TOOLCHAIN_VARIABLE: Final = "_MUSLBACKEND_TOOLCHAIN_FILE"
 
 #: Languages of CMake without a cross compiler; C++ if there is only a C compiler.
@@ -35,6 +38,8 @@ class ToolchainTarget(NamedTuple):
     """The module in ``_PYTHON_SYSCONFIGDATA_NAME``."""
     headers: str
     """The folder of Python's headers, relative to ``root``."""
+    library: str
+    """The stand-in for Python's library, relative to ``root``."""
     pointer: int
     """The size of a pointer in bytes."""
     programs: Collection[str]
@@ -54,10 +59,12 @@ def cmake_text(target: ToolchainTarget) -> str:
         "soabi": target.soabi,
         "sysconfigdata": target.sysconfigdata,
         "include": f"{target.root}/{target.headers}",
+        "library": f"{target.root}/{target.library}",
         "pointer": str(target.pointer),
         "roots": ";".join(target.roots),
         "sysroot_variable": SYSROOT_VARIABLE,
         "packages_variable": PACKAGES_VARIABLE,
+        "prefixes_variable": PREFIXES_VARIABLE,
         "toolchain_variable": TOOLCHAIN_VARIABLE,
         "notes_variable": NOTES_VARIABLE,
         "language": LANGUAGE,
@@ -72,9 +79,10 @@ def _compilers(target: ToolchainTarget) -> str:
     for language, program in (("C", "cc"), ("ASM", "cc"), ("CXX", "c++")):
         if program in target.programs:
             lines.append(f'set(CMAKE_{language}_COMPILER "@root@/bin/{program}")')
-    for tool in ("ar", "ranlib", "strip"):
+    for tool in ("ar", "ranlib", "strip", *BINUTILS):
         if tool in target.programs:
-            lines.append(f'set(CMAKE_{tool.upper()} "@root@/bin/{tool}" CACHE FILEPATH "" FORCE)')
+            name = f"CMAKE_{'LINKER' if tool == 'ld' else tool.upper()}"
+            lines.append(f'set({name} "@root@/bin/{tool}" CACHE FILEPATH "" FORCE)')
     for language in ("C", "CXX"):
         for tool in ("ar", "ranlib"):
             name = f"CMAKE_{language}_COMPILER_{tool.upper()}"
@@ -144,13 +152,13 @@ _COMMON: Final = """\
 function(_muslbackend_map folder name)
   if(folder MATCHES ";")
     string(REPLACE "'" "'\\\\''" folder "${folder}")
-    foreach(language C CXX)
+    foreach(language C CXX ASM)
       set(flags "${CMAKE_${language}_FLAGS_INIT} '-ffile-prefix-map=${folder}=${name}'")
       set(CMAKE_${language}_FLAGS_INIT "${flags}" PARENT_SCOPE)
     endforeach()
   elseif(NOT folder STREQUAL "")
     string(REPLACE ">" "$<ANGLE-R>" folder "${folder}")
-    add_compile_options("$<$<COMPILE_LANGUAGE:C,CXX>:-ffile-prefix-map=${folder}=${name}>")
+    add_compile_options("$<$<COMPILE_LANGUAGE:C,CXX,ASM>:-ffile-prefix-map=${folder}=${name}>")
   endif()
 endfunction()
 set(_given "$ENV{@sysroot_variable@}")
@@ -168,14 +176,41 @@ set(CMAKE_BUILD_RPATH_USE_ORIGIN ON CACHE BOOL "")
 """
 
 _SEARCH: Final = """\
+# Prefixes that the user names as CMake variables, and those of isolated environments. Those in the
+# environment do not count: conda's compilers set CMAKE_PREFIX_PATH to packages for glibc.
+set(_named $ENV{@prefixes_variable@} ${CMAKE_PREFIX_PATH})
+get_cmake_property(_variables CACHE_VARIABLES)
+list(FILTER _variables INCLUDE REGEX "_ROOT$")
+foreach(_variable ${_variables})
+  list(APPEND _named ${${_variable}})
+endforeach()
+list(FILTER _named INCLUDE REGEX "^/.*[^/]")
+list(REMOVE_ITEM _named "" /usr)
+# Nothing else of this machine is found: no package of /usr, /usr/local, a prefix on PATH, or a
+# package registry.
 set(_roots ${_given} @roots@ ${CMAKE_SYSROOT} ${CMAKE_FIND_ROOT_PATH})
 set(_packages ONLY)
 if(NOT _roots)
   # An empty root: without one, ONLY is without effect and the host's /usr/include gets in.
   set(_roots "@root@/root")
-  set(_packages BOTH)
+  if(NOT CMAKE_VERSION VERSION_LESS 3.23)
+    set(_packages BOTH)
+    if(NOT DEFINED CMAKE_FIND_USE_CMAKE_SYSTEM_PATH)
+      set(CMAKE_FIND_USE_CMAKE_SYSTEM_PATH FALSE)
+    endif()
+    string(REPLACE ":" ";" _machine "$ENV{PATH}")
+    list(TRANSFORM _machine REPLACE "/s?bin/*$" "")
+    list(REMOVE_ITEM _machine "" ${_named})
+    list(APPEND CMAKE_IGNORE_PREFIX_PATH ${_machine})
+  endif()
 endif()
-set(CMAKE_FIND_ROOT_PATH ${_roots} $ENV{@packages_variable@})
+foreach(_registry PACKAGE SYSTEM_PACKAGE)
+  if(NOT DEFINED CMAKE_FIND_USE_${_registry}_REGISTRY)
+    set(CMAKE_FIND_USE_${_registry}_REGISTRY FALSE)
+  endif()
+endforeach()
+list(APPEND _roots $ENV{@packages_variable@} ${_named})
+set(CMAKE_FIND_ROOT_PATH ${_roots} "${CMAKE_SOURCE_DIR}" "${CMAKE_BINARY_DIR}")
 set(_modes PROGRAM NEVER LIBRARY ONLY INCLUDE ONLY PACKAGE ${_packages})
 while(_modes)
   list(POP_FRONT _modes _what _mode)
@@ -221,12 +256,14 @@ if(NOT "$ENV{_PYTHON_SYSCONFIGDATA_NAME}" STREQUAL "@sysconfigdata@")
 endif()
 foreach(_prefix Python Python3)
   set(${_prefix}_INCLUDE_DIR "@include@" CACHE PATH "" FORCE)
+  set(${_prefix}_LIBRARY "@library@" CACHE FILEPATH "")
   set(_${_prefix}_CONFIG "@root@/python-config" CACHE FILEPATH "" FORCE)
   set(_${_prefix}_CONFIG_LAUNCHER "@root@/python-config" CACHE INTERNAL "" FORCE)
   # It is forgotten when the interpreter is not asked for; this is then taken.
   set(${_prefix}_SOABI "@soabi@" CACHE INTERNAL "" FORCE)
 endforeach()
 set(PYTHON_INCLUDE_DIR "@include@" CACHE PATH "" FORCE)
+set(PYTHON_LIBRARY "@library@" CACHE FILEPATH "")
 set(PYTHON_MODULE_EXTENSION ".@soabi@.so" CACHE INTERNAL "" FORCE)
 # The classic search of pybind11 asks the interpreter for all that is not said here.
 set(PYBIND11_PYTHONLIBS_OVERWRITE OFF CACHE BOOL "" FORCE)

@@ -6,6 +6,7 @@ A compiler is recognized by the macros that it and its ``stdlib.h`` define, not 
 from __future__ import annotations
 
 import os
+import platform
 import re
 import shlex
 import shutil
@@ -13,7 +14,14 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from muslbackend.build.cross.wrapper import ZIG_VARIABLE, plain_wrapper, tool_wrapper, zig_wrapper
+from muslbackend.build.cross.wrapper import (
+    BINUTILS,
+    ZIG_VARIABLE,
+    binutil_wrapper,
+    plain_wrapper,
+    tool_wrapper,
+    zig_wrapper,
+)
 from muslbackend.build.cross.zig import ZIG_REQUIREMENT, find_zig
 from muslbackend.errors import SettingsError, ToolError
 
@@ -34,6 +42,19 @@ ZIG_TARGETS: Final[Mapping[str, str]] = {
     "s390x": "s390x-linux-musl",
     "riscv64": "riscv64-linux-musl",
     "loongarch64": "loongarch64-linux-musl",
+}
+
+#: The linker's name for each machine, which it otherwise takes from the first object file.
+_EMULATIONS: Final = {
+    "x86_64": "elf_x86_64",
+    "aarch64": "aarch64linux",
+    "i686": "elf_i386",
+    "armv7l": "armelf_linux_eabi",
+    "armv6l": "armelf_linux_eabi",
+    "ppc64le": "elf64lppc",
+    "s390x": "elf64_s390",
+    "riscv64": "elf64lriscv",
+    "loongarch64": "elf64loongarch",
 }
 
 #: A macro of the compilers for each architecture, as a pattern for ``NAME VALUE`` lines.
@@ -66,6 +87,8 @@ class Compilers(NamedTuple):
     """Folders in which the compilers have the target's libraries."""
     passed_over: str = ""
     """The user's compiler and its target, if it is not used because of that."""
+    version: str | None = ""
+    """The answer of the user's C compiler to ``--version``, empty for zig, ``None`` if unknown."""
 
 
 class CompilerTarget(NamedTuple):
@@ -110,14 +133,23 @@ def find_compilers(arch: Architecture, environ: Mapping[str, str]) -> Compilers:
         programs["c++"] = plain_wrapper(shlex.join(_absolute(cxx)))
     elif named:
         passed_over = f"CXX={shlex.join(named)} {target}"
-    for tool in ("ar", "ranlib", "strip"):
-        path = shutil.which(_output([*cc, f"-print-prog-name={tool}"]).strip() or tool)
+    for tool in ("ar", "ranlib", "strip", *BINUTILS):
+        name = _output([*cc, f"-print-prog-name={tool}"]).strip() or tool
+        # A bare name is this machine's program; those for archives handle any machine.
+        of_target = "/" in name or tool in ("ar", "ranlib") or arch.name == platform.machine()
+        path = shutil.which(name) if of_target or tool == "strip" else None
         if path is not None:
             path = str(Path(path).absolute())
             programs[tool] = f'#!/bin/sh\nexec {shlex.quote(path)} "$@"\n'
     root = Path(_output([*cc, "-print-sysroot"]).strip() or "/")
     roots = (str(root.resolve()),) if root.is_dir() and root.resolve() != Path("/") else ()
-    return Compilers(shlex.join(cc), programs, roots=roots, passed_over=passed_over)
+    return Compilers(
+        shlex.join(cc),
+        programs,
+        roots=roots,
+        passed_over=passed_over,
+        version=_output([*cc, "--version"]),
+    )
 
 
 def zig_compilers(arch: Architecture) -> Compilers:
@@ -139,6 +171,11 @@ def zig_compilers(arch: Architecture) -> Compilers:
         name: zig_wrapper(zig.version, f"{name} {flags}", arch.name) for name in ("cc", "c++")
     }
     programs |= {name: tool_wrapper(zig.version, name) for name in ("ar", "ranlib")}
+    programs["ld"] = tool_wrapper(zig.version, f"ld.lld -m {_EMULATIONS[arch.name]}")
+    native = arch.name == platform.machine()
+    programs |= {
+        name: binutil_wrapper(zig.version, name, native=native) for name in BINUTILS if name != "ld"
+    }
     # zig cannot strip linked files; the linker strips them (see CMAKE_*_RELEASE_INIT).
     programs["strip"] = "#!/bin/sh\nexit 0\n"
     return Compilers(f"zig {zig.version}", programs, {ZIG_VARIABLE: zig.program}, zig)

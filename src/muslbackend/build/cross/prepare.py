@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from muslbackend.build import skbuild
 from muslbackend.build.cross.compilers import needs_zig
 from muslbackend.build.cross.emulation import find_emulation, read_loader
 from muslbackend.build.cross.toolchain import Choice, cross_toolchain
+from muslbackend.build.cross.wrapper import DATE_VARIABLE
 from muslbackend.build.cross.zig import ZIG_REQUIREMENT
 from muslbackend.build.invocation import named_toolchain
 from muslbackend.errors import SettingsError
 from muslbackend.repair.libraries import own_loader
 from muslbackend.system.cache import cache_folder, plainly_named
+from muslbackend.wheel.writer import source_date
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -27,6 +30,12 @@ if TYPE_CHECKING:
     from muslbackend.musl.releases import Architecture
     from muslbackend.musl.tags import Target
     from muslbackend.repair.verify import Opener
+
+
+_MONTHS: Final = (
+    *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
+    *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+)
 
 
 class Cross(NamedTuple):
@@ -46,7 +55,18 @@ def prepare(job: Job, sysroot: Path | None, *, make: bool = True) -> Cross:
     toolchain = cross_toolchain(arch, _choice(job, root), cache, make=make)
     loader = job.settings.loader
     given = None if loader is None else read_loader(job.project, loader, arch)
+    toolchain = toolchain._replace(environment={**toolchain.environment, **_dates()})
     return Cross(toolchain, find_emulation(arch, given, root))
+
+
+def _dates() -> Mapping[str, str]:
+    """Return the variables that give ``__DATE__`` and ``__TIME__`` the same value in each build."""
+    seconds = source_date()
+    date = time.gmtime(seconds)
+    month = _MONTHS[date.tm_mon - 1]  # not strftime, which follows the locale
+    day = f"{month} {date.tm_mday:2} {date.tm_year}"
+    hour = f"{date.tm_hour:02}:{date.tm_min:02}:{date.tm_sec:02}"
+    return {"SOURCE_DATE_EPOCH": str(seconds), DATE_VARIABLE: f"{day} at {hour}"}
 
 
 def _choice(job: Job, sysroot: Path | None) -> Choice:

@@ -179,12 +179,22 @@ def target_python_files(host: HostPython, arch: Architecture, root: Path) -> dic
         **{f"{header_folder(host)}/{name}": text for name, text in _includers(host.include)},
         f"{header_folder(host)}/pyconfig.h": pyconfig + pyconfig_overlay(arch),
         f"sysconfig/{sysconfigdata_name(host, arch)}.py": f"build_time_vars = {variables!r}\n",
+        library_file(host): "!<arch>\n",
         "python-config": _PYTHON_CONFIG.format(suffix=f".{soabi}.so", abiflags=host.abiflags),
     }
     if tuple(map(int, host.version.split("."))) >= _TAKES_THE_HOST_S:
         text = _SITECUSTOMIZE.format(root=str(root), suffix=f".{soabi}.so")
         files["sysconfig/sitecustomize.py"] = text
     return files
+
+
+def library_file(host: HostPython) -> str:
+    """Return the path of the stand-in for Python's library, relative to the root.
+
+    It is an archive without members. An extension module takes Python's symbols from the
+    interpreter, but ``find_package(Python COMPONENTS Development)`` requires a library.
+    """
+    return f"lib/libpython{host.version}{host.abiflags}.a"
 
 
 def header_folder(host: HostPython) -> str:

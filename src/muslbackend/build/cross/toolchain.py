@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
+import site
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.build.cross.cmake import (
     PACKAGES_VARIABLE,
+    PREFIXES_VARIABLE,
     TOOLCHAIN_VARIABLE,
     ToolchainTarget,
     cmake_text,
@@ -26,17 +29,18 @@ from muslbackend.build.cross.compilers import Compilers, find_compilers
 from muslbackend.build.cross.emulation import emulate_script
 from muslbackend.build.cross.python import (
     header_folder,
+    library_file,
     link_headers,
     read_host_python,
     sysconfigdata_name,
     target_python_files,
 )
-from muslbackend.build.cross.wrapper import SYSROOT_VARIABLE
+from muslbackend.build.cross.wrapper import BINUTILS, SYSROOT_VARIABLE
 from muslbackend.build.cross.zig import kept_library, library_place
 from muslbackend.system.cache import cache_folder, once, user_cache
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from muslbackend.build.cross.python import HostPython
     from muslbackend.musl.releases import Architecture
@@ -58,6 +62,8 @@ class Toolchain(NamedTuple):
     """An identifier: toolchains with different keys have separate build folders."""
     compiler: Path | None = None
     """The C compiler; ``None`` if only the user's toolchain file names it."""
+    compiler_version: str | None = None
+    """The answer of the user's C compiler to ``--version``, empty for zig, ``None`` if unknown."""
 
     @property
     def cache(self) -> Path:
@@ -101,6 +107,7 @@ def cross_toolchain(
     soabi = f"{host.soabi}-{arch.multiarch}"
     environment = {
         **compilers.environment,
+        **_for_programs(root, compilers, os.environ),
         # A preliminary platform tag for scikit-build-core.
         PLATFORM_VARIABLE: f"linux-{arch.name}",
         "SETUPTOOLS_EXT_SUFFIX": f".{soabi}.so",
@@ -117,16 +124,74 @@ def cross_toolchain(
         # The wrapper adds the sysroot's headers, which ccache's direct mode does not see: make it
         # compare preprocessed sources.
         environment["CCACHE_NODIRECT"] = "1"
-    if choice.sysroot is not None or compilers.zig is None:
-        # CMake packages in Python packages (pybind11, nanobind) are found in addition to the roots.
-        packages = [p for p in sys.path if Path(p).name in ("site-packages", "dist-packages")]
-        environment[PACKAGES_VARIABLE] = ";".join(packages)
+    packages = [p for p in sys.path if Path(p).name in ("site-packages", "dist-packages")]
+    environment[PACKAGES_VARIABLE] = ";".join(packages)
+    environment[PREFIXES_VARIABLE] = ";".join(_own_prefixes(packages))
     words = f"{compilers.description} compiles for musl on {arch.name}"
     if compilers.passed_over:
         words = f"{words}; {compilers.passed_over}"
     key = hashlib.sha256(repr((root.name, choice)).encode()).hexdigest()[:8]
     compiler = root / "bin/cc" if "cc" in compilers.programs else None
-    return Toolchain(root / "toolchain.cmake", environment, words, key, compiler)
+    return Toolchain(root / "toolchain.cmake", environment, words, key, compiler, compilers.version)
+
+
+def _own_prefixes(packages: Sequence[str]) -> list[str]:
+    """Return the prefixes of isolated environments, from their ``site-packages`` folders.
+
+    The prefixes of Python itself and of the user contain packages of the machine.
+    """
+    prefixes = [str(Path(folder).parents[2]) for folder in packages if len(Path(folder).parts) > 3]
+    machine = {"/", "/usr", "/usr/local", sys.base_prefix, site.getuserbase()}
+    return [prefix for prefix in dict.fromkeys(prefixes) if prefix not in machine]
+
+
+#: The variables in which Makefiles and configure scripts look for the programs of the toolchain.
+_PROGRAM_VARIABLES: Final = {
+    "CC": "cc",
+    "CXX": "c++",
+    **{tool.upper(): tool for tool in ("ar", "ranlib", "strip", *BINUTILS)},
+}
+
+#: Compilers for programs that run during the build, in the order of preference.
+_FOR_BUILD: Final = {
+    "CC_FOR_BUILD": ("cc", "gcc", "clang"),
+    "CXX_FOR_BUILD": ("c++", "g++", "clang++"),
+}
+
+
+def _for_programs(
+    root: Path, compilers: Compilers, environ: Mapping[str, str]
+) -> Mapping[str, str]:
+    """Return the variables for programs that CMake starts: CMake itself, make, configure.
+
+    Without them scikit-build-core sets ``CC`` and ``CXX`` to the compilers of this machine, for
+    external projects too. ``CC_FOR_BUILD`` names a compiler for this machine.
+    """
+    programs = {
+        name: str(root / "bin" / program)
+        for name, program in _PROGRAM_VARIABLES.items()
+        if program in compilers.programs
+    }
+    own = {
+        name: found
+        for name, names in _FOR_BUILD.items()
+        if (found := environ.get(name) or next(filter(shutil.which, names), None))
+    }
+    files = {
+        "CMAKE_TOOLCHAIN_FILE": str(root / "toolchain.cmake"),
+        "CONFIG_SITE": str(root / "config.site"),
+    }
+    return {**own, **files, **programs}
+
+
+def _config_site(arch: Architecture) -> str:
+    """Return the file that tells configure scripts of Autoconf for which machine they compile."""
+    return (
+        'if test -z "$host_alias"; then\n'
+        f"  host_alias={arch.multiarch}\n"
+        "  cross_compiling=yes\n"
+        "fi\n"
+    )
 
 
 def _zig_cache(cache: Path) -> dict[str, str]:
@@ -137,7 +202,7 @@ def _zig_cache(cache: Path) -> dict[str, str]:
 
 
 def _users_file(file: Path) -> Compilers:
-    return Compilers(str(file), {}, {TOOLCHAIN_VARIABLE: str(file)})
+    return Compilers(str(file), {}, {TOOLCHAIN_VARIABLE: str(file)}, version=None)
 
 
 def _root(arch: Architecture, compilers: Compilers, host: HostPython, cache: Path) -> Path:
@@ -163,6 +228,7 @@ def _files(
 ) -> dict[str, str]:
     files = {f"bin/{name}": text for name, text in compilers.programs.items()}
     files["bin/emulate"] = emulate_script(arch)
+    files["config.site"] = _config_site(arch)
     files |= target_python_files(host, arch, root)
     target = ToolchainTarget(
         root=root,
@@ -170,6 +236,7 @@ def _files(
         soabi=f"{host.soabi}-{arch.multiarch}",
         sysconfigdata=sysconfigdata_name(host, arch),
         headers=header_folder(host),
+        library=library_file(host),
         pointer=arch.bits // 8,
         programs=compilers.programs,
         zig=compilers.zig is not None,

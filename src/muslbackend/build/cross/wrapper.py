@@ -15,8 +15,13 @@ if TYPE_CHECKING:
 
 #: The environment variable that names the file for notes.
 NOTES_VARIABLE: Final = "_MUSLBACKEND_NOTES"
+#: The date and time of the build: ``Nov  9 2022 at 12:37:21``.
+DATE_VARIABLE: Final = "_MUSLBACKEND_DATE"
 SYSROOT_VARIABLE: Final = "_MUSLBACKEND_SYSROOT"
 ZIG_VARIABLE: Final = "_MUSLBACKEND_ZIG"
+
+#: Programs for object files, besides ar, ranlib and strip.
+BINUTILS: Final = ("ld", "nm", "objcopy", "objdump", "readelf")
 
 #: Linker flags, as patterns of sh, that zig refuses and that do not change the behavior of the
 #: result: they optimize, report, check, or set properties that musl ignores. Without --exclude-libs
@@ -50,6 +55,12 @@ HARMLESS_Z: Final = (
     *("start-stop-visibility=*", "rodynamic", "dynamic-undefined-weak"),
     *("nodynamic-undefined-weak", "execstack", "initfirst", "interpose", "global", "nodlopen"),
 )
+#: Folders of this machine's headers and libraries, which are for another libc.
+MACHINE: Final = (
+    *("/usr/include", "/usr/include/*-linux-*", "/usr/local/include"),
+    *("/lib", "/lib64", "/lib/*-linux-*", "/usr/lib", "/usr/lib64", "/usr/lib/*-linux-*"),
+    *("/usr/local/lib", "/usr/local/lib64"),
+)
 #: Flags that name the exported symbols of a program; it exports all symbols instead.
 LISTS: Final = ("--dynamic-list=*", "--export-dynamic-symbol=*", "--export-dynamic-symbol-list=*")
 LIST_PAIRS: Final = ("--dynamic-list", "--export-dynamic-symbol", "--export-dynamic-symbol-list")
@@ -65,6 +76,15 @@ def tool_wrapper(version: str, command: str) -> str:
     return f'#!/bin/sh\n# zig {version}\nexec {_ZIG} {command} "$@"\n'
 
 
+def binutil_wrapper(version: str, name: str, *, native: bool) -> str:
+    """Return a program that runs LLVM's ``name`` (``nm``, ``objcopy`` ...), which zig lacks.
+
+    GNU's program knows the machine for which it was built; it is used if ``native``.
+    """
+    parts = {"version": version, "name": name, "gnu": name if native else "", "zig": _ZIG}
+    return fill(_BINUTIL, parts)
+
+
 def zig_wrapper(version: str, command: str, arch: str) -> str:
     """Return a program that runs ``zig cc`` or ``zig c++`` with gcc's flags."""
     parts = {
@@ -72,11 +92,13 @@ def zig_wrapper(version: str, command: str, arch: str) -> str:
         "zig": _ZIG,
         "command": command,
         "notes": NOTES_VARIABLE,
+        "date": DATE_VARIABLE,
         "headers": _SYSROOT_HEADERS,
         "processors": _PROCESSORS.get(arch, ""),
         "harmless": "|".join(HARMLESS),
         "harmless_pairs": "|".join(HARMLESS_PAIRS),
         "harmless_z": "|".join(HARMLESS_Z),
+        "machine": "|".join(MACHINE),
         "lists": "|".join(LISTS),
         "list_pairs": "|".join(LIST_PAIRS),
     }
@@ -92,6 +114,23 @@ def fill(template: str, parts: Mapping[str, str]) -> str:
 
 
 _ZIG: Final = f'"${{{ZIG_VARIABLE}:?is not set: run this through muslbackend}}"'
+#: LLVM's programs have the version in their name in some distributions.
+_BINUTIL: Final = """\
+#!/bin/sh
+# zig @version@
+for program in llvm-@name@ $(
+  IFS=:
+  for folder in $PATH; do
+    for file in "$folder"/llvm-@name@-[0-9]*; do [ ! -x "$file" ] || echo "${file##*/}"; done
+  done | sort -t- -k3,3nr
+) @gnu@; do
+  command -v "$program" >/dev/null && exec "$program" "$@"
+done
+if [ @name@ = objcopy ]; then exec @zig@ objcopy "$@"; fi
+echo "muslbackend: zig has no @name@ for the target: install LLVM's (llvm-@name@)" >&2
+exit 1
+"""
+
 #: After all other header folders: those of zig and of the compiler for musl and C++ come first.
 #: CMake detects that the folder is searched and does not add it again.
 _SYSROOT_HEADERS: Final = f'${{{SYSROOT_VARIABLE}:+-idirafter "${SYSROOT_VARIABLE}/usr/include"}}'
@@ -209,6 +248,16 @@ while [ "$n" -gt 0 ]; do
   case $arg in
     -Wl,*|-Xlinker|-z) ;;
     -u) refuse "-u $1" "zig has no way to ask for a symbol" ;;
+    -I|-isystem|-idirafter|-L)
+      case $1 in
+        @machine@) note dropped "$arg $1" && n=$((n - 1)) && shift ;;
+        *) set -- "$@" "$arg" ;;
+      esac ;;
+    -I/*|-isystem/*|-idirafter/*|-L/*)
+      case /${arg#*/} in
+        @machine@) note dropped "$arg" ;;
+        *) set -- "$@" "$arg" ;;
+      esac ;;
     -symbolic) set -- "$@" -Wl,-Bsymbolic ;;
     -flto=auto|-flto=jobserver|-flto=[0-9]*) note dropped "$arg" ;; # gcc's
     -mtune=*) note dropped "$arg" ;;
@@ -218,6 +267,16 @@ while [ "$n" -gt 0 ]; do
     *) set -- "$@" "$arg" ;;
   esac
 done
+case " $* " in
+  # The driver warns about each flag that an assembler does not use, and -Werror makes it an error.
+  *.[sS]" "*) set -- -Wno-unused-command-line-argument "$@" ;;
+  # zig has the date of the first compilation in its cache, and ignores SOURCE_DATE_EPOCH.
+  *" -c "*)
+    if [ -n "${@date@-}" ]; then
+      set -- -Wno-builtin-macro-redefined "-D__DATE__=\\"${@date@%% at *}\\"" \
+        "-D__TIME__=\\"${@date@##* at }\\"" "$@"
+    fi ;;
+esac
 
 { errors=$(@zig@ @command@ "$@" @headers@ 2>&1 >&3 3>&-); status=$?; } 3>&1
 [ -z "$errors" ] || printf '%s\\n' "$errors" >&2

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.loader.graph import Unfit
 from muslbackend.musl import releases
+from muslbackend.musl.foreign import glibc_compiler
 from muslbackend.musl.tags import PlatformTag, claimed_floor
 from muslbackend.policy.findings import Severity
 from muslbackend.policy.rule import Problem, Scope, rule
@@ -113,6 +114,24 @@ def foreign_libc(graph: Graph, _: Target) -> Iterator[Problem]:
             f"build {edge.name} against musl, for example in the same CMake project, and add its "
             "directory to library-dirs",
         )
+
+
+@rule("MB151", Severity.WARNING)
+def compiled_for_glibc(graph: Graph, _: Target) -> Iterator[Problem]:
+    """The headers of glibc describe other structures than those of musl.
+
+    Linkers do not notice object files and static libraries for another libc. A file of that
+    compiler alone, which was not linked against glibc, comes from a wrapper such as musl-gcc.
+    """
+    for path, elf in graph.elf.items():
+        described = [glibc_compiler(text) for text in elf.compilers if elf.dynamic]
+        found = set(filter(None, described))
+        if found and not all(described) and elf.libc != "glibc":
+            yield Problem(
+                path,
+                f"contains code compiled by {listed(sorted(found))}, a compiler for glibc",
+                "compile all of its object files and static libraries with a compiler for musl",
+            )
 
 
 def _is_release(version: str) -> bool:
