@@ -19,9 +19,15 @@ if TYPE_CHECKING:
 
 pytestmark = CROSSES
 
-#: glibc has a macro of its own.
 DEPENDENCY: Final = {
-    "dep/dep.c": "#include <stdio.h>\n#ifdef __GLIBC__\n#define R 40\n#else\n#define R 42\n#endif\nint dep(void) { return R; }\n",
+    "dep/dep.c": """\
+#include <stdio.h>
+#ifdef __GLIBC__
+int dep(void) { return 40; }
+#else
+int dep(void) { return 42; }
+#endif
+""",
     "demo.c": EXTENSION.format(declare="int dep(void);", call="dep()"),
 }
 CONFIG: Final = """\

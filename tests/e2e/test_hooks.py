@@ -10,7 +10,15 @@ from typing import TYPE_CHECKING
 import pytest
 
 from muslbackend.build.cross.zig import ZIG_REQUIREMENT
-from support.projects.building import EXTENSION, PY, build, members, run, write_project
+from support.projects.building import (
+    EXTENSION,
+    ON_MUSL,
+    PY,
+    build,
+    members,
+    run,
+    write_project,
+)
 from support.tools.marks import CROSSES
 
 if TYPE_CHECKING:
@@ -179,3 +187,40 @@ def _hide_ziglang(folder: Path) -> Path:
         "importlib.util.find_spec = lambda n, p=None: None if n == 'ziglang' else real(n, p)\n"
     )
     return hide
+
+
+def test_without_a_target_the_log_says_so(project: Path) -> None:
+    made = build(project)
+    said = "muslbackend: no target is set: the wheel is scikit-build-core's own, for this machine; "
+    assert made.output.count(said) == (0 if ON_MUSL else 1)
+    assert "no target is set" not in build(project, "musl.target=host").output
+
+
+@CROSSES
+def test_pip_install_of_a_wheel_for_another_libc_is_warned_of(project: Path) -> None:
+    said = "muslbackend: warning: this Python cannot import a wheel for musl on aarch64"
+    options = ["--no-build-isolation", "--no-deps", "-v", "-C", "musl.target=aarch64"]
+    for command in ("install", "wheel"):
+        where = ["--target" if command == "install" else "-w", str(project / "out")]
+        pip = [sys.executable, "-m", "pip", command, *options, *where, str(project)]
+        made = run(pip, project / "out")
+        assert made.output.count(said) == (command == "install")
+
+
+@pytest.mark.parametrize(
+    ("text", "fact"),
+    [
+        ("", "there is no [project] table, which names the project and its version"),
+        ('[project]\nname = "x"\n', 'Field "project.version" missing'),
+    ],
+)
+@pytest.mark.parametrize("config", [(), ("musl.target=x86_64",)])
+def test_errors_in_the_project_table_have_one_line(
+    tmp_path: Path, text: str, fact: str, config: tuple[str, ...]
+) -> None:
+    head = '[build-system]\nrequires = ["muslbackend"]\nbuild-backend = "muslbackend"\n'
+    project = write_project(tmp_path / "project", {"pyproject.toml": head + text})
+    made = build(project, *config)
+    assert made.status != 0
+    assert f"muslbackend: error: pyproject.toml: {fact}" in made.output
+    assert "Traceback" not in made.output

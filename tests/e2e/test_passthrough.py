@@ -40,7 +40,8 @@ def test_on_glibc_the_wheel_equals_scikit_build_core_s(hook: str, tmp_path: Path
     assert ours.wheel.name == theirs.wheel.name
     assert "linux_x86_64" in ours.wheel.name or hook == "build_sdist"
     assert ours.wheel.read_bytes() == theirs.wheel.read_bytes()
-    assert _without_folders(ours.output) == _without_folders(theirs.output)
+    said = [line for line in _without_folders(ours.output) if "no target is set" not in line]
+    assert said == _without_folders(theirs.output)
 
 
 def test_scikit_build_core_s_own_settings_keep_working(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from muslbackend.elf.header import MAGIC, ElfError
 from muslbackend.elf.image import ElfImage
 from muslbackend.elf.notes import compilers
+from muslbackend.elf.reader import read_elf
 from muslbackend.errors import MuslBackendError
 from muslbackend.loader.graph import fits_path
 from muslbackend.loader.scan import elf_bytes
@@ -61,8 +62,9 @@ def refuse_foreign_objects(
     for member in members:
         if fits_path(member.path, ignore):
             continue
-        found = foreign_compilers(elf_bytes(member), own)
-        if found:
+        data = elf_bytes(member)
+        found = foreign_compilers(data, own)
+        if found and _is_for_musl(data):
             objects = list(foreign_objects(folders, own))
             raise _refusal(member.path, found, objects)
 
@@ -77,6 +79,18 @@ def foreign_compilers(data: Bytes, own: str = "") -> list[str]:
         return []  # the checks report it
     texts = tuple(text for text in texts if not own or _release(text) not in own)
     return sorted({glibc_compiler(text) for text in texts} - {""})
+
+
+def _is_for_musl(data: Bytes) -> bool:
+    """Return whether a file is not recognizable as one for glibc, or for no libc at all.
+
+    Those are programs and libraries for glibc (MB105), data, and static programs.
+    """
+    try:
+        elf = read_elf(data)
+    except ElfError:
+        return False  # the checks report it
+    return elf.dynamic and elf.libc != "glibc"
 
 
 def _release(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +15,10 @@ from muslbackend.errors import MuslBackendError, SettingsError
 from muslbackend.system.failures import escape_unencodable, report_out_of_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from muslbackend.build.job import Request
+    from muslbackend.musl.tags import Target
     from muslbackend.repair.outcome import Outcome
 
     Config = Mapping[str, Any] | None
@@ -35,9 +37,12 @@ def build_wheel(
             from muslbackend.build import passthrough
 
             output = Path(wheel_directory)
-            return passthrough.build_wheel(request.config, output, metadata_directory)
+            name = passthrough.build_wheel(request.config, output, metadata_directory)
+            _report_no_target(request, name)
+            return name
         from muslbackend.build import pipeline
 
+        _report_installation(request.target)
         job = job_for(request, request.target, wheel_directory, metadata_directory)
         with _signals_handled():
             made = pipeline.build_wheel(job)
@@ -76,6 +81,34 @@ def _report_interpreter(request: Request) -> None:
             "whether this interpreter has the CPython functions that the files require is not "
             "checked"
         )
+
+
+def _report_no_target(request: Request, wheel: str) -> None:
+    """Report that no target is set for a wheel with native code, on Linux with glibc."""
+    auto = request.settings.target == "auto" and not request.facts.excluded
+    if auto and sys.platform == "linux" and not wheel.endswith("-any.whl"):
+        skbuild.log(
+            "no target is set: the wheel is scikit-build-core's own, for this machine; "
+            "-C musl.target=x86_64 (or another architecture) builds for musl"
+        )
+
+
+def _report_installation(target: Target) -> None:
+    """Warn if the frontend is going to install a wheel that this Python cannot import."""
+    if not target.native:
+        from muslbackend.system.processes import ancestors
+
+        if any(_is_pip_install(command) for command in ancestors()):
+            skbuild.log(
+                f"warning: this Python cannot import a wheel for musl on {target.arch.name}, and "
+                "pip install refuses it after the build: use pip wheel instead"
+            )
+
+
+def _is_pip_install(command: Sequence[str]) -> bool:
+    words = [word.rpartition("/")[2] for word in command if not word.startswith("-")]
+    pips = [n for n, word in enumerate(words) if re.fullmatch(r"pip[\d.]*", word)]
+    return bool(pips) and words[pips[0] + 1 : pips[0] + 2] == ["install"]
 
 
 def get_requires_for_build_wheel(config_settings: Config = None) -> list[str]:

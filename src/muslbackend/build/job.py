@@ -6,7 +6,13 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from muslbackend.build.settings import PYPROJECT, foreign_config, parse_settings
+from muslbackend.build.settings import (
+    PYPROJECT,
+    TABLE,
+    foreign_config,
+    parse_settings,
+    refuse_misspelled_table,
+)
 from muslbackend.build.target import decide, read_facts
 from muslbackend.errors import SettingsError
 
@@ -60,7 +66,9 @@ def read_request(config_settings: Mapping[str, Any] | None) -> Request:
         raise SettingsError(
             f"{PYPROJECT} is nested too deeply", hint="reduce the nesting"
         ) from None
-    table = pyproject.get("tool", {}).get("muslbackend", {})
+    tools = pyproject.get("tool", {})
+    refuse_misspelled_table(tools)
+    table = tools.get(TABLE, {})
     config = config_settings or {}
     settings, facts = parse_settings(table, config, os.environ), read_facts()
     return Request(pyproject, settings, foreign_config(config), facts, decide(settings, facts))

@@ -216,11 +216,13 @@ def _notes(job: Job) -> Iterator[Notes]:
     if job.target.native:
         yield tuple
         return
+    from muslbackend.build.cross.causes import cause
     from muslbackend.build.cross.notes import failure, parse_notes, user_flags
     from muslbackend.build.cross.wrapper import NOTES_VARIABLE
     from muslbackend.system.folders import temporary_folder
+    from muslbackend.system.recording import recorded
 
-    with temporary_folder() as folder:
+    with temporary_folder() as folder, recorded() as output:
         file = Path(folder) / "notes"
         file.touch()
 
@@ -232,7 +234,8 @@ def _notes(job: Job) -> Iterator[Notes]:
                 yield notes
         except SystemExit as error:  # by scikit-build-core, which has printed its message
             flags = user_flags(job.config, os.environ)
-            raise failure(notes(), flags, _cmake_texts(job.project)) or error from None
+            noted = failure(notes(), flags, _cmake_texts(job.project))
+            raise noted or cause(output()) or error from None
 
 
 def _cmake_texts(project: Path) -> dict[str, str]:

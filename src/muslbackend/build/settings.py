@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PYPROJECT: Final = "pyproject.toml"
 PREFIX: Final = "musl."
+TABLE: Final = "muslbackend"
 ENV_PREFIX: Final = "MUSLBACKEND_"
 
 
@@ -124,6 +125,7 @@ def read_settings(
     the origin of the value.
     """
     own = {k.removeprefix(PREFIX): v for k, v in config.items() if k.startswith(PREFIX)}
+    _refuse_without_prefix(config)
     env = {k: v for k, v in environ.items() if k.startswith(ENV_PREFIX)}
     if not isinstance(table, dict):
         raise _wrong("tool.muslbackend", table, "a table")
@@ -192,6 +194,29 @@ def unpacked_limit(option: str | None, environ: Mapping[str, str]) -> int | None
 def foreign_config(config: Mapping[str, object]) -> dict[str, object]:
     """Return the ``-C`` keys that are scikit-build-core's."""
     return {k: v for k, v in config.items() if not k.startswith(PREFIX)}
+
+
+def refuse_misspelled_table(tools: Mapping[str, object]) -> None:
+    """Raise :class:`SettingsError` for a table ``[tool.NAME]`` whose name resembles ours.
+
+    ``tools`` is ``[tool]`` of pyproject.toml; a table of another tool never has such a name.
+    """
+    for name in sorted(tools):
+        letters = re.sub("[^a-z]", "", name.lower())
+        if name != TABLE and letters in (TABLE, "muslbackends", "muslbuildbackend", "musl"):
+            raise SettingsError(
+                f"[tool.{name}] is not a table of muslbackend",
+                hint=f"did you mean [tool.{TABLE}]?",
+            )
+
+
+def _refuse_without_prefix(config: Mapping[str, object]) -> None:
+    for key in _KEYS:
+        if key.name in config:
+            raise SettingsError(
+                f"-C {key.name} is not a setting of scikit-build-core",
+                hint=f"did you mean -C {PREFIX}{key.name}?",
+            )
 
 
 def _refuse_unknown(

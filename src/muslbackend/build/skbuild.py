@@ -18,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from muslbackend.errors import MuslBackendError
+from muslbackend.errors import MuslBackendError, SettingsError
 
 if TYPE_CHECKING:
     import zipfile
@@ -52,7 +52,26 @@ def call(name: str, *args: object) -> Any:  # noqa: ANN401 - theirs
     if name not in backend.__all__:
         msg = f"scikit-build-core offers no {name} for this project"
         raise MuslBackendError(msg, hint="call build_wheel instead")
-    return getattr(backend, name)(*args)
+    try:
+        return getattr(backend, name)(*args)
+    except Exception as error:
+        fact = _fact(error)
+        if fact is None:
+            raise
+        raise SettingsError(f"pyproject.toml: {fact}", hint="see PEP 621") from error
+
+
+def _fact(error: BaseException) -> str | None:
+    """Return the fact about pyproject.toml that an error of scikit-build-core states, if any.
+
+    It passes on those of its TOML reader and of pyproject-metadata, with a traceback.
+    """
+    if isinstance(error, ExceptionGroup):
+        facts = [_fact(each) for each in error.exceptions]
+        return "; ".join(filter(None, facts)) if all(facts) else None
+    if isinstance(error, KeyError) and error.args == ("project",):
+        return "there is no [project] table, which names the project and its version"
+    return str(error) if type(error).__name__ == "ConfigurationError" else None
 
 
 def hook_names() -> frozenset[str]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
 #: Seconds that interrupted processes have for cleanup before they are killed.
 _GRACE: Final = 10.0
@@ -77,17 +77,33 @@ def signal_descendants(number: int) -> None:
     and ninja compilers.
     """
     children: dict[int, list[int]] = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
+    for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError, ValueError):  # the process has ended
-            # The program name, in parentheses, may contain any character (proc(5)).
-            parent = stat.read_text("utf-8", "replace").rpartition(")")[2].split()[1]
-            children.setdefault(int(parent), []).append(int(stat.parent.name))
+            children.setdefault(_parent(folder), []).append(int(folder.name))
     found = [os.getpid()]
     for process in found:  # grows
         found += children.get(process, [])
     for process in found[1:]:
         with contextlib.suppress(OSError):
             os.kill(process, number)
+
+
+def ancestors() -> Iterator[list[str]]:
+    """Yield the command lines of the parent, its parent and so on (Linux only)."""
+    with contextlib.suppress(OSError, ValueError):  # it has ended, or may not be read
+        process = os.getppid()
+        while process > 1:
+            folder = Path("/proc") / str(process)
+            command = (folder / "cmdline").read_bytes().rstrip(b"\0")
+            yield [os.fsdecode(word) for word in command.split(b"\0")]
+            process = _parent(folder)
+
+
+def _parent(folder: Path) -> int:
+    """Return the parent of a process, from its folder in ``/proc``."""
+    # The program name, in parentheses, may contain any character (proc(5)).
+    stat = (folder / "stat").read_text("utf-8", "replace")
+    return int(stat.rpartition(")")[2].split()[1])
 
 
 def _signal(processes: Collection[subprocess.Popen[bytes]], number: int) -> None:

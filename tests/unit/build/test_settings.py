@@ -10,6 +10,7 @@ from muslbackend.build.settings import (
     names,
     parse_settings,
     read_settings,
+    refuse_misspelled_table,
     repair_options,
     unpacked_limit,
 )
@@ -417,3 +418,25 @@ def test_a_default_has_no_origin() -> None:
 def test_all_settings_have_names() -> None:
     assert sorted(names()) == list(KEYS)
     assert [name.replace("-", "_") for name in sorted(names())] == sorted(Settings().values())
+
+
+@pytest.mark.parametrize("key", names())
+def test_a_setting_without_the_prefix_is_refused(key: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        parse_settings({}, {key: "x", "cmake.define.A": "1"}, {})
+    assert raised.value.message == f"-C {key} is not a setting of scikit-build-core"
+    assert raised.value.hint == f"did you mean -C musl.{key}?"
+
+
+@pytest.mark.parametrize(
+    "table", ["musl-backend", "musl_backend", "MuslBackend", "musl", "muslbackends"]
+)
+def test_a_misspelled_table_is_refused(table: str) -> None:
+    with pytest.raises(SettingsError) as raised:
+        refuse_misspelled_table({table: {}, "ruff": {}})
+    assert raised.value.message == f"[tool.{table}] is not a table of muslbackend"
+    assert raised.value.hint == "did you mean [tool.muslbackend]?"
+
+
+def test_tables_of_other_tools_are_accepted() -> None:
+    refuse_misspelled_table({"muslbackend": {}, "scikit-build": {}, "mypy": {}, "musllinux": {}})
