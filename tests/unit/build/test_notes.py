@@ -122,3 +122,12 @@ def test_flags_outside_the_project_are_collected() -> None:
         "LDFLAGS": "-s",
         "CMAKE_ARGS": "-DX=1",
     }
+
+
+def test_headers_of_numpy_for_another_size_are_the_cause() -> None:
+    error = failure(
+        [Note("refused", "-x", "/b"), Note("numpy", "/numpy/_core/include", "/b")], {}, {}
+    )
+    assert error is not None
+    assert error.message.startswith("the project uses the headers of this machine's NumPy, which ")
+    assert "npy_int64 would have 4 bytes" in error.message

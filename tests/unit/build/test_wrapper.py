@@ -276,3 +276,22 @@ def test_programs_that_zig_lacks_are_llvms(
         assert done.stderr == (
             "muslbackend: zig has no nm for the target: install LLVM's (llvm-nm)\n"
         )
+
+
+@pytest.mark.parametrize("folder", ["/env/numpy/_core/include", "/usr/lib/numpy/core/include"])
+@pytest.mark.parametrize("flag", ["-I", "-isystem"])
+def test_headers_of_numpy_are_refused_for_32_bits(tmp_path: Path, flag: str, folder: str) -> None:
+    other = Wrapper(tmp_path, zig_wrapper("0.17.0", "cc -target musl", "i686", 32))
+    for arguments in ([flag, folder], [f"{flag}{folder}"]):
+        done = other.run("-c", *arguments, "a.c")
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr == f"muslbackend: {folder}: these headers are for machines of 64 bits\n"
+    assert other.noted() == [("numpy", folder)] * 2
+    # Those of the sysroot are for the target.
+    root = folder[: folder.index("/numpy")]
+    done = other.run(f"{flag}{folder}", _MUSLBACKEND_SYSROOT=root)
+    assert f"{flag}{folder}" in done.stdout
+
+
+def test_headers_of_numpy_are_right_for_64_bits(wrapper: Wrapper) -> None:
+    assert wrapper("-I/env/numpy/_core/include") == ["-I/env/numpy/_core/include"]

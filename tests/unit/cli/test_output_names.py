@@ -215,6 +215,7 @@ WRITING: Final = {
     "system.progress": "draws over the last line of a terminal, in ASCII only",
     "system.failures": "has one fixed sentence for when no memory is left",
     "loader.openers": "silences the parser, which would warn of the sources of others",
+    "system.recording": "copies the output of CMake and of compilers, unchanged",
     "cli.extend_tables": "is run by hand where tables are made",
 }
 

@@ -45,6 +45,47 @@ def test_the_error_comes_first_then_the_findings_then_the_hint() -> None:
     )
 
 
+CMAKE = """\
+CMake Error at /opt/cmake/Modules/FindPackageHandleStandardArgs.cmake:290 (message):
+  Could NOT find ZLIB (missing: ZLIB_LIBRARY
+  ZLIB_INCLUDE_DIR)
+Call Stack (most recent call first):
+  /opt/cmake/Modules/FindZLIB.cmake:214 (FIND_PACKAGE_HANDLE_STANDARD_ARGS)
+  cmake/deps.cmake:7 (find_package)
+  CMakeLists.txt:3 (include)
+
+
+-- Configuring incomplete, errors occurred!
+CMake Error: The source directory "/s/job/source/demo-1.0/x" does not exist.
+Specify --help for usage.
+
+CMake Error at CMakeLists.txt:9 (message):
+  own words
+  of the project
+
+
+muslbackend: error: the library ZLIB was not found for the target
+/s/job/source/demo-1.0/a.c:1:2: error: x
+/s/job/source/demo-1.0/a.c:1:2: error: x
+"""
+
+
+def test_an_error_of_cmake_is_one_line_with_the_line_of_the_project() -> None:
+    outcome = REFUSED._replace(error="the library ZLIB was not found\n  hint  do", findings=())
+    errors = (
+        (
+            "CMake Error at cmake/deps.cmake:7 (find_package): Could NOT find ZLIB (missing: "
+            "ZLIB_LIBRARY ZLIB_INCLUDE_DIR)"
+        ),
+        'CMake Error: The source directory "x" does not exist.',
+        "CMake Error at CMakeLists.txt:9 (message): own words of the project",
+        "a.c:1:2: error: x",
+    )
+    assert results.reasons(None, CMAKE, "/s/job/source") == errors
+    shown = ("the library ZLIB was not found", "  hint  do", *errors)
+    assert results.reasons(outcome, CMAKE, "/s/job/source") == shown
+
+
 def test_many_findings_do_not_hide_the_reason() -> None:
     many = tuple(FINDING._replace(subject=f"demo/{i}.so", hint="") for i in range(100))
     shown = results.reasons(REFUSED._replace(findings=many), "")

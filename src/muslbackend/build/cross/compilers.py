@@ -168,7 +168,8 @@ def zig_compilers(arch: Architecture) -> Compilers:
     # programs are linked statically: CMake's first checks would build all of musl in vain.
     flags = f"-target {ZIG_TARGETS[arch.name]} -fno-sanitize=undefined -dynamic"
     programs = {
-        name: zig_wrapper(zig.version, f"{name} {flags}", arch.name) for name in ("cc", "c++")
+        name: zig_wrapper(zig.version, f"{name} {flags}", arch.name, arch.bits)
+        for name in ("cc", "c++")
     }
     programs |= {name: tool_wrapper(zig.version, name) for name in ("ar", "ranlib")}
     programs["ld"] = tool_wrapper(zig.version, f"ld.lld -m {_EMULATIONS[arch.name]}")

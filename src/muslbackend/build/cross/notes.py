@@ -24,7 +24,10 @@ LANGUAGE: Final = "language"
 #: A program for the target that could not be run.
 NOT_RUN: Final = "not-run"
 
-_KINDS: Final = frozenset({DROPPED, REFUSED, LANGUAGE, NOT_RUN})
+#: NumPy's headers, for a machine with pointers of another size.
+NUMPY: Final = "numpy"
+
+_KINDS: Final = frozenset({DROPPED, REFUSED, LANGUAGE, NOT_RUN, NUMPY})
 
 #: Environment variables that contain flags.
 _FLAGS: Final = (
@@ -91,6 +94,13 @@ def failure(
     not_run = unanswered(notes)
     if not_run is not None:
         return not_run
+    if any(note.kind == NUMPY for note in notes):
+        return ToolError(
+            "the project uses the headers of this machine's NumPy, which are wrong for a target of "
+            "32 bits: npy_int64 would have 4 bytes",
+            hint="name an Alpine root that has py3-numpy-dev with musl.sysroot, and its headers in "
+            "the project; or build on Alpine for that machine",
+        )
     refused = [note for note in notes if note.kind == REFUSED]
     # Checks of CMake may fail; if nothing else failed, it was the check of the compiler itself.
     names = [note.subject for note in refused if not note.trial]

@@ -85,7 +85,7 @@ def binutil_wrapper(version: str, name: str, *, native: bool) -> str:
     return fill(_BINUTIL, parts)
 
 
-def zig_wrapper(version: str, command: str, arch: str) -> str:
+def zig_wrapper(version: str, command: str, arch: str, bits: int = 64) -> str:
     """Return a program that runs ``zig cc`` or ``zig c++`` with gcc's flags."""
     parts = {
         "version": version,
@@ -98,6 +98,7 @@ def zig_wrapper(version: str, command: str, arch: str) -> str:
         "harmless": "|".join(HARMLESS),
         "harmless_pairs": "|".join(HARMLESS_PAIRS),
         "harmless_z": "|".join(HARMLESS_Z),
+        "numpy_function": _OTHER_NUMPY if bits == 32 else _SAME_NUMPY,
         "machine": "|".join(MACHINE),
         "lists": "|".join(LISTS),
         "list_pairs": "|".join(LIST_PAIRS),
@@ -114,6 +115,19 @@ def fill(template: str, parts: Mapping[str, str]) -> str:
 
 
 _ZIG: Final = f'"${{{ZIG_VARIABLE}:?is not set: run this through muslbackend}}"'
+#: NumPy's headers have the sizes of the machine that they were built for, as in npy_int64.
+_SAME_NUMPY: Final = "numpy() { :; }"
+_OTHER_NUMPY: Final = f"""\
+numpy() {{
+  case $1 in
+    "${{{SYSROOT_VARIABLE}:-/no sysroot}}"/*) ;;
+    */numpy/core/include|*/numpy/_core/include)
+      note numpy "$1"
+      echo "muslbackend: $1: these headers are for machines of 64 bits" >&2
+      exit 1 ;;
+  esac
+}}"""
+
 #: LLVM's programs have the version in their name in some distributions.
 _BINUTIL: Final = """\
 #!/bin/sh
@@ -175,6 +189,7 @@ refuse() {
   echo "muslbackend: $1: $2" >&2
   exit 1
 }
+@numpy_function@
 # CMake asks which compiler this is before it has flags; zig has one libc++ for -s, one without.
 case "$*" in *CMakeC*CompilerId.c*) set -- -O3 -s "$@" ;; esac
 
@@ -249,11 +264,13 @@ while [ "$n" -gt 0 ]; do
     -Wl,*|-Xlinker|-z) ;;
     -u) refuse "-u $1" "zig has no way to ask for a symbol" ;;
     -I|-isystem|-idirafter|-L)
+      numpy "$1"
       case $1 in
         @machine@) note dropped "$arg $1" && n=$((n - 1)) && shift ;;
         *) set -- "$@" "$arg" ;;
       esac ;;
     -I/*|-isystem/*|-idirafter/*|-L/*)
+      numpy "/${arg#*/}"
       case /${arg#*/} in
         @machine@) note dropped "$arg" ;;
         *) set -- "$@" "$arg" ;;

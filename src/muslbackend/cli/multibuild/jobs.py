@@ -180,6 +180,11 @@ class Attempt:
         """The file in which a hook of muslbackend leaves its outcome."""
         return self.shared.scratch / f"{self.job.name}.outcome.json"
 
+    @property
+    def sources(self) -> Path:
+        """The folder of the unpacked project."""
+        return self.shared.scratch / self.job.name / "source"
+
 
 def build_sdist(project: Path, attempt: Attempt) -> Result:
     """Build ``shared.sdist`` with the interpreter of a job, and return the result."""
@@ -198,7 +203,7 @@ def build_wheel(attempt: Attempt) -> Result:
 
     def make(folder: Path) -> Result:
         job, shared = attempt.job, attempt.shared
-        source = unpack(shared.sdist, folder / "source")
+        source = unpack(shared.sdist, attempt.sources)
         made = _drive("wheel", source, (folder, folder / "out"), attempt)
         size = made.stat().st_size
         loads_on = results.loads_on(results.read_outcome(attempt.outcome))
@@ -250,7 +255,7 @@ def _result(make: Callable[[Path], Result], attempt: Attempt) -> Result:
         why = tuple(reason.splitlines())
     else:
         text = log.read_text(encoding="utf-8", errors="replace")
-        why = results.reasons(results.read_outcome(attempt.outcome), text)
+        why = results.reasons(results.read_outcome(attempt.outcome), text, str(attempt.sources))
     seconds = time.monotonic() - begin
     return Result(attempt.job, seconds, exit_code=code, why=why, log=str(log))
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from muslbackend.cli.multibuild.log_errors import log_errors
 from muslbackend.policy.findings import Finding, Severity
 from muslbackend.report import text
 from muslbackend.report.check import findings_lines
@@ -95,18 +95,20 @@ def _string(value: object) -> str:
     return value
 
 
-def reasons(outcome: Outcome | None, log: str) -> tuple[str, ...]:
+def reasons(outcome: Outcome | None, log: str, sources: str = "") -> tuple[str, ...]:
     """Return the lines that explain why a job failed, the reason itself first.
 
-    These are our error, the findings and the hint; without an outcome the errors of compilers in
-    the log, or else its last line.
+    These are our error, the findings and the hint, followed by the errors in the log; without an
+    outcome only the latter, or else the last line of the log. ``sources`` is the folder of the
+    unpacked project, to which paths in the lines are relative.
     """
+    errors = [line for line in log_errors(log, sources) if not line.startswith("muslbackend: ")]
     if outcome is not None and outcome.error:
         message, *hint = outcome.error.splitlines() or [""]
-        findings = list(findings_lines(outcome.findings))
-        return (spelled(message), *findings[: SHOWN - 2], *map(spelled, hint))[:SHOWN]
+        findings = list(findings_lines(outcome.findings))[: SHOWN - 2]
+        more = [] if findings else errors
+        return (spelled(message), *findings, *map(spelled, hint), *more)[:SHOWN]
     lines = [line.rstrip() for line in log.splitlines() if line.strip()]
-    errors = [line for line in lines if re.search(r"\b(fatal )?error\b", line, re.IGNORECASE)]
     return tuple(errors[:SHOWN] or lines[-1:] or ["the log is empty"])
 
 
