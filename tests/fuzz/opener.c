@@ -79,11 +79,46 @@ static int has(const char *line, const char *end, const char *text, size_t lengt
 	return 0;
 }
 
+static int emulated;
+
+/* Note all code of the folder. QEMU shows adjacent pages of a file that only differ in whether they
+ * are executable as one: there the program headers say it. */
+static void note_code(void)
+{
+	static union { char bytes[1 << 13]; ElfW(Ehdr) header; } start;
+	codes = 0;
+	for (struct link_map *file = debug->r_map; file; file = file->l_next) {
+		if (strncmp(file->l_name, folder, folder_length)) continue;
+		int opened = open(file->l_name, O_RDONLY);
+		ssize_t size = read(opened, &start, sizeof start);
+		close(opened);
+		const ElfW(Ehdr) *header = &start.header;
+		if (size < (ssize_t)sizeof *header) continue;
+		for (int i = 0; i < header->e_phnum && codes < 64; i++) {
+			word at = header->e_phoff + (word)i * header->e_phentsize;
+			ElfW(Phdr) segment;
+			if (at > (word)size - sizeof segment) break;
+			memcpy(&segment, start.bytes + at, sizeof segment);
+			if (segment.p_type != PT_LOAD || !(segment.p_flags & PF_X)) continue;
+			word first = file->l_addr + segment.p_vaddr;
+			code[codes++] = (struct range){first & -4096, (first + segment.p_memsz + 4095) & -4096};
+		}
+	}
+}
+
+static int in_code(word address)
+{
+	for (int i = 0; i < codes; i++)
+		if (address >= code[i].start && address < code[i].stop) return 1;
+	return 0;
+}
+
 /* Say what lies at an address; note all code of the folder as well. */
 static char what(word address, int readable_only)
 {
 	char found = 'n';
 	codes = 0;
+	if (emulated) note_code();
 	for (const char *line = maps; *line;) {
 		const char *end = strchr(line, '\n'), *at;
 		word start, stop;
@@ -93,7 +128,8 @@ static char what(word address, int readable_only)
 		char kind = has(at, end, folder, folder_length) ? 'o' : has(at, end, "/ld-musl-", 9) ? 'l'
 			: has(at, end, "/opener", 7) ? 'm' : 'n';
 		int executable = at[3] == 'x', readable = at[1] == 'r';
-		if (kind == 'o' && executable && codes < 64) code[codes++] = (struct range){start, stop};
+		if (emulated && kind == 'o') executable = in_code(address);
+		else if (kind == 'o' && executable && codes < 64) code[codes++] = (struct range){start, stop};
 		if (address >= start && address < stop) {
 			if (readable_only) found = readable;
 			else found = executable ? kind : kind == 'o' ? 'd' : 'n';
@@ -102,13 +138,6 @@ static char what(word address, int readable_only)
 	}
 	if (readable_only && found == 'n') found = 0;
 	return found;
-}
-
-static int in_code(word address)
-{
-	for (int i = 0; i < codes; i++)
-		if (address >= code[i].start && address < code[i].stop) return 1;
-	return 0;
 }
 
 /* Say whether each entry of an array of functions is in code of the folder. */
@@ -136,10 +165,12 @@ static int calls_code(void)
 			if (*entry < 32) values[*entry] = entry[1];
 			else if (*entry - HIDDEN < 32) values[*entry - HIDDEN] = entry[1];
 		}
+#if !defined __arm__ && !defined __aarch64__ /* NO_LEGACY_INITFINI of musl */
 		for (int tag = DT_INIT; tag <= DT_FINI; tag++) {
 			what(0, 0);
 			if (values[tag] && !in_code(file->l_addr + values[tag])) return 0;
 		}
+#endif
 		if (!all_code(file->l_addr, values + DT_INIT_ARRAY, values + DT_INIT_ARRAYSZ)) return 0;
 		if (!all_code(file->l_addr, values + DT_FINI_ARRAY, values + DT_FINI_ARRAYSZ)) return 0;
 	}
@@ -227,6 +258,16 @@ static void child(const char *path, int milliseconds, int asked)
 	exit(0);
 }
 
+/* QEMU itself may come to no end: it then sleeps with all signals blocked, and takes no time. */
+static volatile pid_t running;
+
+static void overdue(int number)
+{
+	kill(running, SIGKILL);
+	alarm(30);
+}
+
+
 int main(int argc, char **argv)
 {
 	folder = argv[1], folder_length = strlen(folder);
@@ -241,10 +282,12 @@ int main(int argc, char **argv)
 	int null = open("/dev/null", O_RDWR);
 	for (int i = 0; i < 3; i++) dup2(null, i);
 	limit(RLIMIT_CORE, 0);
-	if (argv[3][0] == '1') { /* QEMU needs both for itself */
+	emulated = argv[3][0] != '1';
+	if (!emulated) { /* QEMU needs both for itself */
 		limit(RLIMIT_FSIZE, 0);
 		if (sizeof(word) == 8) limit(RLIMIT_AS, (rlim_t)6 << 30);
 	}
+	sigaction(SIGALRM, &(struct sigaction){.sa_handler = overdue}, 0);
 	static char path[4096];
 	while (fgets(path, sizeof path, paths)) {
 		path[strcspn(path, "\n")] = 0;
@@ -259,7 +302,10 @@ int main(int argc, char **argv)
 			child(path + 1, milliseconds, path[0] - '0');
 		}
 		int status;
+		running = pid;
+		alarm(30);
 		while (waitpid(pid, &status, 0) != pid);
+		alarm(0);
 		struct report *r = report;
 		if (WIFSIGNALED(status)) {
 			r->signal = WTERMSIG(status), r->pc = 'k';
