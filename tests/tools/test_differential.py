@@ -250,3 +250,34 @@ def _assert_edits(data: bytes, mutator: Mutator, chance: Random) -> None:
         assert applied(data, edits) == applied(applied(data, edits[:1]), edits[1:])
         seen |= {edit.name.partition(".")[0] for edit in edits}
     assert len(seen) > 30  # headers, tags and tables
+
+
+def test_code_in_an_emulator_is_told_from_program_headers(compare: Compare, cache: Path) -> None:
+    """QEMU shows adjacent mappings of one file as one, with the rights of the first."""
+    sound = seed(_kind("s390x"), cache)
+    mutant = bytearray(sound.data)
+    start, size = struct.unpack_from(">QH", mutant, 32)[0], 56
+    code = next(
+        at
+        for at in range(start, start + 16 * size, size)
+        if struct.unpack_from(">II", mutant, at) == (1, 5)
+    )
+    (offset,) = struct.unpack_from(">Q", mutant, code + 8)
+    struct.pack_into(">Q", mutant, code + 8, offset + 0x1000)
+    compared = compare(sound, bytes(mutant))
+    assert compared.ours.fine
+    assert not compared.loader.loads
+    assert compared.result == OWN_CODE, compared
+
+
+def test_musl_never_calls_a_fini_function_on_arm(compare: Compare, cache: Path) -> None:
+    begin = f"__attribute__((constructor)) static void begin(void) {{ {OWN['it crashes']} }}"
+    crashing = Kind("own code of arm", CRASHES + begin, linker="zig", arch="armv7l")
+    sound = seed(crashing, cache)
+    mutant = bytearray(sound.data)
+    # DT_SYMENT becomes a DT_FINI that leads to no code.
+    at = mutant.index(struct.pack("<II", 11, 16))
+    struct.pack_into("<I", mutant, at, 13)
+    compared = compare(sound, bytes(mutant))
+    assert compared.ours.fine
+    assert compared.result == OWN_CODE, compared
