@@ -276,3 +276,24 @@ def test_the_programs_for_object_files_are_for_the_target(tmp_path: Path, arch: 
     assert all(f"/cross/{arch}-" in path for path in programs)
     (module,) = (data for name, data in members(made.wheel).items() if name.endswith(".so"))
     assert b"*" in module
+
+
+PRESET: Final = """\
+{"version": 3, "configurePresets": [{"name": "own", "generator": "Ninja",
+  "toolchainFile": "${sourceDir}/host.cmake", "cacheVariables": {"CMAKE_LINKER": "/usr/bin/ld"}}]}
+"""
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "aarch64"])
+def test_a_preset_does_not_choose_the_compiler_of_the_machine(tmp_path: Path, arch: str) -> None:
+    files = {
+        "CMakePresets.json": PRESET,
+        "host.cmake": "set(CMAKE_C_COMPILER gcc)\nset(CMAKE_LINKER /usr/bin/ld)\n",
+        "extra.cmake": 'message(STATUS "PROGRAMS ${CMAKE_C_COMPILER};${CMAKE_LINKER};")\n',
+    }
+    settings = '[tool.scikit-build]\ncmake.args = ["--preset=own"]\n'
+    made = build(write_project(tmp_path / "project", files, settings), f"musl.target={arch}")
+    assert made.status == 0, made.output
+    line = next(line for line in made.output.splitlines() if "PROGRAMS " in line)
+    programs = line.partition("PROGRAMS ")[2].rstrip(";").split(";")
+    assert all(f"/cross/{arch}-" in path for path in programs), line
