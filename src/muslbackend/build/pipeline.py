@@ -235,7 +235,7 @@ def _notes(job: Job) -> Iterator[Notes]:
         except SystemExit as error:  # by scikit-build-core, which has printed its message
             flags = user_flags(job.config, os.environ)
             noted = failure(notes(), flags, _cmake_texts(job.project))
-            raise noted or cause(output()) or error from None
+            raise noted or cause(output(), str(job.project)) or error from None
 
 
 def _cmake_texts(project: Path) -> dict[str, str]:

@@ -61,6 +61,8 @@ Call Stack (most recent call first):
 """
 LIBRARIES = "a cross build finds no library of this machine: "
 NO_OPENMP = "the project requires OpenMP, which zig does not have"
+NO_AUTORECONF = "the build starts autoreconf, which is not installed on this machine"
+NO_FOO = "the library foo (-lfoo) was not found for the target"
 BY_PATH = "the build starts gen by its path, but compiled it for the target"
 CASES = [
     (
@@ -115,11 +117,15 @@ CASES = [
         "the library foo (-lfoo) was not found for the target",
     ),
     ("/usr/bin/ld: cannot find -lgomp", NO_OPENMP),
+    ("ninja: error: '/lib/libomp.dylib', needed by 'a.so', missing and no known rule", NO_OPENMP),
+    ("ninja: error: '/usr/lib/libfoo.so.1', needed by 'a.so', missing", NO_FOO),
     (
         "sh: CMAKE_CXX_COMPILER_CLANG_SCAN_DEPS-NOTFOUND: not found",
         "the project has C++20 modules, which CMake compiles only with clang-scan-deps",
     ),
     ("/bin/sh: 1: /tmp/build/gen: not found", BY_PATH),
+    ("./bootstrap.sh: 2: autoreconf: not found", NO_AUTORECONF),
+    ("/bin/sh: line 12: autoreconf: command not found", NO_AUTORECONF),
     ("sh: line 1: /b/gen: cannot execute: required file not found", BY_PATH),
     ("cd /b && /opt/cmake -E env X=1 A= /b/gen out.c\nno such file or directory", BY_PATH),
     (
@@ -149,6 +155,12 @@ def test_a_known_cause_gets_a_message(output: str, message: str) -> None:
 )
 def test_other_output_has_no_known_cause(output: str) -> None:
     assert cause(output) is None
+
+
+def test_paths_in_the_project_are_relative() -> None:
+    error = cause("/p/x/src/a.c:2:10: fatal error: 'zlib.h' file not found\n", "/p/x")
+    assert error is not None
+    assert error.message == "the header <zlib.h> was not found for the target (src/a.c:2)"
 
 
 def test_the_last_cause_counts() -> None:

@@ -37,15 +37,22 @@ GLIBC_HEADERS: Final = {
 _ESCAPES: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 
 
-def cause(output: str) -> MuslBackendError | None:
-    """Return the error for the last known cause in the output of a build, ``None`` if unknown."""
+def cause(output: str, project: str = "") -> MuslBackendError | None:
+    """Return the error for the last known cause in the output of a build, ``None`` if unknown.
+
+    Paths below ``project``, an absolute path, are relative to it in the message.
+    """
     text = _ESCAPES.sub("", output).replace("\r\n", "\n")
     found = [
         (match.start(), pattern.error(match))
         for pattern in _PATTERNS
         for match in pattern.expression.finditer(text)
     ]
-    return max(found, key=lambda pair: pair[0])[1] if found else None
+    if not found:
+        return None
+    error = max(found, key=lambda pair: pair[0])[1]
+    message = error.message.replace(f"{project}/", "") if project else error.message
+    return type(error)(message, hint=error.hint)
 
 
 def _missing(name: str, place: str) -> MuslBackendError:
@@ -117,6 +124,15 @@ def _not_started(match: re.Match[str]) -> MuslBackendError:
     )
 
 
+def _no_program(match: re.Match[str]) -> MuslBackendError:
+    name = match["name"]
+    return ToolError(
+        f"the build starts {name}, which is not installed on this machine",
+        hint="install it with the packages of the system, or add the Python package that has it to "
+        "build-system.requires",
+    )
+
+
 def _no_lists(_: re.Match[str]) -> MuslBackendError:
     return MuslBackendError(
         "the project has no CMakeLists.txt",
@@ -156,11 +172,19 @@ _PATTERNS: Final = (
     _Pattern(r"unable to find (?:dynamic |static )?system library \"(?P<name>[^\"]+)\"", _library),
     _Pattern(r"unable to find library -l(?P<name>\S+)", _library),
     _Pattern(r"cannot find -l(?P<name>\S+)", _library),
+    _Pattern(
+        r"^ninja: error: '(?:[^']*/)?lib(?P<name>[\w+-]+)\.(?:so|a|dylib)[^']*', needed by",
+        _library,
+    ),
     _Pattern(r"CLANG_SCAN_DEPS-NOTFOUND|clang-scan-deps: (?:command )?not found", _modules),
     _Pattern(
         r"^(?:/bin/)?sh: (?:line )?\d+: (?P<path>/\S+): (?:not found|Exec format error"
         r"|cannot execute: required file not found|No such file or directory)$",
         _not_started,
+    ),
+    _Pattern(
+        r"^\S*: (?:line )?\d+: (?P<name>[\w.+-]+): (?:command )?not found$",
+        _no_program,
     ),
     _Pattern(
         r"cmake -E env (?:\w+=\S* )*(?P<path>/\S+).*\n"
