@@ -33,6 +33,9 @@ class Settings(NamedTuple):
     """A CMake toolchain file for a cross build."""
     loader: str | None = None
     """musl's dynamic loader for the target, to run programs of a cross build."""
+    emulate_python: str = "auto"
+    """A Python of the target for commands that import the built modules: a path, ``auto`` for one
+    that is found, or empty for none."""
     verify: bool = False
     """Whether the real loader opens every file before the wheel is written."""
     repair: Options = Options()
@@ -264,6 +267,18 @@ def _strip(place: str, value: object) -> str:
         raise _wrong(place, value, "all, debug, true (all) or false") from None
 
 
+def _python(place: str, value: object) -> str:
+    if value == "auto":
+        return value
+    try:
+        allowed = _boolean(place, value)
+    except SettingsError:
+        return _text("auto, false or a CPython for musl")(place, value)
+    if allowed:
+        raise _wrong(place, value, "auto, false or a CPython for musl")
+    return ""
+
+
 def _version(place: str, value: object) -> MuslVersion:
     if isinstance(value, float):
         raise SettingsError(
@@ -336,5 +351,6 @@ _KEYS: Final = (
     _Key("sysroot", _text("a folder such as alpine-root")),
     _Key("toolchain-file", _text("a CMake toolchain file")),
     _Key("loader", _text("a file such as ld-musl-x86_64.so.1")),
+    _Key("emulate-python", _python),
     _Key("verify", _boolean),
 )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from muslbackend.build.cross.target_python import Wanted
 from muslbackend.build.cross.toolchain import Toolchain
 from muslbackend.build.invocation import (
     Invocation,
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 TARGET: Target = target_for("aarch64")
 FILE = Path("/cache/tool.cmake")
-ZIG = Toolchain(FILE, {"_ZIG": "/zig", "_PYTHON": "linux-aarch64"}, "zig 0.17", "5eed")
+PYTHON = Wanted("3.11", "cpython-311-aarch64-linux-musl", TARGET.arch)
+ZIG = Toolchain(FILE, {"_ZIG": "/zig", "_PYTHON": "linux-aarch64"}, "zig 0.17", "5eed", PYTHON)
 USE_ORIGIN = "-DCMAKE_BUILD_RPATH_USE_ORIGIN=ON"
 TOOLCHAIN = "-DCMAKE_TOOLCHAIN_FILE=/cache/tool.cmake"
 
@@ -90,7 +92,7 @@ def test_a_cross_build_gets_the_toolchain_file() -> None:
 
 
 def test_a_toolchain_path_with_spaces_is_one_argument() -> None:
-    zig = Toolchain(Path("/my cache/it's.cmake"), {}, "zig", "5eed")
+    zig = Toolchain(Path("/my cache/it's.cmake"), {}, "zig", "5eed", PYTHON)
     call = plan_invocation(TARGET, {}, {}, {"CMAKE_ARGS": "-DX=1"}, zig)
     assert shlex.split(call.environment["CMAKE_ARGS"]) == [
         "-DCMAKE_TOOLCHAIN_FILE=/my cache/it's.cmake",

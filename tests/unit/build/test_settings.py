@@ -51,6 +51,9 @@ SAME = [
     ),
     (("a b/c:d", "a b/c:d", "a b/c:d"), given(loader="a b/c:d"), "loader"),
     ((True, "true", "1"), given(verify=True), "verify"),
+    (("a b/c:d", "a b/c:d", "a b/c:d"), given(emulate_python="a b/c:d"), "emulate-python"),
+    (("auto", "auto", "auto"), given(emulate_python="auto"), "emulate-python"),
+    ((False, "false", "0"), given(emulate_python=""), "emulate-python"),
     (("a b/c:d", "a b/c:d", "a b/c:d"), given(toolchain_file="a b/c:d"), "toolchain-file"),
     ((9, "9", "9"), given(compression_level=9), "compression-level"),
     ((["nk_*", "x"], "nk_*;x", "nk_*;x"), given(assume_symbols=("nk_*", "x")), "assume-symbols"),
@@ -65,6 +68,7 @@ KEYS = (
     "compression-level",
     "debug-info-dir",
     "drop-copies",
+    "emulate-python",
     "exclude",
     "floor",
     "ignore",
@@ -440,3 +444,12 @@ def test_a_misspelled_table_is_refused(table: str) -> None:
 
 def test_tables_of_other_tools_are_accepted() -> None:
     refuse_misspelled_table({"muslbackend": {}, "scikit-build": {}, "mypy": {}, "musllinux": {}})
+
+
+@pytest.mark.parametrize("value", [True, "true", "", 3, ["a"]])
+def test_an_invalid_value_of_emulate_python_is_refused(value: object) -> None:
+    words = "auto, false or a CPython for musl"
+    with pytest.raises(SettingsError) as raised:
+        parse_settings({"emulate-python": value}, {}, {})
+    assert raised.value.message == f"tool.muslbackend.emulate-python = {value!r} is not {words}"
+    assert raised.value.hint == f"give {words}"

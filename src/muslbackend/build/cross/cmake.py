@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.build.cross.notes import LANGUAGE
+from muslbackend.build.cross.target_python import CONFIGURING_VARIABLE
 from muslbackend.build.cross.wrapper import BINUTILS, NOTES_VARIABLE, SYSROOT_VARIABLE, fill
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ def cmake_text(target: ToolchainTarget) -> str:
         "sysroot_variable": SYSROOT_VARIABLE,
         "packages_variable": PACKAGES_VARIABLE,
         "prefixes_variable": PREFIXES_VARIABLE,
+        "configuring_variable": CONFIGURING_VARIABLE,
         "toolchain_variable": TOOLCHAIN_VARIABLE,
         "notes_variable": NOTES_VARIABLE,
         "language": LANGUAGE,
@@ -262,6 +264,10 @@ foreach(_prefix Python Python3)
   # It is forgotten when the interpreter is not asked for; this is then taken.
   set(${_prefix}_SOABI "@soabi@" CACHE INTERNAL "" FORCE)
 endforeach()
+foreach(_prefix Python Python3 PYTHON)
+  set(${_prefix}_EXECUTABLE "@root@/bin/python" CACHE FILEPATH "" FORCE)
+endforeach()
+set(ENV{@configuring_variable@} 1)
 set(PYTHON_INCLUDE_DIR "@include@" CACHE PATH "" FORCE)
 set(PYTHON_LIBRARY "@library@" CACHE FILEPATH "")
 set(PYTHON_MODULE_EXTENSION ".@soabi@.so" CACHE INTERNAL "" FORCE)

@@ -24,10 +24,12 @@ LANGUAGE: Final = "language"
 #: A program for the target that could not be run.
 NOT_RUN: Final = "not-run"
 
+#: A module for the target that a command of the build imports.
+IMPORT: Final = "import"
 #: NumPy's headers, for a machine with pointers of another size.
 NUMPY: Final = "numpy"
 
-_KINDS: Final = frozenset({DROPPED, REFUSED, LANGUAGE, NOT_RUN, NUMPY})
+_KINDS: Final = frozenset({DROPPED, REFUSED, LANGUAGE, NOT_RUN, NUMPY, IMPORT})
 
 #: Environment variables that contain flags.
 _FLAGS: Final = (
@@ -113,6 +115,10 @@ def failure(
 
 def unanswered(notes: Iterable[Note]) -> ToolError | None:
     """Return the error for programs that could not be run, so that their answers are unknown."""
+    notes = list(notes)
+    modules = dict.fromkeys(note.subject for note in notes if note.kind == IMPORT)
+    if modules:
+        return _not_imported(list(modules))
     programs = dict.fromkeys(
         note.subject.rpartition("/")[2] for note in notes if note.kind == NOT_RUN
     )
@@ -124,6 +130,14 @@ def unanswered(notes: Iterable[Note]) -> ToolError | None:
         hint="install QEMU (Debian: qemu-user, Alpine: qemu-ARCH) and musl's loader for the target "
         "(Debian: musl:ARCH), or name the loader with musl.loader or musl.sysroot; or set the "
         "result of a try_run: -C cmake.define.NAME=VALUE",
+    )
+
+
+def _not_imported(modules: Sequence[str]) -> ToolError:
+    return ToolError(
+        f"the build imports modules that it compiled for musl: {', '.join(modules)}",
+        hint="name a CPython for musl on the target, of this X.Y, with musl.emulate-python; or "
+        "set it to false, which leaves out files that such commands make (type stubs, for example)",
     )
 
 

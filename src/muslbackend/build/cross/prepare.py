@@ -11,6 +11,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from muslbackend.build import skbuild
 from muslbackend.build.cross.compilers import needs_zig
 from muslbackend.build.cross.emulation import find_emulation, read_loader
+from muslbackend.build.cross.target_python import (
+    AUTO,
+    NEVER,
+    TARGET_VARIABLE,
+    find_target_python,
+)
 from muslbackend.build.cross.toolchain import Choice, cross_toolchain
 from muslbackend.build.cross.wrapper import DATE_VARIABLE
 from muslbackend.build.cross.zig import ZIG_REQUIREMENT
@@ -55,8 +61,23 @@ def prepare(job: Job, sysroot: Path | None, *, make: bool = True) -> Cross:
     toolchain = cross_toolchain(arch, _choice(job, root), cache, make=make)
     loader = job.settings.loader
     given = None if loader is None else read_loader(job.project, loader, arch)
-    toolchain = toolchain._replace(environment={**toolchain.environment, **_dates()})
-    return Cross(toolchain, find_emulation(arch, given, root))
+    emulation = find_emulation(arch, given, root)
+    python = _python(job, toolchain, root, emulation)
+    changes = {**toolchain.environment, **_dates(), **python}
+    return Cross(toolchain._replace(environment=changes), emulation)
+
+
+def _python(
+    job: Job, toolchain: Toolchain, sysroot: Path | None, emulation: Emulation
+) -> Mapping[str, str]:
+    """Return the variable that names the target's Python; none if it must not be used."""
+    setting = job.settings.emulate_python
+    if setting == NEVER:
+        return {}
+    if setting != AUTO:
+        setting = str(job.project / setting)
+    words = find_target_python(setting, toolchain.python, sysroot, emulation)
+    return {TARGET_VARIABLE: "\n".join(words)}
 
 
 def _dates() -> Mapping[str, str]:

@@ -35,6 +35,7 @@ from muslbackend.build.cross.python import (
     sysconfigdata_name,
     target_python_files,
 )
+from muslbackend.build.cross.target_python import HOST_VARIABLE, Wanted, script_files
 from muslbackend.build.cross.wrapper import BINUTILS, SYSROOT_VARIABLE
 from muslbackend.build.cross.zig import kept_library, library_place
 from muslbackend.system.cache import cache_folder, once, user_cache
@@ -60,6 +61,8 @@ class Toolchain(NamedTuple):
     """The compiler, for the log."""
     key: str
     """An identifier: toolchains with different keys have separate build folders."""
+    python: Wanted
+    """The properties of a Python for the target."""
     compiler: Path | None = None
     """The C compiler; ``None`` if only the user's toolchain file names it."""
     compiler_version: str | None = None
@@ -111,6 +114,7 @@ def cross_toolchain(
         # A preliminary platform tag for scikit-build-core.
         PLATFORM_VARIABLE: f"linux-{arch.name}",
         "SETUPTOOLS_EXT_SUFFIX": f".{soabi}.so",
+        HOST_VARIABLE: sys.executable,
         # ccache checks the compiler's modification time; the wrapper's does not depend on zig.
         "CCACHE_COMPILERCHECK": os.environ.get("CCACHE_COMPILERCHECK", "content"),
     }
@@ -132,7 +136,9 @@ def cross_toolchain(
         words = f"{words}; {compilers.passed_over}"
     key = hashlib.sha256(repr((root.name, choice)).encode()).hexdigest()[:8]
     compiler = root / "bin/cc" if "cc" in compilers.programs else None
-    return Toolchain(root / "toolchain.cmake", environment, words, key, compiler, compilers.version)
+    python = Wanted(host.version, soabi, arch)
+    file = root / "toolchain.cmake"
+    return Toolchain(file, environment, words, key, python, compiler, compilers.version)
 
 
 def _own_prefixes(packages: Sequence[str]) -> list[str]:
@@ -230,6 +236,7 @@ def _files(
     files["bin/emulate"] = emulate_script(arch)
     files["config.site"] = _config_site(arch)
     files |= target_python_files(host, arch, root)
+    files |= script_files(host, arch)
     target = ToolchainTarget(
         root=root,
         processor=arch.name,
