@@ -6,9 +6,13 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import pytest
 
+from muslbackend.elf.header import ET_DYN, ET_EXEC, ElfError
+from muslbackend.elf.image import ElfImage
+from muslbackend.elf.reader import read_elf
 from muslbackend.musl.releases import ARCHITECTURES
 from muslbackend.repair.libraries import system_folders
-from support.loaders.loaders import Outcome, dlopen, install_loader, start
+from support.loaders.loaders import Outcome, dlopen, install_loader, loader, start
+from support.loaders.machines import MACHINES
 from support.loaders.samples import (
     Library,
     Maker,
@@ -21,6 +25,7 @@ from support.loaders.samples import (
     promised,
     verdict_on,
 )
+from support.tools.debian import compile_c
 from support.wheels.builders import gcc_library
 
 if TYPE_CHECKING:
@@ -31,6 +36,7 @@ if TYPE_CHECKING:
 
     Started: TypeAlias = Callable[[dict[str, Content]], tuple[Outcome, Path]]
 
+DT_INIT_ARRAY: Final = 25
 CORE: Final = "demo/_core.so"
 TOOL: Final = "demo/tool"
 BESIDE: Final = "demo/libx.so"
@@ -276,3 +282,37 @@ def test_the_loader_is_musl_itself_where_it_lies(
     outcome = dlopen(loader, folder / CORE, library_path=(loader.parent,), cache=cache)
     assert outcome.state == "loads"
     assert promised(folder, ANY)
+
+
+#: Prints what its constructors left: relocated, or final in a program at a fixed address.
+CONSTRUCTED: Final = """\
+#include <stdio.h>
+static volatile int begun;
+__attribute__((constructor)) static void first(void) { begun = 40; }
+__attribute__((constructor)) static void second(void) { begun += 2; }
+__attribute__((destructor)) static void last(void) { puts("ended"); }
+int main(void) { printf("%d\\n", begun); return 0; }
+"""
+
+
+@pytest.mark.parametrize("arch", ["x86_64", "i686", "armv7l", "aarch64", "s390x"])
+@pytest.mark.parametrize("option", ["-no-pie", "-pie"])
+def test_constructors_of_a_program_at_a_fixed_address_have_no_relocations(
+    option: str, arch: str, tmp_path: Path, cache: Path
+) -> None:
+    (tmp_path / "a.c").write_text(CONSTRUCTED)
+    flags = [option, "-fPIE" if option == "-pie" else "-fno-pie", "-dynamic", "a.c"]
+    compile_c(tmp_path / "program", flags, cache, MACHINES[arch].triple)
+    data = (tmp_path / "program").read_bytes()
+    elf = read_elf(data)
+    assert elf.kind == (ET_DYN if option == "-pie" else ET_EXEC)
+    started = start(loader("1.2.3", cache, arch), tmp_path / "program")
+    assert (started.state, started.words.split()) == ("loads", ["42", "ended"])
+    # A pointer to no code is found in both.
+    image = ElfImage(data)
+    at = image.offset(image.tag(DT_INIT_ARRAY), 8, "DT_INIT_ARRAY")
+    broken = bytearray(data)
+    broken[at : at + image.bits // 8] = bytes(image.bits // 8)
+    if option == "-no-pie":
+        with pytest.raises(ElfError, match="DT_INIT_ARRAY calls an address outside its code"):
+            read_elf(bytes(broken))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from muslbackend.elf.header import ElfError
+from muslbackend.elf.header import ET_EXEC, ElfError
 from muslbackend.elf.memory import PAGE, PF_X, PT_GNU_RELRO, PT_TLS
 from muslbackend.elf.relocations import PACKED
 from muslbackend.elf.symbols import symbol
@@ -89,7 +89,8 @@ def _value(image: ElfImage, write: Write | None, word: int) -> int | None:
     """Return the relocated value of a word, ``None`` if it is not an address in the file."""
     known = kinds_of(image.machine)
     if write is None:
-        return None
+        # The addresses of a program that is not position-independent are final.
+        return word if image.kind == ET_EXEC else None
     if known is None:
         return word
     last = (1 << image.bits) - 1

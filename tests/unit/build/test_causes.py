@@ -123,6 +123,10 @@ CASES = [
         "sh: CMAKE_CXX_COMPILER_CLANG_SCAN_DEPS-NOTFOUND: not found",
         "the project has C++20 modules, which CMake compiles only with clang-scan-deps",
     ),
+    (
+        "configure: error: zlib development files not found",
+        "a configure script ends: zlib development files not found",
+    ),
     ("/bin/sh: 1: /tmp/build/gen: not found", BY_PATH),
     ("./bootstrap.sh: 2: autoreconf: not found", NO_AUTORECONF),
     ("/bin/sh: line 12: autoreconf: command not found", NO_AUTORECONF),
@@ -141,7 +145,8 @@ def test_a_known_cause_gets_a_message(output: str, message: str) -> None:
     assert error is not None
     assert error.message == message
     assert error.hint
-    assert error.hint.startswith(LIBRARIES) == ("found for the target" in error.message)
+    about_libraries = "found for the target" in error.message or "configure" in error.message
+    assert error.hint.startswith(LIBRARIES) == about_libraries
 
 
 @pytest.mark.parametrize(

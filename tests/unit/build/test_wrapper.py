@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from muslbackend.build.cross.notes import parse_notes
 from muslbackend.build.cross.wrapper import (
     HARMLESS,
     binutil_wrapper,
@@ -295,3 +296,20 @@ def test_headers_of_numpy_are_refused_for_32_bits(tmp_path: Path, flag: str, fol
 
 def test_headers_of_numpy_are_right_for_64_bits(wrapper: Wrapper) -> None:
     assert wrapper("-I/env/numpy/_core/include") == ["-I/env/numpy/_core/include"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "trial"),
+    [
+        (["-qversion"], True),
+        (["-V"], True),
+        (["-o", "conftest", "conftest.c", "-lz"], True),
+        (["-c", "a.c"], False),
+    ],
+)
+def test_checks_of_configure_scripts_are_trials(
+    wrapper: Wrapper, arguments: list[str], trial: bool
+) -> None:
+    wrapper.run(*arguments, SAYS='error: unknown clang option: "-foo"')
+    (note,) = parse_notes(wrapper.notes.read_text())
+    assert (note.kind, note.subject, note.trial) == ("refused", "-foo", trial)

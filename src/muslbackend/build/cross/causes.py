@@ -133,6 +133,10 @@ def _no_program(match: re.Match[str]) -> MuslBackendError:
     )
 
 
+def _configure(match: re.Match[str]) -> MuslBackendError:
+    return ToolError(f"a configure script ends: {match['text'].strip()}", hint=_NO_LIBRARIES)
+
+
 def _no_lists(_: re.Match[str]) -> MuslBackendError:
     return MuslBackendError(
         "the project has no CMakeLists.txt",
@@ -191,5 +195,6 @@ _PATTERNS: Final = (
         r"(?:no such file or directory|exec format error)$",
         _not_started,
     ),
+    _Pattern(r"^configure: error: (?P<text>.+)$", _configure),
     _Pattern(r"does not appear to contain CMakeLists\.txt", _no_lists),
 )

@@ -36,9 +36,10 @@ _FLAGS: Final = (
     *("CFLAGS", "CPPFLAGS", "CXXFLAGS", "ASMFLAGS", "LDFLAGS"),
     *("CMAKE_ARGS", "SKBUILD_CMAKE_ARGS", "SKBUILD_CMAKE_DEFINE"),
 )
-#: Folders of CMake's checks: try_compile, check_language, compiler identification.
+#: Folders of CMake's checks: try_compile, check_language, compiler identification. Those of
+#: configure scripts end in AUTOCONF_FOLDER of :mod:`wrapper`.
 _TRIAL: Final = re.compile(
-    r"/CMakeFiles/(CMakeTmp|CMakeScratch|Check[A-Z]\w*|[\d.]+/CompilerId\w+)(/|$)"
+    r"/CMakeFiles/(CMakeTmp|CMakeScratch|Check[A-Z]\w*|[\d.]+/CompilerId\w+)(/|$)|/conftest$"
 )
 
 

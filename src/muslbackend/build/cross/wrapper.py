@@ -18,6 +18,8 @@ NOTES_VARIABLE: Final = "_MUSLBACKEND_NOTES"
 #: The date and time of the build: ``Nov  9 2022 at 12:37:21``.
 DATE_VARIABLE: Final = "_MUSLBACKEND_DATE"
 SYSROOT_VARIABLE: Final = "_MUSLBACKEND_SYSROOT"
+#: The last folder of notes about checks of configure scripts; no such folder exists.
+AUTOCONF_FOLDER: Final = "conftest"
 ZIG_VARIABLE: Final = "_MUSLBACKEND_ZIG"
 
 #: Programs for object files, besides ar, ranlib and strip.
@@ -92,6 +94,7 @@ def zig_wrapper(version: str, command: str, arch: str, bits: int = 64) -> str:
         "zig": _ZIG,
         "command": command,
         "notes": NOTES_VARIABLE,
+        "autoconf": AUTOCONF_FOLDER,
         "date": DATE_VARIABLE,
         "headers": _SYSROOT_HEADERS,
         "processors": _PROCESSORS.get(arch, ""),
@@ -181,8 +184,12 @@ _PROCESSORS: Final = {
 _WRAPPER: Final = """\
 #!/bin/sh
 # zig @version@
+all=$* place=$PWD
+case $all in # what configure scripts of Autoconf try
+  *conftest.*|-V|-qversion|-version) place=$PWD/@autoconf@ ;;
+esac
 note() {
-  if [ -n "${@notes@-}" ]; then printf '%s\\t%s\\t%s\\n' "$1" "$2" "$PWD" >>"$@notes@"; fi
+  if [ -n "${@notes@-}" ]; then printf '%s\\t%s\\t%s\\n' "$1" "$2" "$place" >>"$@notes@"; fi
 }
 refuse() {
   note refused "$1"
