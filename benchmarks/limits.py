@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 #: fourth of auditwheel's time for wheels of which many files are rewritten. For wheels of 2 MB the
 #: start of Python and imports are a third of our time; pyelftools is a half of these.
 FASTER: Final = {SMALL: 2.0, LARGE: 5.0, MANY: 3.0}
-#: `check` must be so many times as fast as `auditwheel show`. For wheels of 2 MB the start of Python
-#: and imports are more than a half of our time.
+#: `check` must be so many times as fast as `auditwheel show`. For wheels of 2 MB the start of
+#: Python and imports are more than a half of our time.
 CHECK_FASTER: Final = 5.0
 CHECK_FASTER_SMALL: Final = 3.5
 #: `check` of many wheels in one command, beside reading and inflating them.
