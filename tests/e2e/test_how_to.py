@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import shutil
 import tomllib
 from dataclasses import replace
@@ -24,6 +25,7 @@ from support.loaders.samples import Library, lay_out
 from support.projects import building, frontends
 from support.projects.building import EXTENSION, PY, build, members, write_project
 from support.projects.howto import ENGINES, PAGE, TASKS
+from support.pythons import muslpython
 from support.tools.debian import compile_c
 from support.tools.marks import CROSSES
 from support.tools.page import alike
@@ -37,7 +39,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.network
 
-LOOK, CHANGE, EXCLUDE, ASIDE, STRIP, FLOOR, CROSS, ROOT, MANY, REPAIR, PUBLISH = TASKS
+LOOK, CHANGE, EXCLUDE, ASIDE, STRIP, FLOOR = TASKS[:6]
+CROSS, NESTED, FAILED, TEST, ROOT, MANY, REPAIR, PUBLISH = TASKS[6:]
 
 CORE: Final = "demo/_demo.cpython-313-x86_64-linux-musl.so"
 NAME: Final = "demo-1.0-cp313-cp313-{}_x86_64.whl"
@@ -315,6 +318,80 @@ def test_pypi_accepts_the_listed_architectures() -> None:
     named = ", ".join(ON_PYPI[:-1]) + f" and {ON_PYPI[-1]}"
     section = PAGE.text[PAGE.text.index(f"## {PUBLISH}") :]
     assert named in " ".join(section.split())
+
+
+def _built(project: Path, arch: str = "x86_64") -> str:
+    """Return the output of a cross build that fails, as on the page."""
+    made = build(project, f"musl.target={arch}")
+    assert made.status != 0
+    said = made.output.replace(f"cpython-{PY[2:]}", "cpython-313")
+    return re.sub(r"GCC [\d.]+ of \w+", "GCC 12.2.0 of Debian", said)
+
+
+@CROSSES
+@PAGE.given(
+    NESTED,
+    "muslbackend: error: demo/_demo.cpython-313-x86_64-linux-musl.so contains code compiled by "
+    "GCC 12.2.0 of Debian, a compiler for glibc (MB151): dep.o",
+)
+def test_the_compiler_of_the_machine_is_named(snippets: list[Block], tmp_path: Path) -> None:
+    extra = """\
+execute_process(COMMAND gcc -c -fPIC ${CMAKE_CURRENT_SOURCE_DIR}/dep.c -o dep.o
+  WORKING_DIRECTORY ${CMAKE_CURRENT_BINARY_DIR} COMMAND_ERROR_IS_FATAL ANY)
+target_link_libraries(_demo PRIVATE ${CMAKE_CURRENT_BINARY_DIR}/dep.o)
+"""
+    files = {"dep.c": "int dep(void) { return 1; }\n", "extra.cmake": extra}
+    assert snippets[0].text in _built(write_project(tmp_path / "project", files))
+
+
+@CROSSES
+@PAGE.given(
+    FAILED,
+    "muslbackend: error: the library ZLIB was not found for the target "
+    "(find_package in CMakeLists.txt:4)",
+)
+def test_a_library_that_is_not_there_is_named(snippets: list[Block], tmp_path: Path) -> None:
+    lines = building._CMAKE.splitlines()
+    lines.insert(3, "find_package(ZLIB REQUIRED)")
+    files = {"CMakeLists.txt": "\n".join(lines)}
+    assert snippets[0].text in _built(write_project(tmp_path / "project", files))
+
+
+@CROSSES
+@PAGE.given(
+    CROSS,
+    "muslbackend: error: the build imports modules that it compiled for musl: demo._ext",
+)
+def test_a_missing_python_for_the_target_is_named(snippets: list[Block], tmp_path: Path) -> None:
+    extra = """\
+set_target_properties(_demo PROPERTIES OUTPUT_NAME _ext LIBRARY_OUTPUT_DIRECTORY demo)
+add_custom_command(TARGET _demo POST_BUILD COMMAND ${Python_EXECUTABLE} -c "import demo._ext")
+"""
+    project = write_project(tmp_path / "project", {"extra.cmake": extra})
+    assert snippets[0].text in _built(project, "aarch64")
+
+
+@CROSSES
+@PAGE.given(
+    TEST,
+    "$ muslbackend test --python musl-python/bin/python3 --with pytest dist/*x86_64.whl "
+    "-- pytest tests",
+    "$ python tests/muslpython.py musl-python --python 3.13 --arch aarch64",
+)
+def test_a_wheel_is_tested(snippets: list[Block], tmp_path: Path, musl_python: Path) -> None:
+    """The Python of the fixtures is made by the second command."""
+    project = write_project(tmp_path / "project", {})
+    (project / "tests").mkdir()
+    test = "import demo\ndef test_it():\n    assert demo.run() == 42\n"
+    (project / "tests/test_demo.py").write_text(test)
+    assert build(project, "musl.target=x86_64").status == 0
+    (project / "musl-python").symlink_to(musl_python.parents[1])
+    words = ["env", "-C", str(project), "bash", "-euc", snippets[0].commands]
+    done = building.run(words, project / "dist")
+    assert done.status == 0, done.output
+    assert "1 passed" in done.output
+    options = snippets[1].commands.split()[2:]
+    assert muslpython.parser().parse_args(options).arch == "aarch64"
 
 
 def test_every_block_belongs_to_a_test() -> None:

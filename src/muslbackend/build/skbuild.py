@@ -18,7 +18,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from muslbackend.errors import MuslBackendError, SettingsError
+from muslbackend.errors import MuslBackendError
 
 if TYPE_CHECKING:
     import zipfile
@@ -56,15 +56,15 @@ def call(name: str, *args: object) -> Any:  # noqa: ANN401 - theirs
         return getattr(backend, name)(*args)
     except Exception as error:
         fact = _fact(error)
-        if fact is None:
-            raise
-        raise SettingsError(f"pyproject.toml: {fact}", hint="see PEP 621") from error
+        if fact is not None:  # above the traceback, which frontends print
+            log(f"error: pyproject.toml: {fact} (PEP 621)")
+        raise
 
 
 def _fact(error: BaseException) -> str | None:
     """Return the fact about pyproject.toml that an error of scikit-build-core states, if any.
 
-    It passes on those of its TOML reader and of pyproject-metadata, with a traceback.
+    It passes on those of pyproject-metadata, with a traceback.
     """
     if isinstance(error, ExceptionGroup):
         facts = [_fact(each) for each in error.exceptions]

@@ -113,7 +113,7 @@ def _bash(outline: Outline) -> Iterator[str]:
     for command in outline.commands:
         yield f"    {command.name})"
         yield f"        if [[ $cur == -* ]]; then _muslbackend_words '{_flags(command.options)}'"
-        for argument in command.arguments:
+        for argument in command.arguments[:1]:
             yield f"        else {_in_bash(_values(argument))}"
         yield "        fi ;;"
     yield "    esac"

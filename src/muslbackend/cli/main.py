@@ -28,6 +28,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "check": "muslbackend.cli.check",
     "repair": "muslbackend.cli.repair",
     "build": "muslbackend.cli.build",
+    "test": "muslbackend.cli.test",
     "explain": "muslbackend.cli.explain",
     "doctor": "muslbackend.cli.doctor.command",
     "init": "muslbackend.cli.init.command",

@@ -177,15 +177,20 @@ def _check(dest: Path, version: str, machine: Machine) -> None:
         raise FixtureError(f"{dest}: {fact}; see what has changed in the pinned parts")
 
 
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command."""
+    options = argparse.ArgumentParser(description="Make a musl CPython on a glibc machine.")
+    options.add_argument("dest", type=Path, help="folder to make it in; cannot be moved later")
+    options.add_argument("--python", default="3.11", choices=VERSIONS)
+    options.add_argument("--arch", default="x86_64", choices=PINS)
+    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    options.add_argument("--cache", type=Path, default=Path(caches, "muslpython"))
+    return options
+
+
 def main() -> int:
     """Make an interpreter as the command line asks and print its path; return the exit status."""
-    parser = argparse.ArgumentParser(description="Make a musl CPython on a glibc machine.")
-    parser.add_argument("dest", type=Path, help="folder to make it in; cannot be moved later")
-    parser.add_argument("--python", default="3.11", choices=VERSIONS)
-    parser.add_argument("--arch", default="x86_64", choices=PINS)
-    caches = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    parser.add_argument("--cache", type=Path, default=Path(caches, "muslpython"))
-    options = parser.parse_args()
+    options = parser().parse_args()
     try:
         print(make(options.dest, options.python, options.cache, options.arch))
     except FixtureError as error:

@@ -37,6 +37,7 @@ SYNOPSES: Final = {
         ("check", "WHEEL..."),
         ("repair", "WHEEL... -o DIR"),
         ("build", "PROJECT --arch LIST --python LIST -o DIR"),
+        ("test", "WHEEL [--python PATH] [--with REQUIREMENT] [-- COMMAND]"),
         ("explain", "CODE..."),
         ("doctor", "PROJECT"),
         ("init", "PROJECT"),

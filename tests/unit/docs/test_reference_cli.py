@@ -60,6 +60,7 @@ def test_the_synopsis_has_what_cannot_be_left_out() -> None:
         "check": "muslbackend check [OPTION]... WHEEL...",
         "repair": "muslbackend repair [OPTION]... (-o DIR | --dry-run) WHEEL...",
         "build": "muslbackend build [OPTION]... [PROJECT]",
+        "test": "muslbackend test [OPTION]... WHEEL [COMMAND...]",
         "explain": "muslbackend explain [OPTION]... [CODE...]",
         "doctor": "muslbackend doctor [OPTION]... [PROJECT]",
         "init": "muslbackend init [OPTION]... [PROJECT]",
