@@ -133,7 +133,7 @@ $(OUT)/libdep.a: dep.c
     "dep/configure": """\
 #!/bin/sh
 for site in $CONFIG_SITE; do . "$site"; done
-echo "host_alias=$host_alias cross_compiling=$cross_compiling build=$CC_FOR_BUILD"
+echo "host_alias=$host_alias cross_compiling=$cross_compiling own=$own build=$CC_FOR_BUILD"
 $CC -fPIC -c "$(dirname "$0")/dep.c" -o dep.o && $AR rc libdep.a dep.o && $RANLIB libdep.a
 """,
 }
@@ -147,11 +147,13 @@ def test_nested_builds_use_the_cross_compiler(
     files = {**DEPENDENCY, **NESTED_FILES, "extra.cmake": NESTED[kind]}
     project = write_project(tmp_path / "project", files)
     (project / "dep/configure").chmod(0o755)
-    made = build(project, f"musl.target={arch}")
+    (tmp_path / "own.site").write_text("own=1\n")
+    environ = {"CONFIG_SITE": str(tmp_path / "own.site")}
+    made = build(project, f"musl.target={arch}", environ=environ)
     (module,) = (data for name, data in members(made.wheel).items() if name.endswith(".so"))
     assert not any("GCC" in text for text in read_elf(module).compilers)
     if kind == "configure":
-        assert f"host_alias={arch}-linux-musl cross_compiling=yes build=" in made.output
+        assert f"host_alias={arch}-linux-musl cross_compiling=yes own=1 build=" in made.output
         assert made.output.count(f"build={shutil.which('cc') and 'cc'}\n") == 1
     if arch == "x86_64":
         pip_install(musl_venv, made.wheel)

@@ -185,7 +185,8 @@ def _for_programs(
     }
     files = {
         "CMAKE_TOOLCHAIN_FILE": str(root / "toolchain.cmake"),
-        "CONFIG_SITE": str(root / "config.site"),
+        # A list; later files override earlier ones.
+        "CONFIG_SITE": f"{root}/config.site {environ.get('CONFIG_SITE', '')}".strip(),
     }
     return {**own, **files, **programs}
 
