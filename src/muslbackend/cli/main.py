@@ -31,6 +31,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "explain": "muslbackend.cli.explain",
     "doctor": "muslbackend.cli.doctor.command",
     "init": "muslbackend.cli.init.command",
+    "sysroot": "muslbackend.cli.sysroot.command",
     "completion": "muslbackend.cli.completion",
 }
 _EXAMPLES: Final = (
