@@ -27,6 +27,12 @@ _CHUNK: Final = 1 << 16
 _SECONDS: Final = 30
 _PARTIAL: Final = 206
 _NOT_FOUND: Final = 404
+_NO_SUCH_RANGE: Final = 416
+_AGAIN: Final = "run the command again, or use another mirror: --mirror URL"
+
+
+class _NoSuchRangeError(ToolError):
+    """A partial file is longer than that of the server."""
 
 
 class Source(NamedTuple):
@@ -78,6 +84,7 @@ def fetch_cached(
             fcntl.flock(stream, fcntl.LOCK_EX)  # another process may fetch the same file
             if not cached.is_file():
                 _resume(stream, address, size, advance)
+                stream.flush()
                 partial.replace(cached)
             else:
                 partial.unlink(missing_ok=True)
@@ -93,13 +100,21 @@ def _resume(stream: BinaryIO, address: str, size: int, advance: Callable[[int], 
     if done == size:
         advance(size)
         return
-    with _opened(address, done) as answer:
+    with contextlib.ExitStack() as stack:
+        try:
+            answer = stack.enter_context(_opened(address, done))
+        except _NoSuchRangeError:
+            stream.truncate(0)  # the next run begins anew
+            raise
         if getattr(answer, "status", 0) != _PARTIAL:
             stream.truncate(done := 0)
         advance(done)
         for chunk in _chunks(answer, address, size - done):
             stream.write(chunk)
             advance(len(chunk))
+            done += len(chunk)
+    if done < size:
+        raise _failed(address, "the transfer ended early")
 
 
 def _chunks(stream: BinaryIO | HTTPResponse, address: str, limit: int) -> Iterator[bytes]:
@@ -136,6 +151,10 @@ def _opened(address: str, start: int = 0) -> Iterator[BinaryIO | HTTPResponse]:
     try:
         answer = _opener().open(request.Request(address, headers=headers), timeout=_SECONDS)  # noqa: S310 - its schemes are those of _opener
     except HTTPError as error:
+        if error.code == _NO_SUCH_RANGE:
+            raise _NoSuchRangeError(
+                f"{address}: is smaller than it should be", hint=_AGAIN
+            ) from error
         hint = "check --alpine, --repository and --mirror" if error.code == _NOT_FOUND else ""
         raise _failed(address, f"the server answers {error.code}", hint) from error
     except (OSError, ValueError, HTTPException) as error:
@@ -159,4 +178,4 @@ def _opener() -> request.OpenerDirector:
 
 def _failed(address: str, reason: str, hint: str = "") -> ToolError:
     msg = f"{address}: cannot be fetched: {reason}"
-    return ToolError(msg, hint=hint or "run the command again, or use another mirror: --mirror URL")
+    return ToolError(msg, hint=hint or _AGAIN)

@@ -102,9 +102,9 @@ class _Round:
         present = self._providing[name]
         if dependency.operator or dependency.excludes:
             self._requirements[name].setdefault(dependency, request)
-            if not all(self._accepted(record, name) for record in present):
+            if any(self._refusal(record, name) for record in present):
                 raise _Again
-        if dependency.excludes or present:
+        if dependency.excludes or any(dependency.accepts(r.provides[name]) for r in present):
             return
         record = self._best(request)
         if not self._is_skipped(record.name):
@@ -115,19 +115,29 @@ class _Round:
             self._left_out.add(name)
         return name in self._skip
 
-    def _accepted(self, record: Record, name: str) -> bool:
+    def _refusal(self, record: Record, name: str) -> _Request | None:
+        """Return a requirement that refuses a record as the provider of a name.
+
+        A bare name satisfies no version, and conflicts with none.
+        """
         version = record.provides[name]
-        return all(
-            dependency.accepts(version) != dependency.excludes
+        for dependency, request in self._requirements[name].items():
+            accepted = dependency.accepts(version)
             # A package may exclude others that provide the same name.
-            or (dependency.excludes and request.chain[-1:] == (str(record),))
-            for dependency, request in self._requirements[name].items()
-        )
+            if dependency.excludes and accepted and request.chain[-1:] != (str(record),):
+                return request
+            if not dependency.excludes and not accepted and version:
+                return request
+        return None
 
     def _best(self, request: _Request) -> Record:
         name = request.dependency.name
         found = self._providers.get(name, [])
-        matching = [record for record in found if self._accepted(record, name)]
+        matching = [
+            record
+            for record in found
+            if request.dependency.accepts(record.provides[name]) and not self._refusal(record, name)
+        ]
         if not matching:
             raise self._missing(request, found)
         best = min(matching, key=_ranking(name))
@@ -155,8 +165,8 @@ class _Round:
             rivals = [r for r in self._providing[name] if version and r.provides[name]]
             if rivals:
                 raise _rivals(record, rivals[0], name, request)
-            if not self._accepted(record, name):
-                raise _contradiction(request, record)
+            if refusal := self._refusal(record, name):
+                raise _contradiction(request, record, refusal)
         if len(self._chosen) >= MOST_PACKAGES:
             msg = f"more than {MOST_PACKAGES:,} packages are required"
             raise MuslBackendError(msg, hint="request fewer packages, or use --skip")
@@ -189,8 +199,8 @@ def _rank(one: Record, other: Record, name: str) -> int:
     return -1 if key < (-other.priority, other.repository, other.name) else 1
 
 
-def _contradiction(request: _Request, record: Record) -> MuslBackendError:
-    msg = f"{request}: conflicts with {record}, which is also required"
+def _contradiction(request: _Request, record: Record, other: _Request) -> MuslBackendError:
+    msg = f"{request}: {record} does not fit another requirement: {other}"
     return MuslBackendError(msg, hint="leave one of the two out with --skip")
 
 
