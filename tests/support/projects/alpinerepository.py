@@ -18,12 +18,16 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 TIME: Final = 1_700_000_000
 KEY: Final = "tests@example.org-00000001.rsa.pub"
-_HASHES: Final = {"RSA": hashes.SHA1, "RSA256": hashes.SHA256, "RSA512": hashes.SHA512}
+_HASHES: Final[dict[str, Callable[[], hashes.HashAlgorithm]]] = {
+    "RSA": hashes.SHA1,
+    "RSA256": hashes.SHA256,
+    "RSA512": hashes.SHA512,
+}
 
 
 @cache
