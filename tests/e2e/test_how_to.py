@@ -248,6 +248,17 @@ def test_a_flag_that_zig_does_not_support_is_named(snippets: list[Block], tmp_pa
     assert (result.status != 0, snippets[0].text in result.output) == (True, True), result.output
 
 
+@PAGE.given(ROOT, "$ pip install 'muslbackend[sysroot]'")
+def test_alpine_packages_are_unpacked_by_one_command(snippets: list[Block]) -> None:
+    """test_sysroot_command.py runs it against a repository of its own."""
+    install, unpack, build_it = snippets[0].commands.splitlines()
+    assert install == "pip install 'muslbackend[sysroot]'"
+    words = unpack.split()[1:]
+    options = parser(words).parse_args(words)
+    assert options.command == "sysroot"
+    assert build_it.endswith(f" -C musl.sysroot={options.folder}")
+
+
 @PAGE.given(
     ROOT,
     "alpine.dockerfile",

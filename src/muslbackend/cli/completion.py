@@ -113,8 +113,10 @@ def _bash(outline: Outline) -> Iterator[str]:
     for command in outline.commands:
         yield f"    {command.name})"
         yield f"        if [[ $cur == -* ]]; then _muslbackend_words '{_flags(command.options)}'"
-        for argument in command.arguments[:1]:
-            yield f"        else {_in_bash(_values(argument))}"
+        for number, argument in enumerate(command.arguments, start=1):
+            last = number == len(command.arguments)
+            case = "else" if last else f"elif ((COMP_CWORD == {number + 1})); then"
+            yield f"        {case} {_in_bash(_values(argument))}"
         yield "        fi ;;"
     yield "    esac"
     yield "}"

@@ -32,6 +32,7 @@ COMMANDS: Final[Mapping[str, str]] = {
     "explain": "muslbackend.cli.explain",
     "doctor": "muslbackend.cli.doctor.command",
     "init": "muslbackend.cli.init.command",
+    "sysroot": "muslbackend.cli.sysroot.command",
     "completion": "muslbackend.cli.completion",
 }
 _EXAMPLES: Final = (

@@ -99,10 +99,13 @@ def _words(parser: argparse.ArgumentParser) -> Iterator[Word]:
 
 
 def _required(parser: argparse.ArgumentParser) -> Iterator[str]:
-    """Yield the required option groups and the positional arguments for the synopsis."""
+    """Yield the required options and the positional arguments for the synopsis."""
     for group in parser._mutually_exclusive_groups:
         if group.required:
             yield f"({' | '.join(map(_shortly, group._group_actions))})"
+    for action in parser._get_optional_actions():
+        if action.required:
+            yield _shortly(action)
     for action in parser._get_positional_actions():
         many = "..." if action.nargs in ("*", "+") else ""
         optional = action.nargs in ("*", "?")

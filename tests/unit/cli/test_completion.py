@@ -101,6 +101,9 @@ def test_bash_completes_the_options_of_each_command(
         (["explain", "MB103", "MB11"], [f"MB11{n}" for n in range(10)]),
         (["init", "--ci", ""], ["github", "cibuildwheel", "repair"]),
         (["completion", ""], list(SHELLS)),
+        (["sysroot", ""], ["a folder"]),
+        (["sysroot", "root", ""], [""]),
+        (["sysroot", "--arch", "s"], ["s390x"]),
         # What it has no words for is left to bash, which completes names of files.
         (["repair", "--bundled-license", ""], [""]),
         (["check", "--exclude", ""], [""]),

@@ -41,6 +41,7 @@ SYNOPSES: Final = {
         ("explain", "CODE..."),
         ("doctor", "PROJECT"),
         ("init", "PROJECT"),
+        ("sysroot", "DIR --arch aarch64 PACKAGE..."),
         ("completion", "bash"),
     )
 }

@@ -64,5 +64,6 @@ def test_the_synopsis_has_what_cannot_be_left_out() -> None:
         "explain": "muslbackend explain [OPTION]... [CODE...]",
         "doctor": "muslbackend doctor [OPTION]... [PROJECT]",
         "init": "muslbackend init [OPTION]... [PROJECT]",
+        "sysroot": "muslbackend sysroot [OPTION]... --arch ARCH DIR PACKAGE...",
         "completion": "muslbackend completion [OPTION]... SHELL",
     }
