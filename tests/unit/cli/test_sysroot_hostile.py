@@ -127,6 +127,14 @@ PACKAGES: Final = {
         a(entry("b", bytes(512), kind=tarfile.DIRTYPE)),
         "has an entry with contents that is not a file",
     ),
+    "apk's database": (
+        a(entry("lib/apk/db/installed", b"P:musl\n")),
+        "a: lib/apk/db/installed: is a file that this command writes",
+    ),
+    "a folder at apk's database": (
+        a(folder("lib/apk/db/installed")),
+        "the packages: lib/apk/db/installed: is a file that this command writes",
+    ),
     "a malformed number": (
         a(header(b"b")[:124] + b"9" * 11 + header(b"b")[135:]),
         "does not contain a tar file, or a damaged one",
