@@ -250,7 +250,7 @@ def test_a_flag_that_zig_does_not_support_is_named(snippets: list[Block], tmp_pa
 
 @PAGE.given(ROOT, "$ pip install 'muslbackend[sysroot]'")
 def test_alpine_packages_are_unpacked_by_one_command(snippets: list[Block]) -> None:
-    """test_sysroot_command.py runs it against a repository of its own."""
+    """test_sysroot_alpine.py runs it against a repository of its own."""
     install, unpack, build_it = snippets[0].commands.splitlines()
     assert install == "pip install 'muslbackend[sysroot]'"
     words = unpack.split()[1:]

@@ -307,3 +307,10 @@ def test_a_folder_that_cannot_be_written(mirror: Path, capsys: pytest.CaptureFix
     key = ["--key", str(mirror / KEY)]
     assert main(["sysroot", str(mirror.parent / "file/root"), *words, *key, "musl"]) == 3
     assert "file/root: cannot be written: " in capsys.readouterr().err
+
+
+def test_the_release_of_a_package_is_kept(mirror: Path) -> None:
+    release = Package("alpine-release", entries=(entry("etc/os-release", b"ID=own"),))
+    repository(mirror / "b", release)
+    assert sysroot(mirror, "alpine-release", address=f"file:{mirror}/b") == 0
+    assert (mirror.parent / "root/etc/os-release").read_bytes() == b"ID=own"

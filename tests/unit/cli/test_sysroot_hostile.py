@@ -6,8 +6,11 @@ import tarfile
 from typing import TYPE_CHECKING, Final
 
 import pytest
+from cryptography.exceptions import UnsupportedAlgorithm
 
 from muslbackend.cli.main import main
+from muslbackend.cli.sysroot.keys import Keyring, Signature
+from muslbackend.errors import ToolError
 from support.projects.alpinerepository import (
     KEY,
     Package,
@@ -123,6 +126,26 @@ PACKAGES: Final = {
     "contents of a folder": (
         a(entry("b", bytes(512), kind=tarfile.DIRTYPE)),
         "has an entry with contents that is not a file",
+    ),
+    "apk's database": (
+        a(entry("lib/apk/db/installed", b"P:musl\n")),
+        "a: lib/apk/db/installed: is a file that this command writes",
+    ),
+    "a folder at apk's database": (
+        a(folder("lib/apk/db/installed")),
+        "the packages: lib/apk/db/installed: is a file that this command writes",
+    ),
+    "a malformed number": (
+        a(header(b"b")[:124] + b"9" * 11 + header(b"b")[135:]),
+        "does not contain a tar file, or a damaged one",
+    ),
+    "two sizes": (
+        a(b"".join((entry("x", b"9 size=5\n", kind=b"x", sha1=""), header(b"b")))),
+        "has an entry of two sizes",
+    ),
+    "a checksum that is not a number": (
+        a(header(b"b")[:148] + b"99999999" + header(b"b")[156:]),
+        "has a malformed number in a tar header",
     ),
     "a huge file": (a(huge("b", 8**11 - 1)), "unpacks to more than it may"),
     "a truncated file": (a(GOOD, huge("b", 100_000)), "is truncated"),
@@ -265,3 +288,41 @@ def test_files_of_two_packages_conflict(tmp_path: Path, capsys: pytest.CaptureFi
     other = Package("b", entries=(entry("usr/lib/libz.so.1", b"another"),))
     repository(tmp_path / "mirror", Package("a", entries=(GOOD,), depends="b"), other)
     assert_refused(tmp_path, capsys, "b: usr/lib/libz.so.1: is also in a, with other contents")
+
+
+def test_too_many_entries_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("muslbackend.cli.sysroot.archive.MOST_ENTRIES", 10)
+    repository(tmp_path / "mirror", a(*(entry(f"f{n}", b"x") for n in range(11))))
+    assert_refused(tmp_path, capsys, "has more than 10 entries")
+
+
+def test_packages_that_are_too_large_together_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    parts = [Package(f"p{n}", size=1 << 30, entries=(GOOD,)) for n in range(16)]
+    whole = a(size=1 << 30, depends=" ".join(part.name for part in parts))
+    repository(tmp_path / "mirror", whole, *parts)
+    assert_refused(tmp_path, capsys, "the packages have 18.3 GB, more than a sysroot may have")
+
+
+@pytest.mark.parametrize("kind", ["RSA", "RSA256", "RSA512"])
+def test_each_kind_of_signature_is_verified(kind: str, tmp_path: Path) -> None:
+    package = a(kind=kind)
+    place = repository(tmp_path / "mirror", package)
+    (place / "APKINDEX.tar.gz").write_bytes(index(package.make()[1].encode(), kind))
+    assert sysroot(tmp_path) == 0
+
+
+def test_openssl_may_not_permit_sha1() -> None:
+    class Key:
+        """A key as OpenSSL has it under a policy that forbids SHA-1; none is here."""
+
+        def verify(self, *_: object) -> None:
+            raise UnsupportedAlgorithm("sha1 is not supported")
+
+    keys = Keyring("aarch64", (), lambda _: None)
+    keys._keys[KEY] = Key()  # type: ignore[assignment]
+    with pytest.raises(ToolError, match="OpenSSL of this machine does not verify sha1 signatures"):
+        keys.verify([Signature("RSA", KEY, b"")], b"", "the index", index=True)

@@ -162,3 +162,10 @@ def test_too_many_packages_are_refused() -> None:
     packages = [P(f"a{n}", depends=f"a{n + 1}") for n in range(5001)]
     with pytest.raises(MuslBackendError, match="more than 5,000 packages are required"):
         chosen("a0", packages)
+
+
+def test_the_rounds_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("muslbackend.cli.sysroot.solve._MOST_ROUNDS", 1)
+    packages = [P("z", "2-r0"), P("z", "1-r0"), P("z-dev", depends="z=1-r0")]
+    with pytest.raises(MuslBackendError, match="too tangled to choose from"):
+        chosen("z z-dev", packages)

@@ -17,7 +17,7 @@ from muslbackend.cli.sysroot.installed import database
 from muslbackend.cli.sysroot.keys import ADDRESS, LARGEST_KEY, Keyring, require_cryptography
 from muslbackend.cli.sysroot.package import LARGEST_INDEX, open_index, open_package
 from muslbackend.cli.sysroot.solve import solve
-from muslbackend.cli.sysroot.unpack import Unpacker
+from muslbackend.cli.sysroot.unpack import OS_RELEASE, Unpacker
 from muslbackend.errors import MalformedError, MuslBackendError, OutputError, SettingsError
 from muslbackend.system.cache import user_cache
 from muslbackend.system.failures import reported_io_errors
@@ -223,7 +223,7 @@ def _write_records(
         "lib/apk/db/installed": database(solution.packages, files),
         "etc/apk/arch": f"{request.alpine_arch}\n",
         "etc/apk/world": "".join(f"{name}\n" for name in request.packages),
-        "etc/os-release": f'ID=alpine\nNAME="Alpine Linux"\n{version}',
+        OS_RELEASE: f'ID=alpine\nNAME="Alpine Linux"\n{version}',
         RECORD: json.dumps(record, indent=2) + "\n",
     }
     with reported_io_errors():

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 import posixpath
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from muslbackend.cli.sysroot.tree import Node, Tree, is_safe
 from muslbackend.errors import MalformedError
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from muslbackend.cli.sysroot.archive import Entry
     from muslbackend.cli.sysroot.index import Record
     from muslbackend.cli.sysroot.package import Package
+
+
+OS_RELEASE: Final = "etc/os-release"
 
 
 class _Owner(NamedTuple):
@@ -50,12 +53,19 @@ class Unpacker:
             self._add(entry, name, record)
 
     def write(self, path: str, data: bytes) -> None:
-        """Write a file that is not of a package, unless a package has it."""
+        """Write a file of this command. Raises :class:`MalformedError` if a package has it.
+
+        The exception is ``etc/os-release``, which the package ``alpine-release`` has.
+        """
         try:
             real = self.tree.real(path)
         except ValueError:
             real = path
-        if real not in self.tree.nodes:
+        node = self.tree.nodes.get(real)
+        if node is not None and path != OS_RELEASE:
+            record = self._owners[node.package].record if node.package else None
+            raise _error(record, path, "is a file that this command writes")
+        if node is None:
             self._put(self.tree.place(real, "the record"), data, 0o644)
 
     def files(self) -> Mapping[str, Node]:
@@ -161,6 +171,6 @@ def folders(files: Iterable[str]) -> list[str]:
     return sorted(found)
 
 
-def _error(record: Record, name: str, fact: str) -> MalformedError:
-    msg = f"{record.name}: {name}: {fact}"
+def _error(record: Record | None, name: str, fact: str) -> MalformedError:
+    msg = f"{record.name if record else 'the packages'}: {name}: {fact}"
     return MalformedError(msg, hint="leave the package out with --skip, or use another mirror")
