@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _NO_LIBRARIES: Final = (
-    "a cross build finds no library of this machine: name an Alpine root with musl.sysroot, build "
-    "the library in the project (FetchContent), or build on Alpine"
+    "a cross build finds no library of this machine: name an Alpine root with musl.sysroot, as "
+    "muslbackend sysroot makes it, build the library in the project (FetchContent), or build on "
+    "Alpine"
 )
 _NO_OPENMP: Final = (
     "the project requires OpenMP, which zig does not have",
