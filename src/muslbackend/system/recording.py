@@ -25,14 +25,25 @@ def recorded() -> Iterator[Callable[[], str]]:
     """Record standard output and standard error within the context.
 
     The context is a function that returns the last bytes so far, as text. A terminal stays a
-    terminal for the children. If both streams are one file, their order is kept.
+    terminal for the children. If both streams are one file, their order is kept. A closed stream
+    is left closed.
     """
     kept = bytearray()
-    same = os.path.sameopenfile(_STDOUT, _STDERR)
     with ExitStack() as stack:
-        for numbers in [(_STDOUT, _STDERR)] if same else [(_STDOUT,), (_STDERR,)]:
+        for numbers in _groups():
             stack.enter_context(_copied(numbers, kept))
         yield lambda: kept.decode(errors="replace")
+
+
+def _groups() -> list[list[int]]:
+    """Return the descriptors that are open; those that mean one file together."""
+    numbers = []
+    for number in (_STDOUT, _STDERR):
+        with suppress(OSError):
+            os.fstat(number)
+            numbers.append(number)
+    same = len(numbers) > 1 and os.path.sameopenfile(*numbers)
+    return [numbers] if same else [[number] for number in numbers]
 
 
 @contextmanager

@@ -114,3 +114,21 @@ os._exit(0)
     assert subprocess.run(command, env=environ, check=False, **streams).returncode == 0  # type: ignore[call-overload]
     os.close(writer)
     assert (tmp_path / "status").read_text() == "0"
+
+
+@pytest.mark.parametrize("closed", ["1", "2"])
+def test_a_closed_stream_stays_closed(tmp_path: Path, closed: str) -> None:
+    program = """\
+import subprocess, sys
+from muslbackend.system.recording import recorded
+with recorded() as output:
+    subprocess.call(["sh", "-c", "echo out; echo err >&2"], close_fds=False)
+open(sys.argv[1], "w").write(output())
+"""
+    environ = {**os.environ, "PYTHONPATH": str(SOURCE), "FILE": str(tmp_path / "kept")}
+    (tmp_path / "program.py").write_text(program)
+    shell = f'exec "{sys.executable}" "{tmp_path}/program.py" "$FILE" {closed}>&-'
+    done = subprocess.run(["sh", "-c", shell], env=environ, capture_output=True, check=False)
+    assert done.returncode == 0
+    kept = (tmp_path / "kept").read_text().splitlines()
+    assert ("err" if closed == "1" else "out") in kept
