@@ -7,7 +7,7 @@ import select
 import sys
 from contextlib import ExitStack, contextmanager, suppress
 from threading import Event, Thread
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TextIO
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -71,8 +71,10 @@ def _copied(numbers: Sequence[int], kept: bytearray) -> Iterator[None]:
 
 
 def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError):  # closed
+    # None, and for a type checker only a stream, if the descriptor was closed at the start.
+    streams: list[TextIO | None] = [sys.stdout, sys.stderr]
+    for stream in filter(None, streams):
+        with suppress(OSError, ValueError):  # closed meanwhile
             stream.flush()
 
 

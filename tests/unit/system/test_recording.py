@@ -128,7 +128,7 @@ open(sys.argv[1], "w").write(output())
     environ = {**os.environ, "PYTHONPATH": str(SOURCE), "FILE": str(tmp_path / "kept")}
     (tmp_path / "program.py").write_text(program)
     shell = f'exec "{sys.executable}" "{tmp_path}/program.py" "$FILE" {closed}>&-'
-    done = subprocess.run(["sh", "-c", shell], env=environ, capture_output=True, check=False)
+    done = subprocess.run(["/bin/sh", "-c", shell], env=environ, capture_output=True, check=False)
     assert done.returncode == 0
     kept = (tmp_path / "kept").read_text().splitlines()
     assert ("err" if closed == "1" else "out") in kept
